@@ -1,0 +1,93 @@
+//! A second look at the jobs that looked wrong at the first: what is in motion does not look wrong
+//! twice.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::{
+    AuditError, Findings,
+    outcomes::{is_failed, letters},
+    records,
+    waiting::Waiting,
+};
+use crate::{
+    connect::Queue,
+    id::SaleId,
+    keys::SaleKeys,
+    ledger::Ledger,
+    outcome::{JobRecord, JobState},
+};
+
+/// What some jobs look like now.
+#[derive(Debug)]
+pub(super) struct SecondLook {
+    /// Their records.
+    records: HashMap<Uuid, JobRecord>,
+    /// Those that are said to wait and are in no lane.
+    missing: HashSet<Uuid>,
+    /// Those whose record the ledger contradicts, and how.
+    contradictions: HashMap<Uuid, String>,
+    /// All dead letters.
+    letters: HashMap<Uuid, String>,
+}
+
+impl SecondLook {
+    /// Looks at `jobs`, in the order of the first look: letters, records, lanes and ledger.
+    pub(super) async fn take(
+        ledger: &Ledger,
+        connection: &mut impl Queue,
+        sale: &SaleId,
+        jobs: &[Uuid],
+    ) -> Result<Self, AuditError> {
+        let keys = SaleKeys::new(sale);
+        let letters = letters(connection, &keys).await?;
+        let records = records::again(connection, &keys.jobs(), jobs).await?;
+        let mut waiting = Waiting::default();
+        for (job, record) in &records {
+            if matches!(record.state, JobState::Queued { .. }) {
+                waiting.expect(&record.product_id, *job);
+            }
+        }
+        let missing = waiting.missing(connection, &keys).await?;
+        let comparison = records::compare(ledger.pool(), sale, &records).await?;
+        Ok(Self {
+            records: records.into_iter().collect(),
+            missing: missing.into_iter().collect(),
+            contradictions: comparison.contradictions.into_iter().collect(),
+            letters,
+        })
+    }
+
+    /// Adds those of `jobs` that still look wrong to `lost`, in the order of their ids, which is
+    /// the order in which they were taken.
+    pub(super) fn complain(&self, mut jobs: Vec<Uuid>, lost: &mut Findings) {
+        jobs.sort_unstable();
+        for job in jobs {
+            if let Some(words) = self.complaint(&job) {
+                let whose = self.records.get(&job).map_or_else(String::new, |record| {
+                    format!(
+                        " (shopper {}, product {})",
+                        record.user_id, record.product_id
+                    )
+                });
+                lost.add(|| format!("job {job}{whose} {words}"));
+            }
+        }
+    }
+
+    fn complaint(&self, job: &Uuid) -> Option<String> {
+        if self.missing.contains(job) {
+            return Some("is said to be queued, but is in no lane".to_owned());
+        }
+        if let Some(words) = self.contradictions.get(job) {
+            return Some(words.clone());
+        }
+        let letter = self.letters.get(job)?;
+        match self.records.get(job) {
+            Some(record) if is_failed(record.state) => None,
+            Some(_) => Some(format!("is dead letter {letter}, but was not told failed")),
+            None => Some(format!("is dead letter {letter}, but has no record")),
+        }
+    }
+}

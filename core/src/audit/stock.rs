@@ -1,0 +1,212 @@
+//! Law 1: for every product, `initial stock = stock_quantity + orders not CANCELLED`, stock is
+//! never negative, and no shopper has more units than the sale allows one shopper.
+
+use serde::Serialize;
+use sqlx::PgConnection;
+
+use super::{AuditError, Findings, SHOWN};
+use crate::id::SaleId;
+
+/// The books of the products of a sale.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StockAudit {
+    /// One line a product that the sale offers or has orders of, by id.
+    pub products: Vec<ProductBooks>,
+    /// Units by which the law is broken.
+    pub units: u64,
+    /// What does not add up.
+    pub findings: Findings,
+}
+
+/// The books of one product, over all sales that ever offered it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductBooks {
+    /// The product.
+    pub product: String,
+    /// Units ever on offer.
+    pub initial: i64,
+    /// Units left.
+    pub left: i64,
+    /// Units sold, as the product's row counts them.
+    pub sold: i64,
+    /// Orders that are not cancelled, counted.
+    pub ordered: i64,
+}
+
+impl ProductBooks {
+    /// What the books cannot explain: positive for units sold too often, negative for units
+    /// that are gone without an order.
+    #[must_use]
+    pub fn unexplained(&self) -> i64 {
+        self.left + self.ordered - self.initial
+    }
+
+    fn complaint(&self) -> Option<String> {
+        let Self {
+            product,
+            initial,
+            left,
+            sold,
+            ordered,
+        } = self;
+        let difference = match self.unexplained() {
+            0 if *left < 0 => "the stock is negative".to_owned(),
+            0 if sold != ordered => "its row counts them wrong".to_owned(),
+            0 => return None,
+            over @ 1.. => format!("{over} too many"),
+            under => format!("{} gone without an order", -under),
+        };
+        Some(format!(
+            "product {product}: {initial} units ever on offer, {left} left, {ordered} ordered \
+             ({sold} sold by its row): {difference}"
+        ))
+    }
+
+    fn units(&self) -> u64 {
+        let miscounted = self.sold.abs_diff(self.ordered);
+        let negative = self.left.min(0).unsigned_abs();
+        self.unexplained()
+            .unsigned_abs()
+            .max(miscounted)
+            .max(negative)
+    }
+}
+
+impl StockAudit {
+    /// Units ever on offer, over all products.
+    #[must_use]
+    pub fn initial(&self) -> i64 {
+        self.products.iter().map(|books| books.initial).sum()
+    }
+
+    /// Units left, over all products.
+    #[must_use]
+    pub fn left(&self) -> i64 {
+        self.products.iter().map(|books| books.left).sum()
+    }
+
+    /// Orders not cancelled, over all products.
+    #[must_use]
+    pub fn ordered(&self) -> i64 {
+        self.products.iter().map(|books| books.ordered).sum()
+    }
+}
+
+pub(super) async fn audit(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+) -> Result<StockAudit, AuditError> {
+    let products = books(connection, sale).await?;
+    let mut findings = Findings::default();
+    let mut units = 0;
+    for product in &products {
+        if let Some(complaint) = product.complaint() {
+            units += product.units();
+            findings.add(|| complaint);
+        }
+    }
+    let (excess, beyond_limit) = beyond_limit(connection, sale).await?;
+    findings.extend(beyond_limit);
+    Ok(StockAudit {
+        products,
+        units: units + excess,
+        findings,
+    })
+}
+
+async fn books(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+) -> Result<Vec<ProductBooks>, sqlx::Error> {
+    // A status that nobody wrote counts as an order: only CANCELLED gives a unit back.
+    sqlx::query_as(
+        "WITH mine AS (
+           SELECT id, initial_stock, stock_quantity, sold FROM products
+             WHERE sale_id = $1 OR id IN (SELECT product_id FROM orders WHERE sale_id = $1)
+         ), counted AS (
+           SELECT product_id, count(*) AS ordered FROM orders
+             WHERE status IS DISTINCT FROM 'CANCELLED' AND product_id IN (SELECT id FROM mine)
+             GROUP BY product_id)
+         SELECT id AS product, initial_stock::bigint AS initial, stock_quantity::bigint AS left,
+                sold::bigint AS sold, COALESCE(ordered, 0) AS ordered
+           FROM mine LEFT JOIN counted ON product_id = id ORDER BY id",
+    )
+    .bind(sale.as_str())
+    .fetch_all(connection)
+    .await
+}
+
+/// Units beyond shoppers' limits, and whose they are.
+async fn beyond_limit(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+) -> Result<(u64, Findings), sqlx::Error> {
+    let rows: Vec<(String, String, i64, i32, i64, i64)> = sqlx::query_as(
+        "SELECT user_id, product_id, units, max_per_user,
+                count(*) OVER (), (sum(units - max_per_user) OVER ())::bigint
+           FROM (SELECT o.user_id, o.product_id, count(*) AS units, p.max_per_user
+                   FROM orders o JOIN products p ON p.id = o.product_id AND p.sale_id = o.sale_id
+                  WHERE o.sale_id = $1 AND p.max_per_user IS NOT NULL
+                    AND o.status IS DISTINCT FROM 'CANCELLED'
+                  GROUP BY o.user_id, o.product_id, p.max_per_user
+                 HAVING count(*) > p.max_per_user) AS beyond
+          ORDER BY units DESC, user_id LIMIT $2",
+    )
+    .bind(sale.as_str())
+    .bind(i64::try_from(SHOWN).unwrap_or(i64::MAX))
+    .fetch_all(connection)
+    .await?;
+    let Some((_, _, _, _, total, excess)) = rows.first() else {
+        return Ok((0, Findings::default()));
+    };
+    let unsigned = |number: &i64| u64::try_from(*number).unwrap_or(0);
+    let (total, excess) = (unsigned(total), unsigned(excess));
+    let rows = rows.iter().map(|(user, product, units, limit, _, _)| {
+        format!(
+            "shopper {user} has {units} units of {product}, allowed are {limit} (was maxPerUser \
+             lowered while the sale ran?)"
+        )
+    });
+    let findings = Findings {
+        total,
+        rows: rows.collect(),
+    };
+    Ok((excess, findings))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn books(initial: i64, left: i64, sold: i64, ordered: i64) -> ProductBooks {
+        ProductBooks {
+            product: "p".to_owned(),
+            initial,
+            left,
+            sold,
+            ordered,
+        }
+    }
+
+    #[test]
+    fn books_that_add_up_are_no_complaint() {
+        assert_eq!(books(500, 20, 480, 480).complaint(), None);
+        assert_eq!(books(0, 0, 0, 0).complaint(), None);
+    }
+
+    #[test]
+    fn each_way_of_not_adding_up_is_told_with_its_units() {
+        for (books, units, words) in [
+            (books(500, 20, 480, 481), 1, "1 too many"),
+            (books(500, 20, 480, 477), 3, "3 gone without an order"),
+            (books(500, -2, 502, 502), 2, "negative"),
+            (books(500, 20, 470, 480), 10, "counts them wrong"),
+        ] {
+            let complaint = books.complaint().unwrap();
+            assert!(complaint.contains(words), "{complaint}");
+            assert_eq!(books.units(), units, "{complaint}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The dead-letter lane: entries that no attempt could settle, with the reason, for a person to
+//! look at, replay or discard. Stream `fs:{sale}:dead`, fields `product`, `reason`, `attempts`,
+//! `job`.
+
+use redis::{
+    AsyncCommands, RedisResult, Script,
+    streams::{StreamId, StreamRangeReply},
+};
+
+use crate::{connect::Queue, id::ProductId, job::Job, keys::SaleKeys, lane};
+
+/// A dead letter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its id in the dead-letter lane; begins with the time of death in milliseconds.
+    pub id: String,
+    /// The lane it came from.
+    pub product: String,
+    /// Why it died.
+    pub reason: String,
+    /// Attempts made.
+    pub attempts: u32,
+    /// The entry's job, byte for byte.
+    pub job: Vec<u8>,
+}
+
+impl DeadLetter {
+    fn from_stream(entry: &StreamId) -> Self {
+        Self {
+            id: entry.id.clone(),
+            product: entry.get("product").unwrap_or_default(),
+            reason: entry.get("reason").unwrap_or_default(),
+            attempts: entry.get("attempts").unwrap_or_default(),
+            job: entry.get("job").unwrap_or_default(),
+        }
+    }
+
+    /// When it died, in milliseconds since the Unix epoch by Redis's clock.
+    #[must_use]
+    pub fn died_ms(&self) -> Option<i64> {
+        lane::appended_ms(&self.id)
+    }
+
+    /// The job, if the letter is one.
+    #[must_use]
+    pub fn parse(&self) -> Option<Job> {
+        let product = ProductId::new(self.product.as_str()).ok()?;
+        Job::parse(&self.job, &product).ok()
+    }
+}
+
+/// At most `count` letters after the letter `after` ([`lane::HEAD`] for the first), oldest first.
+pub async fn list(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    after: &str,
+    count: usize,
+) -> RedisResult<Vec<DeadLetter>> {
+    let reply: StreamRangeReply = connection
+        .xrange_count(keys.dead(), format!("({after}"), "+", count)
+        .await?;
+    Ok(reply.ids.iter().map(DeadLetter::from_stream).collect())
+}
+
+/// How many letters there are.
+pub async fn count(connection: &mut impl Queue, keys: &SaleKeys) -> RedisResult<u64> {
+    connection.xlen(keys.dead()).await
+}
+
+/// KEYS: dead, lane, jobs, stock. ARGV: letter id, product, job id, user, job. The job id is empty
+/// when the letter is not a job. Takes the letter out only if it is still there, so that two
+/// replays make one job.
+const REPLAY: &str = r"
+if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[2], '*', 'job', ARGV[5])
+if ARGV[3] ~= '' then
+  local ticket = (redis.call('HGET', KEYS[4], ARGV[2] .. '#') or 0) + redis.call('XLEN', KEYS[2])
+  redis.call('HSET', KEYS[3], ARGV[3], 'q ' .. string.format('%.0f', ticket) .. ' ' .. ARGV[2] .. ' ' .. ARGV[4])
+end
+return 1";
+
+/// Puts a letter back at the end of its lane, with all its attempts before it. False when it was
+/// gone already, or names no product that a lane could have.
+pub async fn replay(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    letter: &DeadLetter,
+) -> RedisResult<bool> {
+    let Ok(product) = ProductId::new(letter.product.as_str()) else {
+        return Ok(false);
+    };
+    let job = letter.parse();
+    Script::new(REPLAY)
+        .key(keys.dead())
+        .key(keys.lane(&product))
+        .key(keys.jobs())
+        .key(keys.stock())
+        .arg(&letter.id)
+        .arg(product.as_str())
+        .arg(
+            job.as_ref()
+                .map(|job| job.job_id.to_string())
+                .unwrap_or_default(),
+        )
+        .arg(job.as_ref().map_or("", |job| job.data.user_id.as_str()))
+        .arg(&letter.job)
+        .invoke_async(connection)
+        .await
+}
+
+/// Takes a letter away for good. False when it was gone already.
+pub async fn discard(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    letter_id: &str,
+) -> RedisResult<bool> {
+    let gone: u64 = connection.xdel(keys.dead(), &[letter_id]).await?;
+    Ok(gone > 0)
+}

@@ -1,0 +1,157 @@
+//! The job: one acknowledged buy, as it waits in a lane.
+//!
+//! Its JSON is a contract: `{"jobId","data":{"userId","productId","timestamp","idempotencyKey"},
+//! "name":"purchase-job","opts":{"attempts","backoff"}}`, the payload of the design that this
+//! system began from. Other producers may append the same JSON to a lane.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{IdempotencyKey, JobId, ProductId, UserId};
+
+/// The only job name there is.
+pub const PURCHASE_JOB: &str = "purchase-job";
+
+/// Attempts of a job that does not say: the first one and two retries.
+pub const DEFAULT_ATTEMPTS: u32 = 3;
+
+/// Milliseconds before the first retry of a job that does not say.
+pub const DEFAULT_BACKOFF_MS: u64 = 1_000;
+
+/// One acknowledged buy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Job {
+    /// Names the buy in answers, events and the ledger.
+    pub job_id: JobId,
+    /// Who wants what.
+    pub data: Purchase,
+    /// Always [`PURCHASE_JOB`]; another name is a malformed job.
+    pub name: String,
+    /// How often and how patiently to try.
+    #[serde(default)]
+    pub opts: JobOptions,
+}
+
+/// Who wants what, and since when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Purchase {
+    /// The shopper.
+    pub user_id: UserId,
+    /// The product; must be the one of the lane.
+    pub product_id: ProductId,
+    /// Milliseconds since the Unix epoch at which the gateway took the buy; for people, no
+    /// decision reads it.
+    pub timestamp: i64,
+    /// The shopper's key for this buy.
+    pub idempotency_key: IdempotencyKey,
+}
+
+/// How a failing job is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobOptions {
+    /// Attempts in all, the first included; at least 1 is made whatever this says.
+    pub attempts: u32,
+    /// Milliseconds before the first retry; doubled for each further one.
+    pub backoff: u64,
+}
+
+impl Default for JobOptions {
+    fn default() -> Self {
+        Self {
+            attempts: DEFAULT_ATTEMPTS,
+            backoff: DEFAULT_BACKOFF_MS,
+        }
+    }
+}
+
+/// Why an entry of a lane is not a job. Such an entry is dead-lettered at once: no retry mends it.
+#[derive(Debug, thiserror::Error)]
+pub enum MalformedJob {
+    /// The entry has no field `job`.
+    #[error("the entry has no field \"job\"")]
+    MissingField,
+    /// The field is not the JSON of a job.
+    #[error("the field \"job\" is not a purchase job: {0}")]
+    Json(#[from] serde_json::Error),
+    /// The name is of another kind of job.
+    #[error("the job's name is {0:?}; only \"purchase-job\" is known")]
+    Name(String),
+    /// The job names another product than the lane it waits in.
+    #[error("the job wants product {wanted:?} but waits in the lane of {lane:?}")]
+    WrongLane {
+        /// The product the job names.
+        wanted: ProductId,
+        /// The product of the lane.
+        lane: ProductId,
+    },
+}
+
+impl Job {
+    /// Reads the field `job` of an entry in the lane of `lane`.
+    pub fn parse(json: &[u8], lane: &ProductId) -> Result<Self, MalformedJob> {
+        let job: Self = serde_json::from_slice(json)?;
+        if job.name != PURCHASE_JOB {
+            return Err(MalformedJob::Name(job.name));
+        }
+        if job.data.product_id != *lane {
+            return Err(MalformedJob::WrongLane {
+                wanted: job.data.product_id,
+                lane: lane.clone(),
+            });
+        }
+        Ok(job)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEED: &str = r#"{
+      "jobId": "6b1f7c1e-8a34-4c1b-9d59-0d8f1c1f2a3b",
+      "data": {
+        "userId": "user_2p9s8d7f6g5h4j3k2l",
+        "productId": "sneaker-001",
+        "timestamp": 1715423000000,
+        "idempotencyKey": "ide_8s7d6f5g4h3j2k"
+      },
+      "name": "purchase-job",
+      "opts": { "attempts": 3, "backoff": 1000 }
+    }"#;
+
+    #[test]
+    fn the_first_designs_payload_is_a_job() {
+        let lane = ProductId::new("sneaker-001").unwrap();
+        let job = Job::parse(SEED.as_bytes(), &lane).unwrap();
+        assert_eq!(job.data.user_id.as_str(), "user_2p9s8d7f6g5h4j3k2l");
+        assert_eq!(
+            job.opts,
+            JobOptions {
+                attempts: 3,
+                backoff: 1000
+            }
+        );
+    }
+
+    #[test]
+    fn a_job_in_another_products_lane_is_malformed() {
+        let lane = ProductId::new("sneaker-002").unwrap();
+        let error = Job::parse(SEED.as_bytes(), &lane).unwrap_err();
+        assert!(
+            error.to_string().contains("waits in the lane of"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_job_without_options_gets_the_defaults() {
+        let lane = ProductId::new("p").unwrap();
+        let json = r#"{"jobId":"6b1f7c1e-8a34-4c1b-9d59-0d8f1c1f2a3b","data":{"userId":"u","productId":"p","timestamp":1,"idempotencyKey":"k"},"name":"purchase-job"}"#;
+        assert_eq!(
+            Job::parse(json.as_bytes(), &lane).unwrap().opts,
+            JobOptions::default()
+        );
+    }
+}

@@ -1,0 +1,131 @@
+//! The names of everything in Redis.
+//!
+//! All keys of one sale carry the hash tag `{sale}` and so share one slot of a Redis Cluster: a
+//! script may touch them together, and sales spread over the nodes. `docs/redis.md` lists each
+//! key with its type and life; a test holds that page against this file.
+
+use crate::id::{ProductId, SaleId, UserId};
+
+/// Set of the ids of all sales that are in force. The one key without a hash tag.
+pub const SALES: &str = "fs:sales";
+
+/// Pub/sub channel of settled batches ([`crate::event::Settled`]).
+pub const EVENTS: &str = "fs:events";
+
+/// Pub/sub channel on which a sale's id is said when its record changed.
+pub const CHANGED: &str = "fs:changed";
+
+/// Pub/sub channel on which `sale product` is said when a lane stops being empty.
+pub const WAKE: &str = "fs:wake";
+
+/// The keys of one sale.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaleKeys {
+    prefix: Box<str>,
+}
+
+impl SaleKeys {
+    /// The keys of `sale`.
+    #[must_use]
+    pub fn new(sale: &SaleId) -> Self {
+        Self {
+            prefix: format!("fs:{{{sale}}}").into(),
+        }
+    }
+
+    /// Hash: the sale's record (schedule, limits, catalogue), see [`crate::catalogue`].
+    #[must_use]
+    pub fn record(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Hash: stock, its version and the settled count of each product, see [`crate::stock`].
+    #[must_use]
+    pub fn stock(&self) -> String {
+        format!("{}:stock", self.prefix)
+    }
+
+    /// Hash: what became of each job, see [`crate::outcome`].
+    #[must_use]
+    pub fn jobs(&self) -> String {
+        format!("{}:jobs", self.prefix)
+    }
+
+    /// Stream: the lane of `product`, one entry a job.
+    #[must_use]
+    pub fn lane(&self, product: &ProductId) -> String {
+        format!("{}:lane:{product}", self.prefix)
+    }
+
+    /// String with a time to live: the worker that drives the lane of `product`.
+    #[must_use]
+    pub fn lease(&self, product: &ProductId) -> String {
+        format!("{}:lease:{product}", self.prefix)
+    }
+
+    /// Hash: jobs of `product`'s lane that failed and wait for their next attempt.
+    #[must_use]
+    pub fn retry(&self, product: &ProductId) -> String {
+        format!("{}:retry:{product}", self.prefix)
+    }
+
+    /// Stream: jobs that no attempt could settle.
+    #[must_use]
+    pub fn dead(&self) -> String {
+        format!("{}:dead", self.prefix)
+    }
+
+    /// Hash with a time to live: one shopper's rate limit and idempotency records.
+    #[must_use]
+    pub fn user(&self, user: &UserId) -> String {
+        format!("{}:u:{user}", self.prefix)
+    }
+
+    /// Matches every key of the sale but its record, for `SCAN`. The id is matched literally:
+    /// its alphabet has no pattern characters.
+    #[must_use]
+    pub fn pattern(&self) -> String {
+        format!("{}:*", self.prefix)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The hash tag as a Redis Cluster sees it: between the first `{` and the next `}`.
+    fn hash_tag(key: &str) -> Option<&str> {
+        let rest = &key[key.find('{')? + 1..];
+        Some(&rest[..rest.find('}')?])
+    }
+
+    #[test]
+    fn every_key_of_a_sale_has_the_sales_hash_tag() {
+        let keys = SaleKeys::new(&SaleId::new("shop.drop").unwrap());
+        let product = ProductId::new("p.1").unwrap();
+        let user = UserId::new("auth0|1").unwrap();
+        for key in [
+            keys.record().to_owned(),
+            keys.stock(),
+            keys.jobs(),
+            keys.lane(&product),
+            keys.lease(&product),
+            keys.retry(&product),
+            keys.dead(),
+            keys.user(&user),
+        ] {
+            assert_eq!(hash_tag(&key), Some("shop.drop"), "{key}");
+        }
+    }
+
+    #[test]
+    fn the_page_on_redis_names_every_kind_of_key() {
+        let page = include_str!("../../docs/redis.md");
+        for name in [
+            ":stock", ":jobs", ":lane:", ":lease:", ":retry:", ":dead", ":u:", SALES, EVENTS,
+            CHANGED, WAKE,
+        ] {
+            assert!(page.contains(name), "docs/redis.md does not mention {name}");
+        }
+    }
+}

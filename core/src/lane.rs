@@ -1,0 +1,121 @@
+//! The lane of a product: a Redis stream with one entry a job, read from its head by the one
+//! worker that holds the lane's lease.
+//!
+//! There is no consumer group. An entry leaves the stream only when its job has ended, so the
+//! head of the stream *is* the oldest job without an outcome: a worker that takes a lane over
+//! starts there and repeats at most the batch that its predecessor did not acknowledge, order of
+//! arrival is kept by construction, and the length of the stream is the exact depth (undelivered
+//! and in work), with no second list to keep in step.
+
+mod acknowledge;
+
+use std::time::Duration;
+
+use redis::{
+    AsyncCommands, RedisResult,
+    streams::{StreamId, StreamRangeReply, StreamReadOptions, StreamReadReply},
+};
+
+use crate::connect::Queue;
+
+pub use acknowledge::{Acknowledgement, Dead, Ended, acknowledge};
+
+/// One entry of a lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Id of the entry: `MILLISECONDS-SEQUENCE`, by Redis's clock.
+    pub id: String,
+    /// The field `job`; none when the entry has no such field.
+    pub job: Option<Vec<u8>>,
+}
+
+impl Entry {
+    fn from_stream(entry: StreamId) -> Self {
+        let job = entry.get::<Vec<u8>>("job");
+        Self { id: entry.id, job }
+    }
+
+    /// When the entry was appended, in milliseconds since the Unix epoch by Redis's clock.
+    #[must_use]
+    pub fn appended_ms(&self) -> Option<i64> {
+        appended_ms(&self.id)
+    }
+}
+
+/// The time in the id of an entry.
+#[must_use]
+pub fn appended_ms(entry_id: &str) -> Option<i64> {
+    entry_id.split('-').next()?.parse().ok()
+}
+
+/// Where reading starts: before the first entry there can be.
+pub const HEAD: &str = "0-0";
+
+/// At most `count` entries after the entry `after`, without waiting.
+pub async fn read(
+    connection: &mut impl Queue,
+    lane: &str,
+    after: &str,
+    count: usize,
+) -> RedisResult<Vec<Entry>> {
+    let reply: StreamRangeReply = connection
+        .xrange_count(lane, format!("({after}"), "+", count)
+        .await?;
+    Ok(reply.ids.into_iter().map(Entry::from_stream).collect())
+}
+
+/// Like [`read`], but waits up to `longest` for a first entry. The connection must be the
+/// caller's own: nothing else passes over it meanwhile.
+pub async fn wait(
+    connection: &mut impl Queue,
+    lane: &str,
+    after: &str,
+    count: usize,
+    longest: Duration,
+) -> RedisResult<Vec<Entry>> {
+    let milliseconds = usize::try_from(longest.as_millis()).unwrap_or(1).max(1);
+    let options = StreamReadOptions::default()
+        .count(count)
+        .block(milliseconds);
+    let reply: Option<StreamReadReply> = connection
+        .xread_options(&[lane], &[after], &options)
+        .await?;
+    let entries = reply
+        .into_iter()
+        .flat_map(|reply| reply.keys)
+        .flat_map(|stream| stream.ids);
+    Ok(entries.map(Entry::from_stream).collect())
+}
+
+/// The entry `id`, if it is still in the lane.
+pub async fn read_one(
+    connection: &mut impl Queue,
+    lane: &str,
+    id: &str,
+) -> RedisResult<Option<Entry>> {
+    let reply: StreamRangeReply = connection.xrange(lane, id, id).await?;
+    Ok(reply.ids.into_iter().next().map(Entry::from_stream))
+}
+
+/// How many entries each of `lanes` has, in one round trip.
+pub async fn depths(connection: &mut impl Queue, lanes: &[String]) -> RedisResult<Vec<u64>> {
+    if lanes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for lane in lanes {
+        pipe.cmd("XLEN").arg(lane);
+    }
+    pipe.query_async(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_an_entry_is_in_its_id() {
+        assert_eq!(appended_ms("1715423000000-12"), Some(1_715_423_000_000));
+        assert_eq!(appended_ms("nonsense"), None);
+    }
+}

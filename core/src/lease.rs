@@ -1,0 +1,47 @@
+//! A lane's lease: which worker drives it.
+//!
+//! A plain key with a time to live. It keeps two workers from fighting over one row lock; it is
+//! not what keeps the laws. Should two drive a lane for a moment (one was paused longer than
+//! its lease), the row lock and the unique keys of the ledger let each order be made once.
+
+use std::time::Duration;
+
+use redis::{RedisResult, Script};
+
+use crate::connect::Queue;
+
+/// How long a lease lasts when its holder is silent: the longest that a dead worker's lane
+/// stands still, bar the wait for the next look at it.
+pub const TERM: Duration = Duration::from_secs(3);
+
+/// How often a holder renews: three times a term, so that one lost renewal costs nothing.
+pub const RENEWAL: Duration = Duration::from_secs(1);
+
+const RENEW: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0";
+
+const RELEASE: &str = r"
+if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
+return 0";
+
+/// Takes the lease `key` for `owner`, or keeps it when `owner` has it. False when another has it.
+pub async fn hold(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
+    Script::new(RENEW)
+        .key(key)
+        .arg(owner)
+        .arg(TERM.as_secs() * 1000)
+        .invoke_async(connection)
+        .await
+}
+
+/// Gives the lease `key` back if `owner` has it.
+pub async fn release(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
+    Script::new(RELEASE)
+        .key(key)
+        .arg(owner)
+        .invoke_async(connection)
+        .await
+}

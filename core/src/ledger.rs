@@ -1,0 +1,45 @@
+//! The ledger: PostgreSQL, the judge of who got what.
+//!
+//! Everything that changes stock goes through here, and only in three ways: a settled batch
+//! ([`Ledger::settle`]), a declaration of what a sale offers ([`Ledger::declare`]) and a restock
+//! ([`Ledger::restock`]). Each is one transaction that keeps law 1, and the table's own
+//! constraint refuses whatever does not.
+
+mod error;
+mod migration;
+mod orders;
+mod products;
+mod settle;
+
+pub use error::LedgerError;
+pub use orders::Order;
+pub use products::{Restocked, StockLevel};
+pub use settle::{Settlement, Verdict};
+
+use sqlx::PgPool;
+
+/// A handle on the ledger; clones share one pool.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    pool: PgPool,
+}
+
+impl Ledger {
+    /// The ledger behind `pool`.
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+
+    /// The pool, for the audit's own questions.
+    #[must_use]
+    pub fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// Whether the ledger answers.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+}

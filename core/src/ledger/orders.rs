@@ -1,0 +1,34 @@
+//! Questions about orders.
+
+use uuid::Uuid;
+
+use super::{Ledger, LedgerError};
+use crate::id::JobId;
+
+/// One order.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Order {
+    /// `orders.id`.
+    pub id: i32,
+    /// Whose.
+    pub user_id: String,
+    /// Of what.
+    pub product_id: String,
+    /// In which sale.
+    pub sale_id: String,
+    /// PENDING, COMPLETED or CANCELLED.
+    pub status: String,
+}
+
+impl Ledger {
+    /// The order that settled `job`, if there is one.
+    pub async fn order_of_job(&self, job: JobId) -> Result<Option<Order>, LedgerError> {
+        let order = sqlx::query_as(
+            "SELECT id, user_id, product_id, sale_id, status FROM orders WHERE job_id = $1",
+        )
+        .bind::<Uuid>(job.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(order)
+    }
+}

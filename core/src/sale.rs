@@ -1,0 +1,112 @@
+//! A sale as people write it ([`manifest`], [`spec`]), as it is judged ([`validation`]) and as
+//! the rest of the system sees it: the checked types of this file, which no code can hold
+//! without having passed validation.
+
+pub mod manifest;
+pub mod spec;
+pub mod validation;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    id::{ProductId, SaleId},
+    job::JobOptions,
+};
+
+/// A checked sale.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sale {
+    /// Its name.
+    pub id: SaleId,
+    /// When it takes buys.
+    pub schedule: Schedule,
+    /// Intake closed by hand; what is queued is still settled.
+    pub suspended: bool,
+    /// What it offers; ids are unique, and there is at least one.
+    pub products: Vec<Product>,
+    /// What the turnstile lets through.
+    pub turnstile: Turnstile,
+    /// How many workers, and how they batch.
+    pub workers: WorkerPolicy,
+    /// How a failing job is tried again.
+    pub retry: JobOptions,
+    /// How long closing waits for the lanes to empty.
+    pub drain_timeout: Duration,
+}
+
+/// When a sale takes buys: from `opens_at` on, until right before `closes_at`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Schedule {
+    /// First instant of the sale; none means that it is open since ever.
+    pub opens_at: Option<Timestamp>,
+    /// First instant after the sale; none means that it ends by hand.
+    pub closes_at: Option<Timestamp>,
+}
+
+/// One product on offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Product {
+    /// Its id.
+    pub id: ProductId,
+    /// What shoppers read.
+    pub name: String,
+    /// More to read.
+    pub description: Option<String>,
+    /// Price of one unit in cents.
+    pub price: i32,
+    /// Units declared for this sale; the ledger holds how many are left.
+    pub stock: i32,
+    /// Address of a picture.
+    pub image: Option<String>,
+    /// Most units one shopper can have in this sale; none means no limit.
+    pub max_per_user: Option<i32>,
+}
+
+/// What the turnstile lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Turnstile {
+    /// How often one shopper may ask.
+    pub rate_limit: RateLimit,
+    /// Jobs a lane holds at most; further buys are asked to come back.
+    pub max_queue_depth: u64,
+}
+
+/// How often one shopper may ask, as a token bucket that refills evenly: `requests` in every
+/// `window`, at most `burst` at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Requests a window.
+    pub requests: u32,
+    /// The window.
+    pub window: Duration,
+    /// Requests at once.
+    pub burst: u32,
+}
+
+/// How many workers a sale gets, and how they work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WorkerPolicy {
+    /// Never fewer while the sale is in force.
+    pub min_replicas: u32,
+    /// Never more.
+    pub max_replicas: u32,
+    /// Jobs waiting for which one worker is meant.
+    pub target_queue_depth: u64,
+    /// Jobs settled in one transaction at most.
+    pub batch_size: usize,
+    /// Lanes one worker drives at once.
+    pub lanes_per_worker: u32,
+    /// How long before the opening the workers for it are already there.
+    pub prewarm: Duration,
+    /// How long the need must have been lower before a worker goes.
+    pub scale_down_stabilization: Duration,
+}

@@ -1,0 +1,360 @@
+//! Judges a written sale: every mistake at once, each with its path and what to write instead.
+//! Pure: no clock, no network.
+
+use std::{collections::HashSet, fmt, time::Duration};
+
+use super::{
+    Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy,
+    manifest::{API_VERSION, KIND, Manifest},
+    spec::{FlashSaleSpec, ProductSpec, TurnstileSpec, WorkerSpec},
+};
+use crate::{
+    id::{ProductId, SaleId},
+    job::JobOptions,
+};
+
+/// Something in a manifest that cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Where: e.g. `spec.products[1].price`.
+    pub path: String,
+    /// What is wrong and what to write instead.
+    pub message: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.path, self.message)
+    }
+}
+
+/// The mistakes found so far.
+#[derive(Default)]
+struct Findings(Vec<Mistake>);
+
+impl Findings {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Mistake {
+            path: path.into(),
+            message: message.into(),
+        });
+    }
+
+    /// `value` as an unsigned number when it lies in `min..=max`; the nearest bound otherwise,
+    /// with the mistake noted, so that checking goes on.
+    fn in_range<T: TryFrom<i64> + Default>(
+        &mut self,
+        path: &str,
+        value: i64,
+        min: i64,
+        max: i64,
+    ) -> T {
+        if !(min..=max).contains(&value) {
+            self.add(
+                path,
+                format!("is {value}; write a number from {min} to {max}"),
+            );
+        }
+        T::try_from(value.clamp(min, max)).unwrap_or_default()
+    }
+}
+
+/// Checks a whole manifest; the sale is named by `metadata.name`.
+pub fn check_manifest(manifest: &Manifest) -> Result<Sale, Vec<Mistake>> {
+    let mut findings = Findings::default();
+    if manifest.api_version != API_VERSION {
+        findings.add(
+            "apiVersion",
+            format!("is {:?}; write {API_VERSION:?}", manifest.api_version),
+        );
+    }
+    if manifest.kind != KIND {
+        findings.add("kind", format!("is {:?}; write {KIND:?}", manifest.kind));
+    }
+    let id = SaleId::new(manifest.metadata.name.as_str());
+    if let Err(error) = &id {
+        findings.add("metadata.name", error.to_string());
+    }
+    // Checked under a stand-in name too, so that one run tells every mistake.
+    let sale = match id.or_else(|_| SaleId::new("unnamed")) {
+        Ok(id) => check_spec(id, &manifest.spec),
+        Err(_) => return Err(findings.0),
+    };
+    match sale {
+        Ok(sale) if findings.0.is_empty() => Ok(sale),
+        Ok(_) => Err(findings.0),
+        Err(mistakes) => {
+            findings.0.extend(mistakes);
+            Err(findings.0)
+        }
+    }
+}
+
+/// Checks a spec under the name `id`.
+pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>> {
+    let mut findings = Findings::default();
+    let sale = Sale {
+        id,
+        schedule: check_schedule(spec, &mut findings),
+        suspended: spec.suspend,
+        products: check_products(&spec.products, &mut findings),
+        turnstile: check_turnstile(&spec.turnstile, &mut findings),
+        workers: check_workers(&spec.worker, &mut findings),
+        retry: JobOptions {
+            attempts: findings.in_range("spec.attempts", spec.attempts.into(), 1, 20),
+            backoff: findings.in_range("spec.backoffMillis", spec.backoff_millis, 1, 600_000),
+        },
+        drain_timeout: Duration::from_secs(findings.in_range(
+            "spec.drainTimeoutSeconds",
+            spec.drain_timeout_seconds.into(),
+            1,
+            86_400,
+        )),
+    };
+    if findings.0.is_empty() {
+        Ok(sale)
+    } else {
+        Err(findings.0)
+    }
+}
+
+fn check_schedule(spec: &FlashSaleSpec, findings: &mut Findings) -> Schedule {
+    if let (Some(opens), Some(closes)) = (spec.opens_at, spec.closes_at)
+        && opens >= closes
+    {
+        findings.add(
+            "spec.closesAt",
+            format!("is {closes}, not after opensAt ({opens}); write a later closesAt"),
+        );
+    }
+    Schedule {
+        opens_at: spec.opens_at,
+        closes_at: spec.closes_at,
+    }
+}
+
+fn check_products(specs: &[ProductSpec], findings: &mut Findings) -> Vec<Product> {
+    if specs.is_empty() {
+        findings.add("spec.products", "is empty; write at least one product");
+    }
+    if specs.len() > 1_000 {
+        findings.add(
+            "spec.products",
+            format!("has {} entries; write at most 1000", specs.len()),
+        );
+    }
+    let mut seen = HashSet::new();
+    let mut products = Vec::with_capacity(specs.len());
+    for (index, spec) in specs.iter().enumerate() {
+        if !seen.insert(spec.id.as_str()) {
+            findings.add(
+                format!("spec.products[{index}].id"),
+                format!(
+                    "{:?} stands here a second time; give each product its own id",
+                    spec.id
+                ),
+            );
+        }
+        products.extend(check_product(index, spec, findings));
+    }
+    products
+}
+
+fn check_product(index: usize, spec: &ProductSpec, findings: &mut Findings) -> Option<Product> {
+    let path = |field: &str| format!("spec.products[{index}].{field}");
+    let id = ProductId::new(spec.id.as_str());
+    if let Err(error) = &id {
+        findings.add(path("id"), error.to_string());
+    }
+    if spec.name.trim().is_empty() || spec.name.chars().count() > 255 {
+        findings.add(path("name"), "write a name of 1 to 255 characters");
+    }
+    if spec.name.contains('\0')
+        || spec
+            .description
+            .as_ref()
+            .is_some_and(|text| text.contains('\0'))
+    {
+        findings.add(
+            path("name"),
+            "name and description must not contain NUL characters",
+        );
+    }
+    if spec
+        .image
+        .as_ref()
+        .is_some_and(|image| image.len() > 2048 || image.contains('\0'))
+    {
+        findings.add(path("image"), "write an address of at most 2048 bytes");
+    }
+    if spec.price < 0 {
+        findings.add(
+            path("price"),
+            format!("is {}; write the price in cents, 0 or more", spec.price),
+        );
+    }
+    if spec.stock < 0 {
+        findings.add(
+            path("stock"),
+            format!("is {}; write the units on offer, 0 or more", spec.stock),
+        );
+    }
+    if spec.max_per_user.is_some_and(|most| most < 1) {
+        findings.add(
+            path("maxPerUser"),
+            "write 1 or more, or leave it out for no limit",
+        );
+    }
+    Some(Product {
+        id: id.ok()?,
+        name: spec.name.clone(),
+        description: spec.description.clone(),
+        price: spec.price,
+        stock: spec.stock,
+        image: spec.image.clone(),
+        max_per_user: spec.max_per_user,
+    })
+}
+
+fn check_turnstile(spec: &TurnstileSpec, findings: &mut Findings) -> Turnstile {
+    let rate = &spec.rate_limit;
+    let path = "spec.turnstile.rateLimit";
+    let requests = findings.in_range(
+        &format!("{path}.requests"),
+        rate.requests.into(),
+        1,
+        1_000_000,
+    );
+    Turnstile {
+        rate_limit: RateLimit {
+            requests,
+            window: Duration::from_secs(findings.in_range(
+                &format!("{path}.windowSeconds"),
+                rate.window_seconds.into(),
+                1,
+                86_400,
+            )),
+            burst: rate.burst.map_or(requests, |burst| {
+                findings.in_range(&format!("{path}.burst"), burst.into(), 1, 1_000_000)
+            }),
+        },
+        max_queue_depth: findings.in_range(
+            "spec.turnstile.maxQueueDepth",
+            spec.max_queue_depth,
+            1,
+            10_000_000,
+        ),
+    }
+}
+
+fn check_workers(spec: &WorkerSpec, findings: &mut Findings) -> WorkerPolicy {
+    if spec.min_replicas > spec.max_replicas {
+        findings.add(
+            "spec.worker.minReplicas",
+            format!(
+                "is {}, more than maxReplicas ({}); write at most that",
+                spec.min_replicas, spec.max_replicas
+            ),
+        );
+    }
+    let mut range = |field: &str, value: i64, min: i64, max: i64| -> u64 {
+        findings.in_range(&format!("spec.worker.{field}"), value, min, max)
+    };
+    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
+    WorkerPolicy {
+        min_replicas: small(range("minReplicas", spec.min_replicas.into(), 0, 1000)),
+        max_replicas: small(range("maxReplicas", spec.max_replicas.into(), 1, 1000)),
+        target_queue_depth: range("targetQueueDepth", spec.target_queue_depth, 1, 10_000_000),
+        batch_size: usize::try_from(range("batchSize", spec.batch_size.into(), 1, 10_000))
+            .unwrap_or(usize::MAX),
+        lanes_per_worker: small(range(
+            "lanesPerWorker",
+            spec.lanes_per_worker.into(),
+            1,
+            256,
+        )),
+        prewarm: Duration::from_secs(range(
+            "prewarmSeconds",
+            spec.prewarm_seconds.into(),
+            0,
+            86_400,
+        )),
+        scale_down_stabilization: Duration::from_secs(range(
+            "scaleDownStabilizationSeconds",
+            spec.scale_down_stabilization_seconds.into(),
+            0,
+            3_600,
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn spec(change: impl FnOnce(&mut serde_json::Value)) -> FlashSaleSpec {
+        let mut value = json!({
+            "products": [{"id": "sneaker-001", "name": "Sneaker", "price": 9900, "stock": 500}]
+        });
+        change(&mut value);
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn mistakes(change: impl FnOnce(&mut serde_json::Value)) -> Vec<String> {
+        let id = SaleId::new("drop").unwrap();
+        check_spec(id, &spec(change))
+            .unwrap_err()
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_minimal_sale_gets_the_defaults() {
+        let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| {})).unwrap();
+        assert_eq!(
+            sale.turnstile.rate_limit.burst,
+            sale.turnstile.rate_limit.requests
+        );
+        assert_eq!(sale.retry, JobOptions::default());
+        assert_eq!(sale.schedule, Schedule::default());
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_with_its_path() {
+        let found = mistakes(|value| {
+            value["opensAt"] = json!("2026-12-01T10:00:00Z");
+            value["closesAt"] = json!("2026-12-01T09:00:00Z");
+            value["products"] = json!([
+                {"id": "a", "name": "A", "price": -1, "stock": 1},
+                {"id": "a", "name": "", "price": 1, "stock": -1, "maxPerUser": 0},
+                {"id": "b b", "name": "B", "price": 1, "stock": 1},
+            ]);
+            value["worker"] = json!({"minReplicas": 5, "maxReplicas": 2, "batchSize": 0});
+        });
+        for path in [
+            "spec.closesAt:",
+            "spec.products[0].price:",
+            "spec.products[1].id:",
+            "spec.products[1].name:",
+            "spec.products[1].stock:",
+            "spec.products[1].maxPerUser:",
+            "spec.products[2].id:",
+            "spec.worker.minReplicas:",
+            "spec.worker.batchSize:",
+        ] {
+            assert!(
+                found.iter().any(|mistake| mistake.starts_with(path)),
+                "{path} in {found:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_sale_without_products_is_refused() {
+        assert!(
+            mistakes(|value| value["products"] = json!([]))[0].contains("at least one product")
+        );
+    }
+}
