@@ -1,0 +1,193 @@
+//! From entries of a lane to a batch, and from verdicts to an acknowledgement. Pure.
+
+use flashsale_core::{
+    id::ProductId,
+    job::{Job, MalformedJob},
+    lane::{Acknowledgement, Dead, Ended, Entry},
+    ledger::{Settlement, Verdict},
+    outcome::Outcome,
+};
+
+/// A job and the entry it came in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// Id of the entry.
+    pub entry_id: String,
+    /// The job.
+    pub job: Job,
+    /// The job as it stood in the entry, for the dead-letter lane.
+    pub raw: Vec<u8>,
+}
+
+/// Entries, sorted by whether they can be settled.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Jobs in order of arrival.
+    pub jobs: Vec<Waiting>,
+    /// Entries that are no jobs of this lane; no retry would mend them.
+    pub malformed: Vec<Dead>,
+}
+
+/// Sorts `entries` of the lane of `product`.
+#[must_use]
+pub fn sort(entries: Vec<Entry>, product: &ProductId) -> Batch {
+    let mut batch = Batch::default();
+    for entry in entries {
+        let parsed = match &entry.job {
+            Some(json) => Job::parse(json, product),
+            None => Err(MalformedJob::MissingField),
+        };
+        let (entry_id, raw) = (entry.id, entry.job.unwrap_or_default());
+        match parsed {
+            Ok(job) => batch.jobs.push(Waiting { entry_id, job, raw }),
+            Err(error) => batch.malformed.push(Dead {
+                entry_id,
+                job: raw,
+                reason: error.to_string(),
+                attempts: 0,
+            }),
+        }
+    }
+    batch
+}
+
+/// Adds to `acknowledgement` what the ledger decided about `jobs`.
+pub fn record(acknowledgement: &mut Acknowledgement, jobs: &[Waiting], settlement: &Settlement) {
+    acknowledgement.stock = Some((settlement.stock, settlement.version));
+    for (waiting, verdict) in jobs.iter().zip(&settlement.verdicts) {
+        match *verdict {
+            Verdict::Confirmed { order_id } | Verdict::Redelivered { order_id } => {
+                end(acknowledgement, waiting, Outcome::Confirmed, Some(order_id));
+            }
+            Verdict::SoldOut => end(acknowledgement, waiting, Outcome::SoldOut, None),
+            Verdict::LimitReached => end(acknowledgement, waiting, Outcome::LimitReached, None),
+            Verdict::KeyTaken => bury(
+                acknowledgement,
+                waiting,
+                1,
+                "the idempotency key made this shopper an order of another product".to_owned(),
+            ),
+            // The job's id has an outcome already, which is another buy's: it must stay.
+            Verdict::JobIdTaken => acknowledgement.dead.push(dead(
+                waiting,
+                1,
+                "the job id is the one of another buy; send it again with its own".to_owned(),
+            )),
+        }
+    }
+}
+
+/// Adds a job that no attempt could settle.
+pub fn bury(
+    acknowledgement: &mut Acknowledgement,
+    waiting: &Waiting,
+    attempts: u32,
+    reason: String,
+) {
+    end(acknowledgement, waiting, Outcome::Failed, None);
+    acknowledgement.dead.push(dead(waiting, attempts, reason));
+}
+
+fn end(
+    acknowledgement: &mut Acknowledgement,
+    waiting: &Waiting,
+    outcome: Outcome,
+    order_id: Option<i32>,
+) {
+    acknowledgement.ended.push(Ended {
+        entry_id: waiting.entry_id.clone(),
+        job_id: waiting.job.job_id,
+        user_id: waiting.job.data.user_id.clone(),
+        outcome,
+        order_id,
+    });
+}
+
+fn dead(waiting: &Waiting, attempts: u32, reason: String) -> Dead {
+    Dead {
+        entry_id: waiting.entry_id.clone(),
+        job: waiting.raw.clone(),
+        reason,
+        attempts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(id: &str, job: Option<&str>) -> Entry {
+        Entry {
+            id: id.to_owned(),
+            job: job.map(|job| job.as_bytes().to_vec()),
+        }
+    }
+
+    fn job(id: u128) -> String {
+        let id = uuid::Uuid::from_u128(id);
+        format!(
+            r#"{{"jobId":"{id}","data":{{"userId":"u","productId":"p","timestamp":1,"idempotencyKey":"k"}},"name":"purchase-job"}}"#
+        )
+    }
+
+    fn product() -> ProductId {
+        ProductId::new("p").unwrap()
+    }
+
+    #[test]
+    fn malformed_entries_are_sorted_out_and_stop_nothing() {
+        let entries = vec![
+            entry("1-0", Some(&job(1))),
+            entry("2-0", Some("{")),
+            entry("3-0", None),
+            entry("4-0", Some(&job(4))),
+        ];
+        let batch = sort(entries, &product());
+        let ids: Vec<&str> = batch.jobs.iter().map(|job| job.entry_id.as_str()).collect();
+        assert_eq!(ids, ["1-0", "4-0"]);
+        assert_eq!(batch.malformed.len(), 2);
+        assert!(batch.malformed[1].reason.contains("no field"));
+    }
+
+    #[test]
+    fn every_verdict_takes_its_entry_out_of_the_lane() {
+        let entries = (1..=6)
+            .map(|id| entry(&format!("{id}-0"), Some(&job(id))))
+            .collect();
+        let jobs = sort(entries, &product()).jobs;
+        let settlement = Settlement {
+            verdicts: vec![
+                Verdict::Confirmed { order_id: 1 },
+                Verdict::Redelivered { order_id: 2 },
+                Verdict::SoldOut,
+                Verdict::LimitReached,
+                Verdict::KeyTaken,
+                Verdict::JobIdTaken,
+            ],
+            stock: 3,
+            version: 7,
+            confirmed: 1,
+        };
+        let mut acknowledgement = Acknowledgement::default();
+        record(&mut acknowledgement, &jobs, &settlement);
+        let outcomes: Vec<Outcome> = acknowledgement
+            .ended
+            .iter()
+            .map(|job| job.outcome)
+            .collect();
+        assert_eq!(
+            outcomes,
+            [
+                Outcome::Confirmed,
+                Outcome::Confirmed,
+                Outcome::SoldOut,
+                Outcome::LimitReached,
+                Outcome::Failed
+            ]
+        );
+        // The buy whose job id was taken keeps its own outcome: no record is written for it.
+        assert_eq!(acknowledgement.dead.len(), 2);
+        assert_eq!(acknowledgement.dead[1].entry_id, "6-0");
+        assert_eq!(acknowledgement.stock, Some((3, 7)));
+    }
+}

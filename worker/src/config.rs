@@ -1,0 +1,47 @@
+//! What can be set about a worker.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use flashsale_core::id::SaleId;
+
+/// Where the worker finds its queue and its ledger.
+#[derive(Debug, Clone, Args)]
+pub struct ConnectionArgs {
+    /// Redis: `redis://[:PASSWORD@]HOST:PORT[/DB]`, or `rediss://` for TLS.
+    #[arg(long, env = "FLASHSALE_REDIS_URL", hide_env_values = true)]
+    pub redis_url: String,
+
+    /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=require]`.
+    #[arg(long, env = "FLASHSALE_DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+
+    /// Set behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts): statements are
+    /// then not kept prepared.
+    #[arg(long, env = "FLASHSALE_DATABASE_TRANSACTION_POOLER")]
+    pub database_transaction_pooler: bool,
+}
+
+/// Which lanes the worker drives, and how.
+#[derive(Debug, Clone, Args)]
+pub struct LaneArgs {
+    /// Drive only the lanes of this sale; may be given several times. Without it: of all sales.
+    #[arg(long = "sale", env = "FLASHSALE_SALE", value_delimiter = ',')]
+    pub sales: Vec<SaleId>,
+
+    /// Lanes (products) driven at once; each takes one database connection while it settles.
+    #[arg(long, env = "FLASHSALE_LANES", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub lanes: u32,
+
+    /// Jobs in one transaction at most. Without it: what the sale says.
+    #[arg(long, env = "FLASHSALE_BATCH_SIZE", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub batch_size: Option<u32>,
+}
+
+/// Where the worker serves health and metrics.
+#[derive(Debug, Clone, Args)]
+pub struct ProbeArgs {
+    /// Address of `/healthz`, `/readyz` and `/metrics`.
+    #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "0.0.0.0:9091")]
+    pub probes_listen: SocketAddr,
+}

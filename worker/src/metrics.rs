@@ -1,0 +1,177 @@
+//! What a worker counts; `docs/metrics.md` is the table for readers.
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+};
+
+use flashsale_core::{lane::Acknowledgement, ledger::Settlement, outcome::Outcome};
+
+/// The worker's metrics; clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Lanes driven now.
+    pub lanes_driven: IntGauge,
+    /// Lanes taken, be it from nobody or from a dead worker.
+    pub lanes_taken: IntCounter,
+    /// Leases lost while driving.
+    pub leases_lost: IntCounter,
+    /// Jobs in a settled batch.
+    pub batch_size: Histogram,
+    /// Seconds from sending a batch to the ledger to its commit.
+    pub settle_seconds: Histogram,
+    /// Seconds to acknowledge a batch in Redis.
+    pub acknowledge_seconds: Histogram,
+    /// Seconds from a job's arrival in its lane to its outcome.
+    pub job_age_seconds: Histogram,
+    /// Orders made.
+    pub orders: IntCounter,
+    /// Jobs that had their order already.
+    pub redelivered: IntCounter,
+    /// Ended jobs by outcome.
+    pub outcomes: IntCounterVec,
+    /// Failed attempts that will be made again.
+    pub retries: IntCounter,
+    /// Entries dead-lettered.
+    pub dead_letters: IntCounter,
+    /// 1 while the ledger answers.
+    pub ledger_up: IntGauge,
+    /// 1 while Redis answers.
+    pub queue_up: IntGauge,
+}
+
+/// Batches from one job to the greatest that a sale may set.
+const BATCH_BUCKETS: [f64; 12] = [
+    1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2000.0, 10_000.0,
+];
+
+/// From a local round trip to a ledger that stalls.
+const SECONDS_BUCKETS: [f64; 13] = [
+    0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+
+/// From an idle lane to a queue of minutes.
+const AGE_BUCKETS: [f64; 14] = [
+    0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
+];
+
+impl Metrics {
+    /// Makes the metrics and registers them.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let outcomes = IntCounterVec::new(
+            Opts::new("flashsale_worker_outcomes_total", "Jobs ended, by outcome"),
+            &["outcome"],
+        )?;
+        for outcome in Outcome::ALL {
+            outcomes.with_label_values(&[outcome.as_str()]);
+        }
+        Ok(Self {
+            lanes_driven: gauge(registry, "lanes_driven", "Lanes driven now")?,
+            lanes_taken: counter(registry, "lanes_taken_total", "Lanes taken to drive")?,
+            leases_lost: counter(registry, "leases_lost_total", "Leases lost while driving")?,
+            batch_size: histogram(
+                registry,
+                "batch_jobs",
+                "Jobs in a settled batch",
+                &BATCH_BUCKETS,
+            )?,
+            settle_seconds: histogram(
+                registry,
+                "settle_duration_seconds",
+                "Time from sending a batch to the ledger to its commit",
+                &SECONDS_BUCKETS,
+            )?,
+            acknowledge_seconds: histogram(
+                registry,
+                "acknowledge_duration_seconds",
+                "Time to acknowledge a batch in Redis",
+                &SECONDS_BUCKETS,
+            )?,
+            job_age_seconds: histogram(
+                registry,
+                "job_age_seconds",
+                "Time from a job's arrival in its lane to its outcome",
+                &AGE_BUCKETS,
+            )?,
+            orders: counter(registry, "orders_total", "Orders made")?,
+            redelivered: counter(
+                registry,
+                "redelivered_total",
+                "Jobs that had their order already",
+            )?,
+            outcomes: registered(registry, outcomes)?,
+            retries: counter(
+                registry,
+                "retries_total",
+                "Failed attempts that are made again",
+            )?,
+            dead_letters: counter(registry, "dead_letters_total", "Entries dead-lettered")?,
+            ledger_up: gauge(registry, "ledger_up", "1 while the ledger answers")?,
+            queue_up: gauge(registry, "queue_up", "1 while Redis answers")?,
+        })
+    }
+
+    /// Counts a settled batch.
+    pub fn settled(&self, settlement: &Settlement) {
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a batch has at most 10,000 jobs"
+        )]
+        self.batch_size.observe(settlement.verdicts.len() as f64);
+        self.orders.inc_by(settlement.confirmed.into());
+        let redelivered = settlement
+            .verdicts
+            .iter()
+            .filter(|verdict| {
+                matches!(verdict, flashsale_core::ledger::Verdict::Redelivered { .. })
+            })
+            .count();
+        self.redelivered.inc_by(redelivered as u64);
+    }
+
+    /// Counts what was acknowledged; `now_ms` is the time of it since the Unix epoch.
+    pub fn acknowledged(&self, acknowledgement: &Acknowledgement, now_ms: i64) {
+        for job in &acknowledgement.ended {
+            self.outcomes
+                .with_label_values(&[job.outcome.as_str()])
+                .inc();
+            if let Some(appended) = flashsale_core::lane::appended_ms(&job.entry_id) {
+                let age = u32::try_from(now_ms.saturating_sub(appended)).unwrap_or(0);
+                self.job_age_seconds.observe(f64::from(age) / 1000.0);
+            }
+        }
+        self.dead_letters.inc_by(acknowledgement.dead.len() as u64);
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> Result<C, prometheus::Error> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+    registered(
+        registry,
+        IntGauge::new(format!("flashsale_worker_{name}"), help)?,
+    )
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    registered(
+        registry,
+        IntCounter::new(format!("flashsale_worker_{name}"), help)?,
+    )
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+) -> Result<Histogram, prometheus::Error> {
+    let options =
+        HistogramOpts::new(format!("flashsale_worker_{name}"), help).buckets(buckets.to_vec());
+    registered(registry, Histogram::with_opts(options)?)
+}

@@ -1,0 +1,98 @@
+//! Calls to the roster over Redis's pub/sub. A lost call costs one look: nothing depends on it.
+
+use std::time::Duration;
+
+use flashsale_core::{
+    id::{ProductId, SaleId},
+    keys::{CHANGED, WAKE},
+};
+use futures_util::StreamExt;
+use redis::Msg;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::LaneName;
+use crate::patience::Patience;
+
+/// Calls that may wait; more are dropped, and the next look finds what they told.
+const BACKLOG: usize = 1024;
+
+/// A call.
+#[derive(Debug)]
+pub(super) enum Call {
+    /// The catalogue changed.
+    Changed,
+    /// A lane stopped being empty.
+    Wake(LaneName),
+    /// The same, after others had their chance.
+    Reminder(LaneName),
+}
+
+/// Calls again later.
+#[derive(Clone)]
+pub(super) struct Caller(mpsc::Sender<Call>);
+
+impl Caller {
+    /// Calls for `lane` after `wait`.
+    pub(super) fn remind(&self, lane: LaneName, wait: Duration) {
+        let sender = self.0.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            // A roster that is gone or busy needs no reminder.
+            let _ = sender.try_send(Call::Reminder(lane));
+        });
+    }
+}
+
+/// Listens until `stop`.
+pub(super) fn listen(
+    client: redis::Client,
+    stop: CancellationToken,
+) -> (mpsc::Receiver<Call>, Caller) {
+    let (sender, receiver) = mpsc::channel(BACKLOG);
+    let caller = Caller(sender.clone());
+    tokio::spawn(async move {
+        let mut patience = Patience::default();
+        loop {
+            tokio::select! {
+                heard = subscribe(&client, &sender) => if heard { patience = Patience::default() },
+                () = stop.cancelled() => return,
+            }
+            if !patience.wait(&stop).await {
+                return;
+            }
+        }
+    });
+    (receiver, caller)
+}
+
+/// Passes calls on until the subscription breaks. True when there was one.
+async fn subscribe(client: &redis::Client, sender: &mpsc::Sender<Call>) -> bool {
+    let Ok(mut pubsub) = client.get_async_pubsub().await else {
+        return false;
+    };
+    if pubsub.subscribe(&[WAKE, CHANGED]).await.is_err() {
+        return false;
+    }
+    // What was said before this moment is unknown.
+    let _ = sender.try_send(Call::Changed);
+    let mut messages = pubsub.into_on_message();
+    while let Some(message) = messages.next().await {
+        if let Some(call) = parse(&message) {
+            let _ = sender.try_send(call);
+        }
+    }
+    true
+}
+
+fn parse(message: &Msg) -> Option<Call> {
+    if message.get_channel_name() == CHANGED {
+        return Some(Call::Changed);
+    }
+    let text: String = message.get_payload().ok()?;
+    let (sale, product) = text.split_once(' ')?;
+    Some(Call::Wake((
+        SaleId::new(sale).ok()?,
+        ProductId::new(product).ok()?,
+    )))
+}

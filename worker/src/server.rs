@@ -1,0 +1,127 @@
+//! The worker process: connections, probes, and a roster until it is told to stop.
+
+use std::time::Duration;
+
+use flashsale_core::{
+    connect::{self, ConnectError, LedgerConfig},
+    ledger::Ledger,
+};
+use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
+use prometheus::Registry;
+use redis::aio::ConnectionManager;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::{ConnectionArgs, LaneArgs, ProbeArgs},
+    metrics::Metrics,
+    roster::{Limits, Resources, Roster},
+};
+
+/// How often readiness asks Redis and PostgreSQL.
+const CHECK: Duration = Duration::from_secs(2);
+
+/// Why a worker cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// An address cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A metric cannot be registered.
+    #[error("the metrics could not be set up: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The probes' port cannot be had.
+    #[error(
+        "cannot listen on {address} for probes ({source}); choose another with --probes-listen"
+    )]
+    Listen {
+        /// The address.
+        address: std::net::SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Runs a worker until `stop` is cancelled; returns when every lane is given back.
+pub async fn run(
+    connections: ConnectionArgs,
+    lanes: LaneArgs,
+    probe_args: ProbeArgs,
+    stop: CancellationToken,
+) -> Result<(), ServerError> {
+    let registry = Registry::new();
+    let metrics = Metrics::register(&registry)?;
+    let resources = connect_all(&connections, lanes.lanes, metrics)?;
+    let probes = Probes::new(registry);
+    tokio::spawn(check_queue(
+        resources.queue.clone(),
+        probes.readiness("redis"),
+    ));
+    tokio::spawn(check_ledger(
+        resources.ledger.clone(),
+        probes.readiness("postgresql"),
+    ));
+    let address = probe_args.probes_listen;
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|source| ServerError::Listen { address, source })?;
+    let probes_stop = CancellationToken::new();
+    let probing = tokio::spawn(serve(listener, probes, probes_stop.clone()));
+    let limits = Limits {
+        sales: lanes.sales,
+        lanes: usize::try_from(lanes.lanes).unwrap_or(usize::MAX),
+        batch_size: lanes.batch_size.and_then(|size| usize::try_from(size).ok()),
+    };
+    tracing::info!(owner = resources.owner, lanes = limits.lanes, probes = %address,
+        "worker {} drives up to {} lanes", resources.owner, limits.lanes);
+    Roster::new(resources, limits, stop).run().await;
+    tracing::info!("every lane is given back, the worker ends");
+    probes_stop.cancel();
+    // The probes have nothing to lose.
+    let _ = probing.await;
+    Ok(())
+}
+
+fn connect_all(
+    connections: &ConnectionArgs,
+    lanes: u32,
+    metrics: Metrics,
+) -> Result<Resources, ServerError> {
+    let client = connect::redis_client(&connections.redis_url)?;
+    let queue = connect::shared(&client)?;
+    let ledger = connect::ledger(&LedgerConfig {
+        url: connections.database_url.clone(),
+        // One for each lane, and one for readiness.
+        connections: lanes + 1,
+        transaction_pooler: connections.database_transaction_pooler,
+        ping_before_use: false,
+    })?;
+    let owner = format!("worker-{}", uuid::Uuid::new_v4().simple());
+    Ok(Resources {
+        client,
+        queue,
+        ledger,
+        metrics,
+        owner,
+    })
+}
+
+async fn check_queue(mut queue: ConnectionManager, handle: ReadinessHandle) {
+    loop {
+        match redis::cmd("PING").query_async::<()>(&mut queue).await {
+            Ok(()) => handle.ready(),
+            Err(error) => handle.not_ready(error.to_string()),
+        }
+        tokio::time::sleep(CHECK).await;
+    }
+}
+
+async fn check_ledger(ledger: Ledger, handle: ReadinessHandle) {
+    loop {
+        match ledger.ping().await {
+            Ok(()) => handle.ready(),
+            Err(error) => handle.not_ready(error.to_string()),
+        }
+        tokio::time::sleep(CHECK).await;
+    }
+}

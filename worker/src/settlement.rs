@@ -1,0 +1,110 @@
+//! Settles a batch whatever happens: waits for a ledger that is away, and finds the one job that
+//! the ledger refuses, so that the others are not held up by it.
+
+use flashsale_core::{
+    id::{ProductId, SaleId},
+    job::Job,
+    lane::Acknowledgement,
+    ledger::{Ledger, LedgerError, Settlement},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    batch::{self, Waiting},
+    metrics::Metrics,
+    patience::Patience,
+};
+
+/// A job whose attempt failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The job.
+    pub waiting: Waiting,
+    /// What the ledger said.
+    pub reason: String,
+}
+
+/// What came of a batch.
+#[derive(Debug, Default)]
+pub struct Settled {
+    /// Jobs that ended.
+    pub acknowledgement: Acknowledgement,
+    /// Jobs that the ledger refused, each found alone.
+    pub refused: Vec<Refused>,
+}
+
+/// The settling part of a lane's driver.
+#[derive(Debug, Clone)]
+pub struct Settler {
+    /// The ledger.
+    pub ledger: Ledger,
+    /// The sale of the lane.
+    pub sale: SaleId,
+    /// The product of the lane.
+    pub product: ProductId,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Settler {
+    /// Settles `jobs` in their order. None when `stop` was cancelled while the ledger was away:
+    /// the jobs then stay in their lane, and not one attempt is counted.
+    pub async fn settle(&self, jobs: Vec<Waiting>, stop: &CancellationToken) -> Option<Settled> {
+        let mut settled = Settled::default();
+        if jobs.is_empty() {
+            return Some(settled);
+        }
+        // Ranges still to be settled, the first on top, so that order of arrival is kept.
+        let mut ranges = Vec::from([0..jobs.len()]);
+        while let Some(range) = ranges.pop() {
+            let part = &jobs[range.clone()];
+            match self.attempt(part, stop).await? {
+                Ok(settlement) => {
+                    self.metrics.settled(&settlement);
+                    batch::record(&mut settled.acknowledgement, part, &settlement);
+                }
+                Err(error) if part.len() == 1 => settled.refused.push(Refused {
+                    waiting: part[0].clone(),
+                    reason: error.to_string(),
+                }),
+                Err(_) => {
+                    let middle = range.start + part.len() / 2;
+                    ranges.push(middle..range.end);
+                    ranges.push(range.start..middle);
+                }
+            }
+        }
+        Some(settled)
+    }
+
+    /// One transaction, repeated while the ledger is away. None when `stop` was cancelled.
+    async fn attempt(
+        &self,
+        part: &[Waiting],
+        stop: &CancellationToken,
+    ) -> Option<Result<Settlement, LedgerError>> {
+        let jobs: Vec<&Job> = part.iter().map(|waiting| &waiting.job).collect();
+        let mut patience = Patience::default();
+        loop {
+            let timer = self.metrics.settle_seconds.start_timer();
+            match self.ledger.settle(&self.sale, &self.product, &jobs).await {
+                Err(error) if error.is_outage() => {
+                    timer.stop_and_discard();
+                    self.metrics.ledger_up.set(0);
+                    if patience.is_fresh() {
+                        tracing::warn!(sale = %self.sale, product = %self.product, %error,
+                            "the ledger is away, lane {} waits for it: {error}", self.product);
+                    }
+                    if !patience.wait(stop).await {
+                        return None;
+                    }
+                }
+                answer => {
+                    timer.observe_duration();
+                    self.metrics.ledger_up.set(1);
+                    return Some(answer);
+                }
+            }
+        }
+    }
+}
