@@ -1,0 +1,18 @@
+//! What the tests of the whole share: real servers, sales to sell, and shoppers.
+//!
+//! One PostgreSQL serves all tests of a test program, each with a database of its own; every test
+//! has its own Redis. Nothing here is a stand-in for a real part.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test that cannot set itself up has failed, and says where"
+)]
+
+pub mod javascript;
+pub mod patience;
+pub mod processes;
+pub mod queue;
+pub mod sales;
+pub mod services;
+pub mod workers;

@@ -1,0 +1,59 @@
+//! A worker inside the test's own process.
+
+use flashsale_core::connect;
+use flashsale_worker::{
+    metrics::Metrics,
+    roster::{Limits, Resources, Roster},
+};
+use prometheus::Registry;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::services::Services;
+
+/// A running worker.
+pub struct Worker {
+    /// Its counts.
+    pub metrics: Metrics,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Worker {
+    /// Starts a worker that drives up to `lanes` lanes.
+    #[must_use]
+    pub fn start(services: &Services, name: &str, lanes: usize) -> Self {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let client = services.client();
+        let resources = Resources {
+            queue: connect::shared(&client).unwrap(),
+            client,
+            ledger: services.ledger.clone(),
+            metrics: metrics.clone(),
+            owner: name.to_owned(),
+        };
+        let limits = Limits {
+            sales: Vec::new(),
+            lanes,
+            batch_size: None,
+        };
+        let stop = CancellationToken::new();
+        let roster = Roster::new(resources, limits, stop.clone());
+        Self {
+            metrics,
+            stop,
+            task: tokio::spawn(roster.run()),
+        }
+    }
+
+    /// Stops it as SIGTERM would.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+
+    /// Ends it without a goodbye, as SIGKILL would: its leases stay.
+    pub fn kill(self) {
+        self.task.abort();
+    }
+}

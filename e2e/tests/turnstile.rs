@@ -1,0 +1,354 @@
+//! The turnstile's script on a real Redis.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say by unwrapping what they take for granted"
+)]
+
+use std::time::Duration;
+
+use flashsale_core::{
+    catalogue,
+    id::ProductId,
+    keys::SaleKeys,
+    ledger::StockLevel,
+    outcome::JobState,
+    sale::{RateLimit, Sale},
+    stock,
+    turnstile::{Admission, Buy},
+};
+use flashsale_e2e::{
+    queue::{admit, buy, depth, record},
+    sales::{open, sale},
+    services::Services,
+};
+use futures_util::StreamExt;
+use jiff::{SignedDuration, Timestamp};
+use redis::AsyncCommands;
+
+async fn one(services: &Services, sale: &Sale, buy: Buy) -> Admission {
+    admit(services, sale, &[buy]).await.remove(0)
+}
+
+#[tokio::test]
+async fn a_buy_is_queued_with_its_position_and_a_record() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let first = buy(&sale, "u1", 0, "k");
+    assert_eq!(
+        one(&services, &sale, first.clone()).await,
+        Admission::Queued { position: 1 }
+    );
+    let second = buy(&sale, "u2", 0, "k");
+    assert_eq!(
+        one(&services, &sale, second).await,
+        Admission::Queued { position: 2 }
+    );
+    let record = record(&services, &sale, first.job_id).await.unwrap();
+    assert_eq!(record.state, JobState::Queued { ticket: 1 });
+    assert_eq!(record.user_id.as_str(), "u1");
+    assert_eq!(depth(&services, &sale, 0).await, 2);
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_and_makes_no_second_job() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5), ("q", 5)]);
+    open(&services, &sale).await;
+    let first = buy(&sale, "u1", 0, "k");
+    one(&services, &sale, buy(&sale, "u0", 0, "k")).await;
+    one(&services, &sale, first.clone()).await;
+    let again = one(&services, &sale, buy(&sale, "u1", 0, "k")).await;
+    assert_eq!(
+        again,
+        Admission::Replayed {
+            job_id: first.job_id,
+            position: 2
+        }
+    );
+    assert_eq!(
+        one(&services, &sale, buy(&sale, "u1", 1, "k")).await,
+        Admission::KeyReused
+    );
+    assert_eq!(depth(&services, &sale, 0).await, 2);
+    assert_eq!(depth(&services, &sale, 1).await, 0);
+}
+
+#[tokio::test]
+async fn a_double_press_within_one_call_makes_one_job() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let buys = [
+        buy(&sale, "u1", 0, "k"),
+        buy(&sale, "u1", 0, "k"),
+        buy(&sale, "u2", 0, "k"),
+    ];
+    let answers = admit(&services, &sale, &buys).await;
+    assert_eq!(answers[0], Admission::Queued { position: 1 });
+    assert_eq!(
+        answers[1],
+        Admission::Replayed {
+            job_id: buys[0].job_id,
+            position: 1
+        }
+    );
+    assert_eq!(answers[2], Admission::Queued { position: 2 });
+}
+
+#[tokio::test]
+async fn every_waiting_job_holds_one_unit() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 2), ("none", 0)]);
+    open(&services, &sale).await;
+    let buys: Vec<Buy> = (0..4)
+        .map(|user| buy(&sale, &format!("u{user}"), 0, "k"))
+        .collect();
+    let answers = admit(&services, &sale, &buys).await;
+    assert_eq!(answers[1], Admission::Queued { position: 2 });
+    assert_eq!(answers[2..], [Admission::SoldOut, Admission::SoldOut]);
+    assert_eq!(
+        one(&services, &sale, buy(&sale, "u9", 1, "k")).await,
+        Admission::SoldOut
+    );
+}
+
+#[tokio::test]
+async fn a_restock_is_news_and_an_older_figure_is_not() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 0)]);
+    open(&services, &sale).await;
+    let keys = SaleKeys::new(&sale.id);
+    let level = |stock, version| {
+        [StockLevel {
+            product: ProductId::new("p").unwrap(),
+            stock,
+            version,
+        }]
+    };
+    let mut queue = services.queue.clone();
+    assert_eq!(
+        stock::publish(&mut queue, &keys, &level(1, 9))
+            .await
+            .unwrap(),
+        1
+    );
+    assert_eq!(
+        stock::publish(&mut queue, &keys, &level(7, 8))
+            .await
+            .unwrap(),
+        0
+    );
+    let buys = [buy(&sale, "u1", 0, "k"), buy(&sale, "u2", 0, "k")];
+    let answers = admit(&services, &sale, &buys).await;
+    assert_eq!(
+        answers,
+        [Admission::Queued { position: 1 }, Admission::SoldOut]
+    );
+}
+
+#[tokio::test]
+async fn the_rate_limit_is_a_bucket_that_refills() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 10,
+        window: Duration::from_secs(1),
+        burst: 2,
+    };
+    open(&services, &sale).await;
+    let answers = admit(
+        &services,
+        &sale,
+        &[
+            buy(&sale, "u", 0, "a"),
+            buy(&sale, "u", 0, "b"),
+            buy(&sale, "u", 0, "c"),
+            buy(&sale, "v", 0, "c"),
+        ],
+    )
+    .await;
+    assert!(matches!(answers[1], Admission::Queued { position: 2 }));
+    let Admission::RateLimited { retry_after_ms } = answers[2] else {
+        panic!("{answers:?}")
+    };
+    assert!((1..=100).contains(&retry_after_ms), "{retry_after_ms}");
+    assert!(
+        matches!(answers[3], Admission::Queued { .. }),
+        "another shopper has their own bucket"
+    );
+    tokio::time::sleep(Duration::from_millis(retry_after_ms)).await;
+    let later = one(&services, &sale, buy(&sale, "u", 0, "c")).await;
+    assert!(matches!(later, Admission::Queued { .. }), "{later:?}");
+}
+
+#[tokio::test]
+async fn a_full_lane_asks_to_come_back() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.max_queue_depth = 1;
+    open(&services, &sale).await;
+    let answers = admit(
+        &services,
+        &sale,
+        &[buy(&sale, "u", 0, "k"), buy(&sale, "v", 0, "k")],
+    )
+    .await;
+    assert_eq!(
+        answers,
+        [Admission::Queued { position: 1 }, Admission::LaneFull]
+    );
+}
+
+#[tokio::test]
+async fn a_product_or_sale_that_is_not_there_is_said_so() {
+    let services = Services::start().await;
+    let mut open_sale = sale("drop", &[("p", 5)]);
+    open(&services, &open_sale).await;
+    open_sale
+        .products
+        .push(flashsale_e2e::sales::product("other", 1));
+    assert_eq!(
+        one(&services, &open_sale, buy(&open_sale, "u", 1, "k")).await,
+        Admission::UnknownProduct
+    );
+    let nowhere = sale("nowhere", &[("p", 5)]);
+    assert_eq!(
+        one(&services, &nowhere, buy(&nowhere, "u", 0, "k")).await,
+        Admission::UnknownSale
+    );
+}
+
+/// Law 5, by Redis's clock alone: nobody else is alive in this test.
+#[tokio::test]
+async fn no_buy_passes_before_the_opening_or_from_the_closing_on() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 1_000_000)]);
+    let mut queue = services.queue.clone();
+    let now = Timestamp::from_microsecond(catalogue::clock(&mut queue).await.unwrap()).unwrap();
+    let (opens, closes) = (
+        now + SignedDuration::from_millis(300),
+        now + SignedDuration::from_millis(600),
+    );
+    sale.schedule.opens_at = Some(opens);
+    sale.schedule.closes_at = Some(closes);
+    open(&services, &sale).await;
+    let (mut early, mut queued, mut late) = (0, 0, 0);
+    for number in 0.. {
+        let before = catalogue::clock(&mut queue).await.unwrap();
+        let answer = one(&services, &sale, buy(&sale, "u", 0, &format!("k{number}"))).await;
+        let after = catalogue::clock(&mut queue).await.unwrap();
+        match answer {
+            Admission::NotOpen { opens_at_us } => {
+                early += 1;
+                assert_eq!(opens_at_us, opens.as_microsecond());
+                assert!(before < opens.as_microsecond());
+            }
+            Admission::Queued { .. } => {
+                queued += 1;
+                assert!(after >= opens.as_microsecond() && before < closes.as_microsecond());
+            }
+            Admission::Closed => {
+                late += 1;
+                assert!(after >= closes.as_microsecond());
+                if late == 10 {
+                    break;
+                }
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(early > 0 && queued > 0, "{early} early, {queued} queued");
+}
+
+#[tokio::test]
+async fn suspending_and_closing_take_effect_at_once() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    sale.suspended = true;
+    let mut queue = services.queue.clone();
+    catalogue::announce(&mut queue, &sale, false).await.unwrap();
+    assert_eq!(
+        one(&services, &sale, buy(&sale, "u", 0, "k")).await,
+        Admission::Suspended
+    );
+    assert!(catalogue::close(&mut queue, &sale.id).await.unwrap());
+    assert_eq!(
+        one(&services, &sale, buy(&sale, "u", 0, "k")).await,
+        Admission::Closed
+    );
+}
+
+#[tokio::test]
+async fn the_script_comes_back_after_redis_lost_it() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    one(&services, &sale, buy(&sale, "u", 0, "k")).await;
+    let mut queue = services.queue.clone();
+    redis::cmd("SCRIPT")
+        .arg("FLUSH")
+        .exec_async(&mut queue)
+        .await
+        .unwrap();
+    let answer = one(&services, &sale, buy(&sale, "v", 0, "k")).await;
+    assert_eq!(answer, Admission::Queued { position: 2 });
+}
+
+#[tokio::test]
+async fn withdrawing_a_sale_frees_every_key_of_it_and_no_other() {
+    let services = Services::start().await;
+    let (gone, stays) = (sale("drop", &[("p", 5)]), sale("drop.two", &[("q", 5)]));
+    open(&services, &gone).await;
+    open(&services, &stays).await;
+    for number in 0..3 {
+        one(&services, &gone, buy(&gone, &format!("u{number}"), 0, "k")).await;
+        one(
+            &services,
+            &stays,
+            buy(&stays, &format!("u{number}"), 0, "k"),
+        )
+        .await;
+    }
+    let mut queue = services.queue.clone();
+    let before: Vec<String> = queue.keys("fs:{drop.two}*").await.unwrap();
+    catalogue::withdraw(&mut queue, &gone.id).await.unwrap();
+    let left: Vec<String> = queue.keys("fs:{drop}*").await.unwrap();
+    assert_eq!(left, Vec::<String>::new());
+    let after: Vec<String> = queue.keys("fs:{drop.two}*").await.unwrap();
+    assert_eq!(after.len(), before.len());
+    assert!(before.len() > 5);
+}
+
+#[tokio::test]
+async fn a_lane_that_stops_being_empty_is_announced() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let mut pubsub = services.client().get_async_pubsub().await.unwrap();
+    pubsub.subscribe("fs:wake").await.unwrap();
+    one(&services, &sale, buy(&sale, "u", 0, "k")).await;
+    one(&services, &sale, buy(&sale, "v", 0, "k")).await;
+    let mut queue = services.queue.clone();
+    let _: u64 = queue.publish("fs:wake", "end").await.unwrap();
+    let mut messages = pubsub.on_message();
+    let mut heard: Vec<String> = Vec::new();
+    while heard.last().is_none_or(|last| last != "end") {
+        heard.push(messages.next().await.unwrap().get_payload().unwrap());
+    }
+    assert_eq!(heard, ["drop p", "end"]);
+}
+
+#[tokio::test]
+async fn shoppers_who_never_come_back_are_forgotten_and_jobs_are_not() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    one(&services, &sale, buy(&sale, "u", 0, "k")).await;
+    let mut queue = services.queue.clone();
+    let user: i64 = queue.pttl("fs:{drop}:u:u").await.unwrap();
+    assert!(user > 0);
+    let lane: i64 = queue.pttl("fs:{drop}:lane:p").await.unwrap();
+    assert_eq!(lane, -1);
+}
