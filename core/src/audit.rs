@@ -12,6 +12,7 @@
 //! that a batch between its commit and its acknowledgement is no finding.
 
 mod findings;
+mod letters;
 mod outcomes;
 mod records;
 mod second_look;

@@ -5,30 +5,24 @@
 //! ended in one Redis transaction, after its order is committed, so what moved in between looks
 //! wrong at most once: everything suspicious is looked at a second time.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
-use redis::RedisResult;
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    AuditError, Findings,
+    AuditError, Findings, letters,
     records::{self, Walk},
     second_look::SecondLook,
     waiting::Waiting,
 };
 use crate::{
     connect::Queue,
-    dead_letter,
     id::SaleId,
     keys::SaleKeys,
-    lane,
     ledger::Ledger,
     outcome::{JobState, Outcome},
 };
-
-/// Dead letters read in one call; each carries its whole job.
-const LETTERS_COUNT: usize = 500;
 
 /// What became of the acknowledged jobs of a sale.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -87,7 +81,7 @@ pub(super) async fn audit(
 ) -> Result<OutcomeAudit, AuditError> {
     let keys = SaleKeys::new(sale);
     let mut audit = OutcomeAudit::default();
-    let mut letters = letters(connection, &keys).await?;
+    let mut letters = letters::read(connection, &keys).await?;
     let mut waiting = Waiting::default();
     let mut suspects: HashSet<Uuid> = HashSet::new();
     let mut walk = Walk::default();
@@ -112,7 +106,6 @@ pub(super) async fn audit(
     // What is left here is a letter of a job that was not seen to have failed.
     suspects.extend(letters.keys());
     if !suspects.is_empty() {
-        let suspects: Vec<Uuid> = suspects.into_iter().collect();
         let second_look = SecondLook::take(ledger, connection, sale, &suspects).await?;
         second_look.complain(suspects, &mut audit.lost);
     }
@@ -128,25 +121,4 @@ pub(super) fn is_failed(state: JobState) -> bool {
             ..
         }
     )
-}
-
-/// The dead letters that are jobs, by job.
-pub(super) async fn letters(
-    connection: &mut impl Queue,
-    keys: &SaleKeys,
-) -> RedisResult<HashMap<Uuid, String>> {
-    let mut letters = HashMap::new();
-    let mut after = lane::HEAD.to_owned();
-    loop {
-        let page = dead_letter::list(connection, keys, &after, LETTERS_COUNT).await?;
-        let Some(last) = page.last() else {
-            return Ok(letters);
-        };
-        after.clone_from(&last.id);
-        for letter in page {
-            if let Some(job) = letter.parse() {
-                letters.insert(job.job_id.0, letter.id);
-            }
-        }
-    }
 }

@@ -73,8 +73,9 @@ impl Walk {
 pub(super) async fn again(
     connection: &mut impl Queue,
     jobs_key: &str,
-    jobs: &[Uuid],
+    jobs: impl Iterator<Item = Uuid>,
 ) -> RedisResult<Vec<Recorded>> {
+    let jobs: Vec<Uuid> = jobs.collect();
     let mut records = Vec::new();
     for chunk in jobs.chunks(SCAN_COUNT) {
         let mut command = redis::cmd("HMGET");

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     AuditError, Findings,
-    outcomes::{is_failed, letters},
+    letters::{self, Letter},
+    outcomes::is_failed,
     records,
     waiting::Waiting,
 };
@@ -28,8 +29,8 @@ pub(super) struct SecondLook {
     missing: HashSet<Uuid>,
     /// Those whose record the ledger contradicts, and how.
     contradictions: HashMap<Uuid, String>,
-    /// All dead letters.
-    letters: HashMap<Uuid, String>,
+    /// Their dead letters.
+    letters: HashMap<Uuid, Letter>,
 }
 
 impl SecondLook {
@@ -38,11 +39,13 @@ impl SecondLook {
         ledger: &Ledger,
         connection: &mut impl Queue,
         sale: &SaleId,
-        jobs: &[Uuid],
+        jobs: &HashSet<Uuid>,
     ) -> Result<Self, AuditError> {
         let keys = SaleKeys::new(sale);
-        let letters = letters(connection, &keys).await?;
-        let records = records::again(connection, &keys.jobs(), jobs).await?;
+        let mut letters = letters::read(connection, &keys).await?;
+        letters.retain(|job, _| jobs.contains(job));
+        letters::retain_own(ledger.pool(), &mut letters).await?;
+        let records = records::again(connection, &keys.jobs(), jobs.iter().copied()).await?;
         let mut waiting = Waiting::default();
         for (job, record) in &records {
             if matches!(record.state, JobState::Queued { .. }) {
@@ -61,7 +64,8 @@ impl SecondLook {
 
     /// Adds those of `jobs` that still look wrong to `lost`, in the order of their ids, which is
     /// the order in which they were taken.
-    pub(super) fn complain(&self, mut jobs: Vec<Uuid>, lost: &mut Findings) {
+    pub(super) fn complain(&self, jobs: HashSet<Uuid>, lost: &mut Findings) {
+        let mut jobs: Vec<Uuid> = jobs.into_iter().collect();
         jobs.sort_unstable();
         for job in jobs {
             if let Some(words) = self.complaint(&job) {
@@ -83,7 +87,7 @@ impl SecondLook {
         if let Some(words) = self.contradictions.get(job) {
             return Some(words.clone());
         }
-        let letter = self.letters.get(job)?;
+        let letter = &self.letters.get(job)?.id;
         match self.records.get(job) {
             Some(record) if is_failed(record.state) => None,
             Some(_) => Some(format!("is dead letter {letter}, but was not told failed")),

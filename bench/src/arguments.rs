@@ -1,0 +1,156 @@
+//! What can be chosen about a run.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::measure::{DEFAULT_BATCH, PRODUCTS};
+
+/// Rounds of a full run: the least number whose median leaves an outlier on either side out.
+const ROUNDS: u32 = 3;
+
+/// Jobs settled in each settlement of a full run: several seconds of work, long against the
+/// second in which Redis syncs its file.
+const JOBS: u32 = 200_000;
+
+/// The same in a quick run.
+const QUICK_JOBS: u32 = 50_000;
+
+/// Seconds of load for each acknowledgement figure of a full run.
+const LOAD_SECONDS: u32 = 5;
+
+/// The same in a quick run.
+const QUICK_LOAD_SECONDS: u32 = 2;
+
+/// What every number of jobs must be a multiple of, so that each product of each settlement gets
+/// whole batches: pgbench is told a number of transactions, not of orders. All of [`BATCHES`]
+/// divide it.
+///
+/// [`BATCHES`]: crate::measure::BATCHES
+const JOBS_STEP: u32 = PRODUCTS * DEFAULT_BATCH;
+
+const EXAMPLE: &str = "\
+Examples:
+  Everything, some ten minutes:
+    flashsale-bench --json figures.json
+
+  A first impression, under a minute:
+    flashsale-bench --quick
+
+  Fail when a target is missed:
+    flashsale-bench --check
+
+The servers keep their files in TMPDIR (else /tmp): name a directory on the disk to be measured.";
+
+/// Measures settlement, acknowledgements and memory beside this machine's own limits.
+///
+/// Starts its own PostgreSQL and Redis, and the gateway and worker built beside it, and stops them
+/// at the end. Nothing else should run meanwhile.
+#[derive(Debug, Parser)]
+#[command(
+    name = "flashsale-bench",
+    version,
+    after_help = EXAMPLE,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    /// Something else than measuring.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to measure, and for how long.
+    #[command(flatten)]
+    pub run: RunArguments,
+}
+
+/// What the binary does besides measuring.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve a route that does nothing: the limit that acknowledgements are measured by.
+    EmptyRoute {
+        /// Where to listen.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
+}
+
+/// One part of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Part {
+    /// Workers and the turnstile's script beside pgbench and plain writes.
+    Settlement,
+    /// `POST /buy` beside an empty route.
+    Acknowledgements,
+    /// Resident memory with a full lane.
+    Memory,
+}
+
+/// What to measure, and for how long.
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// One round of short measurements: under a minute, and only an impression.
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Rounds; every figure is the median of one measurement a round. Default: 3, or 1 with --quick.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: Option<u32>,
+
+    /// Jobs that each settlement settles, a multiple of 10000. Default: 200000, or 50000 with --quick.
+    #[arg(long, value_name = "NUMBER", value_parser = jobs)]
+    pub jobs: Option<u32>,
+
+    /// Seconds of load for each acknowledgement figure. Default: 5, or 2 with --quick.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=600))]
+    pub load_seconds: Option<u32>,
+
+    /// Measure this part alone; may be given several times. Without it: all parts.
+    #[arg(long = "only", value_name = "PART", value_enum)]
+    pub only: Vec<Part>,
+
+    /// Write all figures to this file as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+
+    /// End with status 1 when a target is missed.
+    #[arg(long)]
+    pub check: bool,
+}
+
+impl RunArguments {
+    /// How many rounds.
+    #[must_use]
+    pub fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS })
+    }
+
+    /// How many jobs each settlement settles.
+    #[must_use]
+    pub fn jobs(&self) -> u32 {
+        self.jobs
+            .unwrap_or(if self.quick { QUICK_JOBS } else { JOBS })
+    }
+
+    /// How long each load lasts.
+    #[must_use]
+    pub fn load_seconds(&self) -> u32 {
+        let default = if self.quick {
+            QUICK_LOAD_SECONDS
+        } else {
+            LOAD_SECONDS
+        };
+        self.load_seconds.unwrap_or(default)
+    }
+
+    /// Whether `part` is to be measured.
+    #[must_use]
+    pub fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+}
+
+fn jobs(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(jobs) if jobs > 0 && jobs % JOBS_STEP == 0 => Ok(jobs),
+        _ => Err(format!("write a multiple of {JOBS_STEP}, e.g. {JOBS}")),
+    }
+}

@@ -1,0 +1,113 @@
+//! What the figures were taken on: without it they mean nothing.
+
+use std::{fs, num::NonZero, path::Path, thread};
+
+use nix::sys::statfs::{self, TMPFS_MAGIC};
+use serde::Serialize;
+
+use crate::{error::BenchError, stores::Stores};
+
+/// The machine, and the settings that durability depends on, as the servers tell them.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Machine {
+    /// The processor's name; none where the system does not tell.
+    pub processor: Option<String>,
+    /// Cores that this process may use.
+    pub cores: usize,
+    /// Version of PostgreSQL.
+    pub postgres: String,
+    /// Its `fsync`.
+    pub fsync: String,
+    /// Its `synchronous_commit`.
+    pub synchronous_commit: String,
+    /// Version of Redis.
+    pub redis: String,
+    /// Whether the servers' files are in memory, where syncing them costs nothing.
+    pub in_memory: bool,
+    /// Whether this program was built without optimization.
+    pub debug_build: bool,
+}
+
+impl Machine {
+    /// Asks the system and the servers.
+    pub async fn look(stores: &Stores) -> Result<Self, BenchError> {
+        Ok(Self {
+            processor: fs::read_to_string("/proc/cpuinfo")
+                .ok()
+                .as_deref()
+                .and_then(processor),
+            cores: thread::available_parallelism().map_or(1, NonZero::get),
+            postgres: setting(stores, "SHOW server_version").await?,
+            fsync: setting(stores, "SHOW fsync").await?,
+            synchronous_commit: setting(stores, "SHOW synchronous_commit").await?,
+            redis: stores
+                .info("server")
+                .await?
+                .get("redis_version")
+                .unwrap_or_default(),
+            in_memory: is_in_memory(stores.data_dir.path()),
+            debug_build: cfg!(debug_assertions),
+        })
+    }
+
+    /// The machine in one line.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        format!(
+            "{}, {} cores; PostgreSQL {} (fsync {}, synchronous_commit {}), Redis {}",
+            self.processor.as_deref().unwrap_or("unknown processor"),
+            self.cores,
+            self.postgres,
+            self.fsync,
+            self.synchronous_commit,
+            self.redis
+        )
+    }
+
+    /// What takes the meaning from the figures, if anything does.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let mut warnings = Vec::new();
+        if self.debug_build {
+            warnings.push("this is a debug build, use `make bench`: the figures mean nothing");
+        }
+        if self.in_memory {
+            warnings.push(
+                "the servers' files are in memory, where syncing is free: set TMPDIR to a \
+                 directory on a disk",
+            );
+        }
+        warnings
+    }
+}
+
+async fn setting(stores: &Stores, statement: &'static str) -> Result<String, BenchError> {
+    Ok(sqlx::query_scalar(statement)
+        .fetch_one(stores.ledger.pool())
+        .await?)
+}
+
+fn processor(cpuinfo: &str) -> Option<String> {
+    let line = cpuinfo
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))?;
+    Some(line.split_once(':')?.1.trim().to_owned())
+}
+
+/// Where the system does not tell, no warning is given.
+fn is_in_memory(directory: &Path) -> bool {
+    statfs::statfs(directory).is_ok_and(|status| status.filesystem_type() == TMPFS_MAGIC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_has_its_name_in_cpuinfo() {
+        let cpuinfo = "processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n";
+        assert_eq!(processor(cpuinfo).as_deref(), Some("Some CPU @ 3 GHz"));
+        assert_eq!(processor("processor : 0"), None);
+    }
+}

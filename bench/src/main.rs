@@ -1,0 +1,43 @@
+//! The binary `flashsale-bench`.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use flashsale_bench::{
+    arguments::{Arguments, Command},
+    empty_route,
+    error::BenchError,
+    run,
+};
+use flashsale_telemetry::shutdown;
+
+/// The gateway's allocator, so that the empty route differs from it by its work alone.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Status of a process ended by Ctrl-C, by the shells' convention.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match execute(Arguments::parse()).await {
+        Ok(status) => status,
+        Err(error) => {
+            eprintln!("flashsale-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(arguments: Arguments) -> Result<ExitCode, BenchError> {
+    if let Some(Command::EmptyRoute { listen }) = arguments.command {
+        empty_route::serve(listen).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let interrupted = shutdown::on_signals().map_err(BenchError::Signals)?;
+    tokio::select! {
+        outcome = run::run(arguments.run) => outcome.map(ExitCode::from),
+        // Dropping the run ends its servers and removes its files.
+        () = interrupted.cancelled() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}

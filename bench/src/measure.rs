@@ -1,0 +1,246 @@
+//! What is measured: names, units, and which limit each is held against.
+
+use std::fmt;
+
+/// Batch sizes that settlement is measured at.
+pub const BATCHES: [u32; 3] = [500, 1_000, 2_000];
+
+/// The batch size of a sale that does not say (`WorkerSpec::default`), and so the one that
+/// targets are judged at.
+pub const DEFAULT_BATCH: u32 = 1_000;
+
+/// How many products the settlement of several has.
+pub const PRODUCTS: u32 = 10;
+
+/// How many workers compete for one product when they do.
+pub const WORKERS: u32 = 8;
+
+/// One thing that is measured, once in every round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Measure {
+    /// Orders a second by pgbench, one client a product: the limit of settlement.
+    Pgbench {
+        /// Products, and clients.
+        products: u32,
+        /// Orders in one transaction.
+        batch: u32,
+    },
+    /// Orders a second by workers, outcomes and events included.
+    Settlement {
+        /// Worker processes.
+        workers: u32,
+        /// Products.
+        products: u32,
+        /// Jobs in one transaction at most.
+        batch: u32,
+    },
+    /// Buys a second that Redis takes when their writes are plain pipelined commands.
+    PlainWrites,
+    /// Buys a second through the turnstile's script in full calls.
+    Turnstile,
+    /// Something about requests and their answers.
+    Http(Target, Aspect),
+    /// Resident memory of the gateway with a full lane.
+    GatewayMemory,
+    /// Most resident memory of a worker while it drains a full lane.
+    WorkerMemory,
+    /// Jobs that were queued for the memory figures.
+    JobsQueued,
+    /// Memory of Redis for one queued buy.
+    RedisQueued,
+    /// Memory of Redis for one settled buy.
+    RedisSettled,
+}
+
+/// What requests are sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Target {
+    /// A route that does nothing: the limit of acknowledgements.
+    EmptyRoute,
+    /// The gateway, with no worker; Redis syncs its file every second.
+    Gateway,
+    /// The same while a worker settles.
+    GatewayAndWorker,
+    /// The gateway, with no worker; Redis syncs its file before each answer.
+    GatewaySyncing,
+}
+
+/// What is asked about requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Aspect {
+    /// Requests answered a second.
+    Rate,
+    /// Half of the answers came within this time.
+    Median,
+    /// 99 of 100 answers came within this time.
+    Percentile99,
+}
+
+/// What a value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Orders, buys or requests a second.
+    PerSecond,
+    /// Milliseconds.
+    Milliseconds,
+    /// Megabytes of 1,000,000 bytes.
+    Megabytes,
+    /// Bytes.
+    Bytes,
+    /// A number of things.
+    Count,
+}
+
+impl Unit {
+    /// The unit as it is written behind a value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PerSecond => "/s",
+            Self::Milliseconds => "ms",
+            Self::Megabytes => "MB",
+            Self::Bytes => "B",
+            Self::Count => "",
+        }
+    }
+}
+
+/// One worker on one product.
+#[must_use]
+pub fn one_worker(batch: u32) -> Measure {
+    Measure::Settlement {
+        workers: 1,
+        products: 1,
+        batch,
+    }
+}
+
+impl Measure {
+    /// What its values count.
+    #[must_use]
+    pub fn unit(self) -> Unit {
+        match self {
+            Self::Pgbench { .. }
+            | Self::Settlement { .. }
+            | Self::PlainWrites
+            | Self::Turnstile
+            | Self::Http(_, Aspect::Rate) => Unit::PerSecond,
+            Self::Http(_, Aspect::Median | Aspect::Percentile99) => Unit::Milliseconds,
+            Self::GatewayMemory | Self::WorkerMemory => Unit::Megabytes,
+            Self::RedisQueued | Self::RedisSettled => Unit::Bytes,
+            Self::JobsQueued => Unit::Count,
+        }
+    }
+
+    /// The limit that it is shown as a share of, if it has one.
+    #[must_use]
+    pub fn limit(self) -> Option<Self> {
+        match self {
+            Self::Settlement {
+                products, batch, ..
+            } => Some(Self::Pgbench { products, batch }),
+            Self::Turnstile => Some(Self::PlainWrites),
+            Self::Http(Target::EmptyRoute, _) => None,
+            Self::Http(_, Aspect::Rate) => Some(Self::Http(Target::EmptyRoute, Aspect::Rate)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is itself a limit.
+    #[must_use]
+    pub fn is_limit(self) -> bool {
+        matches!(
+            self,
+            Self::Pgbench { .. } | Self::PlainWrites | Self::Http(Target::EmptyRoute, Aspect::Rate)
+        )
+    }
+}
+
+impl fmt::Display for Measure {
+    /// What a row of the table is called, and unique.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Pgbench { products, batch } => {
+                write!(
+                    formatter,
+                    "pgbench, {}, batches of {batch}",
+                    count(products, "product")
+                )
+            }
+            Self::Settlement {
+                workers,
+                products,
+                batch,
+            } => write!(
+                formatter,
+                "{}, {}, batches of {batch}",
+                count(workers, "worker"),
+                count(products, "product")
+            ),
+            Self::PlainWrites => {
+                formatter.write_str("the same writes by plain commands, 128 at a time")
+            }
+            Self::Turnstile => formatter.write_str("turnstile script, calls of 128 buys"),
+            Self::Http(target, aspect) => write!(formatter, "{target}, {aspect}"),
+            Self::GatewayMemory => formatter.write_str("gateway, resident"),
+            Self::WorkerMemory => formatter.write_str("worker draining the lane, most resident"),
+            Self::JobsQueued => formatter.write_str("jobs queued"),
+            Self::RedisQueued => formatter.write_str("Redis, for one queued buy"),
+            Self::RedisSettled => formatter.write_str("Redis, for one settled buy"),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::EmptyRoute => "empty axum route",
+            Self::Gateway => "POST /buy",
+            Self::GatewayAndWorker => "POST /buy, a worker settling",
+            Self::GatewaySyncing => "POST /buy, appendfsync always",
+        })
+    }
+}
+
+impl fmt::Display for Aspect {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Rate => "requests",
+            Self::Median => "p50",
+            Self::Percentile99 => "p99",
+        })
+    }
+}
+
+fn count(number: u32, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settlement_is_held_against_the_pgbench_run_of_its_products_and_batch() {
+        assert_eq!(
+            one_worker(500).limit(),
+            Some(Measure::Pgbench {
+                products: 1,
+                batch: 500
+            })
+        );
+    }
+
+    #[test]
+    fn the_batch_that_is_judged_is_the_one_sales_have_by_default() {
+        let default = flashsale_core::sale::spec::WorkerSpec::default().batch_size;
+        assert_eq!(Ok(default), i32::try_from(DEFAULT_BATCH));
+        assert!(BATCHES.contains(&DEFAULT_BATCH));
+    }
+
+    #[test]
+    fn latencies_have_no_share() {
+        assert_eq!(Measure::Http(Target::Gateway, Aspect::Median).limit(), None);
+    }
+}

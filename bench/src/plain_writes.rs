@@ -1,0 +1,80 @@
+//! The limit of the turnstile: the writes that a buy needs, as plain commands without a decision.
+
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime, UNIX_EPOCH},
+};
+
+use flashsale_core::{
+    keys::SaleKeys,
+    outcome::{JobRecord, JobState},
+    sale::Sale,
+    turnstile::{Buy, MAX_BUYS_A_CALL},
+};
+use tokio::task::JoinSet;
+
+use crate::{
+    error::BenchError,
+    prefill::{CALLS_AT_A_TIME, finish, rate},
+    stores::Stores,
+};
+
+/// How long a shopper's record lives; as long as any, for the cost is the same.
+const RETENTION_MS: u64 = 48 * 3600 * 1000;
+
+/// Writes what the turnstile would write for `buys`, as many a round trip as a full call has, over
+/// as many round trips at a time; answers buys a second.
+pub async fn write(stores: &Stores, sale: &Sale, buys: &Arc<[Buy]>) -> Result<f64, BenchError> {
+    let keys = Arc::new(SaleKeys::new(&sale.id));
+    let started = Instant::now();
+    let mut callers = JoinSet::new();
+    for caller in 0..CALLS_AT_A_TIME {
+        let (mut queue, keys) = (stores.queue.clone(), Arc::clone(&keys));
+        let buys = Arc::clone(buys);
+        callers.spawn(async move {
+            for call in buys
+                .chunks(MAX_BUYS_A_CALL)
+                .skip(caller)
+                .step_by(CALLS_AT_A_TIME)
+            {
+                writes(&keys, call).exec_async(&mut queue).await?;
+            }
+            Ok::<(), BenchError>(())
+        });
+    }
+    finish(callers).await?;
+    Ok(rate(buys.len(), started))
+}
+
+fn writes(keys: &SaleKeys, buys: &[Buy]) -> redis::Pipeline {
+    let arrival = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_micros();
+    let mut pipe = redis::pipe();
+    let mut records = redis::cmd("HSET");
+    records.arg(keys.jobs());
+    for (position, buy) in (1_u64..).zip(buys) {
+        let (user, job) = (keys.user(&buy.user), buy.job_id.to_string());
+        pipe.cmd("XADD")
+            .arg(keys.lane(&buy.product))
+            .arg("*")
+            .arg("job")
+            .arg(&buy.job[..]);
+        pipe.cmd("HSET")
+            .arg(&user)
+            .arg("r")
+            .arg(arrival.to_string())
+            .arg(format!("k{}", buy.key))
+            .arg(format!("{job} {position} {}", buy.product));
+        pipe.cmd("PEXPIRE").arg(&user).arg(RETENTION_MS);
+        let record = JobRecord {
+            state: JobState::Queued { ticket: position },
+            product_id: buy.product.clone(),
+            user_id: buy.user.clone(),
+        };
+        records.arg(job).arg(record.to_string());
+    }
+    pipe.add_command(records);
+    pipe
+}

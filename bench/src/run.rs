@@ -1,0 +1,68 @@
+//! A whole run: rounds, table, judgement.
+
+use std::path::Path;
+
+use crate::{
+    acknowledgement,
+    arguments::{Part, RunArguments},
+    error::BenchError,
+    machine::Machine,
+    memory,
+    report::{json, table},
+    session::Session,
+    settlement,
+    targets::{Judgement, judge},
+    wrk,
+};
+
+/// Exit status when a target was missed and `--check` asked for it.
+const MISSED: u8 = 1;
+
+/// Measures what `arguments` ask for, prints the table, and answers the exit status.
+pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
+    if arguments.wants(Part::Acknowledgements) || arguments.wants(Part::Memory) {
+        wrk::check_installed()?;
+    }
+    let mut session = Session::start(arguments.clone()).await?;
+    let machine = Machine::look(&session.stores).await?;
+    session.tell(&machine.describe());
+    for warning in machine.warnings() {
+        session.tell(&format!("WARNING: {warning}"));
+    }
+    for round in 1..=arguments.rounds() {
+        session.tell(&format!("round {round} of {}", arguments.rounds()));
+        measure(&mut session, &arguments).await?;
+    }
+    let Session {
+        figures, stores, ..
+    } = session;
+    stores.stop().await?;
+    let judgements = judge(&figures);
+    print!(
+        "{}",
+        table::render(&machine, &figures, &judgements, arguments.rounds())
+    );
+    if let Some(file) = &arguments.json {
+        let sizes = (arguments.jobs(), arguments.load_seconds());
+        write(file, &json::render(&machine, &figures, &judgements, sizes)?)?;
+    }
+    let missed = !judgements.iter().all(Judgement::is_met);
+    Ok(if missed && arguments.check { MISSED } else { 0 })
+}
+
+async fn measure(session: &mut Session, arguments: &RunArguments) -> Result<(), BenchError> {
+    if arguments.wants(Part::Settlement) {
+        settlement::round(session).await?;
+    }
+    if arguments.wants(Part::Acknowledgements) {
+        acknowledgement::round(session).await?;
+    }
+    if arguments.wants(Part::Memory) {
+        memory::round(session).await?;
+    }
+    Ok(())
+}
+
+fn write(file: &Path, text: &str) -> Result<(), BenchError> {
+    std::fs::write(file, text).map_err(BenchError::file(file))
+}

@@ -1,0 +1,152 @@
+//! The servers of a run: PostgreSQL and Redis of its own, as `flashsale up` starts them.
+
+use std::time::{Duration, Instant};
+
+use flashsale_cli::local::{
+    data_dir::DataDir,
+    postgres::Postgres,
+    redis::{AppendFsync, Redis},
+};
+use flashsale_core::{
+    connect::{self, LedgerConfig},
+    ledger::Ledger,
+};
+use redis::{InfoDict, aio::MultiplexedConnection};
+
+use crate::error::BenchError;
+
+/// How long one command of the bench itself may take: filling and emptying lanes includes waits
+/// for the disk that a shopper would not be given.
+const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// Connections of the bench itself: it asks one thing at a time, an audit two.
+const CONNECTIONS: u32 = 4;
+
+/// How long the servers may take to finish what they do beside a run.
+const QUIET_PATIENCE: Duration = Duration::from_mins(2);
+
+/// How often they are asked whether they have.
+const QUIET_INTERVAL: Duration = Duration::from_millis(20);
+
+/// PostgreSQL, Redis, and the bench's own connections to both.
+#[derive(Debug)]
+pub struct Stores {
+    /// PostgreSQL.
+    pub postgres: Postgres,
+    /// Redis.
+    pub redis: Redis,
+    /// The ledger in PostgreSQL.
+    pub ledger: Ledger,
+    /// Opens connections to Redis.
+    pub client: redis::Client,
+    /// A connection to Redis that waits long.
+    pub queue: MultiplexedConnection,
+    /// Holds all files of the run.
+    pub data_dir: DataDir,
+}
+
+impl Stores {
+    /// Starts both in a temporary directory and brings the schema up to date.
+    pub async fn start() -> Result<Self, BenchError> {
+        let data_dir = DataDir::temporary()?;
+        let postgres = Postgres::start(&data_dir).await?;
+        let redis = Redis::start(&data_dir, AppendFsync::EverySecond).await?;
+        let ledger = connect::ledger(&LedgerConfig {
+            url: postgres.url(),
+            connections: CONNECTIONS,
+            transaction_pooler: false,
+            ping_before_use: false,
+        })?;
+        ledger.migrate().await?;
+        let client = connect::redis_client(&redis.url())?;
+        let queue = connect::blocking(&client, COMMAND_PATIENCE).await?;
+        Ok(Self {
+            postgres,
+            redis,
+            ledger,
+            client,
+            queue,
+            data_dir,
+        })
+    }
+
+    /// Empties both, so that every measurement starts alike.
+    pub async fn empty(&self) -> Result<(), BenchError> {
+        for statement in ["TRUNCATE orders RESTART IDENTITY", "TRUNCATE products"] {
+            sqlx::raw_sql(statement).execute(self.ledger.pool()).await?;
+        }
+        let mut queue = self.queue.clone();
+        redis::cmd("FLUSHALL").query_async::<()>(&mut queue).await?;
+        self.wait_for_quiet().await?;
+        // Starts the append-only file over, or its growth would have it rewritten sooner in each
+        // measurement than in the one before.
+        redis::cmd("BGREWRITEAOF")
+            .query_async::<()>(&mut queue)
+            .await?;
+        self.wait_for_quiet().await
+    }
+
+    /// Waits until neither server writes what it was given before, so that a measurement does not
+    /// pay for the filling before it.
+    pub async fn settle_down(&self) -> Result<(), BenchError> {
+        sqlx::raw_sql("CHECKPOINT")
+            .execute(self.ledger.pool())
+            .await?;
+        self.wait_for_quiet().await
+    }
+
+    async fn wait_for_quiet(&self) -> Result<(), BenchError> {
+        let started = Instant::now();
+        while self.is_rewriting().await? {
+            if started.elapsed() > QUIET_PATIENCE {
+                return Err(BenchError::TooLate {
+                    what: "Redis did not finish rewriting its append-only file".to_owned(),
+                    waited: QUIET_PATIENCE,
+                });
+            }
+            tokio::time::sleep(QUIET_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    async fn is_rewriting(&self) -> Result<bool, BenchError> {
+        let info = self.info("persistence").await?;
+        let is_set = |name: &str| info.get::<u8>(name).is_some_and(|value| value != 0);
+        Ok(is_set("aof_rewrite_in_progress") || is_set("aof_rewrite_scheduled"))
+    }
+
+    /// One section of what Redis tells about itself.
+    pub async fn info(&self, section: &str) -> Result<InfoDict, BenchError> {
+        let mut queue = self.queue.clone();
+        Ok(redis::cmd("INFO")
+            .arg(section)
+            .query_async(&mut queue)
+            .await?)
+    }
+
+    /// Bytes that Redis has allocated.
+    pub async fn redis_memory(&self) -> Result<u64, BenchError> {
+        let memory = self.info("memory").await?.get("used_memory");
+        memory.ok_or_else(|| BenchError::Wrong("Redis does not tell its used_memory".to_owned()))
+    }
+
+    /// Has Redis sync its file as `policy` says from now on.
+    pub async fn set_append_fsync(&self, policy: AppendFsync) -> Result<(), BenchError> {
+        let mut queue = self.queue.clone();
+        redis::cmd("CONFIG")
+            .arg("SET")
+            .arg("appendfsync")
+            .arg(policy.to_string())
+            .query_async::<()>(&mut queue)
+            .await?;
+        Ok(())
+    }
+
+    /// Stops both in order.
+    pub async fn stop(mut self) -> Result<(), BenchError> {
+        self.ledger.pool().close().await;
+        self.redis.stop().await?;
+        self.postgres.stop().await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,121 @@
+//! An audit in words: each law with the numbers behind it, and the rows that break it.
+
+use std::fmt::Write as _;
+
+use flashsale_core::audit::{Findings, SaleAudit};
+
+use crate::figures::grouped;
+
+/// The line that says it all, over some sales: `0 oversold · 0 lost · 0 duplicated`.
+#[must_use]
+pub fn headline(audits: &[SaleAudit]) -> String {
+    let sum = |figure: fn(&SaleAudit) -> u64| grouped(audits.iter().map(figure).sum());
+    format!(
+        "{} oversold · {} lost · {} duplicated",
+        sum(SaleAudit::oversold),
+        sum(SaleAudit::lost),
+        sum(SaleAudit::duplicated)
+    )
+}
+
+/// One sale, law by law.
+#[must_use]
+pub fn details(audit: &SaleAudit) -> String {
+    let mut text = format!("audit of sale {}\n", audit.sale);
+    law(
+        &mut text,
+        audit.oversold(),
+        "oversold",
+        &stock_line(audit),
+        &audit.stock.findings,
+    );
+    law(
+        &mut text,
+        audit.lost(),
+        "lost",
+        &outcome_line(audit),
+        &audit.outcomes.lost,
+    );
+    let findings = &audit.uniqueness.findings;
+    law(
+        &mut text,
+        audit.duplicated(),
+        "duplicated",
+        &order_line(audit),
+        findings,
+    );
+    text
+}
+
+fn law(text: &mut String, count: u64, word: &str, numbers: &str, findings: &Findings) {
+    let count = grouped(count);
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "  {count:>6} {word:<11} {numbers}");
+    for row in &findings.rows {
+        let _ = writeln!(text, "         - {row}");
+    }
+    let told = u64::try_from(findings.rows.len()).unwrap_or(u64::MAX);
+    if findings.total > told {
+        let _ = writeln!(
+            text,
+            "         - and {} more",
+            grouped(findings.total - told)
+        );
+    }
+}
+
+fn stock_line(audit: &SaleAudit) -> String {
+    let stock = &audit.stock;
+    let products = match stock.products.len() {
+        1 => "1 product".to_owned(),
+        count => format!("{count} products"),
+    };
+    format!(
+        "{} units ever on offer = {} left + {} ordered, {products}",
+        signed(stock.initial()),
+        signed(stock.left()),
+        signed(stock.ordered())
+    )
+}
+
+fn outcome_line(audit: &SaleAudit) -> String {
+    let outcomes = &audit.outcomes;
+    let mut text = format!(
+        "{} acknowledged = {} confirmed + {} sold out + {} limit reached + {} failed + {} queued",
+        grouped(outcomes.jobs),
+        grouped(outcomes.confirmed),
+        grouped(outcomes.sold_out),
+        grouped(outcomes.limit_reached),
+        grouped(outcomes.failed),
+        grouped(outcomes.queued),
+    );
+    if outcomes.letters_discarded > 0 {
+        let discarded = grouped(outcomes.letters_discarded);
+        let _ = write!(text, "; {discarded} dead letters were discarded");
+    }
+    if outcomes.orders_without_record > 0 {
+        let orders = grouped(outcomes.orders_without_record);
+        let _ = write!(text, "; Redis has no record of {orders} older orders");
+    }
+    text
+}
+
+fn order_line(audit: &SaleAudit) -> String {
+    let orders = &audit.uniqueness;
+    let (all, cancelled) = (grouped(orders.orders), grouped(orders.cancelled));
+    let each = if orders.findings.is_empty() {
+        "each of its own key, its own job and a known product"
+    } else {
+        "some of them not alone with their key or job, or of no known product"
+    };
+    format!("{all} orders ({cancelled} cancelled), {each}")
+}
+
+fn signed(number: i64) -> String {
+    let digits = grouped(number.unsigned_abs());
+    if number < 0 {
+        format!("-{digits}")
+    } else {
+        digits
+    }
+}

@@ -1,0 +1,143 @@
+//! What people type: one file a subcommand.
+
+mod audit;
+mod connection;
+mod crowd;
+mod dead;
+mod error;
+mod load;
+mod migrate;
+mod restock;
+mod sales;
+mod schema;
+mod up;
+mod validate;
+
+use std::{io::ErrorKind, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use flashsale_telemetry::logging::{self, LogFormat};
+
+pub use error::CommandError;
+
+const ABOUT_EXIT: &str = "\
+Exit status:
+  0  done, and everything holds
+  1  done, and something does not hold: a mistake in a file, a broken law, a lost buy
+  2  the command line is wrong
+  3  could not be done: a server is out of reach, a file cannot be read
+
+Example:
+  flashsale up examples/sneaker-drop.yaml --crowd 20000
+";
+
+/// Flash sales over Redis and PostgreSQL: run one on this machine, load it, audit it.
+#[derive(Debug, Parser)]
+#[command(name = "flashsale", version, after_help = ABOUT_EXIT)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What is logged to standard error besides what the command prints: error, warn, info,
+    /// debug, also by module, e.g. `warn,flashsale_cli=debug`.
+    #[arg(
+        long,
+        env = "FLASHSALE_LOG",
+        value_name = "FILTER",
+        default_value = "warn",
+        global = true
+    )]
+    log_level: String,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Up(up::Arguments),
+    Validate(validate::Arguments),
+    Schema(schema::Arguments),
+    Load(load::Arguments),
+    Audit(audit::Arguments),
+    Sales(sales::Arguments),
+    Restock(restock::Arguments),
+    Dead(dead::Arguments),
+    Migrate(migrate::Arguments),
+}
+
+/// How a command that could be carried out came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything holds.
+    Holds,
+    /// Something does not; the command has said what.
+    Broken,
+}
+
+impl Outcome {
+    fn holds_if(condition: bool) -> Self {
+        if condition { Self::Holds } else { Self::Broken }
+    }
+}
+
+/// The exit status of a command that could not be carried out.
+const COULD_NOT: u8 = 3;
+
+/// Reads the command line, carries it out and gives the exit status.
+pub async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match logging::init(LogFormat::Auto, &arguments.log_level) {
+        Ok(()) => run(arguments.command).await,
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(Outcome::Holds) => ExitCode::SUCCESS,
+        Ok(Outcome::Broken) => ExitCode::FAILURE,
+        // Whoever reads the output has seen enough, as `head` does.
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let label = console::style("error:").for_stderr().red().bold();
+            eprintln!("{label} {}", error::chain(&error));
+            ExitCode::from(COULD_NOT)
+        }
+    }
+}
+
+async fn run(command: Command) -> Result<Outcome, CommandError> {
+    match command {
+        Command::Up(arguments) => Box::pin(up::run(arguments)).await,
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Schema(arguments) => schema::run(&arguments),
+        Command::Load(arguments) => Box::pin(load::run(arguments)).await,
+        Command::Audit(arguments) => audit::run(&arguments).await,
+        Command::Sales(arguments) => sales::run(&arguments).await,
+        Command::Restock(arguments) => restock::run(&arguments).await,
+        Command::Dead(arguments) => dead::run(arguments).await,
+        Command::Migrate(arguments) => migrate::run(&arguments).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn flags_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_help_teaches_with_an_example() {
+        fn check(command: &clap::Command) {
+            let help = command.get_after_help().map(ToString::to_string);
+            let shown = help.unwrap_or_default();
+            assert!(
+                shown.contains("Example"),
+                "{} has no example",
+                command.get_name()
+            );
+            command.get_subcommands().for_each(check);
+        }
+        check(&Arguments::command());
+    }
+}

@@ -1,0 +1,81 @@
+//! The flags by which hand tools find Redis and PostgreSQL, and the connections behind them.
+
+use std::time::Duration;
+
+use clap::Args;
+use flashsale_core::{
+    connect::{self, LedgerConfig},
+    ledger::Ledger,
+};
+use redis::aio::MultiplexedConnection;
+
+use super::CommandError;
+
+/// Longest wait for one answer of Redis. Hand tools read long streams from servers that may be
+/// busy or far away; nobody is kept from buying meanwhile.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Connections to PostgreSQL that a hand tool may use at once.
+const LEDGER_CONNECTIONS: u32 = 4;
+
+/// Where Redis is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RedisArgs {
+    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss://… for TLS.
+    #[arg(
+        long,
+        env = "FLASHSALE_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    redis_url: String,
+}
+
+/// Where PostgreSQL is.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LedgerArgs {
+    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with `?sslmode=require` for TLS.
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database_url: String,
+
+    /// True behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_TRANSACTION_POOLER",
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    database_transaction_pooler: bool,
+}
+
+impl RedisArgs {
+    /// A connection; the error says when Redis does not answer.
+    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, CommandError> {
+        let client = connect::redis_client(&self.redis_url)?;
+        Ok(connect::blocking(&client, PATIENCE)
+            .await
+            .map_err(connect::ConnectError::Redis)?)
+    }
+}
+
+impl LedgerArgs {
+    /// The ledger, seen to answer.
+    pub(super) async fn connect(&self) -> Result<Ledger, CommandError> {
+        let ledger = connect::ledger(&LedgerConfig {
+            url: self.database_url.clone(),
+            connections: LEDGER_CONNECTIONS,
+            transaction_pooler: self.database_transaction_pooler,
+            ping_before_use: true,
+        })?;
+        ledger.ping().await?;
+        Ok(ledger)
+    }
+}

@@ -1,0 +1,73 @@
+//! Why a command could not be carried out.
+
+use std::error::Error;
+
+use flashsale_core::{
+    audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::IdError,
+    ledger::LedgerError,
+};
+use flashsale_telemetry::logging::LoggingError;
+
+use crate::{load::LoadError, manifest::ManifestError, up::UpError};
+
+/// Why a command could not be carried out. That something does not *hold* is no error but
+/// [`Outcome::Broken`](super::Outcome::Broken).
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The log filter is malformed.
+    #[error(transparent)]
+    Logging(#[from] LoggingError),
+    /// A file could not be read.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// A server could not be reached.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Redis failed.
+    #[error("Redis failed: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The sales in force could not be read.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The audit could not be made.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The crowd could not be sent.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The machine could not be set up.
+    #[error(transparent)]
+    Up(#[from] UpError),
+    /// A name in a record is none of ours.
+    #[error("{name:?} is no name of a sale: it {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: IdError,
+    },
+    /// A result could not be written as JSON.
+    #[error("the result could not be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Standard output or input failed.
+    #[error("the terminal or pipe failed: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+/// The error and what caused it, each said once.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = error.source();
+    }
+    text
+}

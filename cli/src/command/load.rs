@@ -1,0 +1,164 @@
+//! `flashsale load`: a crowd in front of a running gateway.
+
+use std::{
+    io::{self, Write as _},
+    sync::Arc,
+    time::Duration,
+};
+
+use clap::Args;
+use flashsale_core::{connect, id::ProductId};
+use flashsale_telemetry::shutdown;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CommandError, Outcome,
+    crowd::{CrowdArgs, positive},
+};
+use crate::{
+    display::Display,
+    load::{
+        self, LoadError,
+        book::Book,
+        crowd::{Arrivals, Crowd},
+        engine::Engine,
+        events::EventReader,
+        report::Report,
+        target::Target,
+        verify::Verifier,
+    },
+    progress::Progress,
+};
+
+/// Time to get ready before the first shopper is due.
+const LEAD: Duration = Duration::from_millis(200);
+
+/// Send shoppers to a running gateway, open loop, and check that every acknowledged buy reaches
+/// an outcome.
+///
+/// Each press of the Buy button has its instant drawn beforehand, and its latency counts from
+/// there: a gateway that falls behind is not asked less often. The gateway must run with
+/// `--auth-mode off`, since every shopper is a stranger. Ctrl-C ends the crowd and reports so far.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  flashsale load --url http://127.0.0.1:8080 --crowd 100000
+  flashsale load --url http://127.0.0.1:8080 --rate 2000 --duration 30 --product sneaker-001
+  flashsale load --url http://127.0.0.1:8080 --crowd 5000 --json | jq .latencies.ack
+
+With --redis-url (or FLASHSALE_REDIS_URL) outcomes are timed to the instant; without it they are
+asked for at the end, from the gateway, and buy-to-confirmation is not measured.
+
+Exit status: 0 every acknowledged buy has an outcome, 1 one has none, 3 it could not be run.")]
+pub(super) struct Arguments {
+    /// The gateway; several may be given, and shoppers are spread over them.
+    #[arg(long = "url", required = true, value_name = "URL")]
+    urls: Vec<String>,
+
+    /// Shoppers a second, one pace throughout; goes with --duration.
+    #[arg(long, value_parser = positive, requires = "duration", conflicts_with = "crowd", required_unless_present = "crowd")]
+    rate: Option<f64>,
+
+    /// Seconds that --rate is kept up.
+    #[arg(long, value_name = "SECONDS", value_parser = positive, requires = "rate")]
+    duration: Option<f64>,
+
+    /// Shoppers that come as to an opening: all at once, then fewer and fewer.
+    #[arg(long, value_name = "SHOPPERS", value_parser = clap::value_parser!(u32).range(1..))]
+    crowd: Option<u32>,
+
+    /// What they want; several may be given. Without it: everything on offer.
+    #[arg(long = "product", value_name = "PRODUCT", value_delimiter = ',')]
+    products: Vec<ProductId>,
+
+    #[command(flatten)]
+    shape: CrowdArgs,
+
+    /// Redis, for outcomes to the instant: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss://….
+    #[arg(
+        long,
+        env = "FLASHSALE_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    redis_url: Option<String>,
+
+    /// Print the report as JSON for programs.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
+    let stop = shutdown::on_signals()?;
+    let targets = arguments
+        .urls
+        .iter()
+        .map(|url| Target::parse(url))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(LoadError::from)?;
+    let crowd = Arc::new(draw(&arguments, &targets).await?);
+    let book = Book::new(crowd, Instant::now() + LEAD).map_err(LoadError::from)?;
+    let report = send(&arguments, targets, Arc::new(book), &stop).await?;
+    let mut out = io::stdout().lock();
+    if arguments.json {
+        writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(Outcome::holds_if(report.holds()))
+}
+
+async fn draw(arguments: &Arguments, targets: &[Target]) -> Result<Crowd, LoadError> {
+    let arrivals = match (arguments.crowd, arguments.rate, arguments.duration) {
+        (Some(shoppers), _, _) => arguments.shape.opening(shoppers),
+        (None, Some(rate), Some(seconds)) => Arrivals::Steady {
+            rate,
+            over: Duration::from_secs_f64(seconds),
+        },
+        _ => return Err(LoadError::Numbers("give --crowd, or --rate and --duration")),
+    };
+    let first = targets
+        .first()
+        .ok_or(LoadError::Numbers("give at least one --url"))?;
+    let uniform = arguments.shape.is_uniform();
+    let offers = load::offers_of(first, &arguments.products, uniform).await?;
+    Crowd::draw(&arguments.shape.plan(arrivals, offers))
+}
+
+async fn send(
+    arguments: &Arguments,
+    targets: Vec<Target>,
+    book: Arc<Book>,
+    stop: &CancellationToken,
+) -> Result<Report, CommandError> {
+    let client = arguments
+        .redis_url
+        .as_deref()
+        .map(connect::redis_client)
+        .transpose()?;
+    let events = match &client {
+        Some(client) => Some(
+            EventReader::start(client.clone(), Arc::clone(&book))
+                .await
+                .map_err(LoadError::Events)?,
+        ),
+        None => None,
+    };
+    let progress = Progress::start(Display::new(), Arc::clone(&book), None);
+    let engine = Engine {
+        targets: targets.clone(),
+        connections: arguments.shape.connections(),
+    };
+    engine.run(&book, stop).await;
+    let elapsed = book.start().elapsed();
+    let verifier = Verifier {
+        redis: client.as_ref().map(connect::shared).transpose()?,
+        gateways: targets,
+        patience: arguments.shape.settle_patience(),
+    };
+    let lost = verifier.run(&book, &CancellationToken::new()).await;
+    progress.finish().await;
+    drop(events);
+    Ok(Report::new(&book, elapsed, &lost))
+}

@@ -1,0 +1,90 @@
+//! `flashsale sales`: the sales in force and their lanes.
+
+use std::io::{self, Write};
+
+use clap::Args;
+use flashsale_core::{
+    catalogue::{self, Announced},
+    lifecycle::{self, Readings},
+    observation::{self, LaneObservation, SaleObservation},
+    sale::Sale,
+};
+use jiff::Timestamp;
+
+use super::{CommandError, Outcome, connection::RedisArgs};
+use crate::figures::grouped;
+
+/// List the sales in force: phase, stock, waiting jobs and drivers of each lane, dead letters.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  flashsale sales --redis-url redis://127.0.0.1:6379/
+
+A lane is the queue of one product; its driver is the worker that settles it.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    redis: RedisArgs,
+}
+
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let mut redis = arguments.redis.connect().await?;
+    let announced = catalogue::read_all(&mut redis).await?;
+    let sales: Vec<&Sale> = announced.iter().map(|announced| &announced.sale).collect();
+    let observations = observation::observe(&mut redis, &sales).await?;
+    let now = catalogue::clock(&mut redis).await?;
+    let now = Timestamp::from_microsecond(now).unwrap_or_else(|_| Timestamp::now());
+    let mut out = io::stdout().lock();
+    if announced.is_empty() {
+        writeln!(out, "no sale is in force")?;
+    }
+    for (announced, observation) in announced.iter().zip(&observations) {
+        print(&mut out, announced, observation, now)?;
+    }
+    Ok(Outcome::Holds)
+}
+
+fn print(
+    out: &mut impl Write,
+    announced: &Announced,
+    observation: &SaleObservation,
+    now: Timestamp,
+) -> io::Result<()> {
+    let sale = &announced.sale;
+    let readings = Readings {
+        queue_depth: Some(observation.depth()),
+        remaining: observation.remaining(),
+    };
+    let phase = lifecycle::phase(sale.schedule, announced.switches(), readings, now);
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    writeln!(
+        out,
+        "{}  {}  opens {}  closes {}  dead letters {}",
+        console::style(&sale.id).bold(),
+        phase.as_str(),
+        time(sale.schedule.opens_at),
+        time(sale.schedule.closes_at),
+        grouped(observation.dead)
+    )?;
+    writeln!(
+        out,
+        "  {:<24} {:>10} {:>10} {:>10}  driver",
+        "product", "stock", "waiting", "settled"
+    )?;
+    observation
+        .lanes
+        .iter()
+        .try_for_each(|lane| print_lane(out, lane))
+}
+
+fn print_lane(out: &mut impl Write, lane: &LaneObservation) -> io::Result<()> {
+    let stock = lane.stock.stock.and_then(|stock| u64::try_from(stock).ok());
+    writeln!(
+        out,
+        "  {:<24} {:>10} {:>10} {:>10}  {}",
+        lane.product.as_str(),
+        stock.map_or_else(|| "unknown".to_owned(), grouped),
+        grouped(lane.depth),
+        grouped(lane.stock.settled),
+        lane.driver.as_deref().unwrap_or("-")
+    )
+}

@@ -1,0 +1,271 @@
+//! The books on a crowd: what each press was answered, and what became of each acknowledged buy.
+
+mod pages;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use flashsale_core::outcome::Outcome;
+use hdrhistogram::CreationError;
+use serde::Serialize;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    answer::Answer,
+    counts::Counts,
+    crowd::{Crowd, Press, micros},
+    latency::LatencySummary,
+};
+use pages::Pages;
+
+/// The latencies of a crowd; each none while there is no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LatencySummaries {
+    /// From the instant a press was meant for to its acknowledgement, first or repeated.
+    pub ack: Option<LatencySummary>,
+    /// The same to any final answer.
+    pub answer: Option<LatencySummary>,
+    /// From a shopper's first press to the event that confirms the order.
+    pub confirmation: Option<LatencySummary>,
+}
+
+/// The books; shared by everything that learns something.
+#[derive(Debug)]
+pub struct Book {
+    crowd: Arc<Crowd>,
+    start: Instant,
+    pages: Mutex<Pages>,
+}
+
+impl Book {
+    /// Empty books on a crowd that starts at `start`.
+    pub fn new(crowd: Arc<Crowd>, start: Instant) -> Result<Self, CreationError> {
+        let pages = Mutex::new(Pages::new()?);
+        Ok(Self {
+            crowd,
+            start,
+            pages,
+        })
+    }
+
+    /// The crowd.
+    #[must_use]
+    pub fn crowd(&self) -> &Arc<Crowd> {
+        &self.crowd
+    }
+
+    /// The crowd's start.
+    #[must_use]
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    /// The counts as of now.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.pages().counts
+    }
+
+    /// The latencies as of now.
+    #[must_use]
+    pub fn latencies(&self) -> LatencySummaries {
+        let pages = self.pages();
+        LatencySummaries {
+            ack: pages.ack.summary(),
+            answer: pages.answer.summary(),
+            confirmation: pages.confirmation.summary(),
+        }
+    }
+
+    /// Refusals and failures by their reason.
+    #[must_use]
+    pub fn trouble(&self) -> BTreeMap<String, u64> {
+        self.pages().trouble.clone()
+    }
+
+    /// Acknowledged buys that were told two different final outcomes, failed ones that were
+    /// settled after all left aside.
+    #[must_use]
+    pub fn contradictions(&self) -> u64 {
+        self.pages().contradictions
+    }
+
+    /// Acknowledged buys and their shoppers, in the order of the answers.
+    #[must_use]
+    pub fn acknowledged(&self) -> Vec<(Uuid, u32)> {
+        self.pages().acknowledged()
+    }
+
+    /// One more attempt was needed.
+    pub(super) fn repeated(&self) {
+        self.pages().counts.repeats += 1;
+    }
+
+    /// A press has its final answer, now.
+    pub(super) fn answered(&self, press: Press, answer: Result<Answer, String>) {
+        let latency = self.now_us().saturating_sub(press.meant_us);
+        let mut pages = self.pages();
+        pages.counts.asked += 1;
+        pages.answer.record(latency);
+        match answer {
+            Ok(Answer::Queued { job, .. }) => {
+                pages.ack.record(latency);
+                // A shopper's first unit is waited for since the first press for it, whichever
+                // press was answered; a second unit is asked for once.
+                let since_us = if press.second {
+                    press.meant_us
+                } else {
+                    self.crowd.arrival_us(press.shopper)
+                };
+                pages.acknowledge(job, press.shopper, since_us);
+            }
+            Ok(Answer::SoldOut) => pages.counts.sold_out += 1,
+            Ok(Answer::RateLimited { .. }) => pages.counts.rate_limited += 1,
+            Ok(Answer::NotOpen { .. }) => pages.counts.not_open += 1,
+            Ok(Answer::Closed) => pages.counts.closed += 1,
+            Ok(Answer::Refused { reason }) => {
+                pages.counts.refused += 1;
+                *pages.trouble.entry(reason).or_default() += 1;
+            }
+            Ok(Answer::Unavailable { reason, .. }) | Err(reason) => {
+                pages.counts.gave_up += 1;
+                *pages.trouble.entry(reason).or_default() += 1;
+            }
+        }
+    }
+
+    /// A buy has its outcome. `at` is the instant, where it is known.
+    pub fn settled(&self, job: Uuid, shopper: u32, outcome: Outcome, at: Option<Instant>) {
+        let settled_us = at.map(|at| micros(at.saturating_duration_since(self.start)));
+        self.pages().settle(job, shopper, outcome, settled_us);
+    }
+
+    fn now_us(&self) -> u64 {
+        micros(self.start.elapsed())
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Pages> {
+        // A panic elsewhere leaves at worst one press uncounted.
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use flashsale_core::id::{ProductId, SaleId};
+
+    use super::*;
+    use crate::load::crowd::{Arrivals, CrowdPlan, Offer};
+
+    fn book() -> Book {
+        let plan = CrowdPlan {
+            arrivals: Arrivals::Steady {
+                rate: 10.0,
+                over: Duration::from_secs(1),
+            },
+            offers: vec![Offer {
+                sale: SaleId::new("drop").unwrap(),
+                product: ProductId::new("p").unwrap(),
+                weight: 1,
+            }],
+            double_share: 0.0,
+            impatient_share: 0.0,
+            impatient_presses: 0,
+            greedy_share: 0.0,
+        };
+        let crowd = Arc::new(Crowd::draw(&plan).unwrap());
+        Book::new(crowd, Instant::now()).unwrap()
+    }
+
+    fn queued(job: u128) -> Answer {
+        Answer::Queued {
+            job: Uuid::from_u128(job),
+            replayed: false,
+        }
+    }
+
+    #[test]
+    fn an_outcome_counts_whether_it_comes_before_or_after_the_answer() {
+        let book = book();
+        let press = book.crowd().presses()[0];
+        let job = Uuid::from_u128(1);
+        book.settled(job, 0, Outcome::Confirmed, Some(Instant::now()));
+        assert_eq!(book.counts(), Counts::default());
+        book.answered(press, Ok(queued(1)));
+        assert_eq!((book.counts().queued, book.counts().confirmed), (1, 1));
+
+        book.answered(book.crowd().presses()[1], Ok(queued(2)));
+        assert_eq!(book.counts().unsettled(), 1);
+        book.settled(Uuid::from_u128(2), 1, Outcome::SoldOut, None);
+        assert_eq!(
+            (book.counts().unsettled(), book.counts().sold_out_in_lane),
+            (0, 1)
+        );
+        assert_eq!(book.latencies().confirmation.unwrap().count, 1);
+    }
+
+    #[test]
+    fn the_same_job_twice_is_a_replay() {
+        let book = book();
+        let press = book.crowd().presses()[0];
+        book.answered(press, Ok(queued(1)));
+        book.answered(press, Ok(queued(1)));
+        let counts = book.counts();
+        assert_eq!((counts.asked, counts.queued, counts.replayed), (2, 1, 1));
+        assert_eq!(book.acknowledged(), [(Uuid::from_u128(1), 0)]);
+    }
+
+    #[test]
+    fn two_final_outcomes_are_a_contradiction_and_a_replayed_dead_letter_is_none() {
+        let book = book();
+        let job = Uuid::from_u128(1);
+        book.answered(book.crowd().presses()[0], Ok(queued(1)));
+        book.settled(job, 0, Outcome::Failed, None);
+        book.settled(job, 0, Outcome::Confirmed, None);
+        book.settled(job, 0, Outcome::Confirmed, None);
+        assert_eq!((book.counts().failed, book.counts().confirmed), (0, 1));
+        assert_eq!(book.contradictions(), 0);
+        book.settled(job, 0, Outcome::SoldOut, None);
+        assert_eq!(book.contradictions(), 1);
+    }
+
+    #[test]
+    fn every_press_is_counted_once() {
+        let book = book();
+        let press = book.crowd().presses()[0];
+        for answer in [
+            Ok(queued(1)),
+            Ok(Answer::SoldOut),
+            Ok(Answer::Closed),
+            Ok(Answer::NotOpen { opens_at: None }),
+            Ok(Answer::Refused {
+                reason: "422 x".to_owned(),
+            }),
+            Err("broke".to_owned()),
+        ] {
+            book.answered(press, answer);
+        }
+        let Counts {
+            asked,
+            queued,
+            sold_out,
+            closed,
+            not_open,
+            refused,
+            gave_up,
+            ..
+        } = book.counts();
+        assert_eq!(asked, 6);
+        assert_eq!(
+            [queued, sold_out, closed, not_open, refused, gave_up],
+            [1; 6]
+        );
+        assert_eq!(book.trouble().len(), 2);
+    }
+}

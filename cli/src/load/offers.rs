@@ -1,0 +1,83 @@
+//! What is on sale, as the gateway tells anyone who asks.
+
+use flashsale_core::id::{ProductId, SaleId};
+use serde::Deserialize;
+
+use super::{LoadError, crowd::Offer, target::Target};
+use crate::http_client::Connection;
+
+#[derive(Deserialize)]
+struct Sales {
+    sales: Vec<SaleView>,
+}
+
+#[derive(Deserialize)]
+struct SaleView {
+    sale: SaleId,
+    products: Vec<ProductView>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ProductView {
+    product_id: ProductId,
+    stock: Option<i64>,
+}
+
+/// What `target` offers. With `wanted`, only those products, and the error names those that are
+/// not on offer. Each weighs as much as it has stock, or all the same when `uniform` or when
+/// nothing has any.
+pub async fn offers_of(
+    target: &Target,
+    wanted: &[ProductId],
+    uniform: bool,
+) -> Result<Vec<Offer>, LoadError> {
+    let mut offers = read(target).await?;
+    for product in wanted {
+        if !offers.iter().any(|offer| offer.product == *product) {
+            return Err(LoadError::NothingToBuy(format!(
+                "product {product} is not on offer at {}",
+                target.url()
+            )));
+        }
+    }
+    offers.retain(|offer| wanted.is_empty() || wanted.contains(&offer.product));
+    if offers.is_empty() {
+        let nothing = format!("nothing is on offer at {}", target.url());
+        return Err(LoadError::NothingToBuy(nothing));
+    }
+    if uniform || offers.iter().all(|offer| offer.weight == 0) {
+        for offer in &mut offers {
+            offer.weight = 1;
+        }
+    }
+    Ok(offers)
+}
+
+async fn read(target: &Target) -> Result<Vec<Offer>, LoadError> {
+    let failed = |reason: String| LoadError::Offers {
+        url: target.url(),
+        reason,
+    };
+    let reply = Connection::new(target.clone())
+        .get("/sales")
+        .await
+        .map_err(|error| failed(error.to_string()))?;
+    if !reply.status.is_success() {
+        return Err(failed(format!("it answered {}", reply.status)));
+    }
+    let sales: Sales = serde_json::from_slice(&reply.body)
+        .map_err(|error| failed(format!("its answer is not a list of sales ({error})")))?;
+    let offers = sales.sales.into_iter().flat_map(|view| {
+        let sale = view.sale;
+        view.products.into_iter().map(move |product| Offer {
+            sale: sale.clone(),
+            product: product.product_id,
+            weight: product
+                .stock
+                .and_then(|stock| u64::try_from(stock).ok())
+                .unwrap_or(0),
+        })
+    });
+    Ok(offers.collect())
+}

@@ -1,0 +1,163 @@
+//! Law 2 from the outside: every acknowledged buy is asked for until it has an outcome.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use flashsale_core::{
+    id::SaleId,
+    keys::SaleKeys,
+    outcome::{JobRecord, JobState, Outcome},
+};
+use redis::aio::ConnectionManager;
+use serde::Deserialize;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::{book::Book, target::Target};
+use crate::http_client::Connection;
+
+/// Buys asked for at a time. Lanes are settled in order, so while the first of them wait there is
+/// no use in asking for the rest.
+const WINDOW: usize = 1_000;
+
+/// Requests in flight while gateways are asked.
+const ASKING: usize = 16;
+
+/// Wait before buys that still wait are asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// A buy and its shopper.
+type Buy = (Uuid, u32);
+
+/// Who is asked.
+#[derive(Debug)]
+pub struct Verifier {
+    /// Redis, asked first where it is known: a thousand buys in one call.
+    pub redis: Option<ConnectionManager>,
+    /// The gateways, asked for what Redis does not know (they look into the ledger, too).
+    pub gateways: Vec<Target>,
+    /// Without any new outcome for this long, the rest counts as lost.
+    pub patience: Duration,
+}
+
+/// The statuses of `GET /orders/{jobId}`.
+#[derive(Deserialize)]
+struct OrderStatus {
+    status: String,
+}
+
+impl Verifier {
+    /// Asks for every acknowledged buy of `book`, writes the outcomes into it, and answers the
+    /// buys that have none.
+    pub async fn run(mut self, book: &Book, stop: &CancellationToken) -> Vec<Uuid> {
+        let mut pending = book.acknowledged();
+        let mut progress = Instant::now();
+        while !pending.is_empty() && !stop.is_cancelled() {
+            let window: Vec<Buy> = pending.iter().copied().take(WINDOW).collect();
+            let outcomes = self.ask(book, &window).await;
+            for (job, shopper) in &window {
+                if let Some(outcome) = outcomes.get(job) {
+                    book.settled(*job, *shopper, *outcome, None);
+                }
+            }
+            let before = pending.len();
+            pending.retain(|(job, _)| !outcomes.contains_key(job));
+            if pending.len() < before {
+                progress = Instant::now();
+            } else if progress.elapsed() >= self.patience {
+                break;
+            }
+            if window.len() > outcomes.len() {
+                // Others may be settled already, so that the next window is another one.
+                pending.rotate_left(window.len() - outcomes.len());
+                sleep(ASK_AGAIN).await;
+            }
+        }
+        pending.into_iter().map(|(job, _)| job).collect()
+    }
+
+    /// The outcomes of those that have one.
+    async fn ask(&mut self, book: &Book, window: &[Buy]) -> HashMap<Uuid, Outcome> {
+        let mut known = HashMap::new();
+        let mut unknown = window.to_vec();
+        if let Some(connection) = &mut self.redis {
+            match ask_redis(connection, book, window).await {
+                Ok(states) => {
+                    unknown.retain(|(job, _)| !states.contains_key(job));
+                    known.extend(states.into_iter().filter_map(|(job, state)| match state {
+                        JobState::Final { outcome, .. } => Some((job, outcome)),
+                        JobState::Queued { .. } => None,
+                    }));
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "Redis cannot be asked for outcomes: {error}");
+                }
+            }
+        }
+        known.extend(ask_gateways(&self.gateways, unknown).await);
+        known
+    }
+}
+
+/// What Redis knows of these buys.
+async fn ask_redis(
+    connection: &mut ConnectionManager,
+    book: &Book,
+    window: &[Buy],
+) -> redis::RedisResult<HashMap<Uuid, JobState>> {
+    let mut by_sale: HashMap<&SaleId, Vec<Uuid>> = HashMap::new();
+    for (job, shopper) in window {
+        if let Some(offer) = book.crowd().wish(*shopper) {
+            by_sale.entry(&offer.sale).or_default().push(*job);
+        }
+    }
+    let mut states = HashMap::new();
+    for (sale, jobs) in by_sale {
+        let mut command = redis::cmd("HMGET");
+        command.arg(SaleKeys::new(sale).jobs());
+        for job in &jobs {
+            command.arg(job.hyphenated().to_string());
+        }
+        let texts: Vec<Option<String>> = command.query_async(connection).await?;
+        states.extend(jobs.into_iter().zip(texts).filter_map(|(job, text)| {
+            let record: JobRecord = text?.parse().ok()?;
+            Some((job, record.state))
+        }));
+    }
+    Ok(states)
+}
+
+/// The outcomes that the gateways know; one that cannot be asked knows none.
+async fn ask_gateways(gateways: &[Target], buys: Vec<Buy>) -> HashMap<Uuid, Outcome> {
+    let mut asking = JoinSet::new();
+    let buys = Arc::new(buys);
+    for (first, gateway) in (0..ASKING.min(buys.len())).zip(gateways.iter().cycle()) {
+        let mut connection = Connection::new(gateway.clone());
+        let buys = Arc::clone(&buys);
+        asking.spawn(async move {
+            let mut outcomes = Vec::new();
+            for (job, _) in buys.iter().skip(first).step_by(ASKING) {
+                let Ok(reply) = connection.get(&format!("/orders/{job}")).await else {
+                    break;
+                };
+                let status = serde_json::from_slice::<OrderStatus>(&reply.body);
+                outcomes.extend(
+                    status
+                        .ok()
+                        .and_then(|order| Some((*job, outcome(&order.status)?))),
+                );
+            }
+            outcomes
+        });
+    }
+    asking.join_all().await.into_iter().flatten().collect()
+}
+
+fn outcome(status: &str) -> Option<Outcome> {
+    Outcome::ALL
+        .into_iter()
+        .find(|outcome| outcome.as_str() == status)
+}

@@ -1,0 +1,31 @@
+//! The services of one machine: a private PostgreSQL, a private Redis and our own processes.
+//!
+//! Everything started here listens on 127.0.0.1 only, on a free port, with a generated password,
+//! keeps its files in one [`data_dir::DataDir`], and dies with the process that started it, even
+//! if that process is ended by SIGKILL. A server that was already on the machine is never touched.
+//!
+//! ```no_run
+//! use flashsale_cli::local::{data_dir::DataDir, postgres::Postgres, redis::{AppendFsync, Redis}};
+//!
+//! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
+//! let data_dir = DataDir::temporary()?;
+//! let mut postgres = Postgres::start(&data_dir).await?;
+//! let mut redis = Redis::start(&data_dir, AppendFsync::EverySecond).await?;
+//! println!("{} {}", postgres.url(), redis.url());
+//! redis.stop().await?;
+//! postgres.stop().await?;
+//! # Ok(())
+//! # }
+//! ```
+
+pub mod account;
+pub mod binaries;
+pub mod data_dir;
+pub mod launch;
+mod log_tail;
+mod password;
+mod pid_file;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod redis;

@@ -1,0 +1,322 @@
+//! A private PostgreSQL server.
+
+mod cluster;
+mod crash;
+mod installation;
+mod settings;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::data_dir::DataDir;
+use super::launch::Launch;
+use super::pid_file::{self, StillOwned};
+use super::ports::{self, PortError};
+use super::process::{Process, ProcessError};
+
+pub use self::cluster::ClusterError;
+use self::cluster::{Cluster, USER};
+pub use self::installation::{Installation, InstallationError};
+
+/// The database that [`Postgres::url`] names.
+const DATABASE: &str = "flashsale";
+
+/// The database that every server has from the start.
+const MAINTENANCE_DATABASE: &str = "postgres";
+
+/// A clean start takes well under a second; one after a crash replays up to `max_wal_size`.
+const START_PATIENCE: Duration = Duration::from_mins(2);
+
+/// How often a starting server is tried.
+const START_INTERVAL: Duration = Duration::from_millis(20);
+
+/// An attempt to connect on the same machine takes milliseconds.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A fast shutdown writes every changed page, at most `shared_buffers`.
+const STOP_PATIENCE: Duration = Duration::from_mins(1);
+
+/// "The database system is starting up" (PostgreSQL, appendix A, `cannot_connect_now`).
+const CANNOT_CONNECT_NOW: &str = "57P03";
+
+/// The longest name PostgreSQL does not cut (`NAMEDATALEN` - 1).
+const LONGEST_NAME: usize = 63;
+
+/// What can go wrong with a private PostgreSQL.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// It is not installed.
+    #[error(transparent)]
+    Installation(#[from] InstallationError),
+    /// Its files could not be made or reused.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// There is no port for it.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Another server uses its files.
+    #[error("PostgreSQL's files are in use")]
+    InUse(#[from] StillOwned),
+    /// Its process could not be started or ended.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It ended instead of starting.
+    #[error("PostgreSQL did not start; the end of its log:\n{log}")]
+    DidNotStart {
+        /// The end of its log.
+        log: String,
+    },
+    /// It runs but does not answer.
+    #[error("PostgreSQL does not answer after {} s; the end of its log:\n{log}", START_PATIENCE.as_secs())]
+    NoAnswer {
+        /// The end of its log.
+        log: String,
+    },
+    /// It refused what we asked.
+    #[error("PostgreSQL refused the request; its log is `{}`", log_file.display())]
+    Refused {
+        /// Its log.
+        log_file: PathBuf,
+        /// What it said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A database name that would need quoting.
+    #[error("`{0}` cannot name a database: take 1 to 63 of a-z, 0-9 and _, a letter first")]
+    BadName(String),
+}
+
+/// A PostgreSQL server on 127.0.0.1 that is ours alone.
+///
+/// Runs with `fsync` and `synchronous_commit` on. Dropping it stops it at once (an immediate
+/// shutdown, which loses nothing committed); [`stop`](Self::stop) is the tidy way.
+#[derive(Debug)]
+pub struct Postgres {
+    /// The running server; `None` after `stop` or `kill`. First, so that it is dropped first.
+    process: Option<Process>,
+    /// The programs.
+    installation: Installation,
+    /// The files.
+    cluster: Cluster,
+    /// The TCP port, the same over restarts.
+    port: u16,
+    /// Keeps the directory with the files in place.
+    _data_dir: DataDir,
+}
+
+impl Postgres {
+    /// Starts a server whose files are in `postgres/` below `data_dir`, made if they are not there,
+    /// and waits until it answers. Creates the database `flashsale` unless it exists.
+    pub async fn start(data_dir: &DataDir) -> Result<Self, PostgresError> {
+        let installation = Installation::find().await?;
+        let cluster = Cluster::open(data_dir, &installation).await?;
+        let mut postgres = Self {
+            process: None,
+            installation,
+            cluster,
+            port: ports::free_port()?,
+            _data_dir: data_dir.clone(),
+        };
+        postgres.start_on_a_free_port().await?;
+        postgres.create_database_if_missing(DATABASE).await?;
+        Ok(postgres)
+    }
+
+    /// `postgres://flashsale:PASSWORD@127.0.0.1:PORT/flashsale`, the superuser's way in.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of(DATABASE)
+    }
+
+    /// The TCP port on 127.0.0.1, the same over restarts.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The process id of the server; `None` while it is stopped.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Whether the server's process runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::is_running)
+    }
+
+    /// Where the server's messages go.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.cluster.log_file()
+    }
+
+    /// Creates an empty database called `name` (a-z, 0-9 and `_`) and gives its address.
+    pub async fn create_database(&self, name: &str) -> Result<String, PostgresError> {
+        if !is_plain_name(name) {
+            return Err(PostgresError::BadName(name.to_owned()));
+        }
+        let mut connection = self.maintenance_connection().await?;
+        let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
+        sqlx::raw_sql(statement)
+            .execute(&mut connection)
+            .await
+            .map_err(|source| self.refused(source))?;
+        Ok(self.url_of(name))
+    }
+
+    /// Stops it (a fast shutdown: sessions are ended, everything is written). Does nothing when it
+    /// is stopped already.
+    pub async fn stop(&mut self) -> Result<(), PostgresError> {
+        if let Some(process) = self.process.take() {
+            process.signal(Signal::SIGINT)?;
+            process.wait(STOP_PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    /// Kills it and all its backends by SIGKILL, as a power cut would.
+    pub async fn kill(&mut self) -> Result<(), PostgresError> {
+        if let Some(process) = self.process.take() {
+            crash::kill_all(&process, &self.cluster.pid_file()).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again on the same port and files, stopping it first if it runs, and waits until it
+    /// answers.
+    pub async fn restart(&mut self) -> Result<(), PostgresError> {
+        self.stop().await?;
+        self.launch().await
+    }
+
+    async fn start_on_a_free_port(&mut self) -> Result<(), PostgresError> {
+        for _ in 1..ports::ATTEMPTS_TO_LISTEN {
+            match self.launch().await {
+                Err(_) if ports::is_taken(self.port) => self.port = ports::free_port()?,
+                outcome => return outcome,
+            }
+        }
+        self.launch().await
+    }
+
+    async fn launch(&mut self) -> Result<(), PostgresError> {
+        let cluster = &self.cluster;
+        pid_file::wait_for_previous_owner(&cluster.pid_file(), &cluster.data()).await?;
+        let launch = Launch::new("postgres", self.installation.postgres(), cluster.log_file())
+            .arg("-D")
+            .arg(cluster.data())
+            .args(settings::arguments(self.port, &cluster.home))
+            .env("LC_ALL", "C")
+            .current_dir(cluster.data())
+            .run_as(cluster.account.clone())
+            .on_parent_death(Signal::SIGINT)
+            .on_drop(Signal::SIGQUIT);
+        let process = Process::start(launch).await?;
+        self.wait_until_it_answers(&process).await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    async fn wait_until_it_answers(&self, process: &Process) -> Result<(), PostgresError> {
+        let deadline = Instant::now() + START_PATIENCE;
+        loop {
+            match timeout(CONNECT_PATIENCE, self.maintenance_connection()).await {
+                Ok(Ok(connection)) => {
+                    // It has answered; how the connection ends does not matter.
+                    let _ = connection.close().await;
+                    return Ok(());
+                }
+                Ok(Err(error)) if is_final(&error) => return Err(error),
+                Ok(Err(_)) | Err(_) => {}
+            }
+            let log = || process.log_tail();
+            if !process.is_running() {
+                return Err(PostgresError::DidNotStart { log: log() });
+            }
+            if Instant::now() >= deadline {
+                return Err(PostgresError::NoAnswer { log: log() });
+            }
+            sleep(START_INTERVAL).await;
+        }
+    }
+
+    async fn create_database_if_missing(&self, name: &str) -> Result<(), PostgresError> {
+        let mut connection = self.maintenance_connection().await?;
+        let exists: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+                .bind(name)
+                .fetch_one(&mut connection)
+                .await
+                .map_err(|source| self.refused(source))?;
+        if !exists {
+            self.create_database(name).await?;
+        }
+        Ok(())
+    }
+
+    async fn maintenance_connection(&self) -> Result<PgConnection, PostgresError> {
+        PgConnectOptions::new_without_pgpass()
+            .host(&Ipv4Addr::LOCALHOST.to_string())
+            .port(self.port)
+            .username(USER)
+            .password(&self.cluster.password)
+            .database(MAINTENANCE_DATABASE)
+            .ssl_mode(PgSslMode::Disable)
+            .connect()
+            .await
+            .map_err(|source| self.refused(source))
+    }
+
+    fn url_of(&self, database: &str) -> String {
+        let (password, port) = (&self.cluster.password, self.port);
+        format!(
+            "postgres://{USER}:{password}@{}:{port}/{database}",
+            Ipv4Addr::LOCALHOST
+        )
+    }
+
+    fn refused(&self, source: sqlx::Error) -> PostgresError {
+        PostgresError::Refused {
+            log_file: self.log_file(),
+            source,
+        }
+    }
+}
+
+/// Whether trying again cannot help: the server answered, and not that it is still starting.
+fn is_final(error: &PostgresError) -> bool {
+    let PostgresError::Refused { source, .. } = error else {
+        return true;
+    };
+    source
+        .as_database_error()
+        .is_some_and(|error| error.code().is_none_or(|code| code != CANNOT_CONNECT_NOW))
+}
+
+fn is_plain_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|first: char| first.is_ascii_lowercase())
+        && name.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn database_names_need_no_quoting() {
+        assert!(is_plain_name("sale_1"));
+        for bad in ["", "1st", "Sale", "a b", "a;drop", &"a".repeat(64)] {
+            assert!(!is_plain_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,326 @@
+//! One child process: started, watched and stopped.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+use tokio::sync::{oneshot, watch};
+
+use super::launch::{Launch, LaunchError};
+use super::log_tail;
+
+/// How long a dropped child may take over its parting signal before it is killed. PostgreSQL gives
+/// its own children 5 s of an immediate shutdown; this is a little more.
+const DROP_PATIENCE: Duration = Duration::from_secs(8);
+
+/// How often a blocking drop looks whether the child has ended.
+const DROP_INTERVAL: Duration = Duration::from_millis(5);
+
+/// `/proc` gives memory in KiB.
+const BYTES_PER_KIB: u64 = 1024;
+
+/// What can go wrong with a child process.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The description of the child does not hold.
+    #[error("could not prepare {name}")]
+    Launch {
+        /// Name of the child.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: LaunchError,
+    },
+    /// The system did not start it.
+    #[error("could not start {name}; check the limits on processes (ulimit -u)")]
+    Start {
+        /// Name of the child.
+        name: String,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// It has not ended within the time given.
+    #[error("{name} still runs after {} ms; its log is `{log_file}`", waited.as_millis())]
+    StillRunning {
+        /// Name of the child.
+        name: String,
+        /// How long was waited.
+        waited: Duration,
+        /// Where its output goes.
+        log_file: String,
+    },
+    /// It has ended, so there is nothing to signal or measure.
+    #[error("{name} has already ended; its log is `{log_file}`")]
+    Ended {
+        /// Name of the child.
+        name: String,
+        /// Where its output went.
+        log_file: String,
+    },
+    /// It has ended, but somebody else collected its exit status.
+    #[error("the exit status of {name} is unknown; do not ignore SIGCHLD in this process")]
+    StatusLost {
+        /// Name of the child.
+        name: String,
+    },
+    /// The kernel refused the signal.
+    #[error("could not send {signal} to {name}; check that it runs as the same user")]
+    Signal {
+        /// Name of the child.
+        name: String,
+        /// The signal.
+        signal: Signal,
+        /// What the kernel said.
+        #[source]
+        source: Errno,
+    },
+    /// Its memory could not be read.
+    #[error("could not read the memory of {name} from /proc; is it mounted?")]
+    Memory {
+        /// Name of the child.
+        name: String,
+    },
+}
+
+/// How a child ended: `None` where somebody else collected its status.
+type Exit = Option<ExitStatus>;
+
+/// A running or ended child process.
+///
+/// Independent of any Tokio runtime: it may be started in one and waited for in another. Dropping
+/// it ends the child, and blocks until it has ended.
+#[derive(Debug)]
+pub struct Process {
+    /// What it was started with.
+    launch: Launch,
+    /// Its process id, which is also the id of its process group.
+    pid: Pid,
+    /// How it ended, `None` while it runs. The guard thread collects the exit status while it
+    /// holds this value for writing, and signals are sent while it is held for reading, so that no
+    /// signal can hit a stranger who was given the same process id.
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+impl Process {
+    /// Starts the child. It is tied to this process by a parent-death signal where `setpriv` is
+    /// installed (see [`launch`](super::launch)).
+    pub async fn start(launch: Launch) -> Result<Self, ProcessError> {
+        let name = launch.name().to_owned();
+        let start_error = |source| ProcessError::Start {
+            name: name.clone(),
+            source,
+        };
+        let command = launch.command().map_err(|source| ProcessError::Launch {
+            name: name.clone(),
+            source,
+        })?;
+        let (started, start) = oneshot::channel();
+        let (ended, exit) = watch::channel(None);
+        thread::Builder::new()
+            .name(name.clone())
+            .spawn(move || guard(command, started, &ended))
+            .map_err(start_error)?;
+        let pid = start
+            .await
+            .unwrap_or_else(|_| Err(io::Error::other("its guard thread ended")))
+            .map_err(start_error)?;
+        tracing::debug!(child.name = name, child.pid = pid.as_raw(), "started");
+        Ok(Self { launch, pid, exit })
+    }
+
+    /// What messages call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.launch.name()
+    }
+
+    /// Its process id, which is also the id of its process group. Of no use once it has ended.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.pid.as_raw()
+    }
+
+    /// Where its output goes.
+    #[must_use]
+    pub fn log_file(&self) -> &Path {
+        self.launch.log_file()
+    }
+
+    /// The last lines of its output, for messages; empty when the file cannot be read.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
+        log_tail::read(self.log_file())
+    }
+
+    /// Whether it runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.exit.borrow().is_none()
+    }
+
+    /// Asks it to end (SIGTERM). Does nothing when it has ended already.
+    pub fn terminate(&self) -> Result<(), ProcessError> {
+        self.signal(Signal::SIGTERM)
+    }
+
+    /// Sends it any signal. Does nothing when it has ended already.
+    pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
+        self.if_running(signal, kill)
+    }
+
+    /// Ends it and whatever it started in its process group at once (SIGKILL).
+    pub fn kill(&self) -> Result<(), ProcessError> {
+        self.if_running(Signal::SIGKILL, killpg)
+    }
+
+    /// Waits until it has ended, for at most `timeout`.
+    pub async fn wait(&self, timeout: Duration) -> Result<ExitStatus, ProcessError> {
+        let mut exit = self.exit.clone();
+        let ended = tokio::time::timeout(timeout, exit.wait_for(Option::is_some)).await;
+        let status = match ended {
+            Ok(Ok(exit)) => exit.flatten(),
+            Ok(Err(_)) => None,
+            Err(_) => {
+                return Err(ProcessError::StillRunning {
+                    name: self.name().to_owned(),
+                    waited: timeout,
+                    log_file: self.log_file().display().to_string(),
+                });
+            }
+        };
+        status.ok_or_else(|| ProcessError::StatusLost {
+            name: self.name().to_owned(),
+        })
+    }
+
+    /// Asks it to end, and kills it if it has not ended within `grace`.
+    pub async fn stop(&self, grace: Duration) -> Result<ExitStatus, ProcessError> {
+        self.terminate()?;
+        match self.wait(grace).await {
+            Err(ProcessError::StillRunning { .. }) => {
+                tracing::warn!(child.name = self.name(), "did not end in time, killing it");
+                self.kill()?;
+                self.wait(DROP_PATIENCE).await
+            }
+            ended => ended,
+        }
+    }
+
+    /// Its resident memory in bytes, shared pages included.
+    pub fn resident_memory(&self) -> Result<u64, ProcessError> {
+        if !self.is_running() {
+            return Err(ProcessError::Ended {
+                name: self.name().to_owned(),
+                log_file: self.log_file().display().to_string(),
+            });
+        }
+        fs::read_to_string(format!("/proc/{}/status", self.pid))
+            .ok()
+            .as_deref()
+            .and_then(resident_bytes)
+            .ok_or_else(|| ProcessError::Memory {
+                name: self.name().to_owned(),
+            })
+    }
+
+    fn if_running(
+        &self,
+        signal: Signal,
+        send: fn(Pid, Option<Signal>) -> nix::Result<()>,
+    ) -> Result<(), ProcessError> {
+        let exit = self.exit.borrow();
+        if exit.is_some() {
+            return Ok(());
+        }
+        send(self.pid, Some(signal)).map_err(|source| ProcessError::Signal {
+            name: self.name().to_owned(),
+            signal,
+            source,
+        })
+    }
+
+    fn ends_within(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        while self.is_running() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            thread::sleep(DROP_INTERVAL);
+        }
+        true
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.is_running() {
+            return;
+        }
+        let farewell = self.launch.drop_signal();
+        let asked = farewell == Signal::SIGKILL || self.signal(farewell).is_ok();
+        if farewell != Signal::SIGKILL && asked && self.ends_within(DROP_PATIENCE) {
+            return;
+        }
+        let killed = self.kill();
+        if killed.is_err() || !self.ends_within(DROP_PATIENCE) {
+            tracing::error!(
+                child.name = self.name(),
+                child.pid = self.pid(),
+                "could not be ended; end it by hand"
+            );
+        }
+    }
+}
+
+/// Starts the child and stays with it until it ends. The parent-death signal is bound to this
+/// thread, so it must not end before the child does.
+fn guard(
+    mut command: Command,
+    started: oneshot::Sender<io::Result<Pid>>,
+    ended: &watch::Sender<Option<Exit>>,
+) {
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(error) => {
+            // A receiver that is gone wanted no child, and there is none.
+            let _ = started.send(Err(error));
+            return;
+        }
+    };
+    let pid = Pid::from_raw(child.id().cast_signed());
+    if started.send(Ok(pid)).is_err() {
+        // The caller stopped waiting, so nobody holds a handle that would end the child.
+        let _ = killpg(pid, Signal::SIGKILL);
+    }
+    // The child stays a zombie, and its id its own, until the status is collected below.
+    while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) == Err(Errno::EINTR) {}
+    ended.send_modify(|exit| *exit = Some(child.wait().ok()));
+}
+
+fn resident_bytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * BYTES_PER_KIB)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read_in_bytes() {
+        let status = "Name:\tworker\nVmHWM:\t  9000 kB\nVmRSS:\t    2048 kB\n";
+        assert_eq!(resident_bytes(status), Some(2_097_152));
+        assert_eq!(resident_bytes("Name:\tzombie\n"), None);
+    }
+}

@@ -1,0 +1,267 @@
+//! A private Redis server.
+
+mod configuration;
+
+use std::fmt;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use redis::{Client, RedisError as ClientError};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::binaries;
+use super::data_dir::{DataDir, DataDirError};
+use super::launch::Launch;
+use super::password;
+use super::pid_file::{self, StillOwned};
+use super::ports::{self, PortError};
+use super::process::{Process, ProcessError};
+
+use self::configuration::Configuration;
+
+/// The server's program.
+const PROGRAM: &str = "redis-server";
+
+/// A clean start takes milliseconds; one with gigabytes in the append-only file reads them first.
+const START_PATIENCE: Duration = Duration::from_mins(2);
+
+/// How often a starting server is tried.
+const START_INTERVAL: Duration = Duration::from_millis(10);
+
+/// An attempt to connect on the same machine takes milliseconds.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// A shutdown syncs the append-only file once.
+const STOP_PATIENCE: Duration = Duration::from_secs(30);
+
+/// When Redis brings what it acknowledged to the disk (`appendfsync`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum AppendFsync {
+    /// Once a second. A crash of the machine can lose up to 2 s of acknowledged buys.
+    #[default]
+    #[value(name = "everysec")]
+    EverySecond,
+    /// Before each answer. An acknowledged buy survives any crash, at the pace of the disk.
+    Always,
+}
+
+impl fmt::Display for AppendFsync {
+    /// Redis's own word for it.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::EverySecond => "everysec",
+            Self::Always => "always",
+        })
+    }
+}
+
+/// What can go wrong with a private Redis.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// It is not installed.
+    #[error("no `{PROGRAM}` on PATH: install it with `apt-get install redis-server`")]
+    NotInstalled,
+    /// The data directory does not take its files.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// A file of ours could not be read or written.
+    #[error("could not write Redis's files in `{}`; check the directory's permissions", directory.display())]
+    File {
+        /// The directory.
+        directory: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no port for it.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Another server uses its files.
+    #[error("Redis's files are in use")]
+    InUse(#[from] StillOwned),
+    /// Its process could not be started or ended.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It ended instead of starting.
+    #[error("Redis did not start; the end of its log:\n{log}")]
+    DidNotStart {
+        /// The end of its log.
+        log: String,
+    },
+    /// It runs but does not answer.
+    #[error("Redis does not answer after {} s; the end of its log:\n{log}", START_PATIENCE.as_secs())]
+    NoAnswer {
+        /// The end of its log.
+        log: String,
+    },
+}
+
+/// A Redis server on 127.0.0.1 that is ours alone.
+///
+/// Keeps an append-only file and evicts nothing. Dropping it stops it.
+#[derive(Debug)]
+pub struct Redis {
+    /// The running server; `None` after `stop` or `kill`. First, so that it is dropped first.
+    process: Option<Process>,
+    /// The server's program.
+    program: PathBuf,
+    /// Directory of data, password, configuration and log.
+    home: PathBuf,
+    /// Password of the default user.
+    password: String,
+    /// The TCP port, the same over restarts.
+    port: u16,
+    /// When the append-only file reaches the disk.
+    append_fsync: AppendFsync,
+    /// Keeps the directory with the files in place.
+    _data_dir: DataDir,
+}
+
+impl Redis {
+    /// Starts a server whose files are in `redis/` below `data_dir` and waits until it answers. Data
+    /// of an earlier run is there again.
+    pub async fn start(data_dir: &DataDir, append_fsync: AppendFsync) -> Result<Self, RedisError> {
+        let home = data_dir.subdirectory("redis")?;
+        let password = password::read_or_create(&home.join("password"))
+            .map_err(|source| file_error(&home, source))?;
+        let mut redis = Self {
+            process: None,
+            program: binaries::on_path(PROGRAM).ok_or(RedisError::NotInstalled)?,
+            home,
+            password,
+            port: ports::free_port()?,
+            append_fsync,
+            _data_dir: data_dir.clone(),
+        };
+        redis.start_on_a_free_port().await?;
+        Ok(redis)
+    }
+
+    /// `redis://:PASSWORD@127.0.0.1:PORT/`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let (password, port) = (&self.password, self.port);
+        format!("redis://:{password}@{}:{port}/", Ipv4Addr::LOCALHOST)
+    }
+
+    /// The TCP port on 127.0.0.1, the same over restarts.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// When it brings what it acknowledged to the disk.
+    #[must_use]
+    pub fn append_fsync(&self) -> AppendFsync {
+        self.append_fsync
+    }
+
+    /// The process id of the server; `None` while it is stopped.
+    #[must_use]
+    pub fn pid(&self) -> Option<i32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Whether the server's process runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.process.as_ref().is_some_and(Process::is_running)
+    }
+
+    /// Where the server's messages go.
+    #[must_use]
+    pub fn log_file(&self) -> PathBuf {
+        self.home.join("redis.log")
+    }
+
+    /// Stops it (SIGTERM: the append-only file is synced). Does nothing when it is stopped already.
+    pub async fn stop(&mut self) -> Result<(), RedisError> {
+        if let Some(process) = self.process.take() {
+            process.terminate()?;
+            process.wait(STOP_PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    /// Kills it by SIGKILL. What the append-only file had not yet been given is lost.
+    pub async fn kill(&mut self) -> Result<(), RedisError> {
+        if let Some(process) = self.process.take() {
+            process.kill()?;
+            process.wait(STOP_PATIENCE).await?;
+        }
+        Ok(())
+    }
+
+    /// Starts it again on the same port and files, stopping it first if it runs, and waits until it
+    /// answers.
+    pub async fn restart(&mut self) -> Result<(), RedisError> {
+        self.stop().await?;
+        self.launch().await
+    }
+
+    async fn start_on_a_free_port(&mut self) -> Result<(), RedisError> {
+        for _ in 1..ports::ATTEMPTS_TO_LISTEN {
+            match self.launch().await {
+                Err(_) if ports::is_taken(self.port) => self.port = ports::free_port()?,
+                outcome => return outcome,
+            }
+        }
+        self.launch().await
+    }
+
+    async fn launch(&mut self) -> Result<(), RedisError> {
+        let pid_file = self.home.join("redis.pid");
+        pid_file::wait_for_previous_owner(&pid_file, &self.home).await?;
+        let file = self.home.join("redis.conf");
+        Configuration {
+            directory: &self.home,
+            pid_file: &pid_file,
+            port: self.port,
+            password: &self.password,
+            append_fsync: self.append_fsync,
+        }
+        .write(&file)
+        .map_err(|source| file_error(&self.home, source))?;
+        let launch = Launch::new("redis", &self.program, self.log_file())
+            .arg(file)
+            .current_dir(&self.home)
+            .on_parent_death(Signal::SIGTERM)
+            .on_drop(Signal::SIGTERM);
+        let process = Process::start(launch).await?;
+        self.wait_until_it_answers(&process).await?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    async fn wait_until_it_answers(&self, process: &Process) -> Result<(), RedisError> {
+        let deadline = Instant::now() + START_PATIENCE;
+        while !matches!(timeout(CONNECT_PATIENCE, self.ping()).await, Ok(Ok(()))) {
+            let log = || process.log_tail();
+            if !process.is_running() {
+                return Err(RedisError::DidNotStart { log: log() });
+            }
+            if Instant::now() >= deadline {
+                return Err(RedisError::NoAnswer { log: log() });
+            }
+            sleep(START_INTERVAL).await;
+        }
+        Ok(())
+    }
+
+    /// Succeeds once the server has read its data: until then it answers `LOADING`.
+    async fn ping(&self) -> Result<(), ClientError> {
+        let client = Client::open(self.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        redis::cmd("PING").query_async(&mut connection).await
+    }
+}
+
+fn file_error(directory: &Path, source: io::Error) -> RedisError {
+    RedisError::File {
+        directory: directory.to_path_buf(),
+        source,
+    }
+}

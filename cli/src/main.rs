@@ -1,0 +1,12 @@
+//! `flashsale`: the hand tools.
+
+use std::process::ExitCode;
+
+/// A crowd of shoppers makes many small allocations on two busy cores.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    flashsale_cli::command::main().await
+}

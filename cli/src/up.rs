@@ -1,0 +1,318 @@
+//! Everything on one machine: PostgreSQL and Redis, gateways and workers as child processes, the
+//! control loop over them, and a crowd in front of them.
+
+mod children;
+mod conductor;
+mod crowd;
+mod fleet;
+mod invitation;
+mod look;
+mod opening;
+mod persistence;
+mod ready;
+mod stores;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use flashsale_core::{
+    audit::AuditError,
+    catalogue::CatalogueError,
+    connect::{self, ConnectError, LedgerConfig},
+    id::SaleId,
+    ledger::{Ledger, LedgerError},
+    sale::Sale,
+};
+use redis::aio::ConnectionManager;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    display::Display,
+    load::{LoadError, crowd::CrowdPlan},
+    local::{
+        binaries::BinaryError,
+        data_dir::{DataDir, DataDirError},
+        ports::PortError,
+        postgres::PostgresError,
+        process::ProcessError,
+        redis::{AppendFsync, RedisError},
+    },
+};
+
+use children::Program;
+use conductor::{Conductor, Running};
+use fleet::Fleet;
+use stores::Stores;
+
+/// Connections to PostgreSQL for the control loop and the audit.
+const LEDGER_CONNECTIONS: u32 = 4;
+
+/// What to set up, and what to do with it.
+#[derive(Debug, Clone)]
+pub struct UpConfig {
+    /// The sales.
+    pub sales: Vec<Sale>,
+    /// Shoppers, if any shall come.
+    pub crowd: Option<CrowdConfig>,
+    /// End when the crowd is done.
+    pub exit_when_done: bool,
+    /// Where everything is kept; a temporary directory otherwise.
+    pub data_dir: Option<PathBuf>,
+    /// An existing PostgreSQL; a private one otherwise.
+    pub database_url: Option<String>,
+    /// Whether that one is behind a pooler in transaction mode.
+    pub transaction_pooler: bool,
+    /// An existing Redis; a private one otherwise.
+    pub redis_url: Option<String>,
+    /// When a private Redis brings buys to the disk.
+    pub append_fsync: AppendFsync,
+    /// Where the first gateway listens; port 0 for any free one. Further ones take free ports.
+    pub listen: SocketAddr,
+    /// How many gateways.
+    pub gateways: u32,
+    /// Most workers a sale; what the sale says otherwise.
+    pub workers_max: Option<u32>,
+    /// Opens every sale this long after all is ready, whatever its file says.
+    pub opens_in: Option<Duration>,
+}
+
+/// The shoppers to send.
+#[derive(Debug, Clone)]
+pub struct CrowdConfig {
+    /// When they come and how they press; its offers are filled in from the sales.
+    pub plan: CrowdPlan,
+    /// Whether they want all products alike, rather than by stock.
+    pub uniform: bool,
+    /// Keep-alive connections over all gateways.
+    pub connections: usize,
+    /// How long to wait for outcomes while none comes.
+    pub settle_patience: Duration,
+}
+
+/// Why the machine could not be set up or kept up.
+#[derive(Debug, thiserror::Error)]
+pub enum UpError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The private PostgreSQL did not start.
+    #[error("PostgreSQL could not be started")]
+    Postgres(#[from] PostgresError),
+    /// The private Redis did not start.
+    #[error("Redis could not be started")]
+    Redis(#[from] RedisError),
+    /// Redis failed while it was being set up.
+    #[error("Redis failed: {0}")]
+    Queue(#[from] redis::RedisError),
+    /// An address cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The sales could not be announced.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// A binary of ours is missing.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// No port is free.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A child process could not be started or stopped.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A child process did not become ready.
+    #[error("{name} {what}; the end of its log ({log_file}):\n{log}")]
+    NotReady {
+        /// The child.
+        name: String,
+        /// What it did instead.
+        what: &'static str,
+        /// Where its log is.
+        log_file: String,
+        /// The end of it.
+        log: String,
+    },
+    /// The sale would be over before it opens.
+    #[error(
+        "sale {sale} closes at {closes}, before it opens at {opens}; write a later closesAt, or none"
+    )]
+    ClosesBeforeOpening {
+        /// The sale.
+        sale: SaleId,
+        /// Its closing.
+        closes: jiff::Timestamp,
+        /// Its opening.
+        opens: jiff::Timestamp,
+    },
+    /// The crowd could not be sent.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The audit could not be made.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The control loop died.
+    #[error("the control loop ended unexpectedly: {0}")]
+    Conductor(#[from] tokio::task::JoinError),
+}
+
+/// Sets everything up, sends the crowd, waits to be stopped (by `stop`, or by being done), and
+/// takes everything down again. Answers whether all that was checked holds.
+pub async fn run(
+    config: UpConfig,
+    display: Display,
+    stop: CancellationToken,
+) -> Result<bool, UpError> {
+    let exit_when_done = config.exit_when_done;
+    let set_up = tokio::select! {
+        machine = Machine::start(config, &display) => machine?,
+        () = stop.cancelled() => {
+            display.line("interrupted before everything was up");
+            return Ok(!exit_when_done);
+        }
+    };
+    let result = set_up.play(&display, &stop).await;
+    set_up.shut_down(&display).await?;
+    result
+}
+
+/// Everything that runs.
+#[derive(Debug)]
+struct Machine {
+    config: UpConfig,
+    /// The sales with the opening that they really have.
+    sales: Vec<Sale>,
+    ledger: Ledger,
+    client: redis::Client,
+    queue: ConnectionManager,
+    /// Where the gateways are, the first one first.
+    gateways: Vec<SocketAddr>,
+    /// How a hand tool reaches the stores: variables to put before a command.
+    environment: String,
+    running: Running,
+}
+
+impl Machine {
+    async fn start(config: UpConfig, display: &Display) -> Result<Self, UpError> {
+        let data_dir = DataDir::open(config.data_dir.as_deref())?;
+        let kept = if data_dir.is_kept() {
+            "kept"
+        } else {
+            "temporary; --data-dir DIR keeps it"
+        };
+        display.line(format!(
+            "data        {} ({kept})",
+            data_dir.path().display()
+        ));
+        let stores = Stores::start(&config, &data_dir, display).await?;
+        let ledger = ledger(&config, &stores)?;
+        ledger.migrate().await?;
+        let client = connect::redis_client(stores.redis_url())?;
+        let mut queue = connect::shared(&client)?;
+        persistence::report(&mut queue, display).await?;
+
+        let mut sales = config.sales.clone();
+        for sale in &mut sales {
+            limit_workers(sale, config.workers_max);
+        }
+        let program = Program::new(&config, &stores, &data_dir)?;
+        let gateways = program.gateway_addresses()?;
+        let children = Children::start(&program, &gateways, &sales).await?;
+        introduce(&program, &gateways, display);
+        opening::announce(&mut sales, &config, &ledger, &mut queue).await?;
+        let environment = stores.environment();
+        let conductor = Conductor {
+            ledger: ledger.clone(),
+            queue: queue.clone(),
+            display: display.clone(),
+            gateways: children.gateways,
+            stores,
+        };
+        let running = conductor.start(sales.iter().zip(children.workers));
+        Ok(Self {
+            config,
+            sales,
+            ledger,
+            client,
+            queue,
+            gateways,
+            environment,
+            running,
+        })
+    }
+
+    /// The opening, the crowd, and the time after it.
+    async fn play(&self, display: &Display, stop: &CancellationToken) -> Result<bool, UpError> {
+        let mut holds = true;
+        if self.config.crowd.is_some() {
+            holds = tokio::select! {
+                holds = crowd::send(self, display, stop) => holds?,
+                () = stop.cancelled() => !self.config.exit_when_done,
+            };
+        } else {
+            opening::tell(&self.sales, display);
+        }
+        if !self.config.exit_when_done && !stop.is_cancelled() {
+            display.line(invitation::text(self).await);
+            stop.cancelled().await;
+        }
+        Ok(holds)
+    }
+
+    async fn shut_down(self, display: &Display) -> Result<(), UpError> {
+        self.running.shut_down(&self.sales, display).await
+    }
+}
+
+fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, ConnectError> {
+    connect::ledger(&LedgerConfig {
+        url: stores.database_url().to_owned(),
+        connections: LEDGER_CONNECTIONS,
+        transaction_pooler: config.transaction_pooler,
+        ping_before_use: true,
+    })
+}
+
+fn introduce(program: &Program, gateways: &[SocketAddr], display: &Display) {
+    display.line(format!("logs        {}", program.logs().display()));
+    for address in gateways {
+        display.line(format!("gateway     http://{address}"));
+    }
+}
+
+/// The first gateways and workers, ready for work.
+struct Children {
+    gateways: Fleet,
+    /// One fleet a sale, in their order.
+    workers: Vec<Fleet>,
+}
+
+impl Children {
+    async fn start(
+        program: &Program,
+        addresses: &[SocketAddr],
+        sales: &[Sale],
+    ) -> Result<Self, UpError> {
+        let mut gateways = Fleet::new("gateway", program.gateway(addresses.to_vec())?);
+        gateways
+            .scale(u32::try_from(addresses.len()).unwrap_or(u32::MAX))
+            .await;
+        let mut workers = Vec::with_capacity(sales.len());
+        for sale in sales {
+            let mut fleet = Fleet::new("worker", program.worker(sale)?);
+            fleet.scale(sale.workers.min_replicas).await;
+            workers.push(fleet);
+        }
+        for fleet in workers.iter().chain([&gateways]) {
+            ready::wait(fleet).await?;
+        }
+        Ok(Self { gateways, workers })
+    }
+}
+
+fn limit_workers(sale: &mut Sale, most: Option<u32>) {
+    if let Some(most) = most {
+        sale.workers.max_replicas = sale.workers.max_replicas.min(most);
+        sale.workers.min_replicas = sale.workers.min_replicas.min(most);
+    }
+}

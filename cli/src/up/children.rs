@@ -1,0 +1,133 @@
+//! How gateways and workers are started: the same binaries that pods run.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use flashsale_core::sale::Sale;
+use nix::sys::signal::Signal;
+
+use super::{UpConfig, UpError, stores::Stores};
+use crate::local::{
+    binaries,
+    data_dir::DataDir,
+    launch::Launch,
+    ports::{self, PortError},
+};
+
+/// A child that can be started, any number of times.
+#[derive(Debug, Clone)]
+pub(super) struct Child {
+    /// How.
+    pub(super) launch: Launch,
+    /// Where its probes will be.
+    pub(super) probes: SocketAddr,
+}
+
+/// Makes the child with this number; numbers begin at 1. Called for each start, since a worker
+/// that died may have lost its port.
+pub(super) type Recipe = Box<dyn Fn(u32) -> Result<Child, PortError> + Send + Sync>;
+
+/// What all children share.
+#[derive(Debug)]
+pub(super) struct Program {
+    database_url: String,
+    redis_url: String,
+    transaction_pooler: bool,
+    listen: SocketAddr,
+    gateways: u32,
+    logs: PathBuf,
+    /// Keeps the logs' directory in place.
+    data_dir: DataDir,
+}
+
+impl Program {
+    /// The children of this run.
+    pub(super) fn new(
+        config: &UpConfig,
+        stores: &Stores,
+        data_dir: &DataDir,
+    ) -> Result<Self, UpError> {
+        Ok(Self {
+            database_url: stores.database_url().to_owned(),
+            redis_url: stores.redis_url().to_owned(),
+            transaction_pooler: config.transaction_pooler,
+            listen: config.listen,
+            gateways: config.gateways,
+            logs: data_dir.subdirectory("logs")?,
+            data_dir: data_dir.clone(),
+        })
+    }
+
+    /// Where the children's logs are.
+    pub(super) fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Where the gateways will listen.
+    pub(super) fn gateway_addresses(&self) -> Result<Vec<SocketAddr>, PortError> {
+        (0..self.gateways)
+            .map(|index| match (index, self.listen.port()) {
+                (0, port @ 1..) => Ok(SocketAddr::new(self.listen.ip(), port)),
+                _ => Ok(SocketAddr::new(self.listen.ip(), ports::free_port()?)),
+            })
+            .collect()
+    }
+
+    /// How to make gateways that listen there.
+    pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, UpError> {
+        let base = self.base("flashsale-gateway")?;
+        Ok(Box::new(move |number| {
+            let index = usize::try_from(number)
+                .unwrap_or(usize::MAX)
+                .saturating_sub(1);
+            let address = addresses.get(index).copied();
+            let mut child = base(number)?;
+            child.launch = child.launch.args(["--auth-mode", "off"]);
+            if let Some(address) = address {
+                child.launch = child.launch.arg("--listen").arg(address.to_string());
+            }
+            Ok(child)
+        }))
+    }
+
+    /// How to make workers for `sale`.
+    pub(super) fn worker(&self, sale: &Sale) -> Result<Recipe, UpError> {
+        let base = self.base("flashsale-worker")?;
+        let sale_id = sale.id.clone();
+        let lanes = sale.workers.lanes_per_worker.to_string();
+        Ok(Box::new(move |number| {
+            let mut child = base(number)?;
+            child.launch = child
+                .launch
+                .arg("--sale")
+                .arg(sale_id.as_str())
+                .arg("--lanes")
+                .arg(&lanes);
+            Ok(child)
+        }))
+    }
+
+    fn base(&self, binary: &'static str) -> Result<Recipe, UpError> {
+        let program = binaries::find(binary)?;
+        let kind = binary.trim_start_matches("flashsale-");
+        let (database_url, redis_url) = (self.database_url.clone(), self.redis_url.clone());
+        let (logs, pooler) = (self.logs.clone(), self.transaction_pooler);
+        let data_dir = self.data_dir.clone();
+        Ok(Box::new(move |number| {
+            let name = format!("{kind}-{number}");
+            let probes = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ports::free_port()?);
+            // Secrets go by the environment, which other users of the machine cannot read.
+            let launch = Launch::new(&name, &program, logs.join(format!("{name}.log")))
+                .env("FLASHSALE_DATABASE_URL", &database_url)
+                .env("FLASHSALE_REDIS_URL", &redis_url)
+                .env("FLASHSALE_DATABASE_TRANSACTION_POOLER", pooler.to_string())
+                .current_dir(data_dir.path())
+                .arg("--probes-listen")
+                .arg(probes.to_string())
+                .on_drop(Signal::SIGTERM);
+            Ok(Child { launch, probes })
+        }))
+    }
+}

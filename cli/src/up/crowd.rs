@@ -1,0 +1,159 @@
+//! The crowd at the opening, and what came of it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use flashsale_core::{
+    audit::{self, SaleAudit},
+    connect,
+    id::ProductId,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{CrowdConfig, Machine, UpError, opening};
+use crate::{
+    audit_report::{details, headline},
+    display::Display,
+    figures::grouped,
+    load::{
+        LoadError,
+        book::Book,
+        crowd::{Crowd, Offer},
+        engine::Engine,
+        events::EventReader,
+        report::Report,
+        target::Target,
+        verify::Verifier,
+    },
+    progress::Progress,
+};
+
+/// The first shoppers press this long after the opening: nobody's clock is exact to less.
+const AFTER_OPENING: Duration = Duration::from_millis(2);
+
+/// Counts down, sends the crowd, prints the table and the audit. Answers whether the laws hold.
+pub(super) async fn send(
+    machine: &Machine,
+    display: &Display,
+    stop: &CancellationToken,
+) -> Result<bool, UpError> {
+    let Some(config) = &machine.config.crowd else {
+        return Ok(true);
+    };
+    let mut queue = machine.queue.clone();
+    let crowd = Arc::new(draw(machine, config).await?);
+    let (shoppers, units) = (crowd.shoppers(), units(machine).await?);
+    let opening = opening::instant(&machine.sales, &mut queue).await?;
+    let book = Book::new(crowd, opening + AFTER_OPENING).map_err(LoadError::from)?;
+    let book = Arc::new(book);
+    let events = EventReader::start(machine.client.clone(), Arc::clone(&book))
+        .await
+        .map_err(LoadError::Events)?;
+    opening::tell(&machine.sales, display);
+    opening::count_down(opening, display).await;
+    let shoppers = grouped(u64::try_from(shoppers).unwrap_or(u64::MAX));
+    display.line(format!(
+        "crowd       {shoppers} shoppers want {} units",
+        grouped(units)
+    ));
+    let report = press(machine, config, &book, display, stop).await?;
+    drop(events);
+    display.line(format!("\n{report}"));
+    let audits = audit(machine).await?;
+    let holds = report.holds() && audits.iter().all(SaleAudit::holds);
+    for audit in &audits {
+        display.line(details(audit).trim_end());
+    }
+    let mut line = headline(&audits);
+    if !report.holds() {
+        line = format!("{line} · acknowledged buys without exactly one outcome, see above");
+    }
+    let line = console::style(line).bold();
+    display.line(if holds { line.green() } else { line.red() }.to_string());
+    Ok(holds)
+}
+
+/// What shoppers want: by what is left, or all alike.
+async fn draw(machine: &Machine, config: &CrowdConfig) -> Result<Crowd, UpError> {
+    let mut plan = config.plan.clone();
+    for sale in &machine.sales {
+        let levels = machine.ledger.stock(&sale.id).await?;
+        let left: HashMap<&ProductId, i32> = levels
+            .iter()
+            .map(|level| (&level.product, level.stock))
+            .collect();
+        plan.offers.extend(sale.products.iter().map(|product| {
+            Offer {
+                sale: sale.id.clone(),
+                product: product.id.clone(),
+                weight: left
+                    .get(&product.id)
+                    .and_then(|stock| u64::try_from(*stock).ok())
+                    .unwrap_or(0),
+            }
+        }));
+    }
+    if config.uniform || plan.offers.iter().all(|offer| offer.weight == 0) {
+        for offer in &mut plan.offers {
+            offer.weight = 1;
+        }
+    }
+    Ok(Crowd::draw(&plan)?)
+}
+
+/// Units on offer.
+async fn units(machine: &Machine) -> Result<u64, UpError> {
+    let mut units = 0;
+    for sale in &machine.sales {
+        let levels = machine.ledger.stock(&sale.id).await?;
+        units += levels
+            .iter()
+            .filter_map(|level| u64::try_from(level.stock).ok())
+            .sum::<u64>();
+    }
+    Ok(units)
+}
+
+/// The crowd itself, until each acknowledged buy has its outcome.
+async fn press(
+    machine: &Machine,
+    config: &CrowdConfig,
+    book: &Arc<Book>,
+    display: &Display,
+    stop: &CancellationToken,
+) -> Result<Report, UpError> {
+    let view = machine.running.view();
+    let progress = Progress::start(display.clone(), Arc::clone(book), Some(view));
+    let targets = machine
+        .gateways
+        .iter()
+        .map(|address| Target::parse(&format!("http://{address}")))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(LoadError::from)?;
+    let engine = Engine {
+        targets: targets.clone(),
+        connections: config.connections,
+    };
+    engine.run(book, stop).await;
+    let elapsed = book.start().elapsed();
+    let verifier = Verifier {
+        redis: Some(connect::shared(&machine.client)?),
+        gateways: targets,
+        patience: config.settle_patience,
+    };
+    let lost = verifier.run(book, stop).await;
+    progress.finish().await;
+    Ok(Report::new(book, elapsed, &lost))
+}
+
+async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, UpError> {
+    let mut audits = Vec::with_capacity(machine.sales.len());
+    // Long reads, so a connection that waits longer than those of the hot path.
+    let mut queue = connect::blocking(&machine.client, AUDIT_PATIENCE).await?;
+    for sale in &machine.sales {
+        audits.push(audit::audit(&machine.ledger, &mut queue, &sale.id).await?);
+    }
+    Ok(audits)
+}
+
+/// Longest wait for one answer of Redis during the audit.
+const AUDIT_PATIENCE: Duration = Duration::from_secs(30);

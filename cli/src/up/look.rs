@@ -1,0 +1,82 @@
+//! Reading what the control loop decides by. Each part can fail by itself.
+
+use std::time::Duration;
+
+use flashsale_core::{
+    catalogue::{self, Announced, CatalogueError},
+    ledger::Ledger,
+    observation,
+    sale::Sale,
+};
+use jiff::Timestamp;
+use redis::aio::ConnectionManager;
+use tokio::time::timeout;
+
+use crate::control::Look;
+
+/// How long the ledger may take; the loop comes round every second.
+const LEDGER_PATIENCE: Duration = Duration::from_millis(800);
+
+/// One look at everything.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    /// One a sale, in their order.
+    pub(super) sales: Vec<Look>,
+    /// Redis's clock; none when it could not be read.
+    pub(super) now: Option<Timestamp>,
+    /// What could not be read, in words.
+    pub(super) failures: Vec<String>,
+}
+
+/// Looks at `sales`.
+pub(super) async fn look(ledger: &Ledger, queue: &mut ConnectionManager, sales: &[&Sale]) -> Looks {
+    let mut looks = Looks {
+        sales: sales.iter().map(|_| Look::default()).collect(),
+        ..Looks::default()
+    };
+    match look_at_redis(queue, sales).await {
+        Ok((now, announced, lanes)) => {
+            looks.now = Timestamp::from_microsecond(now).ok();
+            let read = announced.into_iter().zip(lanes);
+            for (look, (announced, lanes)) in looks.sales.iter_mut().zip(read) {
+                look.announced = Some(announced);
+                look.lanes = Some(lanes);
+            }
+        }
+        Err(error) => looks.failures.push(error.to_string()),
+    }
+    for (look, sale) in looks.sales.iter_mut().zip(sales) {
+        match timeout(LEDGER_PATIENCE, ledger.stock(&sale.id)).await {
+            Ok(Ok(levels)) => look.ledger = Some(levels),
+            Ok(Err(error)) => looks.failures.push(error.to_string()),
+            Err(_) => looks.failures.push("the ledger does not answer".to_owned()),
+        }
+        if look.ledger.is_none() {
+            // The others would only wait as long.
+            break;
+        }
+    }
+    looks
+}
+
+type FromRedis = (
+    i64,
+    Vec<Option<Announced>>,
+    Vec<observation::SaleObservation>,
+);
+
+async fn look_at_redis(
+    queue: &mut ConnectionManager,
+    sales: &[&Sale],
+) -> Result<FromRedis, CatalogueError> {
+    let now = catalogue::clock(queue).await?;
+    let mut announced = Vec::with_capacity(sales.len());
+    for sale in sales {
+        announced.push(match catalogue::read(queue, &sale.id).await {
+            // A record that nobody can read is as good as none: it is written anew.
+            Err(CatalogueError::Json(_)) => None,
+            read => read?,
+        });
+    }
+    Ok((now, announced, observation::observe(queue, sales).await?))
+}

@@ -1,0 +1,126 @@
+//! When the sales open, and bringing them into force.
+
+use std::time::Duration;
+
+use flashsale_core::{
+    catalogue,
+    connect::Queue,
+    keys::SaleKeys,
+    ledger::Ledger,
+    sale::{Sale, Schedule},
+    stock,
+};
+use indicatif::{ProgressBar, ProgressStyle};
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep_until};
+
+use super::{UpConfig, UpError};
+use crate::display::Display;
+
+/// How long after everything is ready a sale opens that has a crowd waiting and no time of its
+/// own: long enough to see the countdown.
+const DEFAULT_LEAD: Duration = Duration::from_secs(3);
+
+/// Longest countdown of which every second is told where nothing moves.
+const TOLD_SECONDS: u64 = 10;
+
+/// Declares the sales in the ledger, tells Redis their stock and brings them into force, each with
+/// the opening that it really has; `sales` are changed accordingly.
+pub(super) async fn announce(
+    sales: &mut [Sale],
+    config: &UpConfig,
+    ledger: &Ledger,
+    queue: &mut impl Queue,
+) -> Result<(), UpError> {
+    for sale in sales.iter() {
+        let levels = ledger.declare(sale).await?;
+        stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
+    }
+    // By Redis's clock, which is the one that decides.
+    let now = Timestamp::from_microsecond(catalogue::clock(queue).await?)
+        .unwrap_or_else(|_| Timestamp::now());
+    for sale in sales.iter_mut() {
+        sale.schedule = schedule(sale, config, now)?;
+        catalogue::announce(queue, sale, false).await?;
+    }
+    Ok(())
+}
+
+/// The schedule of `sale` when everything is ready at `now`.
+fn schedule(sale: &Sale, config: &UpConfig, now: Timestamp) -> Result<Schedule, UpError> {
+    let written = sale.schedule;
+    let is_ahead = written.opens_at.is_some_and(|opens| opens > now);
+    let lead = match config.opens_in {
+        Some(lead) => Some(lead),
+        None if config.crowd.is_some() && !is_ahead => Some(DEFAULT_LEAD),
+        None => None,
+    };
+    let opens_at = lead.map_or(written.opens_at, |lead| now.checked_add(lead).ok());
+    match (opens_at.unwrap_or(now), written.closes_at) {
+        (opens, Some(closes)) if closes <= opens => Err(UpError::ClosesBeforeOpening {
+            sale: sale.id.clone(),
+            closes,
+            opens,
+        }),
+        _ => Ok(Schedule {
+            opens_at,
+            closes_at: written.closes_at,
+        }),
+    }
+}
+
+/// The instant at which the last of the sales opens, by our own clock; now, when all are open.
+pub(super) async fn instant(sales: &[Sale], queue: &mut impl Queue) -> Result<Instant, UpError> {
+    let opens = sales.iter().filter_map(|sale| sale.schedule.opens_at).max();
+    let redis_now = catalogue::clock(queue).await?;
+    let now = Instant::now();
+    let left = opens.map_or(0, |opens| opens.as_microsecond() - redis_now);
+    Ok(now + Duration::from_micros(u64::try_from(left).unwrap_or(0)))
+}
+
+/// Says when the sales open.
+pub(super) fn tell(sales: &[Sale], display: &Display) {
+    for sale in sales {
+        let when = match sale.schedule.opens_at {
+            Some(at) if at > Timestamp::now() => format!("opens at {at}"),
+            _ => "is open".to_owned(),
+        };
+        let closes = sale.schedule.closes_at;
+        let closes = closes.map_or_else(String::new, |at| format!(", closes at {at}"));
+        display.line(format!("sale        {} {when}{closes}", sale.id));
+    }
+}
+
+/// Counts the seconds down to `opening`.
+pub(super) async fn count_down(opening: Instant, display: &Display) {
+    let bar = display
+        .moves()
+        .then(|| display.add(ProgressBar::new_spinner()));
+    if let Some(bar) = &bar
+        && let Ok(style) = ProgressStyle::with_template("  {spinner} {msg}")
+    {
+        bar.set_style(style);
+    }
+    loop {
+        let left = opening.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            break;
+        }
+        let seconds = left.as_secs_f64().ceil();
+        let text = format!("opens in {seconds:.0} s");
+        match &bar {
+            Some(bar) => {
+                bar.set_message(text);
+                bar.tick();
+            }
+            None if left <= Duration::from_secs(TOLD_SECONDS) => display.passing(text),
+            None => {}
+        }
+        // To the next whole second before the opening.
+        let rest = left.as_secs_f64() - (seconds - 1.0).max(0.0);
+        sleep_until(opening.min(Instant::now() + Duration::from_secs_f64(rest))).await;
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+}

@@ -1,0 +1,155 @@
+//! PostgreSQL and Redis: private ones, or those whose addresses were given.
+
+use url::Url;
+
+use super::{UpConfig, UpError};
+use crate::{
+    display::Display,
+    local::{data_dir::DataDir, postgres::Postgres, redis::Redis},
+};
+
+/// The two stores. Dropping it stops the private ones.
+#[derive(Debug)]
+pub(super) struct Stores {
+    postgres: Option<Postgres>,
+    redis: Option<Redis>,
+    database_url: String,
+    redis_url: String,
+}
+
+impl Stores {
+    /// Starts what is not given, both at once.
+    pub(super) async fn start(
+        config: &UpConfig,
+        data_dir: &DataDir,
+        display: &Display,
+    ) -> Result<Self, UpError> {
+        let postgres = async {
+            match config.database_url {
+                Some(_) => Ok::<_, UpError>(None),
+                None => Ok(Some(Postgres::start(data_dir).await?)),
+            }
+        };
+        let redis = async {
+            match config.redis_url {
+                Some(_) => Ok::<_, UpError>(None),
+                None => Ok(Some(Redis::start(data_dir, config.append_fsync).await?)),
+            }
+        };
+        let (postgres, redis) = tokio::try_join!(postgres, redis)?;
+        let url = |given: &Option<String>, own: Option<String>| given.clone().or(own);
+        let stores = Self {
+            database_url: url(&config.database_url, postgres.as_ref().map(Postgres::url))
+                .unwrap_or_default(),
+            redis_url: url(&config.redis_url, redis.as_ref().map(Redis::url)).unwrap_or_default(),
+            postgres,
+            redis,
+        };
+        stores.introduce(display);
+        Ok(stores)
+    }
+
+    /// Address of PostgreSQL, password included.
+    pub(super) fn database_url(&self) -> &str {
+        &self.database_url
+    }
+
+    /// Address of Redis, password included.
+    pub(super) fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// What to put before a hand tool so that it finds the stores. The passwords of private
+    /// stores may be shown; those of others come from the caller's own environment.
+    pub(super) fn environment(&self) -> String {
+        let mut variables = String::new();
+        if self.postgres.is_some() {
+            variables = format!("FLASHSALE_DATABASE_URL='{}' ", self.database_url);
+        }
+        if self.redis.is_some() {
+            variables = format!("{variables}FLASHSALE_REDIS_URL='{}' ", self.redis_url);
+        }
+        variables
+    }
+
+    /// Starts private stores again that died.
+    pub(super) async fn revive(&mut self, display: &Display) {
+        if let Some(postgres) = &mut self.postgres
+            && !postgres.is_running()
+        {
+            let log = postgres.log_file();
+            display.warning(format!(
+                "PostgreSQL died, starting it again ({})",
+                log.display()
+            ));
+            if let Err(error) = postgres.restart().await {
+                display.warning(format!("it does not start: {error}"));
+            }
+        }
+        if let Some(redis) = &mut self.redis
+            && !redis.is_running()
+        {
+            let log = redis.log_file();
+            display.warning(format!("Redis died, starting it again ({})", log.display()));
+            if let Err(error) = redis.restart().await {
+                display.warning(format!("it does not start: {error}"));
+            }
+        }
+    }
+
+    /// Stops the private ones.
+    pub(super) async fn stop(mut self, display: &Display) -> Result<(), UpError> {
+        if let Some(redis) = &mut self.redis {
+            redis.stop().await?;
+            display.line("stopped     Redis");
+        }
+        if let Some(postgres) = &mut self.postgres {
+            postgres.stop().await?;
+            display.line("stopped     PostgreSQL");
+        }
+        Ok(())
+    }
+
+    fn introduce(&self, display: &Display) {
+        let whose = |own: bool| {
+            if own {
+                "private"
+            } else {
+                "given, left as it is at the end"
+            }
+        };
+        let postgres = whose(self.postgres.is_some());
+        let redis = whose(self.redis.is_some());
+        display.line(format!(
+            "PostgreSQL  {} ({postgres})",
+            place(&self.database_url)
+        ));
+        display.line(format!("Redis       {} ({redis})", place(&self.redis_url)));
+    }
+}
+
+/// An address without its user and password.
+fn place(url: &str) -> String {
+    match Url::parse(url) {
+        Ok(url) => {
+            let host = url.host_str().unwrap_or("?");
+            url.port()
+                .map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+        }
+        Err(_) => "as given".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_address_has_no_password() {
+        assert_eq!(place("redis://:secret@127.0.0.1:16379/"), "127.0.0.1:16379");
+        assert_eq!(
+            place("postgres://u:secret@db.example.com/shop"),
+            "db.example.com"
+        );
+    }
+}

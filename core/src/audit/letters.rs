@@ -1,0 +1,71 @@
+//! The dead letters of a sale, as far as they are jobs.
+
+use std::collections::HashMap;
+
+use redis::RedisResult;
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::{connect::Queue, dead_letter, keys::SaleKeys, lane};
+
+/// Letters read in one call; each carries its whole job.
+const READ_COUNT: usize = 500;
+
+/// A dead letter's job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Letter {
+    /// The letter's id.
+    pub(super) id: String,
+    /// Whose job it is.
+    user: String,
+    /// The job's key.
+    key: String,
+}
+
+/// The dead letters that are jobs, by job.
+pub(super) async fn read(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+) -> RedisResult<HashMap<Uuid, Letter>> {
+    let mut letters = HashMap::new();
+    let mut after = lane::HEAD.to_owned();
+    loop {
+        let page = dead_letter::list(connection, keys, &after, READ_COUNT).await?;
+        let Some(last) = page.last() else {
+            return Ok(letters);
+        };
+        after.clone_from(&last.id);
+        for letter in page {
+            if let Some(job) = letter.parse() {
+                let named = Letter {
+                    id: letter.id,
+                    user: job.data.user_id.into(),
+                    key: job.data.idempotency_key.into(),
+                };
+                letters.insert(job.job_id.0, named);
+            }
+        }
+    }
+}
+
+/// Takes those letters away whose job id is the one of another buy that has its order: such a
+/// letter says nothing of that buy, which keeps its own outcome.
+pub(super) async fn retain_own(
+    pool: &PgPool,
+    letters: &mut HashMap<Uuid, Letter>,
+) -> Result<(), sqlx::Error> {
+    let jobs: Vec<Uuid> = letters.keys().copied().collect();
+    let owners: Vec<(Uuid, String, String)> = sqlx::query_as(
+        "SELECT job_id, user_id, idempotency_key FROM orders WHERE job_id = ANY ($1)",
+    )
+    .bind(jobs)
+    .fetch_all(pool)
+    .await?;
+    for (job, user, key) in owners {
+        let is_another = |letter: &Letter| letter.user != user || letter.key != key;
+        if letters.get(&job).is_some_and(is_another) {
+            letters.remove(&job);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! The routes, and what their handlers share.
+
+use std::{ops::Deref, sync::Arc, time::Duration};
+
+use axum::response::IntoResponse as _;
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+    routing::{any, get, post},
+};
+use http::{HeaderName, HeaderValue, Method, header};
+use socketioxide::layer::SocketIoLayer;
+use tokio::time::timeout;
+use tower_http::{
+    compression::CompressionLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use crate::{
+    buy::{self, Limits},
+    catalogue::Catalogue,
+    identity::Identity,
+    metrics::Metrics,
+    openapi,
+    orders::{self, OrderLookup},
+    problem::{Problem, ProblemKind, not_found, unavailable},
+    request_id::REQUEST_ID,
+    sales,
+    stocks::Stocks,
+};
+
+/// How long a browser may remember the answer to a preflight.
+const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
+
+/// What the handlers share; clones are one.
+#[derive(Debug, Clone)]
+pub struct Gateway(Arc<Parts>);
+
+/// The parts of a [`Gateway`].
+#[derive(Debug)]
+pub struct Parts {
+    /// What is on sale.
+    pub catalogue: Catalogue,
+    /// How much is left.
+    pub stocks: Stocks,
+    /// Who shoppers are.
+    pub identity: Identity,
+    /// What became of buys.
+    pub orders: OrderLookup,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What a body may cost.
+    pub limits: Limits,
+}
+
+impl From<Parts> for Gateway {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for Gateway {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// All routes.
+///
+/// The route of the hot path carries no layer; what other routes need is added to them alone.
+pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderValue]) -> Router {
+    let quiet = Router::new()
+        .route("/orders/{jobId}", get(orders::order))
+        .route("/sales", get(sales::sales))
+        .route("/sales/{sale}", get(sales::sale))
+        .route("/openapi.json", get(openapi::openapi))
+        .layer(CompressionLayer::new())
+        .layer(from_fn_with_state(gateway.clone(), in_time));
+    // One handler for all methods: the layer keeps its sessions a handler, and a session that polls
+    // is opened by GET and written to by POST.
+    let sockets = Router::new()
+        .route("/socket.io/", any(no_socket))
+        .layer(sockets);
+    let router = Router::new()
+        .route("/buy", post(buy::buy))
+        .merge(quiet)
+        .merge(sockets)
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(gateway);
+    if cors_origins.is_empty() {
+        router
+    } else {
+        router.layer(cross_origin(cors_origins))
+    }
+}
+
+async fn nothing_here() -> Problem {
+    not_found()
+}
+
+/// Reached only by what the layer of the sockets passes on.
+async fn no_socket() -> Problem {
+    not_found()
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "this address has other methods; the header Allow lists them",
+    )
+}
+
+async fn in_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    match timeout(gateway.limits.request_patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => unavailable("the answer took too long; try again in a second").into_response(),
+    }
+}
+
+fn cross_origin(origins: &[HeaderValue]) -> CorsLayer {
+    let origins = if origins.iter().any(|origin| origin == "*") {
+        AllowOrigin::any()
+    } else {
+        AllowOrigin::list(origins.iter().cloned())
+    };
+    CorsLayer::new()
+        .allow_origin(origins)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::AUTHORIZATION,
+            header::CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            REQUEST_ID,
+        ])
+        .expose_headers([
+            header::RETRY_AFTER,
+            HeaderName::from_static("idempotent-replayed"),
+            HeaderName::from_static("ratelimit"),
+            HeaderName::from_static("ratelimit-policy"),
+            REQUEST_ID,
+        ])
+        .max_age(PREFLIGHT_AGE)
+}

@@ -1,0 +1,151 @@
+//! `POST /buy`: the hot path.
+
+mod answer;
+mod key;
+mod request;
+
+use std::time::Instant;
+
+use axum::{
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use flashsale_core::{
+    id::{IdempotencyKey, JobId, UserId},
+    turnstile::Buy,
+};
+use jiff::Timestamp;
+
+use crate::{
+    app::Gateway,
+    catalogue::Offer,
+    metrics::BuyAnswer,
+    problem::{Problem, ProblemDocument, ProblemKind, unavailable},
+};
+
+pub use answer::Queued;
+pub use request::{BuyRequest, Limits};
+
+/// Ask to buy one unit of a product.
+///
+/// The answer 200 is a promise: the buy waits in line and reaches exactly one final outcome,
+/// which `GET /orders/{jobId}` and the events `order_confirmed` and `order_rejected` tell. A
+/// request whose answer was lost is repeated with the same key.
+#[utoipa::path(
+    post,
+    path = "/buy",
+    tag = "buy",
+    params((
+        "Idempotency-Key" = String, Header,
+        description = "Names this buy. The same key of the same shopper is the same buy, however \
+                       often it is sent: visible ASCII without braces, quotes and backslashes, at \
+                       most 255 bytes; plain or as a quoted string."
+    )),
+    request_body = BuyRequest<'_>,
+    responses(
+        (status = 200, description = "In line. A repeat gets the first answer again.", body = Queued,
+            headers(("Idempotent-Replayed" = bool, description = "`true` on a repeat"))),
+        (status = 400, description = "idempotency-key-missing, idempotency-key-invalid, body-invalid",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 403, description = "sale-not-open (with `opensAt`), sale-closed",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "unknown-product",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 408, description = "request-timeout",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 409, description = "sold-out",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 413, description = "body-too-large",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 415, description = "media-type-unsupported",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 422, description = "idempotency-key-reused",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 429, description = "quota-exceeded",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(
+                ("Retry-After" = u64, description = "Seconds"),
+                ("RateLimit" = String, description = "What is left of the quota"),
+                ("RateLimit-Policy" = String, description = "The quota"))),
+        (status = 503, description = "lane-full, unavailable",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security((), ("bearer" = []))
+)]
+pub async fn buy(State(gateway): State<Gateway>, request: Request) -> Response {
+    let arrived = Instant::now();
+    let metrics = &gateway.metrics;
+    match take(&gateway, request, arrived).await {
+        Ok(answer) => {
+            metrics.buys.count(answer.kind());
+            if answer.is_acknowledgement() {
+                metrics
+                    .turnstile
+                    .ack_seconds
+                    .observe(arrived.elapsed().as_secs_f64());
+            }
+            answer.into_response()
+        }
+        Err(problem) => {
+            metrics.buys.count(BuyAnswer::Refused(problem.kind()));
+            problem.into_response()
+        }
+    }
+}
+
+async fn take(
+    gateway: &Gateway,
+    request: Request,
+    arrived: Instant,
+) -> Result<answer::Answer, Problem> {
+    let (parts, body) = request.into_parts();
+    let user = gateway.identity.of_headers(&parts.headers).await?;
+    let key = key::of(&parts.headers)?;
+    let body = request::read(&parts.headers, body, &gateway.limits).await?;
+    let wanted = request::parse(&body)?;
+    let user = match user {
+        Some(user) => user,
+        None => wanted.user()?,
+    };
+    let offer = gateway
+        .catalogue
+        .find_offer(&wanted.product_id)
+        .await
+        .map_err(|error| unavailable(error.to_string()))?
+        .ok_or_else(|| unknown_product(&wanted.product_id))?;
+    let buy = assemble(&offer, user, key);
+    let job_id = buy.job_id;
+    let admission = offer.sale.queue.admit(buy, arrived).await;
+    answer::of(admission, job_id, &offer, gateway)
+}
+
+fn unknown_product(product: &str) -> Problem {
+    let detail = format!("no sale offers {product:?}; GET /sales lists what is on offer");
+    Problem::new(ProblemKind::UnknownProduct, detail)
+}
+
+/// The buy as the turnstile takes it.
+fn assemble(offer: &Offer, user: UserId, key: IdempotencyKey) -> Buy {
+    let product = offer.product().id.clone();
+    let job_id = JobId::with_route(offer.sale.route);
+    let retry = offer.sale.sale().retry;
+    // None of the parts needs escaping: see flashsale_core::id.
+    let job = format!(
+        "{{\"jobId\":\"{job_id}\",\"data\":{{\"userId\":\"{user}\",\"productId\":\"{product}\",\
+         \"timestamp\":{},\"idempotencyKey\":\"{key}\"}},\"name\":\"purchase-job\",\
+         \"opts\":{{\"attempts\":{},\"backoff\":{}}}}}",
+        Timestamp::now().as_millisecond(),
+        retry.attempts,
+        retry.backoff,
+    );
+    Buy {
+        user,
+        product,
+        key,
+        job_id,
+        job: job.into_bytes(),
+    }
+}

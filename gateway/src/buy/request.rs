@@ -1,0 +1,181 @@
+//! The body of a buy.
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::body::{self, Body};
+use bytes::Bytes;
+use flashsale_core::id::{IdError, ProductId, UserId};
+use http::{
+    HeaderMap,
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use crate::problem::{Problem, ProblemKind};
+
+/// What a request may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Largest body in bytes.
+    pub body_bytes: usize,
+    /// How long a request may take, its body included.
+    pub request_patience: Duration,
+}
+
+/// What to buy.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(
+    rename_all = "camelCase",
+    expecting = "an object like {\"productId\":\"sneaker-001\"}"
+)]
+pub struct BuyRequest<'a> {
+    /// The product.
+    #[serde(borrow)]
+    #[schema(value_type = String, example = "sneaker-001")]
+    pub product_id: Cow<'a, str>,
+    /// The shopper; only where authentication is off, ignored otherwise.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<String>, example = "user-1")]
+    pub user_id: Option<Cow<'a, str>>,
+}
+
+impl BuyRequest<'_> {
+    /// The shopper whom the body names.
+    pub(super) fn user(&self) -> Result<UserId, Problem> {
+        let user = self.user_id.as_deref().ok_or_else(|| {
+            invalid("userId is missing; where authentication is off, the body says who buys")
+        })?;
+        UserId::new(user).map_err(|error| invalid_id("userId", error))
+    }
+}
+
+/// Reads a body of JSON that keeps the limits.
+pub(super) async fn read(
+    headers: &HeaderMap,
+    body: Body,
+    limits: &Limits,
+) -> Result<Bytes, Problem> {
+    check_media_type(headers)?;
+    if announced_length(headers).is_some_and(|length| length > limits.body_bytes) {
+        return Err(too_large(limits));
+    }
+    match timeout(
+        limits.request_patience,
+        body::to_bytes(body, limits.body_bytes),
+    )
+    .await
+    {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) => Err(broken(&error, limits)),
+        Err(_) => Err(Problem::new(
+            ProblemKind::RequestTimeout,
+            "the body did not arrive in time; send it at once",
+        )),
+    }
+}
+
+/// Reads what to buy.
+pub(super) fn parse(json: &[u8]) -> Result<BuyRequest<'_>, Problem> {
+    let wanted: BuyRequest<'_> = serde_json::from_slice(json)
+        .map_err(|error| invalid(format!("the body is not a buy: {error}")))?;
+    ProductId::check(&wanted.product_id).map_err(|error| invalid_id("productId", error))?;
+    Ok(wanted)
+}
+
+fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_plain = headers
+        .get(CONTENT_ENCODING)
+        .is_none_or(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"));
+    let is_json = headers
+        .get(CONTENT_TYPE)
+        .and_then(|media_type| media_type.to_str().ok())
+        .is_some_and(is_json);
+    if is_plain && is_json {
+        return Ok(());
+    }
+    Err(Problem::new(
+        ProblemKind::MediaTypeUnsupported,
+        "send Content-Type: application/json, uncompressed, in UTF-8",
+    ))
+}
+
+fn is_json(media_type: &str) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let is_json = parts
+        .next()
+        .is_some_and(|essence| essence.eq_ignore_ascii_case("application/json"));
+    is_json
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.eq_ignore_ascii_case("charset") => {
+                value.trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            _ => true,
+        })
+}
+
+fn announced_length(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn broken(error: &axum::Error, limits: &Limits) -> Problem {
+    let is_too_large = std::error::Error::source(error)
+        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
+    if is_too_large {
+        too_large(limits)
+    } else {
+        invalid("the body broke off")
+    }
+}
+
+fn too_large(limits: &Limits) -> Problem {
+    let detail = format!(
+        "the body has more than {} bytes; a buy has about 60",
+        limits.body_bytes
+    );
+    Problem::new(ProblemKind::BodyTooLarge, detail)
+}
+
+fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(ProblemKind::BodyInvalid, detail)
+}
+
+fn invalid_id(field: &str, error: IdError) -> Problem {
+    invalid(format!("{field} {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_recognized_with_its_parameters() {
+        for good in [
+            "application/json",
+            "Application/JSON; charset=UTF-8",
+            "application/json;charset=\"utf-8\"",
+        ] {
+            assert!(is_json(good), "{good}");
+        }
+        for bad in [
+            "",
+            "text/plain",
+            "application/json; charset=latin1",
+            "application/x-www-form-urlencoded",
+        ] {
+            assert!(!is_json(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_without_copying_and_unknown_fields_pass() {
+        let wanted = parse(br#"{"productId":"p","userId":"u","colour":["red"]}"#).unwrap();
+        assert!(matches!(wanted.product_id, Cow::Borrowed("p")));
+        assert_eq!(wanted.user().unwrap().as_str(), "u");
+    }
+
+    #[test]
+    fn an_escaped_id_is_the_id_it_spells() {
+        assert_eq!(parse(br#"{"productId":"\u0070"}"#).unwrap().product_id, "p");
+    }
+}

@@ -1,0 +1,153 @@
+//! Keeping the catalogue fresh: each second, and at once when something says so.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use flashsale_core::{
+    catalogue::{self, Announced, CatalogueError},
+    connect::QueuePool,
+    observation::{self, SaleObservation},
+};
+use flashsale_telemetry::probes::ReadinessHandle;
+use jiff::Timestamp;
+use tokio::{
+    sync::{Notify, watch},
+    time::{MissedTickBehavior, interval, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Catalogue, Observed, RedisClock, Snapshot};
+use crate::{intake::Intake, stocks::Stocks};
+
+/// How old the catalogue and the figures of the lanes may be while nothing says that they changed.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long one look into Redis may take in all.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why the catalogue could not be read.
+#[derive(Debug, thiserror::Error)]
+enum RefreshError {
+    #[error("no connection to Redis: {0}")]
+    Pool(String),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error("Redis does not answer: {0}")]
+    Redis(#[from] redis::RedisError),
+    #[error("Redis does not answer within {PATIENCE:?}")]
+    Silence,
+}
+
+/// The task that keeps a [`Catalogue`] fresh.
+#[derive(Debug)]
+pub struct Refresher {
+    pool: QueuePool,
+    intake: Arc<Intake>,
+    stocks: Stocks,
+    readiness: ReadinessHandle,
+    clock: RedisClock,
+    wanted: Arc<Notify>,
+    snapshot: watch::Sender<Arc<Snapshot>>,
+    observed: watch::Sender<Observed>,
+    looked: watch::Sender<Option<Instant>>,
+}
+
+impl Refresher {
+    /// A catalogue, empty until the returned task has looked for the first time.
+    #[must_use]
+    pub fn new(
+        pool: QueuePool,
+        intake: Arc<Intake>,
+        stocks: Stocks,
+        readiness: ReadinessHandle,
+    ) -> (Self, Catalogue) {
+        let refresher = Self {
+            pool,
+            intake,
+            stocks,
+            readiness,
+            clock: RedisClock::default(),
+            wanted: Arc::default(),
+            snapshot: watch::Sender::default(),
+            observed: watch::Sender::default(),
+            looked: watch::Sender::default(),
+        };
+        let catalogue = Catalogue {
+            snapshot: refresher.snapshot.subscribe(),
+            observed: refresher.observed.subscribe(),
+            looked: refresher.looked.subscribe(),
+            wanted: Arc::clone(&refresher.wanted),
+            clock: refresher.clock.clone(),
+        };
+        (refresher, catalogue)
+    }
+
+    /// Keeps the catalogue fresh until `shutdown`.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let mut ticks = interval(INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return,
+                _ = ticks.tick() => {}
+                () = self.wanted.notified() => {}
+            }
+            self.refresh().await;
+        }
+    }
+
+    async fn refresh(&self) {
+        let began = Instant::now();
+        let looked = timeout(PATIENCE, self.look()).await;
+        match looked.unwrap_or(Err(RefreshError::Silence)) {
+            Ok((announced, at, sales)) => {
+                self.take_over(announced, at, sales);
+                self.looked.send_replace(Some(began));
+                self.readiness.ready();
+            }
+            Err(error) => {
+                self.observed.send_if_modified(|observed| {
+                    std::mem::replace(&mut observed.is_current, false)
+                });
+                self.readiness.not_ready(error.to_string());
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+    ) -> Result<(Vec<Announced>, Timestamp, Vec<SaleObservation>), RefreshError> {
+        let mut connection = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| RefreshError::Pool(error.to_string()))?;
+        self.clock.set(catalogue::clock(&mut *connection).await?);
+        let announced = catalogue::read_all(&mut *connection).await?;
+        let sales: Vec<_> = announced.iter().map(|announced| &announced.sale).collect();
+        let observed = observation::observe(&mut *connection, &sales).await?;
+        self.intake.heartbeat().await?;
+        Ok((announced, self.clock.now(), observed))
+    }
+
+    fn take_over(&self, announced: Vec<Announced>, at: Timestamp, sales: Vec<SaleObservation>) {
+        let updated = self.snapshot.borrow().updated(announced, &self.intake);
+        if let Some(updated) = updated {
+            self.stocks.keep_only(&updated);
+            tracing::info!(sales = updated.sales().len(), "the catalogue changed");
+            self.snapshot.send_replace(Arc::new(updated));
+        }
+        for lane in sales.iter().flat_map(|sale| &sale.lanes) {
+            if let Some(stock) = lane.stock.stock {
+                self.stocks.tell(&lane.product, stock, lane.stock.version);
+            }
+        }
+        self.observed.send_replace(Observed {
+            at,
+            sales,
+            is_current: true,
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! What a user may choose, one struct a topic. Every flag has an environment variable.
+
+mod http;
+mod identity;
+mod intake;
+mod stores;
+
+use clap::{Parser, Subcommand};
+use flashsale_telemetry::logging::LogArgs;
+
+pub use http::HttpConfig;
+pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
+pub use intake::IntakeConfig;
+pub use stores::StoresConfig;
+
+const EXAMPLE: &str = "\
+Examples:
+  One machine, without authentication:
+    flashsale-gateway --auth-mode off \\
+      --redis-url redis://127.0.0.1:6379/ \\
+      --database-url postgres://flashsale:secret@127.0.0.1/flashsale
+
+  Shoppers with bearer tokens of an identity provider:
+    flashsale-gateway --jwks https://id.example.com/.well-known/jwks.json \\
+      --jwt-issuer https://id.example.com/ --jwt-audience shop \\
+      --redis-url rediss://:secret@redis.example.com:6380/ \\
+      --database-url 'postgres://flashsale:secret@db.example.com/flashsale?sslmode=require'
+
+  Buy by hand:
+    curl -i localhost:8080/buy -H 'Content-Type: application/json' \\
+      -H 'Idempotency-Key: my-first-pair' -d '{\"productId\":\"sneaker-001\",\"userId\":\"me\"}'";
+
+/// Takes the buys of a flash sale: HTTP and Socket.io in front of the turnstile.
+#[derive(Debug, Clone, Parser)]
+#[command(
+    name = "flashsale-gateway",
+    version,
+    after_help = EXAMPLE,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true
+)]
+pub struct Arguments {
+    /// Something else than serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How it serves.
+    #[command(flatten)]
+    pub config: Config,
+}
+
+/// What the binary does besides serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Print the OpenAPI 3.1 document of the HTTP interface and exit.
+    ///
+    /// Example: flashsale-gateway openapi > openapi.json
+    Openapi,
+}
+
+/// Everything that serving needs to know.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Config {
+    /// Ports, limits, cross-origin rules.
+    #[command(flatten)]
+    pub http: HttpConfig,
+    /// Redis and PostgreSQL.
+    #[command(flatten)]
+    pub stores: StoresConfig,
+    /// Patience at the turnstile.
+    #[command(flatten)]
+    pub intake: IntakeConfig,
+    /// Who shoppers are.
+    #[command(flatten)]
+    pub identity: IdentityConfig,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn flags_are_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_openapi_command_needs_no_addresses() {
+        let arguments = Arguments::try_parse_from(["flashsale-gateway", "openapi"]).unwrap();
+        assert_eq!(arguments.command, Some(Command::Openapi));
+    }
+
+    #[test]
+    fn serving_needs_both_addresses() {
+        let error = Arguments::try_parse_from(["flashsale-gateway", "--auth-mode", "off"])
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("--redis-url"), "{error}");
+        assert!(error.contains("--database-url"), "{error}");
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_and_a_doc_line() {
+        for argument in Arguments::command().get_arguments() {
+            let id = argument.get_id().as_str();
+            if matches!(id, "help" | "version") {
+                continue;
+            }
+            let variable = argument.get_env().unwrap_or_default().to_string_lossy();
+            assert!(variable.starts_with("FLASHSALE_"), "{id}: {variable}");
+            assert!(argument.get_help().is_some(), "{id} has no help");
+        }
+    }
+}

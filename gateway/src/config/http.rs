@@ -1,0 +1,132 @@
+//! Ports, limits and cross-origin rules of the HTTP server.
+
+use std::{net::SocketAddr, time::Duration};
+
+use clap::Args;
+
+/// How the gateway is reached.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "HTTP")]
+pub struct HttpConfig {
+    /// Where shoppers connect: HTTP and Socket.io.
+    #[arg(
+        long,
+        env = "FLASHSALE_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:8080"
+    )]
+    pub listen: SocketAddr,
+
+    /// Where health probes and Prometheus connect: /healthz, /readyz, /metrics.
+    #[arg(
+        long,
+        env = "FLASHSALE_PROBES_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:9090"
+    )]
+    pub probes_listen: SocketAddr,
+
+    /// Largest body of a request in bytes; a larger one is answered 413. A buy has about 60.
+    #[arg(
+        long,
+        env = "FLASHSALE_BODY_LIMIT_BYTES",
+        value_name = "BYTES",
+        default_value_t = 4096
+    )]
+    pub body_limit_bytes: usize,
+
+    /// Seconds that a request may take, its body included; longer ones are answered 408 or 503.
+    /// A buy is answered within a second whatever this says.
+    #[arg(
+        long,
+        env = "FLASHSALE_REQUEST_TIMEOUT_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=600)
+    )]
+    pub request_timeout_seconds: u64,
+
+    /// Seconds that a connection may stay without a request, or take to send the head of one.
+    #[arg(
+        long,
+        env = "FLASHSALE_IDLE_TIMEOUT_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 75,
+        value_parser = clap::value_parser!(u64).range(1..=3600)
+    )]
+    pub idle_timeout_seconds: u64,
+
+    /// Seconds that requests in flight get to finish after SIGTERM.
+    #[arg(
+        long,
+        env = "FLASHSALE_SHUTDOWN_GRACE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(0..=600)
+    )]
+    pub shutdown_grace_seconds: u64,
+
+    /// Origins whose pages may call the gateway and open sockets, separated by commas, e.g.
+    /// `https://shop.example.com`, or `*` for all. Default: none, pages of the same origin only.
+    #[arg(
+        long,
+        env = "FLASHSALE_CORS_ORIGINS",
+        value_name = "ORIGINS",
+        value_delimiter = ',',
+        value_parser = parse_origin
+    )]
+    pub cors_origins: Vec<http::HeaderValue>,
+}
+
+impl HttpConfig {
+    /// How long a request may take.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+
+    /// How long a connection may be silent.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout_seconds)
+    }
+
+    /// How long requests in flight get at the end.
+    #[must_use]
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_grace_seconds)
+    }
+}
+
+/// An origin as a browser sends it: scheme and host, perhaps a port, and nothing after.
+fn parse_origin(text: &str) -> Result<http::HeaderValue, String> {
+    let advice = || format!("`{text}` is no origin; write e.g. https://shop.example.com");
+    if text != "*" {
+        let origin = url::Url::parse(text).map_err(|_| advice())?;
+        if origin.origin().ascii_serialization() != text {
+            return Err(advice());
+        }
+    }
+    http::HeaderValue::from_str(text).map_err(|_| advice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_what_browsers_send() {
+        for good in ["*", "https://shop.example.com", "http://localhost:5173"] {
+            assert!(parse_origin(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "shop.example.com",
+            "https://shop.example.com/",
+            "https://a/b",
+            "null",
+            "",
+        ] {
+            assert!(parse_origin(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Redis and PostgreSQL.
+
+use clap::Args;
+use flashsale_core::connect::LedgerConfig;
+
+/// Where Redis and PostgreSQL are.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Stores")]
+pub struct StoresConfig {
+    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss://… for TLS.
+    #[arg(
+        long,
+        env = "FLASHSALE_REDIS_URL",
+        value_name = "URL",
+        required = true,
+        hide_env_values = true
+    )]
+    pub redis_url: Option<String>,
+
+    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with `?sslmode=require` for TLS.
+    /// Only asked for orders that Redis no longer knows.
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_URL",
+        value_name = "URL",
+        required = true,
+        hide_env_values = true
+    )]
+    pub database_url: Option<String>,
+
+    /// True behind a PostgreSQL pooler in transaction mode (`PgBouncer`, Neon's `-pooler` hosts).
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_TRANSACTION_POOLER",
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub database_transaction_pooler: bool,
+
+    /// Most connections to PostgreSQL.
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 4,
+        value_parser = clap::value_parser!(u32).range(1..=100)
+    )]
+    pub database_connections: u32,
+
+    /// Most pooled connections to Redis for everything but buys, which share one of their own.
+    #[arg(
+        long,
+        env = "FLASHSALE_REDIS_CONNECTIONS",
+        value_name = "COUNT",
+        default_value_t = 8,
+        value_parser = clap::value_parser!(u32).range(1..=1000)
+    )]
+    pub redis_connections: u32,
+}
+
+impl StoresConfig {
+    /// The address of Redis; empty only where serving was not asked for.
+    #[must_use]
+    pub fn redis_url(&self) -> &str {
+        self.redis_url.as_deref().unwrap_or_default()
+    }
+
+    /// How to reach the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> LedgerConfig {
+        LedgerConfig {
+            url: self.database_url.clone().unwrap_or_default(),
+            connections: self.database_connections,
+            transaction_pooler: self.database_transaction_pooler,
+            ping_before_use: true,
+        }
+    }
+}

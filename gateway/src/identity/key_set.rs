@@ -1,0 +1,254 @@
+//! A JSON Web Key Set and what its keys say of a token.
+
+use flashsale_core::id::UserId;
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, decode, decode_header,
+    errors::ErrorKind,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
+};
+use serde::Deserialize;
+
+use crate::config::SigningAlgorithm;
+
+/// Most keys of one set that are used: each one without a matching id costs a signature check.
+const MAX_KEYS: usize = 32;
+
+/// What a token must fulfil besides its signature.
+#[derive(Debug, Clone)]
+pub(super) struct TokenRules {
+    pub(super) issuer: String,
+    pub(super) audience: String,
+    pub(super) algorithms: Vec<SigningAlgorithm>,
+    pub(super) leeway_seconds: u64,
+}
+
+/// What a key set says of a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It is this shopper's.
+    Subject(UserId),
+    /// It does not count.
+    Rejected(String),
+    /// It names a key that this set does not have; a newer one may.
+    UnknownKey,
+}
+
+/// Keys that can check tokens.
+#[derive(Debug, Default)]
+pub(super) struct KeySet(Vec<Key>);
+
+struct Key {
+    id: Option<String>,
+    decoding: DecodingKey,
+    validation: Validation,
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Key")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The text is not a key set.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum KeySetError {
+    #[error("not a JSON Web Key Set: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("no key in the set fits --jwt-algorithms")]
+    NoUsableKey,
+}
+
+#[derive(Deserialize)]
+struct RawSet {
+    keys: Vec<serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+}
+
+impl KeySet {
+    /// Reads a key set. Keys of unknown kinds, for encryption or for other algorithms are passed
+    /// over, as RFC 7517 asks.
+    pub(super) fn parse(json: &[u8], rules: &TokenRules) -> Result<Self, KeySetError> {
+        let raw: RawSet = serde_json::from_slice(json)?;
+        let keys: Vec<Key> = raw
+            .keys
+            .into_iter()
+            .filter_map(|key| serde_json::from_value::<Jwk>(key).ok())
+            .filter_map(|key| usable(&key, rules))
+            .take(MAX_KEYS)
+            .collect();
+        if keys.is_empty() {
+            return Err(KeySetError::NoUsableKey);
+        }
+        Ok(Self(keys))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Checks a token against the key it names, or against every fitting key if it names none.
+    pub(super) fn judge(&self, token: &str) -> Verdict {
+        let Ok(header) = decode_header(token) else {
+            return rejected("it is malformed, or signed by an algorithm that nobody should use");
+        };
+        if header.crit.is_some() {
+            return rejected("its header demands an extension that is not known");
+        }
+        let mut fitting = self
+            .0
+            .iter()
+            .filter(|key| header.kid.is_none() || key.id == header.kid)
+            .peekable();
+        if fitting.peek().is_none() {
+            return Verdict::UnknownKey;
+        }
+        let mut why = "its algorithm is not allowed".to_owned();
+        for key in fitting.filter(|key| key.validation.algorithms.contains(&header.alg)) {
+            match decode::<Claims>(token, &key.decoding, &key.validation) {
+                Ok(data) => return subject(data.claims.sub),
+                Err(error) => why = in_words(error.kind()),
+            }
+        }
+        Verdict::Rejected(why)
+    }
+}
+
+fn rejected(why: &str) -> Verdict {
+    Verdict::Rejected(why.to_owned())
+}
+
+fn subject(sub: String) -> Verdict {
+    match UserId::new(sub) {
+        Ok(user) => Verdict::Subject(user),
+        Err(error) => Verdict::Rejected(format!("its subject {error}")),
+    }
+}
+
+fn in_words(kind: &ErrorKind) -> String {
+    match kind {
+        ErrorKind::ExpiredSignature => "it has expired".to_owned(),
+        ErrorKind::ImmatureSignature => "it is not valid yet".to_owned(),
+        ErrorKind::InvalidIssuer => "it is of another issuer".to_owned(),
+        ErrorKind::InvalidAudience => "it is for another audience".to_owned(),
+        ErrorKind::MissingRequiredClaim(claim) => format!("it lacks the claim {claim}"),
+        ErrorKind::InvalidClaimFormat(claim) => format!("its claim {claim} is malformed"),
+        ErrorKind::InvalidSignature => "its signature is wrong".to_owned(),
+        _ => "it is malformed".to_owned(),
+    }
+}
+
+fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
+    let signs = matches!(
+        jwk.common.public_key_use,
+        None | Some(PublicKeyUse::Signature)
+    );
+    let declared = match jwk.common.key_algorithm {
+        Some(algorithm) => Some(Algorithm::try_from(algorithm).ok()?),
+        None => None,
+    };
+    let algorithms: Vec<Algorithm> = fitting_algorithms(&jwk.algorithm)
+        .iter()
+        .copied()
+        .filter(|algorithm| declared.is_none_or(|declared| declared == *algorithm))
+        .filter(|algorithm| {
+            rules
+                .algorithms
+                .iter()
+                .any(|allowed| library_name(*allowed) == *algorithm)
+        })
+        .collect();
+    let first = *algorithms.first().filter(|_| signs)?;
+    let mut validation = Validation::new(first);
+    validation.algorithms = algorithms;
+    validation.leeway = rules.leeway_seconds;
+    validation.validate_nbf = true;
+    validation.set_issuer(&[&rules.issuer]);
+    validation.set_audience(&[&rules.audience]);
+    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+    Some(Key {
+        id: jwk.common.key_id.clone(),
+        decoding: DecodingKey::from_jwk(jwk).ok()?,
+        validation,
+    })
+}
+
+/// The algorithms that a key of this type can serve. A shared secret serves none: see
+/// [`SigningAlgorithm`].
+fn fitting_algorithms(key: &AlgorithmParameters) -> &'static [Algorithm] {
+    match key {
+        AlgorithmParameters::RSA(_) => &[
+            Algorithm::RS256,
+            Algorithm::RS384,
+            Algorithm::RS512,
+            Algorithm::PS256,
+            Algorithm::PS384,
+            Algorithm::PS512,
+        ],
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
+            &[Algorithm::ES256]
+        }
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => {
+            &[Algorithm::ES384]
+        }
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
+            &[Algorithm::EdDSA]
+        }
+        _ => &[],
+    }
+}
+
+fn library_name(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::Rs256 => Algorithm::RS256,
+        SigningAlgorithm::Rs384 => Algorithm::RS384,
+        SigningAlgorithm::Rs512 => Algorithm::RS512,
+        SigningAlgorithm::Ps256 => Algorithm::PS256,
+        SigningAlgorithm::Ps384 => Algorithm::PS384,
+        SigningAlgorithm::Ps512 => Algorithm::PS512,
+        SigningAlgorithm::Es256 => Algorithm::ES256,
+        SigningAlgorithm::Es384 => Algorithm::ES384,
+        SigningAlgorithm::EdDsa => Algorithm::EdDSA,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> TokenRules {
+        TokenRules {
+            issuer: "https://id.example.com/".to_owned(),
+            audience: "shop".to_owned(),
+            algorithms: vec![SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256],
+            leeway_seconds: 0,
+        }
+    }
+
+    #[test]
+    fn keys_of_no_use_are_passed_over() {
+        let set = br#"{"keys":[
+            {"kty":"oct","k":"c2VjcmV0","alg":"HS256"},
+            {"kty":"AKP","alg":"ML-DSA-44","pub":"AA"},
+            {"kty":"EC","crv":"P-256","x":"AA","y":"AA"},
+            {"kty":"OKP","crv":"Ed25519","use":"enc","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
+            {"kty":"OKP","crv":"Ed25519","kid":"good","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
+        ]}"#;
+        let set = KeySet::parse(set, &rules()).unwrap();
+        assert_eq!(set.len(), 1);
+        assert_eq!(set.0[0].id.as_deref(), Some("good"));
+    }
+
+    #[test]
+    fn a_set_without_a_usable_key_is_refused() {
+        let secret = br#"{"keys":[{"kty":"oct","k":"c2VjcmV0","alg":"HS256"}]}"#;
+        assert!(KeySet::parse(secret, &rules()).is_err());
+        assert!(KeySet::parse(b"<html>", &rules()).is_err());
+    }
+}

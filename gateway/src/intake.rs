@@ -1,0 +1,78 @@
+//! The intake: gathers concurrent buys of one sale into few calls of the turnstile.
+//!
+//! A call costs Redis about as much as two buys do. So while a call or two are on their way, the
+//! buys that arrive wait for the next one and share it; on an idle gateway a single buy goes out
+//! at once. Every buy is answered within the two time limits of the configuration, and a buy that
+//! was never sent is known not to have been taken.
+
+mod link;
+mod queue;
+
+use std::{sync::Arc, time::Duration};
+
+use flashsale_core::{connect::ConnectError, id::SaleId, turnstile::Turnstile};
+
+use crate::{config::IntakeConfig, metrics::TurnstileMetrics};
+
+use link::Link;
+pub use queue::{SaleQueue, Taken};
+
+/// Why a buy got no decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IntakeError {
+    /// Too many buys wait already; this one was not sent.
+    #[error("too many buys are waiting; try again in a second")]
+    Backlog,
+    /// Redis is out of reach; this buy may or may not have been taken.
+    #[error("the queue is out of reach; try again with the same Idempotency-Key")]
+    OutOfReach,
+}
+
+/// Where all buys go through.
+#[derive(Debug)]
+pub struct Intake {
+    shared: Arc<Shared>,
+}
+
+/// What the queues of all sales share.
+#[derive(Debug)]
+struct Shared {
+    turnstile: Turnstile,
+    link: Link,
+    metrics: TurnstileMetrics,
+    call_timeout: Duration,
+    queue_timeout: Duration,
+    backlog: usize,
+}
+
+impl Intake {
+    /// An intake over one shared connection of its own; connects when first used.
+    pub fn new(
+        client: redis::Client,
+        config: &IntakeConfig,
+        metrics: TurnstileMetrics,
+    ) -> Result<Self, ConnectError> {
+        let shared = Shared {
+            turnstile: Turnstile::default(),
+            link: Link::new(client)?,
+            metrics,
+            call_timeout: config.call_timeout(),
+            queue_timeout: config.queue_timeout(),
+            backlog: config.backlog(),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// A new queue for the buys of `sale`.
+    #[must_use]
+    pub fn queue(&self, sale: &SaleId) -> Arc<SaleQueue> {
+        Arc::new(SaleQueue::new(sale, Arc::clone(&self.shared)))
+    }
+
+    /// Asks whether the shared connection works, so that it is mended before a shopper needs it.
+    pub async fn heartbeat(&self) -> redis::RedisResult<()> {
+        self.shared.link.heartbeat(self.shared.call_timeout).await
+    }
+}

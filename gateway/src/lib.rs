@@ -1,0 +1,27 @@
+//! The gateway: HTTP and Socket.io in front of the turnstile.
+//!
+//! A buy passes `buy` (what the shopper asked), `catalogue` (which sale offers it), `intake` (one
+//! call of the turnstile for many) and is answered at once. What becomes of it arrives by
+//! `events` and leaves by `sockets`, or is asked for at `orders`. No buy opens a database
+//! transaction here.
+
+pub mod app;
+pub mod buy;
+pub mod catalogue;
+pub mod config;
+pub mod events;
+pub mod front;
+pub mod identity;
+pub mod intake;
+pub mod metrics;
+pub mod openapi;
+pub mod orders;
+pub mod problem;
+pub mod process;
+pub mod request_id;
+pub mod sale_status;
+pub mod sales;
+pub mod server;
+pub mod sockets;
+pub mod stock_ticker;
+pub mod stocks;

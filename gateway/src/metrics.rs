@@ -1,0 +1,257 @@
+//! What the gateway counts. `docs/metrics.md` explains each; a test holds the page against this.
+
+mod answers;
+mod lanes;
+mod requests;
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+};
+
+pub use answers::{BuyAnswer, BuyCounters};
+pub use lanes::LaneCollector;
+pub use requests::{RequestCounters, RouteLabel};
+
+/// Bounds in seconds of an acknowledgement: from an idle gateway's answer to the time limit.
+const ACK_BUCKETS: [f64; 13] = [
+    0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.125, 0.25, 0.5, 0.75, 1.0,
+];
+
+/// Bounds in seconds of one call of the script.
+const CALL_BUCKETS: [f64; 12] = [
+    0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 0.5,
+];
+
+/// Bounds of the buys gathered into one call, up to the most there can be.
+const GATHERED_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
+
+/// Every metric of the gateway but those of the lanes, which are [`LaneCollector`]'s.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    /// Buys by answer.
+    pub buys: BuyCounters,
+    /// Requests by route and class of status.
+    pub requests: RequestCounters,
+    /// The way of a buy to Redis and back.
+    pub turnstile: TurnstileMetrics,
+    /// Sockets and what they are told.
+    pub sockets: SocketMetrics,
+    /// What is heard from workers.
+    pub events: EventMetrics,
+    /// Reads of the signing keys.
+    pub jwks: JwksMetrics,
+}
+
+/// The way of a buy to Redis and back.
+#[derive(Debug, Clone)]
+pub struct TurnstileMetrics {
+    /// From the arrival of a buy to its 200.
+    pub ack_seconds: Histogram,
+    /// One call of the turnstile's script, failed ones included.
+    pub call_seconds: Histogram,
+    /// Buys that one call carried.
+    pub call_buys: Histogram,
+    /// Calls of the turnstile that failed.
+    pub failures: IntCounter,
+}
+
+/// Sockets and what they are told.
+#[derive(Debug, Clone)]
+pub struct SocketMetrics {
+    /// Connected sockets.
+    pub connected: IntGauge,
+    /// Sockets refused at the handshake.
+    pub refused: IntCounter,
+    /// `stock-update` sent to all.
+    pub stock_updates: IntCounter,
+    /// `sale-status` sent to all.
+    pub sale_statuses: IntCounter,
+    /// `order_confirmed` sent to a shopper.
+    pub orders_confirmed: IntCounter,
+    /// `order_rejected` sent to a shopper.
+    pub orders_rejected: IntCounter,
+}
+
+/// What is heard from workers.
+#[derive(Debug, Clone)]
+pub struct EventMetrics {
+    /// Messages heard.
+    pub heard: IntCounter,
+    /// Messages that could not be read.
+    pub unreadable: IntCounter,
+    /// Times that the subscription was lost and made again.
+    pub resubscriptions: IntCounter,
+}
+
+/// Reads of the signing keys.
+#[derive(Debug, Clone)]
+pub struct JwksMetrics {
+    /// Key sets read.
+    pub read: IntCounter,
+    /// Key sets that could not be read.
+    pub failed: IntCounter,
+}
+
+impl Metrics {
+    /// All metrics, registered.
+    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            buys: BuyCounters::new(registry)?,
+            requests: RequestCounters::new(registry)?,
+            turnstile: TurnstileMetrics::new(registry)?,
+            sockets: SocketMetrics::new(registry)?,
+            events: EventMetrics::new(registry)?,
+            jwks: JwksMetrics::new(registry)?,
+        })
+    }
+}
+
+impl TurnstileMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            ack_seconds: histogram(
+                registry,
+                "flashsale_gateway_ack_seconds",
+                "From the arrival of a buy to its 200.",
+                &ACK_BUCKETS,
+            )?,
+            call_seconds: histogram(
+                registry,
+                "flashsale_gateway_turnstile_call_seconds",
+                "One call of the turnstile's script in Redis.",
+                &CALL_BUCKETS,
+            )?,
+            call_buys: histogram(
+                registry,
+                "flashsale_gateway_turnstile_call_buys",
+                "Buys gathered into one call of the turnstile's script.",
+                &GATHERED_BUCKETS,
+            )?,
+            failures: counter(
+                registry,
+                "flashsale_gateway_turnstile_failures_total",
+                "Calls of the turnstile's script that failed or took too long.",
+            )?,
+        })
+    }
+}
+
+impl SocketMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let emitted = counters(
+            registry,
+            "flashsale_gateway_events_emitted_total",
+            "Socket.io events: those to all once for all sockets, order events once a shopper.",
+            "event",
+        )?;
+        let connected = IntGauge::new("flashsale_gateway_sockets", "Socket.io sockets connected.")?;
+        Ok(Self {
+            connected: registered(registry, connected)?,
+            refused: counter(
+                registry,
+                "flashsale_gateway_sockets_refused_total",
+                "Socket.io handshakes refused for want of a good token.",
+            )?,
+            stock_updates: emitted.with_label_values(&["stock-update"]),
+            sale_statuses: emitted.with_label_values(&["sale-status"]),
+            orders_confirmed: emitted.with_label_values(&["order_confirmed"]),
+            orders_rejected: emitted.with_label_values(&["order_rejected"]),
+        })
+    }
+}
+
+impl EventMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        Ok(Self {
+            heard: counter(
+                registry,
+                "flashsale_gateway_settled_messages_total",
+                "Messages about settled batches heard from workers.",
+            )?,
+            unreadable: counter(
+                registry,
+                "flashsale_gateway_settled_messages_unreadable_total",
+                "Messages about settled batches that this version could not read.",
+            )?,
+            resubscriptions: counter(
+                registry,
+                "flashsale_gateway_resubscriptions_total",
+                "Times that the subscription to workers was lost and made again.",
+            )?,
+        })
+    }
+}
+
+impl JwksMetrics {
+    fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let refreshes = counters(
+            registry,
+            "flashsale_gateway_jwks_refreshes_total",
+            "Reads of the JSON Web Key Set by result.",
+            "result",
+        )?;
+        Ok(Self {
+            read: refreshes.with_label_values(&["ok"]),
+            failed: refreshes.with_label_values(&["failed"]),
+        })
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+    registered(registry, IntCounter::new(name, help)?)
+}
+
+fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+) -> prometheus::Result<IntCounterVec> {
+    registered(
+        registry,
+        IntCounterVec::new(Opts::new(name, help), &[label])?,
+    )
+}
+
+fn histogram(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    buckets: &[f64],
+) -> prometheus::Result<Histogram> {
+    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+    registered(registry, Histogram::with_opts(options)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_metrics_has_a_row_for_each() {
+        let registry = Registry::new();
+        let _metrics = Metrics::new(&registry).unwrap();
+        let page = include_str!("../../docs/metrics.md");
+        let names: Vec<String> = registry
+            .gather()
+            .iter()
+            .map(|family| family.name().to_owned())
+            .chain(LaneCollector::NAMES.map(str::to_owned))
+            .collect();
+        assert!(names.len() > 15);
+        for name in names {
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "docs/metrics.md lacks {name}"
+            );
+        }
+    }
+}

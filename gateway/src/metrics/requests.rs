@@ -1,0 +1,104 @@
+//! Requests by route and class of status.
+
+use std::sync::Arc;
+
+use http::StatusCode;
+use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+
+/// The routes there are, so that no path of a shopper becomes a label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RouteLabel {
+    /// `/buy`
+    Buy,
+    /// `/orders/{jobId}`
+    Order,
+    /// `/sales`
+    Sales,
+    /// `/sales/{sale}`
+    Sale,
+    /// `/openapi.json`
+    OpenApi,
+    /// `/socket.io/`
+    Socket,
+    /// Any other path.
+    Other,
+}
+
+const ROUTES: [(RouteLabel, &str); 7] = [
+    (RouteLabel::Buy, "/buy"),
+    (RouteLabel::Order, "/orders/{jobId}"),
+    (RouteLabel::Sales, "/sales"),
+    (RouteLabel::Sale, "/sales/{sale}"),
+    (RouteLabel::OpenApi, "/openapi.json"),
+    (RouteLabel::Socket, "/socket.io/"),
+    (RouteLabel::Other, "other"),
+];
+
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl RouteLabel {
+    /// The route of a path.
+    #[must_use]
+    pub fn of(path: &str) -> Self {
+        match path {
+            "/buy" => Self::Buy,
+            "/sales" => Self::Sales,
+            "/openapi.json" => Self::OpenApi,
+            _ if path.starts_with("/socket.io/") => Self::Socket,
+            _ if path.starts_with("/orders/") => Self::Order,
+            _ if path.starts_with("/sales/") => Self::Sale,
+            _ => Self::Other,
+        }
+    }
+
+    /// The route as it is written in metrics and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        ROUTES[self as usize].1
+    }
+}
+
+/// One counter a route and class, looked up once. Cheap to clone: every request has one.
+#[derive(Debug, Clone)]
+pub struct RequestCounters(Arc<[[IntCounter; CLASSES.len()]; ROUTES.len()]>);
+
+impl RequestCounters {
+    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let options = Opts::new(
+            "flashsale_gateway_requests_total",
+            "HTTP requests by route and class of status.",
+        );
+        let counters = IntCounterVec::new(options, &["route", "status"])?;
+        registry.register(Box::new(counters.clone()))?;
+        let by_route = ROUTES
+            .map(|(_, route)| CLASSES.map(|class| counters.with_label_values(&[route, class])));
+        Ok(Self(Arc::new(by_route)))
+    }
+
+    /// Counts one request.
+    pub fn count(&self, route: RouteLabel, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(1);
+        if let Some(counter) = self.0[route as usize].get(class) {
+            counter.inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_stand_in_the_order_of_their_labels() {
+        for (at, (route, name)) in ROUTES.iter().enumerate() {
+            assert_eq!(*route as usize, at, "{name}");
+        }
+    }
+
+    #[test]
+    fn paths_are_told_by_their_route() {
+        assert_eq!(RouteLabel::of("/orders/0190").as_str(), "/orders/{jobId}");
+        assert_eq!(RouteLabel::of("/sales/drop").as_str(), "/sales/{sale}");
+        assert_eq!(RouteLabel::of("/.env").as_str(), "other");
+    }
+}

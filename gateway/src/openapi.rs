@@ -1,0 +1,74 @@
+//! The OpenAPI 3.1 document, generated from the handlers.
+
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use std::sync::LazyLock;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::security::{Http, HttpAuthScheme, SecurityScheme},
+};
+
+use crate::{buy, orders, problem::ProblemDocument, sales};
+
+/// The HTTP interface of the gateway.
+#[derive(Debug, OpenApi)]
+#[openapi(
+    info(
+        title = "flashsale gateway",
+        description = "Buy in a flash sale and learn what became of it. Errors are RFC 9457 \
+                       problem documents with a stable `type`; docs/api.md lists them, and the \
+                       Socket.io events.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    paths(buy::buy, orders::order, sales::sales, sales::sale, openapi),
+    components(schemas(
+        buy::BuyRequest<'_>,
+        buy::Queued,
+        orders::OrderStatus,
+        sales::SalesView,
+        sales::SaleView,
+        sales::ProductView,
+        ProblemDocument<'_>,
+    )),
+    tags(
+        (name = "buy", description = "The turnstile"),
+        (name = "orders", description = "What became of a buy"),
+        (name = "sales", description = "What is on sale"),
+        (name = "about", description = "This document"),
+    ),
+    modifiers(&BearerTokens)
+)]
+struct Document;
+
+/// Tells how shoppers say who they are.
+struct BearerTokens;
+
+impl Modify for BearerTokens {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.bearer_format = Some("JWT".to_owned());
+        bearer.description = Some("Where authentication is on; `sub` is the shopper.".to_owned());
+        let components = document.components.get_or_insert_default();
+        components
+            .security_schemes
+            .insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
+    }
+}
+
+/// The document as JSON, indented, with a line end at its end.
+pub fn json() -> Result<String, serde_json::Error> {
+    Ok(Document::openapi().to_pretty_json()? + "\n")
+}
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "about",
+    responses((status = 200, description = "The OpenAPI document", content_type = "application/json"))
+)]
+pub async fn openapi() -> Response {
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| json().unwrap_or_default().into());
+    ([(CONTENT_TYPE, "application/json")], JSON.clone()).into_response()
+}

@@ -1,0 +1,148 @@
+//! `GET /orders/{jobId}`: what became of a buy, for its owner alone.
+
+mod lookup;
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use flashsale_core::{
+    id::{JobId, UserId},
+    outcome::{JobState, Outcome},
+};
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+use serde::Serialize;
+
+use crate::{
+    app::Gateway,
+    problem::{Problem, ProblemDocument, ProblemKind},
+};
+
+pub use lookup::{OrderLookup, OrderLookupError};
+
+/// Where a buy stands.
+#[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderStatus {
+    /// The buy.
+    #[schema(format = Uuid)]
+    pub job_id: String,
+    /// `queued`, or the final outcome: `confirmed`, `sold_out`, `limit_reached`, `failed`.
+    #[schema(example = "confirmed")]
+    pub status: &'static str,
+    /// Place in line, while queued; 1 is next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// What was asked for.
+    #[schema(example = "sneaker-001")]
+    pub product_id: String,
+    /// The order, when confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<i32>,
+}
+
+/// A buy as the stores know it.
+#[derive(Debug)]
+pub struct FoundOrder {
+    /// Whose it is.
+    pub owner: String,
+    /// What was asked for.
+    pub product_id: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// How many jobs of its lane have ended, for the position of a queued one.
+    pub settled: u64,
+}
+
+/// What became of a buy.
+///
+/// Owner only: somebody else's buy is answered 404 like one that never was. Where authentication
+/// is off, knowing the job id, which cannot be guessed, is what lets one in.
+#[utoipa::path(
+    get,
+    path = "/orders/{jobId}",
+    tag = "orders",
+    params(("jobId" = String, Path, description = "From the answer to the buy")),
+    responses(
+        (status = 200, description = "Where the buy stands", body = OrderStatus),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "unknown-order",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security((), ("bearer" = []))
+)]
+pub async fn order(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let user = gateway.identity.of_headers(&headers).await?;
+    let job_id: JobId = path
+        .ok()
+        .and_then(|Path(text)| text.parse().ok())
+        .ok_or_else(unknown_order)?;
+    let found = gateway.orders.find(job_id).await?;
+    let found = found
+        .filter(|found| is_owner(user.as_ref(), &found.owner))
+        .ok_or_else(unknown_order)?;
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(([no_store], Json(status(job_id, found))).into_response())
+}
+
+fn is_owner(user: Option<&UserId>, owner: &str) -> bool {
+    user.is_none_or(|user| user.as_str() == owner)
+}
+
+fn unknown_order() -> Problem {
+    Problem::new(
+        ProblemKind::UnknownOrder,
+        "there is no such buy of yours; use the jobId that POST /buy answered",
+    )
+}
+
+fn status(job_id: JobId, found: FoundOrder) -> OrderStatus {
+    let (status, position, order_id) = match found.state {
+        JobState::Queued { ticket } => {
+            let position = ticket.saturating_sub(found.settled).max(1);
+            ("queued", Some(position), None)
+        }
+        JobState::Final { outcome, order_id } => {
+            let order_id = order_id.filter(|_| outcome == Outcome::Confirmed);
+            (outcome.as_str(), None, order_id)
+        }
+    };
+    OrderStatus {
+        job_id: job_id.to_string(),
+        status,
+        position,
+        product_id: found.product_id,
+        order_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queued_buy_moves_up_as_others_are_settled_and_is_never_before_the_first() {
+        let at = |settled| {
+            let found = FoundOrder {
+                owner: "u".to_owned(),
+                product_id: "p".to_owned(),
+                state: JobState::Queued { ticket: 10 },
+                settled,
+            };
+            status(JobId::with_route(0), found).position
+        };
+        assert_eq!(
+            [at(0), at(7), at(10), at(12)],
+            [Some(10), Some(3), Some(1), Some(1)]
+        );
+    }
+}

@@ -1,0 +1,195 @@
+//! Finding a job: in Redis by the route in its id, then in every sale, then in the ledger.
+
+use std::{sync::Arc, time::Duration};
+
+use flashsale_core::{
+    connect::{Queue, QueuePool},
+    id::{JobId, ProductId},
+    keys::SaleKeys,
+    ledger::{Ledger, LedgerError},
+    outcome::{JobRecord, JobState, MalformedRecord, Outcome},
+};
+use redis::AsyncCommands;
+use tokio::{sync::Semaphore, time::timeout};
+
+use super::FoundOrder;
+use crate::{
+    catalogue::{Catalogue, SaleEntry},
+    problem::{Problem, ProblemKind, unavailable},
+};
+
+/// How long the ledger may take for one question.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long Redis may take for one lookup.
+const REDIS_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Questions to the ledger that may wait for a connection. Anyone can ask for ids that never
+/// were; beyond this they are turned away rather than queued.
+const LEDGER_QUESTIONS: usize = 64;
+
+/// Why a buy could not be looked up.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderLookupError {
+    /// No connection to Redis was to be had.
+    #[error("Redis is out of reach: {0}")]
+    Pool(String),
+    /// Redis failed.
+    #[error("Redis failed: {0}")]
+    Redis(#[from] redis::RedisError),
+    /// Redis or the ledger took too long.
+    #[error("{0} does not answer in time")]
+    Silence(&'static str),
+    /// Redis holds something that is no record.
+    #[error(transparent)]
+    Record(#[from] MalformedRecord),
+    /// The ledger failed.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Too many questions wait for the ledger.
+    #[error("too many lookups are waiting")]
+    Busy,
+}
+
+impl From<OrderLookupError> for Problem {
+    fn from(error: OrderLookupError) -> Self {
+        if let OrderLookupError::Record(record) = error {
+            return Self::new(ProblemKind::Internal, record.to_string());
+        }
+        tracing::debug!(%error, "a buy could not be looked up: {error}");
+        unavailable("the order cannot be looked up right now; try again in a second")
+    }
+}
+
+/// Finds jobs.
+#[derive(Debug, Clone)]
+pub struct OrderLookup {
+    pool: QueuePool,
+    ledger: Ledger,
+    catalogue: Catalogue,
+    ledger_questions: Arc<Semaphore>,
+}
+
+impl OrderLookup {
+    /// Looks into Redis through `pool` and into `ledger`.
+    #[must_use]
+    pub fn new(pool: QueuePool, ledger: Ledger, catalogue: Catalogue) -> Self {
+        Self {
+            pool,
+            ledger,
+            catalogue,
+            ledger_questions: Arc::new(Semaphore::new(LEDGER_QUESTIONS)),
+        }
+    }
+
+    /// The job, if anyone knows it.
+    ///
+    /// With Redis away an order that the ledger has is still found; "not found" is only said
+    /// when both were asked.
+    pub async fn find(&self, job: JobId) -> Result<Option<FoundOrder>, OrderLookupError> {
+        let in_redis = match timeout(REDIS_PATIENCE, self.in_redis(job)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(OrderLookupError::Silence("Redis")),
+        };
+        match in_redis {
+            Ok(Some(found)) => Ok(Some(found)),
+            Err(error @ OrderLookupError::Record(_)) => Err(error),
+            Ok(None) => self.in_ledger(job).await,
+            Err(error) => match self.in_ledger(job).await {
+                Ok(None) => Err(error),
+                answer => answer,
+            },
+        }
+    }
+
+    async fn in_redis(&self, job: JobId) -> Result<Option<FoundOrder>, OrderLookupError> {
+        let snapshot = self.catalogue.snapshot();
+        let (likely, others): (Vec<&SaleEntry>, Vec<&SaleEntry>) = snapshot
+            .sales()
+            .iter()
+            .map(AsRef::as_ref)
+            .partition(|sale| sale.route == job.route());
+        for sales in [likely, others] {
+            if let Some(found) = self.in_sales(&sales, job).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn in_sales(
+        &self,
+        sales: &[&SaleEntry],
+        job: JobId,
+    ) -> Result<Option<FoundOrder>, OrderLookupError> {
+        if sales.is_empty() {
+            return Ok(None);
+        }
+        let mut connection = self
+            .pool
+            .get()
+            .await
+            .map_err(|error| OrderLookupError::Pool(error.to_string()))?;
+        let mut pipe = redis::pipe();
+        for sale in sales {
+            pipe.hget(sale.keys.jobs(), job.to_string());
+        }
+        let records: Vec<Option<String>> = pipe.query_async(&mut *connection).await?;
+        let found = sales
+            .iter()
+            .zip(records)
+            .find_map(|(sale, text)| Some((sale, text?)));
+        match found {
+            Some((sale, text)) => read(&mut *connection, &sale.keys, &text).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn in_ledger(&self, job: JobId) -> Result<Option<FoundOrder>, OrderLookupError> {
+        let _permit = self
+            .ledger_questions
+            .try_acquire()
+            .map_err(|_| OrderLookupError::Busy)?;
+        let order = timeout(LEDGER_PATIENCE, self.ledger.order_of_job(job))
+            .await
+            .map_err(|_| OrderLookupError::Silence("the ledger"))??;
+        Ok(order.map(|order| FoundOrder {
+            owner: order.user_id,
+            product_id: order.product_id,
+            state: JobState::Final {
+                outcome: Outcome::Confirmed,
+                order_id: Some(order.id),
+            },
+            settled: 0,
+        }))
+    }
+}
+
+/// The job of this record.
+async fn read(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    text: &str,
+) -> Result<FoundOrder, OrderLookupError> {
+    let record: JobRecord = text.parse()?;
+    let settled = match record.state {
+        JobState::Queued { .. } => settled(connection, keys, &record.product_id).await?,
+        JobState::Final { .. } => 0,
+    };
+    Ok(FoundOrder {
+        owner: record.user_id.into(),
+        product_id: record.product_id.into(),
+        state: record.state,
+        settled,
+    })
+}
+
+/// How many jobs of the product's lane have ended.
+async fn settled(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    product: &ProductId,
+) -> redis::RedisResult<u64> {
+    let settled: Option<u64> = connection.hget(keys.stock(), format!("{product}#")).await?;
+    Ok(settled.unwrap_or(0))
+}

@@ -1,0 +1,171 @@
+//! What went wrong, as RFC 9457 problem documents: the one file that turns refusals into HTTP.
+
+mod document;
+mod kind;
+
+use std::{borrow::Cow, time::Duration};
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{
+    HeaderName, HeaderValue,
+    header::{CONTENT_TYPE, RETRY_AFTER},
+};
+
+pub use document::ProblemDocument;
+pub use kind::ProblemKind;
+
+/// The media type of every error.
+pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Seconds after which a shopper may ask again when Redis or the lane had no room: long enough
+/// not to feed a stampede, short enough not to lose the sale.
+pub const BUSY_RETRY: Duration = Duration::from_secs(1);
+
+/// One refusal on its way to the shopper.
+#[derive(Debug)]
+pub struct Problem {
+    kind: ProblemKind,
+    detail: Cow<'static, str>,
+    opens_at: Option<jiff::Timestamp>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    /// A refusal of this kind; `detail` tells the shopper's developer what to do.
+    #[must_use]
+    pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            opens_at: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// Adds when the sale opens.
+    #[must_use]
+    pub fn opens_at(mut self, at: Option<jiff::Timestamp>) -> Self {
+        self.opens_at = at;
+        self
+    }
+
+    /// Adds `Retry-After`, in whole seconds, rounded up so that nobody comes back too early.
+    #[must_use]
+    pub fn retry_after(self, wait: Duration) -> Self {
+        self.header(RETRY_AFTER, HeaderValue::from(seconds_rounded_up(wait)))
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    /// What kind of refusal it is.
+    #[must_use]
+    pub fn kind(&self) -> ProblemKind {
+        self.kind
+    }
+
+    /// The sentence for people.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The document that this problem is sent as.
+    #[must_use]
+    pub fn document(&self) -> ProblemDocument<'_> {
+        ProblemDocument {
+            kind: self.kind.uri().into(),
+            title: self.kind.title().into(),
+            status: self.kind.status().as_u16(),
+            detail: Cow::Borrowed(&self.detail),
+            opens_at: self.opens_at.map(|at| at.to_string()),
+        }
+    }
+}
+
+/// Whole seconds, at least one.
+#[must_use]
+pub fn seconds_rounded_up(wait: Duration) -> u64 {
+    let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    whole.max(1)
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        // Five plain fields cannot fail to serialize.
+        let json = serde_json::to_vec(&self.document()).unwrap_or_default();
+        let mut response = Response::new(Body::from(json));
+        *response.status_mut() = self.kind.status();
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        for (name, value) in self.headers {
+            headers.insert(name, value);
+        }
+        if self.kind.status().is_server_error() {
+            // Told to the layer that writes the one log line of a failed request.
+            response.extensions_mut().insert(Refusal {
+                kind: self.kind,
+                detail: self.detail,
+            });
+        }
+        response
+    }
+}
+
+/// What a failed (5xx) response says, for the log.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// The kind.
+    pub kind: ProblemKind,
+    /// The sentence for people.
+    pub detail: Cow<'static, str>,
+}
+
+/// Redis is out of reach: come back soon.
+#[must_use]
+pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Problem {
+    Problem::new(ProblemKind::Unavailable, detail).retry_after(BUSY_RETRY)
+}
+
+/// No such address.
+#[must_use]
+pub fn not_found() -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        "there is nothing here; GET /openapi.json lists what there is",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_rounded_up_to_whole_seconds() {
+        for (millis, seconds) in [(0, 1), (1, 1), (1000, 1), (1001, 2), (2000, 2)] {
+            assert_eq!(seconds_rounded_up(Duration::from_millis(millis)), seconds);
+        }
+    }
+
+    #[test]
+    fn a_problem_is_sent_as_its_document() {
+        let problem = Problem::new(ProblemKind::SaleNotOpen, "come back later")
+            .opens_at(Some(jiff::Timestamp::from_second(0).unwrap()));
+        insta::assert_json_snapshot!(problem.document(), @r#"
+        {
+          "type": "https://flashsale.dev/problems/sale-not-open",
+          "title": "The sale is not open",
+          "status": 403,
+          "detail": "come back later",
+          "opensAt": "1970-01-01T00:00:00Z"
+        }
+        "#);
+    }
+}

@@ -1,0 +1,110 @@
+//! The kinds of problems: one list, from which statuses, documents, metrics and docs/api.md come.
+
+use http::StatusCode;
+
+/// Every problem's `type` is this followed by the kind's slug.
+const BASE: &str = "https://flashsale.dev/problems/";
+
+macro_rules! problem_kinds {
+    ($($(#[$doc:meta])* $name:ident = $slug:literal, $status:ident, $title:literal;)*) => {
+        /// What kind of problem it is.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum ProblemKind {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl ProblemKind {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The last part of the `type`, also the label in metrics.
+            #[must_use]
+            pub const fn slug(self) -> &'static str {
+                match self { $(Self::$name => $slug,)* }
+            }
+
+            /// The HTTP status.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$name => StatusCode::$status,)* }
+            }
+
+            /// The kind in words.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $title,)* }
+            }
+        }
+    };
+}
+
+problem_kinds! {
+    /// A buy without an Idempotency-Key.
+    IdempotencyKeyMissing = "idempotency-key-missing", BAD_REQUEST, "The Idempotency-Key is missing";
+    /// An Idempotency-Key outside its alphabet.
+    IdempotencyKeyInvalid = "idempotency-key-invalid", BAD_REQUEST, "The Idempotency-Key is not valid";
+    /// A body that is not what the call takes.
+    BodyInvalid = "body-invalid", BAD_REQUEST, "The body is not valid";
+    /// Bytes that are no HTTP.
+    HttpInvalid = "http-invalid", BAD_REQUEST, "The request is not HTTP";
+    /// No token, or not a good one.
+    Unauthorized = "unauthorized", UNAUTHORIZED, "Not authenticated";
+    /// Before the opening, or while intake is paused.
+    SaleNotOpen = "sale-not-open", FORBIDDEN, "The sale is not open";
+    /// After the closing.
+    SaleClosed = "sale-closed", FORBIDDEN, "The sale is closed";
+    /// No sale offers the product.
+    UnknownProduct = "unknown-product", NOT_FOUND, "Unknown product";
+    /// No such sale is in force.
+    UnknownSale = "unknown-sale", NOT_FOUND, "Unknown sale";
+    /// No such job, or somebody else's.
+    UnknownOrder = "unknown-order", NOT_FOUND, "Unknown order";
+    /// No such address.
+    NotFound = "not-found", NOT_FOUND, "Nothing here";
+    /// The address has other methods.
+    MethodNotAllowed = "method-not-allowed", METHOD_NOT_ALLOWED, "Method not allowed";
+    /// The body did not arrive in time.
+    RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
+    /// Every unit is sold or spoken for.
+    SoldOut = "sold-out", CONFLICT, "Sold out";
+    /// The body is larger than the limit.
+    BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
+    /// The address is longer than any there is.
+    UriTooLong = "uri-too-long", URI_TOO_LONG, "The address is too long";
+    /// A body that is no JSON by its own account.
+    MediaTypeUnsupported = "media-type-unsupported", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
+    /// The key was used for another product.
+    IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another buy";
+    /// The shopper asks too often.
+    QuotaExceeded = "quota-exceeded", TOO_MANY_REQUESTS, "Too many requests";
+    /// Address and headers are larger than the limit.
+    HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large";
+    /// Something in the gateway or in Redis is not as it must be.
+    Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal error";
+    /// The lane of the product has no room.
+    LaneFull = "lane-full", SERVICE_UNAVAILABLE, "The queue is full";
+    /// A store is out of reach.
+    Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
+}
+
+impl ProblemKind {
+    /// The stable `type`.
+    #[must_use]
+    pub fn uri(self) -> String {
+        format!("{BASE}{}", self.slug())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_the_interface_lists_every_kind_with_its_status() {
+        let page = include_str!("../../../docs/api.md");
+        for kind in ProblemKind::ALL {
+            let row = format!("| `{}` | {} |", kind.slug(), kind.status().as_u16());
+            assert!(page.contains(&row), "docs/api.md lacks the row {row}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The process: everything built, started, and stopped in order.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use flashsale_core::connect::{self, ConnectError, QueuePool};
+use flashsale_telemetry::probes::{self, Probes, ReadinessHandle};
+use prometheus::Registry;
+use socketioxide::layer::SocketIoLayer;
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{self, Gateway, Parts},
+    buy::Limits,
+    catalogue::{Catalogue, Refresher},
+    config::Config,
+    events::EventsTask,
+    front::Front,
+    identity::{Identity, IdentityConfigError, JwksRefresher},
+    intake::Intake,
+    metrics::{LaneCollector, Metrics},
+    orders::OrderLookup,
+    sale_status::SaleStatusTask,
+    server::Server,
+    sockets::Sockets,
+    stock_ticker,
+    stocks::Stocks,
+};
+
+/// Why the gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address of a store cannot be used.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// Identity cannot work as configured.
+    #[error(transparent)]
+    Identity(#[from] IdentityConfigError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}; is something else there?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Two metrics have one name.
+    #[error("metrics could not be registered: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// A gateway that listens, not yet answering.
+#[derive(Debug)]
+pub struct Process {
+    config: Config,
+    server: Server,
+    address: SocketAddr,
+    probes: Probes,
+    probes_listener: TcpListener,
+    probes_address: SocketAddr,
+    serving: ReadinessHandle,
+    background: Background,
+}
+
+/// The tasks beside the server.
+#[derive(Debug)]
+struct Background {
+    refresher: Refresher,
+    events: EventsTask,
+    statuses: SaleStatusTask,
+    jwks: Option<JwksRefresher>,
+    stocks: Stocks,
+    sockets: Sockets,
+}
+
+impl Process {
+    /// Builds everything and listens. Needs neither Redis nor PostgreSQL to be there yet.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let registry = Registry::new();
+        let metrics = Metrics::new(&registry)?;
+        let probes = Probes::new(registry.clone());
+        let serving = probes.readiness("serving");
+        let requests = metrics.requests.clone();
+        let built = build(&config, metrics, &probes).await?;
+        let observed = built.gateway.catalogue.observed();
+        registry.register(Box::new(LaneCollector::new(observed)?))?;
+        let router = app::router(built.gateway, built.layer, &config.http.cors_origins);
+        let (listener, address) = listen(config.http.listen).await?;
+        let (probes_listener, probes_address) = listen(config.http.probes_listen).await?;
+        let front = Front::new(router, requests);
+        Ok(Self {
+            server: Server::new(listener, front, config.http.idle_timeout()),
+            config,
+            address,
+            probes,
+            probes_listener,
+            probes_address,
+            serving,
+            background: built.background,
+        })
+    }
+
+    /// Where shoppers connect.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where probes connect.
+    #[must_use]
+    pub fn probes_address(&self) -> SocketAddr {
+        self.probes_address
+    }
+
+    /// Answers until `shutdown`, then stops accepting, closes the sockets, finishes what is in
+    /// flight and ends.
+    pub async fn run(self, shutdown: CancellationToken) {
+        let sockets = self.background.sockets.clone();
+        let (stop_tasks, stop_probes) = (CancellationToken::new(), CancellationToken::new());
+        let tasks = TaskTracker::new();
+        self.background.spawn(&tasks, &stop_tasks);
+        let probes = probes::serve(self.probes_listener, self.probes, stop_probes.clone());
+        let probes = tokio::spawn(probes);
+        tracing::info!(
+            address = %self.address, probes = %self.probes_address,
+            "selling on http://{}, probes on http://{}", self.address, self.probes_address
+        );
+        self.serving.ready();
+        let open = self.server.accept_until(shutdown).await;
+        self.serving.not_ready("stopping");
+        sockets.close().await;
+        open.finish(self.config.http.shutdown_grace()).await;
+        stop_tasks.cancel();
+        tasks.close();
+        tasks.wait().await;
+        stop_probes.cancel();
+        // Probes that failed have said so; there is nothing left to watch.
+        let _ = probes.await;
+        tracing::info!("stopped");
+    }
+}
+
+impl Background {
+    fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
+        tasks.spawn(self.refresher.run(stop.clone()));
+        tasks.spawn(self.events.run(stop.clone()));
+        tasks.spawn(self.statuses.run(stop.clone()));
+        tasks.spawn(stock_ticker::run(self.stocks, self.sockets, stop.clone()));
+        if let Some(jwks) = self.jwks {
+            tasks.spawn(jwks.run(stop.clone()));
+        }
+    }
+}
+
+/// What is there before anything listens.
+struct Built {
+    gateway: Gateway,
+    layer: SocketIoLayer,
+    background: Background,
+}
+
+async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Built, StartError> {
+    let url = config.stores.redis_url();
+    let client = connect::redis_client(url)?;
+    let pool = connect::pool(url, config.stores.redis_connections)?;
+    let intake = Intake::new(client.clone(), &config.intake, metrics.turnstile.clone())?;
+    let stocks = Stocks::default();
+    let check = probes.readiness("redis");
+    let (refresher, catalogue) =
+        Refresher::new(pool.clone(), Arc::new(intake), stocks.clone(), check);
+    let check = || probes.readiness("jwks");
+    let (identity, jwks) = Identity::new(&config.identity, metrics.jwks.clone(), check).await?;
+    let (sockets, layer) = Sockets::new(
+        identity.clone(),
+        catalogue.clone(),
+        stocks.clone(),
+        metrics.sockets.clone(),
+    );
+    let events = EventsTask {
+        client,
+        catalogue: catalogue.clone(),
+        stocks: stocks.clone(),
+        sockets: sockets.clone(),
+        metrics: metrics.events.clone(),
+    };
+    let background = Background {
+        refresher,
+        events,
+        statuses: SaleStatusTask::new(catalogue.clone(), stocks.clone(), sockets.clone()),
+        jwks,
+        stocks: stocks.clone(),
+        sockets,
+    };
+    let gateway = gateway(config, pool, catalogue, stocks, identity, metrics)?;
+    Ok(Built {
+        gateway,
+        layer,
+        background,
+    })
+}
+
+fn gateway(
+    config: &Config,
+    pool: QueuePool,
+    catalogue: Catalogue,
+    stocks: Stocks,
+    identity: Identity,
+    metrics: Metrics,
+) -> Result<Gateway, ConnectError> {
+    let ledger = connect::ledger(&config.stores.ledger())?;
+    let orders = OrderLookup::new(pool, ledger, catalogue.clone());
+    Ok(Gateway::from(Parts {
+        catalogue,
+        stocks,
+        identity,
+        orders,
+        metrics,
+        limits: Limits {
+            body_bytes: config.http.body_limit_bytes,
+            request_patience: config.http.request_timeout(),
+        },
+    }))
+}
+
+async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let failed = |error| StartError::Listen { address, error };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener, address))
+}

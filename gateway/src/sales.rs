@@ -1,0 +1,184 @@
+//! `GET /sales` and `GET /sales/{sale}`: what is on sale, from memory.
+
+use axum::{
+    Json,
+    extract::{Path, State, rejection::PathRejection},
+    response::{IntoResponse, Response},
+};
+use flashsale_core::{lifecycle::Readings, sale::Product};
+use http::{HeaderValue, header::CACHE_CONTROL};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    app::Gateway,
+    catalogue::SaleEntry,
+    problem::{Problem, ProblemDocument, ProblemKind, unavailable},
+};
+
+/// All sales in force.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SalesView {
+    /// The clock by which sales open and close (RFC 3339): Redis's.
+    #[schema(format = DateTime)]
+    pub server_time: String,
+    /// The sales, by name.
+    pub sales: Vec<SaleView>,
+}
+
+/// One sale.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleView {
+    /// Its name.
+    #[schema(example = "sneaker-drop")]
+    pub sale: String,
+    /// `Scheduled`, `Open`, `SoldOut`, `Suspended`, `Draining` or `Closed`.
+    #[schema(example = "Open")]
+    pub status: &'static str,
+    /// First instant of the sale; null when it is open since ever.
+    #[schema(format = DateTime)]
+    pub opens_at: Option<String>,
+    /// First instant after the sale; null when it has no end.
+    #[schema(format = DateTime)]
+    pub closes_at: Option<String>,
+    /// The clock by which it opens and closes (RFC 3339): Redis's.
+    #[schema(format = DateTime)]
+    pub server_time: String,
+    /// What it offers.
+    pub products: Vec<ProductView>,
+}
+
+/// One product of a sale.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProductView {
+    /// Its id.
+    #[schema(example = "sneaker-001")]
+    pub product_id: String,
+    /// What shoppers read.
+    pub name: String,
+    /// More to read.
+    pub description: Option<String>,
+    /// Price of one unit in cents.
+    pub price: i32,
+    /// Units left; null as long as nobody has told.
+    pub stock: Option<i32>,
+    /// Most units one shopper can have; null for no limit.
+    pub max_per_user: Option<i32>,
+    /// Address of a picture.
+    pub image: Option<String>,
+}
+
+/// All sales in force.
+#[utoipa::path(
+    get,
+    path = "/sales",
+    tag = "sales",
+    responses(
+        (status = 200, description = "The sales, by name", body = SalesView),
+        (status = 503, description = "unavailable: the sales were never read yet",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    )
+)]
+pub async fn sales(State(gateway): State<Gateway>) -> Result<Response, Problem> {
+    gateway
+        .catalogue
+        .be_known()
+        .await
+        .map_err(|error| unavailable(error.to_string()))?;
+    let now = gateway.catalogue.clock().now();
+    let snapshot = gateway.catalogue.snapshot();
+    let view = SalesView {
+        server_time: now.to_string(),
+        sales: snapshot
+            .sales()
+            .iter()
+            .map(|entry| view(entry, &gateway, now))
+            .collect(),
+    };
+    Ok(fresh(Json(view)))
+}
+
+/// One sale in force.
+#[utoipa::path(
+    get,
+    path = "/sales/{sale}",
+    tag = "sales",
+    params(("sale" = String, Path, description = "Name of the sale")),
+    responses(
+        (status = 200, description = "The sale", body = SaleView),
+        (status = 404, description = "unknown-sale",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: the sales could not be read",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    )
+)]
+pub async fn sale(
+    State(gateway): State<Gateway>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Response, Problem> {
+    let Path(name) = path.map_err(|_| unknown_sale())?;
+    let mut snapshot = gateway.catalogue.snapshot();
+    if snapshot.sale(&name).is_none() {
+        let recent = gateway.catalogue.be_recent().await;
+        recent.map_err(|error| unavailable(error.to_string()))?;
+        snapshot = gateway.catalogue.snapshot();
+    }
+    let entry = snapshot.sale(&name).ok_or_else(unknown_sale)?;
+    let now = gateway.catalogue.clock().now();
+    Ok(fresh(Json(view(entry, &gateway, now))))
+}
+
+fn unknown_sale() -> Problem {
+    Problem::new(
+        ProblemKind::UnknownSale,
+        "no such sale is in force; GET /sales lists those that are",
+    )
+}
+
+/// Stock and clock are of this instant; a stored copy would be wrong at once.
+fn fresh(body: impl IntoResponse) -> Response {
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    ([no_store], body).into_response()
+}
+
+fn view(entry: &SaleEntry, gateway: &Gateway, now: Timestamp) -> SaleView {
+    let sale = entry.sale();
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    SaleView {
+        sale: sale.id.to_string(),
+        status: entry.phase(gateway.readings(entry), now).as_str(),
+        opens_at: time(sale.schedule.opens_at),
+        closes_at: time(sale.schedule.closes_at),
+        server_time: now.to_string(),
+        products: sale
+            .products
+            .iter()
+            .map(|product| product_view(product, gateway))
+            .collect(),
+    }
+}
+
+fn product_view(product: &Product, gateway: &Gateway) -> ProductView {
+    ProductView {
+        product_id: product.id.to_string(),
+        name: product.name.clone(),
+        description: product.description.clone(),
+        price: product.price,
+        stock: gateway.stocks.of(product.id.as_str()),
+        max_per_user: product.max_per_user,
+        image: product.image.clone(),
+    }
+}
+
+impl Gateway {
+    /// What is known of a sale's lanes and stock.
+    #[must_use]
+    pub fn readings(&self, entry: &SaleEntry) -> Readings {
+        crate::sale_status::readings(entry, &self.catalogue.observed().borrow(), &self.stocks)
+    }
+}

@@ -1,0 +1,143 @@
+//! Socket.io: what shoppers are told without asking.
+
+mod connection;
+mod payload;
+mod presence;
+
+use std::sync::Arc;
+
+use flashsale_core::{
+    event::Settled,
+    id::{ProductId, UserId},
+};
+use serde::Serialize;
+use socketioxide::{SocketIo, layer::SocketIoLayer};
+
+use crate::{catalogue::Catalogue, identity::Identity, metrics::SocketMetrics, stocks::Stocks};
+
+pub use payload::{OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
+use presence::Presence;
+
+/// Packets that may wait for one socket. A socket that reads slower misses what comes then; it
+/// learns outcomes by `GET /orders/{jobId}` and the stock by the next update.
+const PACKETS_WAITING: usize = 1024;
+
+/// Largest message of a client in bytes: a handshake with a token. Clients have nothing else to
+/// say.
+const MAX_CLIENT_MESSAGE: usize = 16 * 1024;
+
+/// A handle on all sockets of this gateway; clones share them.
+#[derive(Debug, Clone)]
+pub struct Sockets {
+    io: SocketIo,
+    presence: Arc<Presence>,
+    metrics: SocketMetrics,
+}
+
+/// What a new socket is greeted with, and by whom it is let in.
+#[derive(Debug, Clone)]
+struct Welcome {
+    identity: Identity,
+    catalogue: Catalogue,
+    stocks: Stocks,
+    presence: Arc<Presence>,
+    metrics: SocketMetrics,
+}
+
+impl Sockets {
+    /// All sockets, and the layer through which they connect.
+    #[must_use]
+    pub fn new(
+        identity: Identity,
+        catalogue: Catalogue,
+        stocks: Stocks,
+        metrics: SocketMetrics,
+    ) -> (Self, SocketIoLayer) {
+        let presence = Arc::new(Presence::default());
+        let welcome = Welcome {
+            identity,
+            catalogue,
+            stocks,
+            presence: Arc::clone(&presence),
+            metrics: metrics.clone(),
+        };
+        let (layer, io) = SocketIo::builder()
+            .max_buffer_size(PACKETS_WAITING)
+            .max_payload(MAX_CLIENT_MESSAGE as u64)
+            .ws_max_message_size(MAX_CLIENT_MESSAGE)
+            .ws_max_frame_size(MAX_CLIENT_MESSAGE)
+            .with_state(welcome)
+            .build_layer();
+        connection::register(&io);
+        let sockets = Self {
+            io,
+            presence,
+            metrics,
+        };
+        (sockets, layer)
+    }
+
+    /// Tells everyone how much is left.
+    pub async fn tell_stock(&self, product: &ProductId, stock: i32) {
+        self.metrics.stock_updates.inc();
+        let update = StockUpdate {
+            product_id: product.clone(),
+            stock,
+        };
+        self.emit_to_all(StockUpdate::NAME, &update).await;
+    }
+
+    /// Tells everyone where a sale stands.
+    pub async fn tell_sale_status(&self, status: &SaleStatus) {
+        self.metrics.sale_statuses.inc();
+        self.emit_to_all(SaleStatus::NAME, status).await;
+    }
+
+    /// Tells the shoppers of a settled batch, those connected here, what became of their buys.
+    pub async fn tell_owners(&self, settled: &Settled) {
+        if self.presence.is_empty() {
+            return;
+        }
+        for (user, job_id, order_id) in &settled.confirmed {
+            if self.presence.has(user) {
+                self.metrics.orders_confirmed.inc();
+                let event = OrderConfirmed {
+                    job_id: *job_id,
+                    order_id: *order_id,
+                    product_id: settled.product.clone(),
+                };
+                self.emit_to_owner(user, OrderConfirmed::NAME, &event).await;
+            }
+        }
+        for (user, job_id, outcome) in &settled.rejected {
+            if self.presence.has(user) {
+                self.metrics.orders_rejected.inc();
+                let event = OrderRejected {
+                    job_id: *job_id,
+                    product_id: settled.product.clone(),
+                    reason: *outcome,
+                };
+                self.emit_to_owner(user, OrderRejected::NAME, &event).await;
+            }
+        }
+    }
+
+    /// Closes every socket; their clients will connect to another gateway.
+    pub async fn close(&self) {
+        self.io.close().await;
+    }
+
+    async fn emit_to_all<T: Serialize>(&self, event: &str, payload: &T) {
+        if let Err(error) = self.io.emit(event, payload).await {
+            // Sockets that are full or just closing; the others have it.
+            tracing::debug!(%error, event, "an event did not reach every socket: {error}");
+        }
+    }
+
+    async fn emit_to_owner<T: Serialize>(&self, user: &UserId, event: &str, payload: &T) {
+        let room = self.io.to(presence::room(user));
+        if let Err(error) = room.emit(event, payload).await {
+            tracing::debug!(%error, event, "an event did not reach its owner: {error}");
+        }
+    }
+}

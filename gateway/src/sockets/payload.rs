@@ -1,0 +1,116 @@
+//! The events' names and payloads.
+
+use flashsale_core::{
+    id::{JobId, ProductId, SaleId},
+    outcome::Outcome,
+};
+use serde::Serialize;
+
+/// How much of a product is left.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StockUpdate {
+    /// The product.
+    pub product_id: ProductId,
+    /// Units left.
+    pub stock: i32,
+}
+
+/// Where a sale stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleStatus {
+    /// The sale.
+    pub sale: SaleId,
+    /// Its phase in one word.
+    pub status: &'static str,
+    /// First instant of the sale (RFC 3339); null when it is open since ever.
+    pub opens_at: Option<String>,
+    /// First instant after the sale (RFC 3339); null when it has no end.
+    pub closes_at: Option<String>,
+}
+
+/// A buy became an order.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderConfirmed {
+    /// The buy.
+    pub job_id: JobId,
+    /// The order.
+    pub order_id: i32,
+    /// Of what.
+    pub product_id: ProductId,
+}
+
+/// A buy ended without an order.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderRejected {
+    /// The buy.
+    pub job_id: JobId,
+    /// Of what.
+    pub product_id: ProductId,
+    /// `sold_out`, `limit_reached` or `failed`.
+    pub reason: Outcome,
+}
+
+impl StockUpdate {
+    /// The event's name.
+    pub const NAME: &'static str = "stock-update";
+}
+
+impl SaleStatus {
+    /// The event's name.
+    pub const NAME: &'static str = "sale-status";
+}
+
+impl OrderConfirmed {
+    /// The event's name.
+    pub const NAME: &'static str = "order_confirmed";
+}
+
+impl OrderRejected {
+    /// The event's name.
+    pub const NAME: &'static str = "order_rejected";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_are_spelled_as_documented() {
+        let product_id = ProductId::new("p").unwrap();
+        let job_id = JobId(uuid::Uuid::nil());
+        let json = [
+            serde_json::to_string(&StockUpdate {
+                product_id: product_id.clone(),
+                stock: 3,
+            }),
+            serde_json::to_string(&SaleStatus {
+                sale: SaleId::new("drop").unwrap(),
+                status: "Open",
+                opens_at: None,
+                closes_at: None,
+            }),
+            serde_json::to_string(&OrderConfirmed {
+                job_id,
+                order_id: 7,
+                product_id: product_id.clone(),
+            }),
+            serde_json::to_string(&OrderRejected {
+                job_id,
+                product_id,
+                reason: Outcome::SoldOut,
+            }),
+        ]
+        .map(Result::unwrap)
+        .join("\n");
+        insta::assert_snapshot!(json, @r#"
+        {"productId":"p","stock":3}
+        {"sale":"drop","status":"Open","opensAt":null,"closesAt":null}
+        {"jobId":"00000000-0000-0000-0000-000000000000","orderId":7,"productId":"p"}
+        {"jobId":"00000000-0000-0000-0000-000000000000","productId":"p","reason":"sold_out"}
+        "#);
+    }
+}

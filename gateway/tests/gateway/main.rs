@@ -1,0 +1,25 @@
+//! The gateway against real Redis and PostgreSQL.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what a test takes for granted; clippy.toml allows it in tests, not in what they call"
+)]
+#![allow(
+    unreachable_pub,
+    reason = "the modules of a test binary are seen by nobody else"
+)]
+
+mod contract;
+mod events;
+mod identity;
+mod malformed;
+mod openapi;
+mod orders;
+mod outages;
+mod probes;
+mod sales;
+mod several_gateways;
+mod shutdown;
+mod support;
+mod timing;

@@ -1,0 +1,141 @@
+//! Redis away, silent, emptied of scripts, restarted.
+
+use std::time::{Duration, Instant};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+use crate::support::{Gateway, World, all, eventually, one_product};
+
+/// A buy is answered within this, whatever Redis does.
+const BOUND: Duration = Duration::from_secs(1);
+
+async fn assert_unavailable_in_time(gateway: &Gateway, prefix: &str) {
+    let client = gateway.client;
+    let answers = all((0..50).map(|number| {
+        let user = format!("{prefix}-{number}");
+        async move {
+            let started = Instant::now();
+            let answer = client.buy("p", &user, "k").await;
+            (answer, started.elapsed())
+        }
+    }))
+    .await;
+    for (answer, took) in answers {
+        assert_eq!(
+            (answer.status, answer.problem().as_str()),
+            (503, "unavailable")
+        );
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!(took < BOUND, "{took:?}");
+    }
+}
+
+async fn assert_recovers(gateway: &Gateway, user: &str) {
+    eventually("buys pass again", async || {
+        gateway.buy("p", user, "k").await.status == 200
+    })
+    .await;
+    gateway.wait_until_ready().await;
+}
+
+#[tokio::test]
+async fn killed_redis_is_told_in_time_and_forgotten_when_it_is_back() {
+    let mut world = World::new().await;
+    world.announce("drop", one_product("p", 1000)).await;
+    let gateway = world.gateway().await;
+    gateway.buy("p", "ann", "k").await.job_id();
+    for round in 0..2 {
+        world.redis.kill().await.unwrap();
+        assert_unavailable_in_time(&gateway, &format!("round-{round}")).await;
+        eventually("the gateway says that it is not ready", async || {
+            gateway.probes.get("/readyz").await.status == 503
+        })
+        .await;
+        let sales = gateway.client.get("/sales").await.json();
+        assert_eq!(
+            sales["sales"][0]["products"][0]["productId"], "p",
+            "the catalogue stays"
+        );
+        world.redis.restart().await.unwrap();
+        // What a loss of Redis takes away, others restore.
+        world.announce("drop", one_product("p", 1000)).await;
+        assert_recovers(&gateway, &format!("late-{round}")).await;
+    }
+}
+
+#[tokio::test]
+async fn silent_redis_is_told_in_time_and_forgotten_when_it_speaks() {
+    let world = World::new().await;
+    world.announce("drop", one_product("p", 1000)).await;
+    let gateway = world.gateway().await;
+    gateway.buy("p", "ann", "k").await.job_id();
+    let redis = Pid::from_raw(world.redis.pid().unwrap());
+    for round in 0..2 {
+        kill(redis, Signal::SIGSTOP).unwrap();
+        for part in 0..4 {
+            assert_unavailable_in_time(&gateway, &format!("silent-{round}-{part}")).await;
+        }
+        kill(redis, Signal::SIGCONT).unwrap();
+        assert_recovers(&gateway, &format!("late-{round}")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_buy_that_was_taken_unseen_is_found_by_its_retry() {
+    let world = World::new().await;
+    world.announce("drop", one_product("p", 1000)).await;
+    let gateway = world.gateway().await;
+    gateway.buy("p", "ann", "first").await.job_id();
+    let redis = Pid::from_raw(world.redis.pid().unwrap());
+    kill(redis, Signal::SIGSTOP).unwrap();
+    assert_eq!(gateway.buy("p", "ann", "second").await.status, 503);
+    kill(redis, Signal::SIGCONT).unwrap();
+    let mut retry = None;
+    eventually("the retry is answered", async || {
+        let answer = gateway.buy("p", "ann", "second").await;
+        let is_answered = answer.status == 200;
+        retry = Some(answer);
+        is_answered
+    })
+    .await;
+    // Redis had the call in its socket and took the buy when it woke.
+    let retry = retry.unwrap();
+    assert_eq!(retry.header("idempotent-replayed"), Some("true"));
+    assert_eq!(retry.json()["position"], 2);
+}
+
+#[tokio::test]
+async fn forgotten_scripts_are_loaded_again_without_a_failure() {
+    let mut world = World::new().await;
+    world.announce("drop", one_product("p", 1000)).await;
+    let gateway = world.gateway().await;
+    let mut connection = world.connection().await;
+    for number in 0..3 {
+        let _: () = redis::cmd("SCRIPT")
+            .arg("FLUSH")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        gateway
+            .buy("p", &format!("user-{number}"), "k")
+            .await
+            .job_id();
+    }
+    world.redis.restart().await.unwrap();
+    assert_recovers(&gateway, "late").await;
+}
+
+#[tokio::test]
+async fn a_gateway_starts_without_redis_and_sells_once_it_is_there() {
+    let mut world = World::new().await;
+    world.announce("drop", one_product("p", 1000)).await;
+    world.redis.stop().await.unwrap();
+    let gateway = world.gateway_unready(&["--auth-mode", "off"]).await;
+    assert_eq!(gateway.probes.get("/healthz").await.status, 200);
+    assert_eq!(gateway.probes.get("/readyz").await.status, 503);
+    world.redis.restart().await.unwrap();
+    assert_recovers(&gateway, "ann").await;
+}

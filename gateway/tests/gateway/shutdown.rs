@@ -1,0 +1,120 @@
+//! The end of a process: nothing that was begun is cut off.
+
+use std::{
+    net::SocketAddr,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use flashsale_cli::local::ports::free_port;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    process::{Child, Command},
+};
+
+use crate::support::{
+    World,
+    client::{Answer, Client},
+    eventually, one_product,
+};
+
+async fn process(world: &World, further: &[&str]) -> (Child, Client) {
+    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+    let (listen, probes) = (address(free_port().unwrap()), address(free_port().unwrap()));
+    let child = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"))
+        .args(["--auth-mode", "off", "--redis-url", &world.redis_url])
+        .args(["--database-url", &world.ledger_url])
+        .args([
+            "--listen",
+            &listen.to_string(),
+            "--probes-listen",
+            &probes.to_string(),
+        ])
+        .args(further)
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    eventually("the process is ready", async || {
+        TcpStream::connect(probes).await.is_ok()
+            && Client::new(probes).get("/readyz").await.status == 200
+    })
+    .await;
+    (child, Client::new(listen))
+}
+
+fn terminate(child: &Child) {
+    let id = i32::try_from(child.id().unwrap()).unwrap();
+    kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_answered_and_the_process_ends_well() {
+    let world = World::new().await;
+    world.announce("drop", one_product("p", 10)).await;
+    let (mut child, client) = process(&world, &[]).await;
+    let body = br#"{"productId":"p","userId":"ann"}"#;
+    let head = format!(
+        "POST /buy HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\nidempotency-key: k\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut stream = TcpStream::connect(client.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body[..5]).await.unwrap();
+    // An idle connection must not hold the end up.
+    let _idle = TcpStream::connect(client.address).await.unwrap();
+    assert_eq!(
+        client.get("/sales").await.status,
+        200,
+        "the request above is being read"
+    );
+    terminate(&child);
+    eventually("nothing new is accepted", async || {
+        TcpStream::connect(client.address).await.is_err()
+    })
+    .await;
+    stream.write_all(&body[5..]).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    assert_eq!(Answer::parse(&answer).json()["position"], 1);
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_is_waited_for_no_longer_than_the_grace() {
+    let world = World::new().await;
+    let (mut child, client) = process(&world, &["--shutdown-grace-seconds", "1"]).await;
+    let mut stream = TcpStream::connect(client.address).await.unwrap();
+    let head = b"POST /buy HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\nidempotency-key: k\r\ncontent-length: 99\r\n\r\n{";
+    stream.write_all(head).await.unwrap();
+    assert_eq!(client.get("/sales").await.status, 200);
+    let started = Instant::now();
+    terminate(&child);
+    assert!(child.wait().await.unwrap().success());
+    assert!(
+        started.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_taken_port_is_told() {
+    let world = World::new().await;
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"))
+        .args(["--auth-mode", "off", "--redis-url", &world.redis_url])
+        .args(["--database-url", &world.ledger_url])
+        .args(["--listen", &taken.local_addr().unwrap().to_string()])
+        .output()
+        .await
+        .unwrap();
+    assert!(!output.status.success());
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert!(message.contains("cannot listen on"), "{message}");
+}

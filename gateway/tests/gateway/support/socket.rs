@@ -1,0 +1,79 @@
+//! A Socket.io client over WebSocket, as small as the protocol allows (Engine.io 4, Socket.io 5).
+
+use std::net::SocketAddr;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::{net::TcpStream, time::timeout};
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Message, Utf8Bytes},
+};
+
+use super::PATIENCE;
+
+/// One connected socket.
+pub struct Socket {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// The answer to the handshake: `40{…}` or `44{…}`.
+    pub handshake: String,
+}
+
+impl Socket {
+    /// Connects with this `auth` payload.
+    pub async fn connect(address: SocketAddr, auth: &Value) -> Self {
+        let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
+        let (stream, _) = connect_async(url).await.unwrap();
+        let mut socket = Self {
+            stream,
+            handshake: String::new(),
+        };
+        assert!(socket.text().await.unwrap().starts_with('0'));
+        let connect = format!("40{auth}");
+        socket
+            .stream
+            .send(Message::Text(connect.into()))
+            .await
+            .unwrap();
+        socket.handshake = socket.text().await.unwrap().to_string();
+        socket
+    }
+
+    /// The next event, its name and its payload; none when the socket was closed.
+    pub async fn event(&mut self) -> Option<(String, Value)> {
+        loop {
+            let text = self.text().await?;
+            if let Some(json) = text.strip_prefix("42") {
+                let mut event: Vec<Value> = serde_json::from_str(json).unwrap();
+                let payload = event.remove(1);
+                return Some((event[0].as_str().unwrap().to_owned(), payload));
+            }
+        }
+    }
+
+    /// The next event of this name.
+    pub async fn event_named(&mut self, name: &str) -> Value {
+        loop {
+            let (found, payload) = self.event().await.expect("the socket to stay open");
+            if found == name {
+                return payload;
+            }
+        }
+    }
+
+    async fn text(&mut self) -> Option<Utf8Bytes> {
+        let next = async {
+            loop {
+                match self.stream.next().await {
+                    Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
+                        self.stream.send(Message::Text("3".into())).await.unwrap();
+                    }
+                    Some(Ok(Message::Text(text))) => return Some(text),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+                    Some(Ok(_)) => {}
+                }
+            }
+        };
+        timeout(PATIENCE, next).await.expect("a packet in time")
+    }
+}
