@@ -13,7 +13,7 @@ use flashsale_cli::local::{
     process::Process,
 };
 
-use crate::{error::BenchError, probe, stores::Stores};
+use crate::{error::BenchError, probe, processor, stores::Stores};
 
 /// How long a child may take to be ready: a fraction of a second, unless the machine is busy.
 const READY_PATIENCE: Duration = Duration::from_secs(30);
@@ -110,6 +110,11 @@ impl Child {
     /// The most that it ever had resident, in megabytes.
     pub fn most_memory(&self) -> Result<f64, BenchError> {
         self.kibibytes("VmHWM:")
+    }
+
+    /// Seconds of processor time that it has used.
+    pub fn processor_seconds(&self) -> Result<f64, BenchError> {
+        processor::seconds(self.process.pid())
     }
 
     fn kibibytes(&self, name: &str) -> Result<f64, BenchError> {

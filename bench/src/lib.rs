@@ -30,6 +30,7 @@ pub mod pgbench;
 pub mod plain_writes;
 pub mod prefill;
 pub mod probe;
+pub mod processor;
 pub mod report;
 pub mod run;
 pub mod session;

@@ -40,6 +40,8 @@ pub enum Measure {
     Turnstile,
     /// Something about requests and their answers.
     Http(Target, Aspect),
+    /// Processor time that one order or one request costs a program.
+    ProcessorTime(Consumer),
     /// Resident memory of the gateway with a full lane.
     GatewayMemory,
     /// Most resident memory of a worker while it drains a full lane.
@@ -65,6 +67,38 @@ pub enum Target {
     GatewaySyncing,
 }
 
+/// Who uses processor time, for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Consumer {
+    /// PostgreSQL for an order of pgbench, in batches of [`DEFAULT_BATCH`] of one product.
+    PostgresForPgbench,
+    /// PostgreSQL for an order of a worker, in the same batches.
+    PostgresForWorker,
+    /// The worker for an order.
+    Worker,
+    /// Redis for an order: reading the lane, writing outcome and event.
+    RedisForWorker,
+    /// The empty route for a request.
+    EmptyRoute,
+    /// The gateway for a buy.
+    Gateway,
+    /// Redis for a buy.
+    RedisForGateway,
+}
+
+impl Consumer {
+    /// All of them, limits above what is held against them.
+    pub const ALL: [Self; 7] = [
+        Self::PostgresForPgbench,
+        Self::PostgresForWorker,
+        Self::Worker,
+        Self::RedisForWorker,
+        Self::EmptyRoute,
+        Self::Gateway,
+        Self::RedisForGateway,
+    ];
+}
+
 /// What is asked about requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Aspect {
@@ -83,6 +117,8 @@ pub enum Unit {
     PerSecond,
     /// Milliseconds.
     Milliseconds,
+    /// Microseconds.
+    Microseconds,
     /// Megabytes of 1,000,000 bytes.
     Megabytes,
     /// Bytes.
@@ -98,6 +134,7 @@ impl Unit {
         match self {
             Self::PerSecond => "/s",
             Self::Milliseconds => "ms",
+            Self::Microseconds => "µs",
             Self::Megabytes => "MB",
             Self::Bytes => "B",
             Self::Count => "",
@@ -126,6 +163,7 @@ impl Measure {
             | Self::Turnstile
             | Self::Http(_, Aspect::Rate) => Unit::PerSecond,
             Self::Http(_, Aspect::Median | Aspect::Percentile99) => Unit::Milliseconds,
+            Self::ProcessorTime(_) => Unit::Microseconds,
             Self::GatewayMemory | Self::WorkerMemory => Unit::Megabytes,
             Self::RedisQueued | Self::RedisSettled => Unit::Bytes,
             Self::JobsQueued => Unit::Count,
@@ -182,6 +220,7 @@ impl fmt::Display for Measure {
             }
             Self::Turnstile => formatter.write_str("turnstile script, calls of 128 buys"),
             Self::Http(target, aspect) => write!(formatter, "{target}, {aspect}"),
+            Self::ProcessorTime(consumer) => consumer.fmt(formatter),
             Self::GatewayMemory => formatter.write_str("gateway, resident"),
             Self::WorkerMemory => formatter.write_str("worker draining the lane, most resident"),
             Self::JobsQueued => formatter.write_str("jobs queued"),
@@ -198,6 +237,20 @@ impl fmt::Display for Target {
             Self::Gateway => "POST /buy",
             Self::GatewayAndWorker => "POST /buy, a worker settling",
             Self::GatewaySyncing => "POST /buy, appendfsync always",
+        })
+    }
+}
+
+impl fmt::Display for Consumer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::PostgresForPgbench => "an order of pgbench: PostgreSQL",
+            Self::PostgresForWorker => "an order: PostgreSQL",
+            Self::Worker => "an order: worker",
+            Self::RedisForWorker => "an order: Redis",
+            Self::EmptyRoute => "a request: empty axum route",
+            Self::Gateway => "a buy: gateway",
+            Self::RedisForGateway => "a buy: Redis",
         })
     }
 }

@@ -13,7 +13,7 @@ use flashsale_core::{
 };
 use redis::{InfoDict, aio::MultiplexedConnection};
 
-use crate::error::BenchError;
+use crate::{error::BenchError, processor};
 
 /// How long one command of the bench itself may take: filling and emptying lanes includes waits
 /// for the disk that a shopper would not be given.
@@ -128,6 +128,18 @@ impl Stores {
     pub async fn redis_memory(&self) -> Result<u64, BenchError> {
         let memory = self.info("memory").await?.get("used_memory");
         memory.ok_or_else(|| BenchError::Wrong("Redis does not tell its used_memory".to_owned()))
+    }
+
+    /// Seconds of processor time that PostgreSQL has used, all its processes together.
+    pub fn postgres_seconds(&self) -> Result<f64, BenchError> {
+        let stopped = || BenchError::Wrong("PostgreSQL is not running".to_owned());
+        processor::seconds_with_children(self.postgres.pid().ok_or_else(stopped)?)
+    }
+
+    /// Seconds of processor time that Redis has used.
+    pub fn redis_seconds(&self) -> Result<f64, BenchError> {
+        let stopped = || BenchError::Wrong("Redis is not running".to_owned());
+        processor::seconds(self.redis.pid().ok_or_else(stopped)?)
     }
 
     /// Has Redis sync its file as `policy` says from now on.

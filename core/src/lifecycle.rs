@@ -143,7 +143,7 @@ mod tests {
             batch_size: 500,
             lanes_per_worker: 8,
             prewarm: Duration::from_secs(30),
-            scale_down_stabilization: Duration::from_secs(60),
+            scale_down_stabilization: Duration::from_mins(1),
         }
     }
 

@@ -106,7 +106,7 @@ mod tests {
             batch_size: 500,
             lanes_per_worker: 2,
             prewarm: Duration::from_secs(30),
-            scale_down_stabilization: Duration::from_secs(60),
+            scale_down_stabilization: Duration::from_mins(1),
         }
     }
 

@@ -71,7 +71,7 @@ impl Listener {
     /// The first event `name` whose data fits, waiting for it.
     pub async fn event_where(&self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
         until(
-            &format!("{name} in {:?}", self.process.log_file()),
+            &format!("{name} in {}", self.process.log_file().display()),
             HEARD,
             || async { self.heard(name).iter().any(&fits) },
         )

@@ -112,7 +112,7 @@ fn shared_postgres() -> &'static str {
             });
         });
         receiver
-            .recv_timeout(Duration::from_secs(60))
+            .recv_timeout(Duration::from_mins(1))
             .expect("PostgreSQL did not start")
     })
 }

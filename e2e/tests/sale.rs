@@ -26,7 +26,7 @@ use tokio::task::JoinSet;
 /// How long lanes may stand still after a part is back, or a dead worker's lease ran out.
 const FLOWING: Duration = Duration::from_secs(5);
 
-const SETTLED: Duration = Duration::from_secs(60);
+const SETTLED: Duration = Duration::from_mins(1);
 
 /// Shoppers who keep buying at `urls` until told to stop; each failed buy is repeated with its
 /// key, as a real client would.

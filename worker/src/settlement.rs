@@ -55,7 +55,8 @@ impl Settler {
             return Some(settled);
         }
         // Ranges still to be settled, the first on top, so that order of arrival is kept.
-        let mut ranges = Vec::from([0..jobs.len()]);
+        let whole = 0..jobs.len();
+        let mut ranges = vec![whole];
         while let Some(range) = ranges.pop() {
             let part = &jobs[range.clone()];
             match self.attempt(part, stop).await? {

@@ -1,7 +1,7 @@
 //! Which rows stand where: each limit above what is held against it.
 
 use crate::measure::{
-    Aspect, BATCHES, DEFAULT_BATCH, Measure, PRODUCTS, Target, WORKERS, one_worker,
+    Aspect, BATCHES, Consumer, DEFAULT_BATCH, Measure, PRODUCTS, Target, WORKERS, one_worker,
 };
 
 /// Rows under one heading.
@@ -28,6 +28,10 @@ pub fn sections() -> Vec<Section> {
         Section {
             title: "Acknowledgements, 64 connections",
             rows: acknowledgements(),
+        },
+        Section {
+            title: "Processor time",
+            rows: Consumer::ALL.into_iter().map(Measure::ProcessorTime).collect(),
         },
         Section {
             title: "Memory",

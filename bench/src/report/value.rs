@@ -18,7 +18,7 @@ pub fn number(value: f64, unit: Unit) -> String {
     match unit {
         Unit::PerSecond | Unit::Bytes | Unit::Count => grouped(value),
         Unit::Milliseconds => format!("{value:.2}"),
-        Unit::Megabytes => format!("{value:.1}"),
+        Unit::Megabytes | Unit::Microseconds => format!("{value:.1}"),
     }
 }
 

@@ -85,11 +85,7 @@ impl Ledger {
         .fetch_one(&self.pool)
         .await?;
         Ok(Settlement {
-            verdicts: verdicts(
-                jobs.len(),
-                &row.outcomes,
-                &row.order_ids,
-            )?,
+            verdicts: verdicts(jobs.len(), &row.outcomes, &row.order_ids)?,
             stock: row.stock_left,
             version: row.version,
             confirmed: u32::try_from(row.confirmed).unwrap_or(0),
