@@ -6,7 +6,7 @@ use flashsale_core::{keys::SaleKeys, lane, sale::Sale, stock};
 use crate::{
     children::Child,
     error::BenchError,
-    measure::{Aspect, DEFAULT_BATCH, Measure, Target},
+    measure::{Aspect, Consumer, DEFAULT_BATCH, Measure, Target},
     session::Session,
     shop::{self, HUGE_STOCK},
     stores::Stores,
@@ -18,8 +18,11 @@ pub async fn round(session: &mut Session) -> Result<(), BenchError> {
     let empty_route = Child::empty_route(&session.stores).await?;
     let gateway = Child::gateway(&session.stores).await?;
     let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
+    let before = empty_route.processor_seconds()?;
     let load = wrk::run(&session.stores, empty_route.address, "none", run, seconds).await?;
+    let used = empty_route.processor_seconds()? - before;
     record(session, Target::EmptyRoute, &load);
+    session.record_processor_time(Consumer::EmptyRoute, used, load.requests);
     buys(session, Target::Gateway, &gateway).await?;
     let worker = Child::worker(&session.stores, "worker", 1, DEFAULT_BATCH).await?;
     buys(session, Target::GatewayAndWorker, &gateway).await?;
@@ -52,9 +55,21 @@ async fn buys(session: &mut Session, target: Target, gateway: &Child) -> Result<
     let sale = open(session, gateway).await?;
     let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
     let product = sale.products[0].id.as_str();
+    let before = (
+        gateway.processor_seconds()?,
+        session.stores.redis_seconds()?,
+    );
     let load = wrk::run(&session.stores, gateway.address, product, run, seconds).await?;
+    let after = (
+        gateway.processor_seconds()?,
+        session.stores.redis_seconds()?,
+    );
     check_taken(&session.stores, &sale, load.requests).await?;
     record(session, target, &load);
+    if target == Target::Gateway {
+        session.record_processor_time(Consumer::Gateway, after.0 - before.0, load.requests);
+        session.record_processor_time(Consumer::RedisForGateway, after.1 - before.1, load.requests);
+    }
     Ok(())
 }
 

@@ -5,7 +5,11 @@ use std::{fs, num::NonZero, path::Path, thread};
 use nix::sys::statfs::{self, TMPFS_MAGIC};
 use serde::Serialize;
 
-use crate::{error::BenchError, stores::Stores};
+use crate::{error::BenchError, report::value, stores::Stores};
+
+/// Share of the processor that other programs may use before it is worth a warning: what a system
+/// at rest does beside.
+const OTHERS_MAY_USE: f64 = 0.05;
 
 /// The machine, and the settings that durability depends on, as the servers tell them.
 #[derive(Debug, Clone, Serialize)]
@@ -25,6 +29,8 @@ pub struct Machine {
     pub redis: String,
     /// Whether the servers' files are in memory, where syncing them costs nothing.
     pub in_memory: bool,
+    /// The greatest share of the processor that other programs used when a round began.
+    pub others_used: f64,
     /// Whether this program was built without optimization.
     pub debug_build: bool,
 }
@@ -47,6 +53,7 @@ impl Machine {
                 .get("redis_version")
                 .unwrap_or_default(),
             in_memory: is_in_memory(stores.data_dir.path()),
+            others_used: 0.0,
             debug_build: cfg!(debug_assertions),
         })
     }
@@ -67,16 +74,23 @@ impl Machine {
 
     /// What takes the meaning from the figures, if anything does.
     #[must_use]
-    pub fn warnings(&self) -> Vec<&'static str> {
+    pub fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.debug_build {
-            warnings.push("this is a debug build, use `make bench`: the figures mean nothing");
+            let text = "this is a debug build, use `make bench`: the figures mean nothing";
+            warnings.push(text.to_owned());
+        }
+        if self.others_used > OTHERS_MAY_USE {
+            warnings.push(format!(
+                "other programs used up to {} of the processor: the figures are too low, and more \
+                 so where several processes work together than where one does",
+                value::share(self.others_used)
+            ));
         }
         if self.in_memory {
-            warnings.push(
-                "the servers' files are in memory, where syncing is free: set TMPDIR to a \
-                 directory on a disk",
-            );
+            let text = "the servers' files are in memory, where syncing is free: set TMPDIR to a \
+                        directory on a disk";
+            warnings.push(text.to_owned());
         }
         warnings
     }

@@ -55,15 +55,24 @@ pub async fn load(stores: &Stores, buys: &[Buy]) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// What a run came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Run {
+    /// Orders a second.
+    pub orders_a_second: f64,
+    /// Processor time of PostgreSQL.
+    pub postgres_seconds: f64,
+}
+
 /// Settles `jobs` of the rows loaded, in batches of `batch`, one client for each product of a new
-/// sale; answers orders a second.
+/// sale.
 pub async fn run(
     stores: &Stores,
     number: u32,
     products: u32,
     batch: u32,
     jobs: u32,
-) -> Result<f64, BenchError> {
+) -> Result<Run, BenchError> {
     stores.empty().await?;
     let share = jobs / products;
     let stock = i32::try_from(share).unwrap_or(i32::MAX);
@@ -72,6 +81,7 @@ pub async fn run(
     let file = stores.data_dir.path().join("settle.pgbench");
     std::fs::write(&file, script(number, &sale, share, batch)).map_err(BenchError::file(&file))?;
     stores.settle_down().await?;
+    let before = stores.postgres_seconds()?;
     let output = command(stores)
         .await?
         .args(["--no-vacuum", "--protocol=prepared", "--define=done=0"])
@@ -85,9 +95,13 @@ pub async fn run(
             program: PROGRAM,
             source,
         })?;
+    let postgres_seconds = stores.postgres_seconds()? - before;
     let transactions = read(&output)?;
     verification::orders(stores, &sale, jobs).await?;
-    Ok(transactions * f64::from(batch))
+    Ok(Run {
+        orders_a_second: transactions * f64::from(batch),
+        postgres_seconds,
+    })
 }
 
 /// One transaction. Each client keeps count of the rows it has taken from its own share.

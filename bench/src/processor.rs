@@ -30,7 +30,10 @@ const IDLE: usize = 3;
 
 /// Seconds that the process `pid` has used.
 pub fn seconds(pid: i32) -> Result<f64, BenchError> {
-    read_stat(pid).and_then(|stat| ticks(&stat, &OWN_TIMES)).map(in_seconds).ok_or_else(|| gone(pid))
+    read_stat(pid)
+        .and_then(|stat| ticks(&stat, &OWN_TIMES))
+        .map(in_seconds)
+        .ok_or_else(|| gone(pid))
 }
 
 /// Seconds that the process `pid` and all its children have used, those that have ended included.
@@ -49,7 +52,12 @@ pub fn seconds_with_children(pid: i32) -> Result<f64, BenchError> {
 /// Share of the machine's processor time that is in use now. Asked while a run does nothing, it
 /// is what others use.
 pub async fn share_in_use() -> Result<f64, BenchError> {
-    let look = || fs::read_to_string("/proc/stat").ok().as_deref().and_then(used_and_all);
+    let look = || {
+        fs::read_to_string("/proc/stat")
+            .ok()
+            .as_deref()
+            .and_then(used_and_all)
+    };
     let untold = || BenchError::Wrong("`/proc/stat` does not tell processor times".to_owned());
     let (used, all) = look().ok_or_else(untold)?;
     tokio::time::sleep(WATCH).await;
@@ -78,18 +86,30 @@ fn in_seconds(ticks: f64) -> f64 {
 }
 
 fn ticks(stat: &str, positions: &[usize]) -> Option<f64> {
-    positions.iter().map(|position| field(stat, *position)).sum()
+    positions
+        .iter()
+        .map(|position| field(stat, *position))
+        .sum()
 }
 
 /// The command's name may hold spaces and brackets, so counting starts behind its last bracket.
 fn field(stat: &str, position: usize) -> Option<f64> {
-    stat.rsplit_once(')')?.1.split_whitespace().nth(position)?.parse().ok()
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(position)?
+        .parse()
+        .ok()
 }
 
 /// Ticks in use and ticks in all, since the machine started.
 fn used_and_all(stat: &str) -> Option<(f64, f64)> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
-    let times: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>().ok()?;
+    let times: Vec<f64> = line
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()
+        .ok()?;
     let all: f64 = times.iter().sum();
     let idle: f64 = times.get(IDLE..=IDLE + 1)?.iter().sum();
     Some((all - idle, all))

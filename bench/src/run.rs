@@ -24,19 +24,23 @@ pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
         wrk::check_installed()?;
     }
     let mut session = Session::start(arguments.clone()).await?;
-    let machine = Machine::look(&session.stores).await?;
+    let mut machine = Machine::look(&session.stores).await?;
     session.tell(&machine.describe());
     for warning in machine.warnings() {
         session.tell(&format!("WARNING: {warning}"));
     }
     for round in 1..=arguments.rounds() {
-        session.tell(&format!("round {round} of {}", arguments.rounds()));
+        session.begin(round).await?;
         measure(&mut session, &arguments).await?;
     }
     let Session {
-        figures, stores, ..
+        figures,
+        stores,
+        others_used,
+        ..
     } = session;
     stores.stop().await?;
+    machine.others_used = others_used;
     let judgements = judge(&figures);
     print!(
         "{}",

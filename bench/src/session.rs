@@ -3,7 +3,12 @@
 use std::time::Instant;
 
 use crate::{
-    arguments::RunArguments, error::BenchError, figures::Figures, measure::Measure, report::value,
+    arguments::RunArguments,
+    error::BenchError,
+    figures::Figures,
+    measure::{Consumer, Measure},
+    processor,
+    report::value,
     stores::Stores,
 };
 
@@ -16,6 +21,8 @@ pub struct Session {
     pub stores: Stores,
     /// What was measured so far.
     pub figures: Figures,
+    /// The greatest share of the processor that others used when a round began.
+    pub others_used: f64,
     started: Instant,
     /// Sales so far; each gets a name of its own, so that a gateway cannot take one for the next.
     sales: u32,
@@ -30,6 +37,7 @@ impl Session {
             arguments,
             stores,
             figures: Figures::default(),
+            others_used: 0.0,
             started,
             sales: 0,
         })
@@ -39,6 +47,23 @@ impl Session {
     pub fn next_sale(&mut self) -> u32 {
         self.sales += 1;
         self.sales
+    }
+
+    /// Begins a round: looks how much others use of the machine while the run uses nothing.
+    pub async fn begin(&mut self, round: u32) -> Result<(), BenchError> {
+        let used = processor::share_in_use().await?;
+        self.others_used = self.others_used.max(used);
+        let (rounds, used) = (self.arguments.rounds(), value::share(used));
+        self.tell(&format!(
+            "round {round} of {rounds}; other programs use {used} of the processor"
+        ));
+        Ok(())
+    }
+
+    /// Notes the processor time that `count` orders or requests cost, in seconds.
+    pub fn record_processor_time(&mut self, consumer: Consumer, seconds: f64, count: u32) {
+        let microseconds = seconds * 1e6 / f64::from(count);
+        self.record(Measure::ProcessorTime(consumer), microseconds);
     }
 
     /// Notes a value of this round and tells it.

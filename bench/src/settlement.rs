@@ -8,7 +8,7 @@ use crate::{
     children::Child,
     error::BenchError,
     gate::Gate,
-    measure::{BATCHES, DEFAULT_BATCH, Measure, PRODUCTS, WORKERS},
+    measure::{BATCHES, Consumer, DEFAULT_BATCH, Measure, PRODUCTS, WORKERS},
     outcomes, pgbench, plain_writes, prefill,
     session::Session,
     shop,
@@ -51,6 +51,13 @@ const PAIRED_WITH_PLAIN_WRITES: Scenario = Scenario {
     batch: BATCHES[0],
 };
 
+/// The scenario that targets are judged at.
+const JUDGED: Scenario = Scenario {
+    workers: 1,
+    products: 1,
+    batch: DEFAULT_BATCH,
+};
+
 /// Measures one round.
 pub async fn round(session: &mut Session) -> Result<(), BenchError> {
     let rows = shop::buys(&shop::sale(0, 1, 0)?, session.arguments.jobs())?;
@@ -83,8 +90,11 @@ pub async fn round(session: &mut Session) -> Result<(), BenchError> {
 
 async fn limit(session: &mut Session, products: u32, batch: u32) -> Result<(), BenchError> {
     let (number, jobs) = (session.next_sale(), session.arguments.jobs());
-    let orders = pgbench::run(&session.stores, number, products, batch, jobs).await?;
-    session.record(Measure::Pgbench { products, batch }, orders);
+    let run = pgbench::run(&session.stores, number, products, batch, jobs).await?;
+    session.record(Measure::Pgbench { products, batch }, run.orders_a_second);
+    if (products, batch) == (1, DEFAULT_BATCH) {
+        session.record_processor_time(Consumer::PostgresForPgbench, run.postgres_seconds, jobs);
+    }
     Ok(())
 }
 
@@ -112,10 +122,7 @@ async fn settle(session: &mut Session, scenario: Scenario) -> Result<(), BenchEr
     let admitted = prefill::admit(stores, &sale, &buys).await?;
     drop(buys);
     let workers = workers(stores, scenario).await?;
-    stores.settle_down().await?;
-    let outcomes = outcomes::listen(stores, jobs).await?;
-    gate.open().await?;
-    let orders = outcomes::finish(outcomes).await?.rate();
+    let drained = drain(stores, gate, &workers, jobs).await?;
     for worker in workers {
         worker.stop().await?;
     }
@@ -123,8 +130,53 @@ async fn settle(session: &mut Session, scenario: Scenario) -> Result<(), BenchEr
     if scenario == PAIRED_WITH_PLAIN_WRITES {
         session.record(Measure::Turnstile, admitted);
     }
-    session.record(scenario.measure(), orders);
+    session.record(scenario.measure(), drained.orders_a_second);
+    if scenario == JUDGED {
+        for (consumer, seconds) in drained.used {
+            session.record_processor_time(consumer, seconds, jobs);
+        }
+    }
     Ok(())
+}
+
+/// What emptying the lanes came to.
+#[derive(Debug)]
+struct Drained {
+    orders_a_second: f64,
+    /// Seconds of processor time.
+    used: [(Consumer, f64); 3],
+}
+
+async fn drain(
+    stores: &Stores,
+    gate: Gate,
+    workers: &[Child],
+    jobs: u32,
+) -> Result<Drained, BenchError> {
+    let processor_seconds = || {
+        let by_workers = workers
+            .iter()
+            .map(Child::processor_seconds)
+            .sum::<Result<f64, _>>()?;
+        Ok::<_, BenchError>([
+            (Consumer::PostgresForWorker, stores.postgres_seconds()?),
+            (Consumer::Worker, by_workers),
+            (Consumer::RedisForWorker, stores.redis_seconds()?),
+        ])
+    };
+    stores.settle_down().await?;
+    let outcomes = outcomes::listen(stores, jobs).await?;
+    let before = processor_seconds()?;
+    gate.open().await?;
+    let orders_a_second = outcomes::finish(outcomes).await?.rate();
+    let mut used = processor_seconds()?;
+    for ((_, seconds), (_, seconds_before)) in used.iter_mut().zip(before) {
+        *seconds -= seconds_before;
+    }
+    Ok(Drained {
+        orders_a_second,
+        used,
+    })
 }
 
 async fn workers(stores: &Stores, scenario: Scenario) -> Result<Vec<Child>, BenchError> {

@@ -43,7 +43,7 @@ struct Arguments {
         long,
         env = "FLASHSALE_LOG",
         value_name = "FILTER",
-        default_value = "warn",
+        default_value = "warn,sqlx=error",
         global = true
     )]
     log_level: String,

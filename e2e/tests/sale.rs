@@ -125,11 +125,15 @@ async fn flows_again(services: &Services, since: Instant) -> Duration {
     since.elapsed()
 }
 
-async fn assert_audit_holds(services: &Services, sale: &Sale, acknowledged: &[JobId]) {
+async fn empty_lane(services: &Services, sale: &Sale) {
     until("the lane is empty", SETTLED, || async {
         depth(services, sale, 0).await == 0
     })
     .await;
+}
+
+async fn assert_audit_holds(services: &Services, sale: &Sale, acknowledged: &[JobId]) {
+    empty_lane(services, sale).await;
     for job in acknowledged {
         let record = record(services, sale, *job).await;
         let ended = record.is_some_and(|record| matches!(record.state, JobState::Final { .. }));
@@ -254,10 +258,15 @@ async fn losing_all_of_redis_never_oversells() {
         let status = buy(user).await;
         assert!(status == 200 || status == 409, "{status}");
     }
-    until("the lane is empty", SETTLED, || async {
-        depth(&services, &sale, 0).await == 0
-    })
-    .await;
+    // A repeat holds a unit while it waits, so some may have been turned away for nothing; what
+    // is left then is sold to those who come next.
+    for user in 600..1_000 {
+        empty_lane(&services, &sale).await;
+        if buy(user).await == 409 {
+            break;
+        }
+    }
+    empty_lane(&services, &sale).await;
     let report = audit::audit(&services.ledger, &mut queue, &sale.id)
         .await
         .unwrap();

@@ -31,7 +31,10 @@ pub fn sections() -> Vec<Section> {
         },
         Section {
             title: "Processor time",
-            rows: Consumer::ALL.into_iter().map(Measure::ProcessorTime).collect(),
+            rows: Consumer::ALL
+                .into_iter()
+                .map(Measure::ProcessorTime)
+                .collect(),
         },
         Section {
             title: "Memory",

@@ -142,6 +142,7 @@ mod tests {
             synchronous_commit: "on".to_owned(),
             redis: "7.0.15".to_owned(),
             in_memory: false,
+            others_used: 0.0,
             debug_build: false,
         }
     }

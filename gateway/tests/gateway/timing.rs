@@ -14,7 +14,7 @@ async fn nothing_is_queued_before_the_opening_or_after_the_closing() {
     let mut connection = world.connection().await;
     let now =
         Timestamp::from_microsecond(catalogue::clock(&mut connection).await.unwrap()).unwrap();
-    let opens = now + Duration::from_millis(1200);
+    let opens = now + Duration::from_millis(2500);
     let closes = opens + Duration::from_millis(700);
     let mut spec = one_product("p", 100_000);
     spec["opensAt"] = json!(opens.to_string());
@@ -55,7 +55,7 @@ async fn sockets_hear_of_the_opening_when_it_happens_and_can_buy_then() {
     let world = World::new().await;
     let gateway = world.gateway().await;
     let mut socket = Socket::connect(gateway.client.address, &json!({})).await;
-    let opens = Timestamp::now() + Duration::from_millis(1500);
+    let opens = Timestamp::now() + Duration::from_millis(2500);
     let mut spec = one_product("p", 10);
     spec["opensAt"] = json!(opens.to_string());
     world.announce("drop", spec).await;
