@@ -27,6 +27,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(20);
 /// Bytes of a kibibyte, in which `/proc` gives memory.
 const BYTES_PER_KIB: f64 = 1024.0;
 
+/// Bytes of a megabyte, in which figures are told.
+const BYTES_PER_MEGABYTE: f64 = 1e6;
+
 /// A child and where it answers.
 #[derive(Debug)]
 pub struct Child {
@@ -104,12 +107,12 @@ impl Child {
 
     /// Its resident memory in megabytes.
     pub fn memory(&self) -> Result<f64, BenchError> {
-        self.kibibytes("VmRSS:")
+        self.megabytes("VmRSS:")
     }
 
     /// The most that it ever had resident, in megabytes.
     pub fn most_memory(&self) -> Result<f64, BenchError> {
-        self.kibibytes("VmHWM:")
+        self.megabytes("VmHWM:")
     }
 
     /// Seconds of processor time that it has used.
@@ -117,15 +120,14 @@ impl Child {
         processor::seconds(self.process.pid())
     }
 
-    fn kibibytes(&self, name: &str) -> Result<f64, BenchError> {
+    fn megabytes(&self, what: &'static str) -> Result<f64, BenchError> {
         let file = format!("/proc/{}/status", self.process.pid());
-        let status = fs::read_to_string(&file).unwrap_or_default();
-        read_kibibytes(&status, name)
-            .map(|kibibytes| kibibytes * BYTES_PER_KIB / 1e6)
-            .ok_or_else(|| {
-                let child = self.process.name();
-                BenchError::Wrong(format!("`{file}` of {child} does not tell {name}"))
-            })
+        let kibibytes = fs::read_to_string(&file)
+            .ok()
+            .and_then(|status| read_kibibytes(&status, what));
+        kibibytes
+            .map(|kibibytes| kibibytes * BYTES_PER_KIB / BYTES_PER_MEGABYTE)
+            .ok_or(BenchError::Untold { file, what })
     }
 
     /// Ends it in order, or says what its log says.
@@ -134,10 +136,11 @@ impl Child {
         if status.success() {
             return Ok(());
         }
-        let (name, log) = (self.process.name(), self.process.log_tail());
-        Err(BenchError::Wrong(format!(
-            "{name} ended with {status}; the end of its log:\n{log}"
-        )))
+        Err(BenchError::Ended {
+            name: self.process.name().to_owned(),
+            status,
+            log: self.process.log_tail(),
+        })
     }
 }
 

@@ -122,6 +122,24 @@ pub enum BenchError {
         /// How long was waited.
         waited: Duration,
     },
+    /// A child did not end as it should.
+    #[error("{name} did not end in order but with {status}; the end of its log:\n{log}")]
+    Ended {
+        /// The child.
+        name: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The end of its log.
+        log: String,
+    },
+    /// The system does not tell what it should.
+    #[error("`{file}` does not tell {what}; is /proc mounted, does the process still run?")]
+    Untold {
+        /// The file.
+        file: String,
+        /// What was looked for.
+        what: &'static str,
+    },
     /// Jobs and results do not fit together, so the figures are worth nothing.
     #[error("the result is wrong: {0}; figures of a wrong result are not shown")]
     Wrong(String),

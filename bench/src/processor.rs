@@ -58,7 +58,7 @@ pub async fn share_in_use() -> Result<f64, BenchError> {
             .as_deref()
             .and_then(used_and_all)
     };
-    let untold = || BenchError::Wrong("`/proc/stat` does not tell processor times".to_owned());
+    let untold = || untold("/proc/stat".to_owned());
     let (used, all) = look().ok_or_else(untold)?;
     tokio::time::sleep(WATCH).await;
     let (used_then, all_then) = look().ok_or_else(untold)?;
@@ -66,7 +66,12 @@ pub async fn share_in_use() -> Result<f64, BenchError> {
 }
 
 fn gone(pid: i32) -> BenchError {
-    BenchError::Wrong(format!("`/proc/{pid}/stat` does not tell processor times"))
+    untold(format!("/proc/{pid}/stat"))
+}
+
+fn untold(file: String) -> BenchError {
+    let what = "processor times";
+    BenchError::Untold { file, what }
 }
 
 fn read_stat(pid: i32) -> Option<String> {

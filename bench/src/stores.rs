@@ -1,6 +1,11 @@
 //! The servers of a run: PostgreSQL and Redis of its own, as `flashsale up` starts them.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs::{self, File},
+    io,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use flashsale_cli::local::{
     data_dir::DataDir,
@@ -86,13 +91,20 @@ impl Stores {
         self.wait_for_quiet().await
     }
 
-    /// Waits until neither server writes what it was given before, so that a measurement does not
-    /// pay for the filling before it.
+    /// Waits until both servers have on the disk what they were given before, so that a
+    /// measurement does not pay for the filling before it.
     pub async fn settle_down(&self) -> Result<(), BenchError> {
         sqlx::raw_sql("CHECKPOINT")
             .execute(self.ledger.pool())
             .await?;
-        self.wait_for_quiet().await
+        self.wait_for_quiet().await?;
+        let home = self.redis.log_file();
+        let files = home.with_file_name("appendonlydir");
+        let syncing =
+            tokio::task::spawn_blocking(move || sync_all(&files).map_err(BenchError::file(files)));
+        syncing
+            .await
+            .map_err(|error| BenchError::Wrong(format!("syncing broke: {error}")))?
     }
 
     async fn wait_for_quiet(&self) -> Result<(), BenchError> {
@@ -161,4 +173,12 @@ impl Stores {
         self.postgres.stop().await?;
         Ok(())
     }
+}
+
+/// Brings every file of `directory` to the disk: Redis itself would do so within the second after.
+fn sync_all(directory: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(directory)? {
+        File::open(entry?.path())?.sync_all()?;
+    }
+    Ok(())
 }

@@ -14,4 +14,5 @@ pub mod load;
 pub mod local;
 pub mod manifest;
 pub mod progress;
+mod reach;
 pub mod up;

@@ -34,7 +34,13 @@ const LANES_SHOWN: usize = 8;
 #[derive(Debug)]
 pub struct Progress {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
 }
 
 impl Progress {
@@ -42,15 +48,17 @@ impl Progress {
     #[must_use]
     pub fn start(display: Display, book: Arc<Book>, view: Option<watch::Receiver<View>>) -> Self {
         let stop = CancellationToken::new();
-        let task = tokio::spawn(show(display, book, view, stop.clone()));
+        let task = Some(tokio::spawn(show(display, book, view, stop.clone())));
         Self { stop, task }
     }
 
     /// Takes the display away.
-    pub async fn finish(self) {
+    pub async fn finish(mut self) {
         self.stop.cancel();
-        // It only draws; that it ended is all there is to know.
-        let _ = self.task.await;
+        if let Some(task) = self.task.take() {
+            // It only draws; that it ended is all there is to know.
+            let _ = task.await;
+        }
     }
 }
 

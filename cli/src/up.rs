@@ -36,6 +36,7 @@ use crate::{
         process::ProcessError,
         redis::{AppendFsync, RedisError},
     },
+    reach,
 };
 
 use children::Program;
@@ -84,6 +85,8 @@ pub struct CrowdConfig {
     pub uniform: bool,
     /// Keep-alive connections over all gateways.
     pub connections: usize,
+    /// How long a shopper keeps trying.
+    pub patience: Duration,
     /// How long to wait for outcomes while none comes.
     pub settle_patience: Duration,
 }
@@ -194,6 +197,8 @@ struct Machine {
 
 impl Machine {
     async fn start(config: UpConfig, display: &Display) -> Result<Self, UpError> {
+        // Before anything is started that would have to be stopped again.
+        children::find()?;
         let data_dir = DataDir::open(config.data_dir.as_deref())?;
         let kept = if data_dir.is_kept() {
             "kept"
@@ -206,6 +211,7 @@ impl Machine {
         ));
         let stores = Stores::start(&config, &data_dir, display).await?;
         let ledger = ledger(&config, &stores)?;
+        reach::ledger(stores.database_url()).await?;
         ledger.migrate().await?;
         let client = connect::redis_client(stores.redis_url())?;
         let mut queue = connect::shared(&client)?;
@@ -245,10 +251,7 @@ impl Machine {
     async fn play(&self, display: &Display, stop: &CancellationToken) -> Result<bool, UpError> {
         let mut holds = true;
         if self.config.crowd.is_some() {
-            holds = tokio::select! {
-                holds = crowd::send(self, display, stop) => holds?,
-                () = stop.cancelled() => !self.config.exit_when_done,
-            };
+            holds = crowd::send(self, display, stop).await?;
         } else {
             opening::tell(&self.sales, display);
         }

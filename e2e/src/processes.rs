@@ -116,6 +116,8 @@ impl Child {
             self.name,
             self.process.log_tail()
         );
+        let log = std::fs::read_to_string(self.process.log_file()).unwrap();
+        assert!(!log.contains("panicked"), "{} panicked: {log}", self.name);
     }
 
     /// Address of the shop.

@@ -54,9 +54,13 @@ impl Crowd {
         }
     }
 
+    fn bought(&self) -> u64 {
+        self.bought.load(Ordering::Relaxed)
+    }
+
     async fn bought_at_least(&self, count: u64) {
         until("the crowd buys", SETTLED, || async {
-            self.bought.load(Ordering::Relaxed) >= count
+            self.bought() >= count
         })
         .await;
     }
@@ -157,18 +161,14 @@ async fn a_worker_killed_in_the_middle_of_a_batch_loses_nothing() {
     crowd.bought_at_least(500).await;
     let second = Child::worker(&services, "worker-two").await;
     for _ in 0..3 {
-        crowd
-            .bought_at_least(crowd.bought.load(Ordering::Relaxed) + 300)
-            .await;
+        crowd.bought_at_least(crowd.bought() + 300).await;
     }
     first.process.kill().unwrap();
     println!(
         "taken over {:?} after the kill",
         flows_again(&services, Instant::now()).await
     );
-    crowd
-        .bought_at_least(crowd.bought.load(Ordering::Relaxed) + 500)
-        .await;
+    crowd.bought_at_least(crowd.bought() + 500).await;
     let acknowledged = crowd.leave().await;
     assert_audit_holds(&services, &sale, &acknowledged).await;
     second.terminate().await;
@@ -185,9 +185,7 @@ async fn a_gateway_killed_under_load_loses_nothing_and_buys_nothing_twice() {
     let crowd = Crowd::start(&[one.url(), two.url()], 16);
     crowd.bought_at_least(500).await;
     one.kill_and_restart(&services, "flashsale-gateway").await;
-    crowd
-        .bought_at_least(crowd.bought.load(Ordering::Relaxed) + 500)
-        .await;
+    crowd.bought_at_least(crowd.bought() + 500).await;
     let acknowledged = crowd.leave().await;
     assert_audit_holds(&services, &sale, &acknowledged).await;
     // A shopper's keys are numbered without a gap, so that each acknowledged buy is one order.
@@ -195,6 +193,24 @@ async fn a_gateway_killed_under_load_loses_nothing_and_buys_nothing_twice() {
         orders(&services).await,
         i64::try_from(acknowledged.len()).unwrap()
     );
+    worker.terminate().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gateway_stopped_under_load_ends_well_and_loses_nothing() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 1_000_000)]);
+    open(&services, &sale).await;
+    let one = Child::gateway(&services, "gateway-one").await;
+    let two = Child::gateway(&services, "gateway-two").await;
+    let worker = Child::worker(&services, "worker").await;
+    let crowd = Crowd::start(&[one.url(), two.url()], 16);
+    crowd.bought_at_least(500).await;
+    one.terminate().await;
+    crowd.bought_at_least(crowd.bought() + 500).await;
+    let acknowledged = crowd.leave().await;
+    assert_audit_holds(&services, &sale, &acknowledged).await;
+    two.terminate().await;
     worker.terminate().await;
 }
 
@@ -209,9 +225,7 @@ async fn a_restart_of_postgresql_under_load_loses_nothing() {
     crowd.bought_at_least(500).await;
     services.postgres.as_mut().unwrap().kill().await.unwrap();
     // Buys are still taken: PostgreSQL is not asked for one.
-    crowd
-        .bought_at_least(crowd.bought.load(Ordering::Relaxed) + 500)
-        .await;
+    crowd.bought_at_least(crowd.bought() + 500).await;
     services.postgres.as_mut().unwrap().restart().await.unwrap();
     println!(
         "flowing again {:?} after PostgreSQL was back",

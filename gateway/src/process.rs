@@ -116,9 +116,9 @@ impl Process {
     /// flight and ends.
     pub async fn run(self, shutdown: CancellationToken) {
         let sockets = self.background.sockets.clone();
-        let (stop_tasks, stop_probes) = (CancellationToken::new(), CancellationToken::new());
-        let tasks = TaskTracker::new();
-        self.background.spawn(&tasks, &stop_tasks);
+        let (tellers, readers) = (Tasks::default(), Tasks::default());
+        let stop_probes = CancellationToken::new();
+        self.background.spawn(&tellers, &readers);
         let probes = probes::serve(self.probes_listener, self.probes, stop_probes.clone());
         let probes = tokio::spawn(probes);
         tracing::info!(
@@ -128,11 +128,12 @@ impl Process {
         self.serving.ready();
         let open = self.server.accept_until(shutdown).await;
         self.serving.not_ready("stopping");
+        // Whoever tells sockets something is gone before they are: socketioxide panics when it is
+        // asked to emit after it was closed.
+        tellers.stop().await;
         sockets.close().await;
         open.finish(self.config.http.shutdown_grace()).await;
-        stop_tasks.cancel();
-        tasks.close();
-        tasks.wait().await;
+        readers.stop().await;
         stop_probes.cancel();
         // Probes that failed have said so; there is nothing left to watch.
         let _ = probes.await;
@@ -140,15 +141,45 @@ impl Process {
     }
 }
 
+/// Tasks that end together.
+#[derive(Debug, Default)]
+struct Tasks {
+    running: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Tasks {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) {
+        self.running.spawn(task(self.stop.clone()));
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
+}
+
 impl Background {
-    fn spawn(self, tasks: &TaskTracker, stop: &CancellationToken) {
-        tasks.spawn(self.refresher.run(stop.clone()));
-        tasks.spawn(self.events.run(stop.clone()));
-        tasks.spawn(self.statuses.run(stop.clone()));
-        tasks.spawn(stock_ticker::run(self.stocks, self.sockets, stop.clone()));
-        if let Some(jwks) = self.jwks {
-            tasks.spawn(jwks.run(stop.clone()));
+    fn spawn(self, tellers: &Tasks, readers: &Tasks) {
+        let Self {
+            refresher,
+            events,
+            statuses,
+            jwks,
+            stocks,
+            sockets,
+        } = self;
+        readers.spawn(|stop| refresher.run(stop));
+        if let Some(jwks) = jwks {
+            readers.spawn(|stop| jwks.run(stop));
         }
+        tellers.spawn(|stop| events.run(stop));
+        tellers.spawn(|stop| statuses.run(stop));
+        tellers.spawn(|stop| stock_ticker::run(stocks, sockets, stop));
     }
 }
 

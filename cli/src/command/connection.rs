@@ -10,6 +10,7 @@ use flashsale_core::{
 use redis::aio::MultiplexedConnection;
 
 use super::CommandError;
+use crate::reach;
 
 /// Longest wait for one answer of Redis. Hand tools read long streams from servers that may be
 /// busy or far away; nobody is kept from buying meanwhile.
@@ -75,7 +76,7 @@ impl LedgerArgs {
             transaction_pooler: self.database_transaction_pooler,
             ping_before_use: true,
         })?;
-        ledger.ping().await?;
+        reach::ledger(&self.database_url).await?;
         Ok(ledger)
     }
 }

@@ -56,6 +56,10 @@ pub(super) struct CrowdArgs {
     #[arg(long, value_name = "COUNT", default_value_t = 128, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     connections: u32,
 
+    /// Seconds that a shopper keeps trying against errors, with the same key.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    give_up: u64,
+
     /// Seconds without any new outcome after which acknowledged buys that have none are lost.
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     settle_patience: u64,
@@ -93,6 +97,11 @@ impl CrowdArgs {
     /// Connections over all gateways.
     pub(super) fn connections(&self) -> usize {
         usize::try_from(self.connections).unwrap_or(usize::MAX)
+    }
+
+    /// How long a shopper keeps trying.
+    pub(super) fn patience(&self) -> Duration {
+        Duration::from_secs(self.give_up)
     }
 
     /// How long to wait for outcomes while none comes.

@@ -149,6 +149,7 @@ async fn send(
     let engine = Engine {
         targets: targets.clone(),
         connections: arguments.shape.connections(),
+        patience: arguments.shape.patience(),
     };
     engine.run(&book, stop).await;
     let elapsed = book.start().elapsed();

@@ -133,6 +133,7 @@ impl Arguments {
             plan: self.shape.plan(self.shape.opening(shoppers), Vec::new()),
             uniform: self.shape.is_uniform(),
             connections: self.shape.connections(),
+            patience: self.shape.patience(),
             settle_patience: self.shape.settle_patience(),
         });
         UpConfig {

@@ -32,6 +32,8 @@ pub struct Engine {
     /// Keep-alive connections over all gateways. Each carries one request at a time, so this
     /// bounds what is in flight; what is due beyond it waits, and its latency says so.
     pub connections: usize,
+    /// How long a shopper keeps trying.
+    pub patience: Duration,
 }
 
 impl Engine {
@@ -44,7 +46,8 @@ impl Engine {
         let mut shoppers = JoinSet::new();
         for (_, target) in (0..self.connections.max(1)).zip(self.targets.iter().cycle()) {
             let connection = Connection::new(target.clone());
-            shoppers.spawn(serve(connection, Arc::clone(&schedule), Arc::clone(book)));
+            let (schedule, book) = (Arc::clone(&schedule), Arc::clone(book));
+            shoppers.spawn(serve(connection, schedule, book, self.patience));
         }
         tokio::select! {
             () = schedule.dispatch(&crowd, repeats) => while shoppers.join_next().await.is_some() {},
@@ -54,16 +57,25 @@ impl Engine {
 }
 
 /// Carries what is due over one connection.
-async fn serve(mut connection: Connection, schedule: Arc<Schedule>, book: Arc<Book>) {
+async fn serve(
+    mut connection: Connection,
+    schedule: Arc<Schedule>,
+    book: Arc<Book>,
+    patience: Duration,
+) {
     let host = HeaderValue::from_str(&connection.target().authority());
     let Ok(host) = host else { return };
     let path = connection.target().path("/buy");
     loop {
         // Before a press is taken: a gateway that is down must not swallow what another could
         // have taken. When all are down, presses wait, and their latency grows, as it should.
-        while connection.ready().await.is_err() {
+        while let Err(error) = connection.ready().await {
             if schedule.is_closed() {
                 return;
+            }
+            for press in schedule.overdue(patience) {
+                book.answered(press, Err(error.to_string()));
+                schedule.done();
             }
             sleep(RECONNECT_WAIT).await;
         }
@@ -71,11 +83,9 @@ async fn serve(mut connection: Connection, schedule: Arc<Schedule>, book: Arc<Bo
             return;
         };
         let result = exchange(&mut connection, &path, &host, press, &book).await;
-        let waited = book
-            .start()
-            .elapsed()
-            .saturating_sub(Duration::from_micros(press.meant_us));
-        match patience::judge(press, result, waited) {
+        let left = (Duration::from_micros(press.meant_us) + patience)
+            .saturating_sub(book.start().elapsed());
+        match patience::judge(press, result, left) {
             Next::Take(result) => {
                 book.answered(press, result);
                 schedule.done();

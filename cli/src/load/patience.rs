@@ -13,9 +13,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// Longest wait between two attempts, whatever the gateway asks for.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-/// After this long a shopper gives up.
-const GIVE_UP: Duration = Duration::from_mins(1);
-
 /// An opening further away than this is not waited for.
 const WORTH_WAITING: Duration = Duration::from_secs(5);
 
@@ -28,8 +25,8 @@ pub(super) enum Next {
     Repeat(Duration),
 }
 
-/// Judges what came of an attempt. `waited` is the time since the press was meant.
-pub(super) fn judge(press: Press, result: Result<Answer, String>, waited: Duration) -> Next {
+/// Judges what came of an attempt. `left` is the patience that the shopper has left.
+pub(super) fn judge(press: Press, result: Result<Answer, String>, left: Duration) -> Next {
     let wait = match &result {
         Ok(Answer::Unavailable { retry_after, .. }) => Some(retry_after.unwrap_or_default()),
         // A repeat that the shopper did not ask for must not count as theirs.
@@ -41,7 +38,7 @@ pub(super) fn judge(press: Press, result: Result<Answer, String>, waited: Durati
         Err(_) => Some(Duration::ZERO),
     };
     match wait {
-        Some(wait) if waited < GIVE_UP => {
+        Some(wait) if !left.is_zero() => {
             Next::Repeat(backoff(press.attempts).max(wait).min(LONGEST_WAIT))
         }
         _ => Next::Take(result),
@@ -66,6 +63,8 @@ fn backoff(attempts: u16) -> Duration {
 mod tests {
     use super::*;
 
+    const PATIENCE: Duration = Duration::from_mins(1);
+
     fn press(again: bool, attempts: u16) -> Press {
         Press {
             meant_us: 0,
@@ -85,17 +84,17 @@ mod tests {
 
     #[test]
     fn a_final_answer_is_taken() {
-        let taken = judge(press(false, 0), Ok(Answer::SoldOut), Duration::ZERO);
+        let taken = judge(press(false, 0), Ok(Answer::SoldOut), PATIENCE);
         assert_eq!(taken, Next::Take(Ok(Answer::SoldOut)));
     }
 
     #[test]
     fn outages_are_tried_again_as_late_as_the_gateway_asks_until_patience_ends() {
-        let next = judge(press(false, 0), Ok(unavailable()), Duration::ZERO);
+        let next = judge(press(false, 0), Ok(unavailable()), PATIENCE);
         assert_eq!(next, Next::Repeat(Duration::from_secs(1)));
-        let broken = judge(press(false, 3), Err("broke".to_owned()), Duration::ZERO);
+        let broken = judge(press(false, 3), Err("broke".to_owned()), PATIENCE);
         assert!(matches!(broken, Next::Repeat(wait) if wait < Duration::from_secs(1)));
-        let late = judge(press(false, 9), Ok(unavailable()), GIVE_UP);
+        let late = judge(press(false, 9), Ok(unavailable()), Duration::ZERO);
         assert_eq!(late, Next::Take(Ok(unavailable())));
     }
 
@@ -107,11 +106,11 @@ mod tests {
             })
         };
         assert_eq!(
-            judge(press(true, 0), limited(), Duration::ZERO),
+            judge(press(true, 0), limited(), PATIENCE),
             Next::Take(limited())
         );
         assert_eq!(
-            judge(press(false, 1), limited(), Duration::ZERO),
+            judge(press(false, 1), limited(), PATIENCE),
             Next::Repeat(Duration::from_secs(2))
         );
     }
@@ -125,11 +124,11 @@ mod tests {
             })
         };
         assert!(matches!(
-            judge(press(false, 0), in_seconds(1), Duration::ZERO),
+            judge(press(false, 0), in_seconds(1), PATIENCE),
             Next::Repeat(_)
         ));
         assert!(matches!(
-            judge(press(false, 0), in_seconds(60), Duration::ZERO),
+            judge(press(false, 0), in_seconds(60), PATIENCE),
             Next::Take(_)
         ));
     }

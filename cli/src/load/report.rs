@@ -172,12 +172,13 @@ fn latency_table(formatter: &mut fmt::Formatter<'_>, latencies: &LatencySummarie
     let lines = [
         ("buy to ack", latencies.ack),
         ("buy to any answer", latencies.answer),
+        // Without events nobody knows when; see `--redis-url`.
         ("buy to confirmation", latencies.confirmation),
     ];
     for (name, summary) in lines {
         match summary {
             Some(summary) => latency_line(formatter, name, summary)?,
-            None => writeln!(formatter, "  {name:<22} {:>12}", "none")?,
+            None => writeln!(formatter, "  {name:<22} {:>12}", "not timed")?,
         }
     }
     Ok(())

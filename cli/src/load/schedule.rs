@@ -4,7 +4,7 @@ use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
     sync::{
-        Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -59,9 +59,28 @@ impl Schedule {
 
     /// The next press that is due; none when there will be no more.
     pub(super) async fn next(&self) -> Option<Press> {
-        self.permits.acquire().await.ok()?.forget();
-        let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-        due.pop_front()
+        loop {
+            self.permits.acquire().await.ok()?.forget();
+            // Somebody may have given the press up that the permit was for.
+            if let Some(press) = self.due().pop_front() {
+                return Some(press);
+            }
+        }
+    }
+
+    /// Takes out what has been due for longer than `patience`.
+    pub(super) fn overdue(&self, patience: Duration) -> Vec<Press> {
+        let now = Instant::now();
+        let mut due = self.due();
+        let mut overdue = Vec::new();
+        while let Some(press) = due.front()
+            && self.at(press) + patience <= now
+        {
+            overdue.extend(due.pop_front());
+        }
+        drop(due);
+        self.permits.forget_permits(overdue.len());
+        overdue
     }
 
     /// The same press again, after `wait`.
@@ -125,12 +144,15 @@ impl Schedule {
         self.start + Duration::from_micros(press.meant_us)
     }
 
+    fn due(&self) -> MutexGuard<'_, VecDeque<Press>> {
+        // Whoever panicked while holding it left whole presses in it.
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn release(&self, presses: Vec<Press>) {
         let count = presses.len();
         if count > 0 {
-            let mut due = self.due.lock().unwrap_or_else(PoisonError::into_inner);
-            due.extend(presses);
-            drop(due);
+            self.due().extend(presses);
             self.permits.add_permits(count);
         }
     }

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 
 use super::{UpConfig, UpError, stores::Stores};
 use crate::local::{
-    binaries,
+    binaries::{self, BinaryError},
     data_dir::DataDir,
     launch::Launch,
     ports::{self, PortError},
@@ -28,6 +28,19 @@ pub(super) struct Child {
 /// Makes the child with this number; numbers begin at 1. Called for each start, since a worker
 /// that died may have lost its port.
 pub(super) type Recipe = Box<dyn Fn(u32) -> Result<Child, PortError> + Send + Sync>;
+
+/// The binary of a gateway.
+const GATEWAY: &str = "flashsale-gateway";
+
+/// The binary of a worker.
+const WORKER: &str = "flashsale-worker";
+
+/// Whether the children's binaries are there.
+pub(super) fn find() -> Result<(), BinaryError> {
+    binaries::find(GATEWAY)?;
+    binaries::find(WORKER)?;
+    Ok(())
+}
 
 /// What all children share.
 #[derive(Debug)]
@@ -77,7 +90,7 @@ impl Program {
 
     /// How to make gateways that listen there.
     pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, UpError> {
-        let base = self.base("flashsale-gateway")?;
+        let base = self.base(GATEWAY)?;
         Ok(Box::new(move |number| {
             let index = usize::try_from(number)
                 .unwrap_or(usize::MAX)
@@ -94,7 +107,7 @@ impl Program {
 
     /// How to make workers for `sale`.
     pub(super) fn worker(&self, sale: &Sale) -> Result<Recipe, UpError> {
-        let base = self.base("flashsale-worker")?;
+        let base = self.base(WORKER)?;
         let sale_id = sale.id.clone();
         let lanes = sale.workers.lanes_per_worker.to_string();
         Ok(Box::new(move |number| {

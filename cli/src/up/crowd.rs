@@ -30,7 +30,8 @@ use crate::{
 /// The first shoppers press this long after the opening: nobody's clock is exact to less.
 const AFTER_OPENING: Duration = Duration::from_millis(2);
 
-/// Counts down, sends the crowd, prints the table and the audit. Answers whether the laws hold.
+/// Counts down, sends the crowd, prints the table and the audit. Answers whether the laws hold;
+/// interrupted by `stop`, only what was to be done before the end is left undone.
 pub(super) async fn send(
     machine: &Machine,
     display: &Display,
@@ -49,7 +50,10 @@ pub(super) async fn send(
         .await
         .map_err(LoadError::Events)?;
     opening::tell(&machine.sales, display);
-    opening::count_down(opening, display).await;
+    tokio::select! {
+        () = opening::count_down(opening, display) => {}
+        () = stop.cancelled() => return Ok(!machine.config.exit_when_done),
+    }
     let shoppers = grouped(u64::try_from(shoppers).unwrap_or(u64::MAX));
     display.line(format!(
         "crowd       {shoppers} shoppers want {} units",
@@ -58,6 +62,15 @@ pub(super) async fn send(
     let report = press(machine, config, &book, display, stop).await?;
     drop(events);
     display.line(format!("\n{report}"));
+    if stop.is_cancelled() {
+        display.line("interrupted before the crowd was through; the laws were not audited");
+        return Ok(!machine.config.exit_when_done);
+    }
+    judge(machine, &report, display).await
+}
+
+/// Prints the audit, and answers whether it and the report hold.
+async fn judge(machine: &Machine, report: &Report, display: &Display) -> Result<bool, UpError> {
     let audits = audit(machine).await?;
     let holds = report.holds() && audits.iter().all(SaleAudit::holds);
     for audit in &audits {
@@ -132,6 +145,7 @@ async fn press(
     let engine = Engine {
         targets: targets.clone(),
         connections: config.connections,
+        patience: config.patience,
     };
     engine.run(book, stop).await;
     let elapsed = book.start().elapsed();
@@ -140,8 +154,12 @@ async fn press(
         gateways: targets,
         patience: config.settle_patience,
     };
-    let lost = verifier.run(book, stop).await;
+    let mut lost = verifier.run(book, stop).await;
     progress.finish().await;
+    if stop.is_cancelled() {
+        // Nobody has waited for these, so they cannot be called lost.
+        lost.clear();
+    }
     Ok(Report::new(book, elapsed, &lost))
 }
 

@@ -40,19 +40,24 @@ pub(super) async fn announce(
     let now = Timestamp::from_microsecond(catalogue::clock(queue).await?)
         .unwrap_or_else(|_| Timestamp::now());
     for sale in sales.iter_mut() {
-        sale.schedule = schedule(sale, config, now)?;
+        sale.schedule = schedule(sale, config.opens_in, config.crowd.is_some(), now)?;
         catalogue::announce(queue, sale, false).await?;
     }
     Ok(())
 }
 
 /// The schedule of `sale` when everything is ready at `now`.
-fn schedule(sale: &Sale, config: &UpConfig, now: Timestamp) -> Result<Schedule, UpError> {
+fn schedule(
+    sale: &Sale,
+    opens_in: Option<Duration>,
+    has_crowd: bool,
+    now: Timestamp,
+) -> Result<Schedule, UpError> {
     let written = sale.schedule;
     let is_ahead = written.opens_at.is_some_and(|opens| opens > now);
-    let lead = match config.opens_in {
+    let lead = match opens_in {
         Some(lead) => Some(lead),
-        None if config.crowd.is_some() && !is_ahead => Some(DEFAULT_LEAD),
+        None if has_crowd && !is_ahead => Some(DEFAULT_LEAD),
         None => None,
     };
     let opens_at = lead.map_or(written.opens_at, |lead| now.checked_add(lead).ok());
@@ -122,5 +127,68 @@ pub(super) async fn count_down(opening: Instant, display: &Display) {
     }
     if let Some(bar) = bar {
         bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flashsale_core::sale::{spec::FlashSaleSpec, validation};
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn sale(opens: Option<i64>, closes: Option<i64>) -> Sale {
+        let product = json!({"id": "p", "name": "P", "price": 1, "stock": 1});
+        let mut spec: FlashSaleSpec =
+            serde_json::from_value(json!({"products": [product]})).unwrap();
+        spec.opens_at = opens.map(at);
+        spec.closes_at = closes.map(at);
+        validation::check_spec("drop".parse().unwrap(), &spec).unwrap()
+    }
+
+    fn opens(sale: &Sale, opens_in: Option<u64>, has_crowd: bool) -> Option<Timestamp> {
+        let opens_in = opens_in.map(Duration::from_secs);
+        schedule(sale, opens_in, has_crowd, at(1_000))
+            .unwrap()
+            .opens_at
+    }
+
+    #[test]
+    fn a_crowd_without_an_opening_to_come_gets_a_countdown() {
+        assert_eq!(opens(&sale(None, None), None, true), Some(at(1_003)));
+        assert_eq!(opens(&sale(Some(10), None), None, true), Some(at(1_003)));
+        assert_eq!(opens(&sale(Some(2_000), None), None, true), Some(at(2_000)));
+    }
+
+    #[test]
+    fn without_a_crowd_the_file_is_kept() {
+        assert_eq!(opens(&sale(None, None), None, false), None);
+        assert_eq!(opens(&sale(Some(10), None), None, false), Some(at(10)));
+    }
+
+    #[test]
+    fn a_lead_that_is_given_beats_the_file() {
+        for has_crowd in [true, false] {
+            assert_eq!(
+                opens(&sale(Some(2_000), None), Some(7), has_crowd),
+                Some(at(1_007))
+            );
+        }
+    }
+
+    #[test]
+    fn a_sale_that_is_over_before_it_opens_is_refused() {
+        let over = sale(Some(10), Some(900));
+        let error = schedule(&over, None, true, at(1_000)).unwrap_err();
+        assert!(
+            error.to_string().contains("write a later closesAt"),
+            "{error}"
+        );
+        let ends_in_the_countdown = sale(None, Some(1_002));
+        assert!(schedule(&ends_in_the_countdown, None, true, at(1_000)).is_err());
     }
 }

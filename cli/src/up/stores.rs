@@ -1,5 +1,7 @@
 //! PostgreSQL and Redis: private ones, or those whose addresses were given.
 
+use std::time::{Duration, Instant};
+
 use url::Url;
 
 use super::{UpConfig, UpError};
@@ -8,6 +10,9 @@ use crate::{
     local::{data_dir::DataDir, postgres::Postgres, redis::Redis},
 };
 
+/// Wait before a store that could not be started again is tried again.
+const REVIVAL_WAIT: Duration = Duration::from_secs(5);
+
 /// The two stores. Dropping it stops the private ones.
 #[derive(Debug)]
 pub(super) struct Stores {
@@ -15,6 +20,8 @@ pub(super) struct Stores {
     redis: Option<Redis>,
     database_url: String,
     redis_url: String,
+    /// When a store that could not be started again is tried again.
+    next_attempt: Option<Instant>,
 }
 
 impl Stores {
@@ -44,6 +51,7 @@ impl Stores {
             redis_url: url(&config.redis_url, redis.as_ref().map(Redis::url)).unwrap_or_default(),
             postgres,
             redis,
+            next_attempt: None,
         };
         stores.introduce(display);
         Ok(stores)
@@ -74,6 +82,10 @@ impl Stores {
 
     /// Starts private stores again that died.
     pub(super) async fn revive(&mut self, display: &Display) {
+        if self.next_attempt.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        let mut failures = Vec::new();
         if let Some(postgres) = &mut self.postgres
             && !postgres.is_running()
         {
@@ -82,18 +94,24 @@ impl Stores {
                 "PostgreSQL died, starting it again ({})",
                 log.display()
             ));
-            if let Err(error) = postgres.restart().await {
-                display.warning(format!("it does not start: {error}"));
-            }
+            failures.extend(
+                postgres
+                    .restart()
+                    .await
+                    .err()
+                    .map(|error| error.to_string()),
+            );
         }
         if let Some(redis) = &mut self.redis
             && !redis.is_running()
         {
             let log = redis.log_file();
             display.warning(format!("Redis died, starting it again ({})", log.display()));
-            if let Err(error) = redis.restart().await {
-                display.warning(format!("it does not start: {error}"));
-            }
+            failures.extend(redis.restart().await.err().map(|error| error.to_string()));
+        }
+        self.next_attempt = (!failures.is_empty()).then(|| Instant::now() + REVIVAL_WAIT);
+        for failure in failures {
+            display.warning(format!("{failure}; again in {REVIVAL_WAIT:?}"));
         }
     }
 

@@ -90,6 +90,7 @@ async fn send(book: &Arc<Book>, targets: &[SocketAddr], connections: usize) {
     let engine = Engine {
         targets,
         connections,
+        patience: Duration::from_secs(2),
     };
     engine.run(book, &CancellationToken::new()).await;
 }
@@ -160,6 +161,29 @@ async fn a_gateway_that_is_down_takes_no_shoppers_from_one_that_is_up() {
         .unwrap()
         .unwrap();
     assert_eq!((book.counts().sold_out, book.counts().repeats), (200, 0));
+}
+
+#[tokio::test]
+async fn shoppers_give_up_when_nobody_takes_them() {
+    let down = TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let book = book(20);
+    send(&book, &[down], 4).await;
+    assert_eq!((book.counts().asked, book.counts().gave_up), (20, 20));
+    assert!(
+        book.trouble()
+            .keys()
+            .all(|reason| reason.contains("cannot connect"))
+    );
+
+    let broken = gateway(|_| async { answer(503, r#"{"type":"x/unavailable"}"#) }).await;
+    let book = self::book(20);
+    send(&book, &[broken], 4).await;
+    assert_eq!((book.counts().asked, book.counts().gave_up), (20, 20));
+    assert_eq!(book.trouble()["503 unavailable"], 20);
 }
 
 #[tokio::test]
