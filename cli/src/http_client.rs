@@ -55,11 +55,6 @@ impl Connection {
         }
     }
 
-    /// Where it goes.
-    pub(crate) fn target(&self) -> &Target {
-        &self.target
-    }
-
     /// Connects, unless it is connected.
     pub(crate) async fn ready(&mut self) -> Result<(), HttpError> {
         if let Some(sender) = &mut self.sender

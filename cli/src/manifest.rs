@@ -2,7 +2,7 @@
 //! what to write instead.
 //!
 //! A file is checked in three steps, and a mistake in one does not hide those of the next: YAML
-//! ([`yaml`]), structure against the JSON schema of the manifest ([`structure`]), meaning
+//! (`yaml`), structure against the JSON schema of the manifest (`structure`), meaning
 //! ([`flashsale_core::sale::validation`]).
 
 mod document;
@@ -19,7 +19,7 @@ use flashsale_core::sale::{Product, Sale};
 
 pub use schema::{json_schema, pretty as schema_text};
 
-use self::yaml::Place;
+use self::yaml::{Place, SyntaxError, Tree};
 
 /// The file name that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -112,42 +112,52 @@ fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
 /// Checks the text of one file, which may hold several documents.
 #[must_use]
 pub fn check_text(file: &str, text: &[u8]) -> Reading {
-    let problem = |place, path: String, message: String| Problem {
+    let documents = yaml::documents(text);
+    if documents.is_empty() {
+        return Reading {
+            declared: Vec::new(),
+            problems: vec![Problem {
+                file: file.to_owned(),
+                place: None,
+                path: String::new(),
+                message: "holds no object; write a FlashSale, see examples/sneaker-drop.yaml"
+                    .to_owned(),
+            }],
+        };
+    }
+    let mut reading = Reading::default();
+    for document in documents {
+        match check_document(file, document) {
+            Ok(declared) => reading.declared.push(declared),
+            Err(problems) => reading.problems.extend(problems),
+        }
+    }
+    reading
+}
+
+fn check_document(
+    file: &str,
+    document: Result<Tree, SyntaxError>,
+) -> Result<Declared, Vec<Problem>> {
+    let problem = |place, path, message| Problem {
         file: file.to_owned(),
         place,
         path,
         message,
     };
-    let mut reading = Reading::default();
-    let documents = yaml::documents(text);
-    if documents.is_empty() {
-        let message = "holds no object; write a FlashSale, see examples/sneaker-drop.yaml";
-        let nothing = problem(None, String::new(), message.to_owned());
-        reading.problems.push(nothing);
+    let tree =
+        document.map_err(|error| vec![problem(error.place, String::new(), error.message)])?;
+    match document::check(&tree) {
+        Ok(sale) => Ok(Declared {
+            file: file.to_owned(),
+            place: tree.place,
+            sale,
+        }),
+        Err(mistakes) => Err(mistakes
+            .into_iter()
+            .map(|found| problem(found.place, found.path.to_string(), found.message))
+            .collect()),
     }
-    for parsed in documents {
-        let tree = match parsed {
-            Ok(tree) => tree,
-            Err(error) => {
-                let unreadable = problem(error.place, String::new(), error.message);
-                reading.problems.push(unreadable);
-                continue;
-            }
-        };
-        match document::check(&tree) {
-            Ok(sale) => reading.declared.push(Declared {
-                file: file.to_owned(),
-                place: tree.place,
-                sale,
-            }),
-            Err(mistakes) => reading.problems.extend(
-                mistakes
-                    .into_iter()
-                    .map(|found| problem(found.place, found.path.to_string(), found.message)),
-            ),
-        }
-    }
-    reading
 }
 
 /// What is wrong between sales that are each right: a name or a product that two of them claim.

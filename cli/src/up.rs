@@ -199,28 +199,15 @@ impl Machine {
     async fn start(config: UpConfig, display: &Display) -> Result<Self, UpError> {
         // Before anything is started that would have to be stopped again.
         children::find()?;
-        let data_dir = DataDir::open(config.data_dir.as_deref())?;
-        let kept = if data_dir.is_kept() {
-            "kept"
-        } else {
-            "temporary; --data-dir DIR keeps it"
-        };
-        display.line(format!(
-            "data        {} ({kept})",
-            data_dir.path().display()
-        ));
+        let data_dir = open_data_dir(&config, display)?;
         let stores = Stores::start(&config, &data_dir, display).await?;
-        let ledger = ledger(&config, &stores)?;
-        reach::ledger(stores.database_url()).await?;
-        ledger.migrate().await?;
+        let ledger = ledger(&config, &stores).await?;
         let client = connect::redis_client(stores.redis_url())?;
         let mut queue = connect::shared(&client)?;
         persistence::report(&mut queue, display).await?;
 
         let mut sales = config.sales.clone();
-        for sale in &mut sales {
-            limit_workers(sale, config.workers_max);
-        }
+        limit_workers(&mut sales, config.workers_max);
         let program = Program::new(&config, &stores, &data_dir)?;
         let gateways = program.gateway_addresses()?;
         let children = Children::start(&program, &gateways, &sales).await?;
@@ -267,13 +254,31 @@ impl Machine {
     }
 }
 
-fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, ConnectError> {
-    connect::ledger(&LedgerConfig {
+fn open_data_dir(config: &UpConfig, display: &Display) -> Result<DataDir, UpError> {
+    let data_dir = DataDir::open(config.data_dir.as_deref())?;
+    let kept = if data_dir.is_kept() {
+        "kept"
+    } else {
+        "temporary; --data-dir DIR keeps it"
+    };
+    display.line(format!(
+        "data        {} ({kept})",
+        data_dir.path().display()
+    ));
+    Ok(data_dir)
+}
+
+/// The ledger, with its schema up to date.
+async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
+    reach::ledger(stores.database_url()).await?;
+    let ledger = connect::ledger(&LedgerConfig {
         url: stores.database_url().to_owned(),
         connections: LEDGER_CONNECTIONS,
         transaction_pooler: config.transaction_pooler,
         ping_before_use: true,
-    })
+    })?;
+    ledger.migrate().await?;
+    Ok(ledger)
 }
 
 fn introduce(program: &Program, gateways: &[SocketAddr], display: &Display) {
@@ -313,8 +318,9 @@ impl Children {
     }
 }
 
-fn limit_workers(sale: &mut Sale, most: Option<u32>) {
-    if let Some(most) = most {
+fn limit_workers(sales: &mut [Sale], most: Option<u32>) {
+    let most = most.unwrap_or(u32::MAX);
+    for sale in sales {
         sale.workers.max_replicas = sale.workers.max_replicas.min(most);
         sale.workers.min_replicas = sale.workers.min_replicas.min(most);
     }

@@ -45,9 +45,15 @@ impl Engine {
         let schedule = Arc::new(schedule);
         let mut shoppers = JoinSet::new();
         for (_, target) in (0..self.connections.max(1)).zip(self.targets.iter().cycle()) {
-            let connection = Connection::new(target.clone());
-            let (schedule, book) = (Arc::clone(&schedule), Arc::clone(book));
-            shoppers.spawn(serve(connection, schedule, book, self.patience));
+            let carrier = Carrier {
+                connection: Connection::new(target.clone()),
+                schedule: Arc::clone(&schedule),
+                book: Arc::clone(book),
+                patience: self.patience,
+                path: target.path("/buy"),
+                host: target.authority(),
+            };
+            shoppers.spawn(carrier.run());
         }
         tokio::select! {
             () = schedule.dispatch(&crowd, repeats) => while shoppers.join_next().await.is_some() {},
@@ -57,73 +63,77 @@ impl Engine {
 }
 
 /// Carries what is due over one connection.
-async fn serve(
-    mut connection: Connection,
+struct Carrier {
+    connection: Connection,
     schedule: Arc<Schedule>,
     book: Arc<Book>,
     patience: Duration,
-) {
-    let host = HeaderValue::from_str(&connection.target().authority());
-    let Ok(host) = host else { return };
-    let path = connection.target().path("/buy");
-    loop {
-        // Before a press is taken: a gateway that is down must not swallow what another could
-        // have taken. When all are down, presses wait, and their latency grows, as it should.
-        while let Err(error) = connection.ready().await {
-            if schedule.is_closed() {
+    /// The path of a buy.
+    path: String,
+    /// The value of the header `Host`.
+    host: String,
+}
+
+impl Carrier {
+    /// Carries presses until there are no more.
+    async fn run(mut self) {
+        while self.connect().await {
+            let Some(press) = self.schedule.next().await else {
                 return;
-            }
-            for press in schedule.overdue(patience) {
-                book.answered(press, Err(error.to_string()));
-                schedule.done();
-            }
-            sleep(RECONNECT_WAIT).await;
-        }
-        let Some(press) = schedule.next().await else {
-            return;
-        };
-        let result = exchange(&mut connection, &path, &host, press, &book).await;
-        let left = (Duration::from_micros(press.meant_us) + patience)
-            .saturating_sub(book.start().elapsed());
-        match patience::judge(press, result, left) {
-            Next::Take(result) => {
-                book.answered(press, result);
-                schedule.done();
-            }
-            Next::Repeat(wait) => {
-                book.repeated();
-                schedule.repeat(press, wait);
+            };
+            let result = self.exchange(press).await;
+            let meant = Duration::from_micros(press.meant_us);
+            let left = (meant + self.patience).saturating_sub(self.book.start().elapsed());
+            match patience::judge(press, result, left) {
+                Next::Take(result) => self.finish(press, result),
+                Next::Repeat(wait) => {
+                    self.book.repeated();
+                    self.schedule.repeat(press, wait);
+                }
             }
         }
     }
-}
 
-async fn exchange(
-    connection: &mut Connection,
-    path: &str,
-    host: &HeaderValue,
-    press: Press,
-    book: &Book,
-) -> Result<Answer, String> {
-    let crowd = book.crowd();
-    let offer = crowd
-        .wish(press.shopper)
-        .ok_or("this shopper wants nothing")?;
-    // Neither alphabet has a character that JSON would escape.
-    let user = crowd.user(press.shopper);
-    let body = format!(
-        "{{\"productId\":\"{}\",\"userId\":\"{user}\"}}",
-        offer.product
-    );
-    let request = Request::post(path)
-        .header(HOST, host)
-        .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-        .header("idempotency-key", crowd.key(press))
-        .body(Full::new(Bytes::from(body)))
-        .map_err(|error| error.to_string())?;
-    let reply = connection
-        .exchange(request)
-        .await
-        .map_err(|error| error.to_string())?;
-    Ok(answer::read(reply.status, &reply.headers, &reply.body))
+    /// Sees to a connection before a press is taken: a gateway that is down must not swallow what
+    /// another could have taken. When all are down, presses wait, and their latency grows, as it
+    /// should, until their shoppers give up. False when there are no more.
+    async fn connect(&mut self) -> bool {
+        while let Err(error) = self.connection.ready().await {
+            if self.schedule.is_closed() {
+                return false;
+            }
+            for press in self.schedule.overdue(self.patience) {
+                self.finish(press, Err(error.to_string()));
+            }
+            sleep(RECONNECT_WAIT).await;
+        }
+        true
+    }
+
+    fn finish(&self, press: Press, result: Result<Answer, String>) {
+        self.book.answered(press, result);
+        self.schedule.done();
+    }
+
+    async fn exchange(&mut self, press: Press) -> Result<Answer, String> {
+        let crowd = self.book.crowd();
+        let offer = crowd
+            .wish(press.shopper)
+            .ok_or("this shopper wants nothing")?;
+        // Neither alphabet has a character that JSON would escape.
+        let (product, user) = (&offer.product, crowd.user(press.shopper));
+        let body = format!("{{\"productId\":\"{product}\",\"userId\":\"{user}\"}}");
+        let request = Request::post(&self.path)
+            .header(HOST, &self.host)
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+            .header("idempotency-key", crowd.key(press))
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| error.to_string())?;
+        let reply = self
+            .connection
+            .exchange(request)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(answer::read(reply.status, &reply.headers, &reply.body))
+    }
 }
