@@ -16,10 +16,10 @@ demo: ## Install what is missing, build, and run a flash sale on this machine (S
 test: ## Check format and lints, run every test on real PostgreSQL and Redis
 	@scripts/test
 
-bench: ## Measure this machine's limits and how close the system comes
+bench: ## Measure this machine's limits and how close the system comes (BENCH=--quick or other flags)
 	@scripts/install-dependencies --for-tests
 	cargo build --release --bins
-	cargo run --release --package flashsale-bench
+	cargo run --release --package flashsale-bench -- $(BENCH)
 
 lint: ## Check format and lints only
 	cargo fmt --all --check

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Width of the rows' names.
-const NAME: usize = 46;
+const NAME: usize = 52;
 
 /// Width of a value and of a share.
 const VALUE: usize = 13;
@@ -55,13 +55,14 @@ fn render_section(text: &mut String, section: &Section, figures: &Figures) {
     if rows.is_empty() {
         return;
     }
-    let title = section.title;
+    let has_limits = section.rows.iter().any(|measure| measure.is_limit());
+    let (title, share) = (section.title, if has_limits { "of its limit" } else { "" });
     line(text, "");
     line(
         text,
         &format!(
-            "{title:<NAME$}{:>VALUE$}  {:<RANGE$}{:>VALUE$}",
-            "", "", "of its limit"
+            "{title:<NAME$}{:>VALUE$}  {:<RANGE$}{share:>VALUE$}",
+            "", ""
         ),
     );
     for row in rows {
