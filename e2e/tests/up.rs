@@ -109,9 +109,9 @@ async fn a_signal_closes_drains_and_stops_everything() {
         Signal::SIGTERM,
     )
     .unwrap();
-    let status = tokio::time::timeout(LONGEST, child.wait())
-        .await
-        .unwrap()
+    let ended = tokio::time::timeout(LONGEST, child.wait()).await;
+    let status = ended
+        .unwrap_or_else(|_| panic!("it has not ended: {}", told()))
         .unwrap();
     assert!(status.success(), "{status}: {}", told());
     for part in ["drained", "workers", "gateways", "Redis", "PostgreSQL"] {

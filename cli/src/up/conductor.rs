@@ -264,12 +264,15 @@ impl Running {
         self.close.cancel();
         let patience = sales.iter().map(|sale| sale.drain_timeout).max();
         let mut view = self.view.clone();
+        // Reduced to a flag at once: the view that `wait_for` answers is locked as long as it
+        // lives, and the loop, which is still to end, would wait for it at its next look.
         let drained = tokio::time::timeout(
             patience.unwrap_or_default(),
             view.wait_for(|view| view.phases.iter().all(|(_, phase)| *phase == Phase::Closed)),
         )
-        .await;
-        if drained.is_ok() {
+        .await
+        .is_ok();
+        if drained {
             display.line("drained     every lane is empty");
         } else {
             let depth = self.view.borrow().depth;
