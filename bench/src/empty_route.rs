@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use axum::{Router, http::StatusCode, routing::any, serve::ListenerExt};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
 use crate::error::BenchError;
 
-/// Serves it on `listen` until the process is ended.
-pub async fn serve(listen: SocketAddr) -> Result<(), BenchError> {
+/// Serves it on `listen` until `shutdown`.
+pub async fn serve(listen: SocketAddr, shutdown: CancellationToken) -> Result<(), BenchError> {
     let listener = TcpListener::bind(listen).await.map_err(BenchError::Serve)?;
     let listener = listener.tap_io(|stream| {
         // As the gateway does; a failure shows at the first read.
@@ -17,6 +18,7 @@ pub async fn serve(listen: SocketAddr) -> Result<(), BenchError> {
     });
     let router = Router::new().fallback(any(async || StatusCode::OK));
     axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown.cancelled_owned())
         .await
         .map_err(BenchError::Serve)
 }

@@ -29,7 +29,7 @@ pub struct Machine {
     pub redis: String,
     /// Whether the servers' files are in memory, where syncing them costs nothing.
     pub in_memory: bool,
-    /// The greatest share of the processor that other programs used when a round began.
+    /// The greatest share of the processor that other programs used during a round.
     pub others_used: f64,
     /// Whether this program was built without optimization.
     pub debug_build: bool,

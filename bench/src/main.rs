@@ -30,11 +30,11 @@ async fn main() -> ExitCode {
 }
 
 async fn execute(arguments: Arguments) -> Result<ExitCode, BenchError> {
+    let interrupted = shutdown::on_signals().map_err(BenchError::Signals)?;
     if let Some(Command::EmptyRoute { listen }) = arguments.command {
-        empty_route::serve(listen).await?;
+        empty_route::serve(listen, interrupted).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let interrupted = shutdown::on_signals().map_err(BenchError::Signals)?;
     tokio::select! {
         outcome = run::run(arguments.run) => outcome.map(ExitCode::from),
         // Dropping the run ends its servers and removes its files.

@@ -3,7 +3,7 @@
 //! Unlike speed, processor time hardly depends on what else the machine does, so it shows where
 //! the time goes even where speed is disturbed.
 
-use std::{fs, time::Duration};
+use std::fs;
 
 use crate::error::BenchError;
 
@@ -21,12 +21,10 @@ const OWN_TIMES: [usize; 2] = [11, 12];
 /// The same of children that have ended: fields 16 and 17.
 const ENDED_CHILDREN_TIMES: [usize; 2] = [13, 14];
 
-/// How long the machine is watched for what else it does.
-const WATCH: Duration = Duration::from_secs(1);
-
-/// Position of the idle time in the first line of `/proc/stat`, behind its name; waiting for the
-/// disk follows and is idle as well.
-const IDLE: usize = 3;
+/// Positions of the times in the first line of `/proc/stat`, behind its name, that programs used or
+/// other machines of the same host took: user, nice, system, steal. Interrupts are left out, since
+/// nobody is told whose they are.
+const IN_USE: [usize; 4] = [0, 1, 2, 7];
 
 /// Seconds that the process `pid` has used.
 pub fn seconds(pid: i32) -> Result<f64, BenchError> {
@@ -49,20 +47,42 @@ pub fn seconds_with_children(pid: i32) -> Result<f64, BenchError> {
     Ok(in_seconds(own + children))
 }
 
-/// Share of the machine's processor time that is in use now. Asked while a run does nothing, it
-/// is what others use.
-pub async fn share_in_use() -> Result<f64, BenchError> {
-    let look = || {
-        fs::read_to_string("/proc/stat")
-            .ok()
-            .as_deref()
-            .and_then(used_and_all)
-    };
-    let untold = || untold("/proc/stat".to_owned());
-    let (used, all) = look().ok_or_else(untold)?;
-    tokio::time::sleep(WATCH).await;
-    let (used_then, all_then) = look().ok_or_else(untold)?;
-    Ok((used_then - used) / (all_then - all).max(1.0))
+/// Seconds that this process has used, and those of its children that have ended.
+pub fn own_seconds() -> Result<f64, BenchError> {
+    let file = "/proc/self/stat";
+    fs::read_to_string(file)
+        .ok()
+        .and_then(|stat| Some(ticks(&stat, &OWN_TIMES)? + ticks(&stat, &ENDED_CHILDREN_TIMES)?))
+        .map(in_seconds)
+        .ok_or_else(|| untold(file.to_owned()))
+}
+
+/// Seconds that all cores of the machine have spent since it started.
+#[derive(Debug, Clone, Copy)]
+pub struct MachineTime {
+    /// On programs.
+    used: f64,
+    /// On anything, idling included.
+    all: f64,
+}
+
+impl MachineTime {
+    /// Reads both.
+    pub fn look() -> Result<Self, BenchError> {
+        let file = "/proc/stat";
+        let stat = fs::read_to_string(file).ok();
+        stat.as_deref()
+            .and_then(machine_time)
+            .ok_or_else(|| untold(file.to_owned()))
+    }
+
+    /// The share of the time since `before` that went to programs which together did not use
+    /// `ours` seconds of it.
+    #[must_use]
+    pub fn share_of_others(&self, before: &Self, ours: f64) -> f64 {
+        let (used, all) = (self.used - before.used, self.all - before.all);
+        ((used - ours) / all.max(1.0)).max(0.0)
+    }
 }
 
 fn gone(pid: i32) -> BenchError {
@@ -107,17 +127,18 @@ fn field(stat: &str, position: usize) -> Option<f64> {
         .ok()
 }
 
-/// Ticks in use and ticks in all, since the machine started.
-fn used_and_all(stat: &str) -> Option<(f64, f64)> {
+fn machine_time(stat: &str) -> Option<MachineTime> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
     let times: Vec<f64> = line
         .split_whitespace()
         .map(str::parse)
         .collect::<Result<_, _>>()
         .ok()?;
-    let all: f64 = times.iter().sum();
-    let idle: f64 = times.get(IDLE..=IDLE + 1)?.iter().sum();
-    Some((all - idle, all))
+    let used: Option<f64> = IN_USE.iter().map(|position| times.get(*position)).sum();
+    Some(MachineTime {
+        used: in_seconds(used?),
+        all: in_seconds(times.iter().sum()),
+    })
 }
 
 #[cfg(test)]
@@ -135,9 +156,11 @@ mod tests {
     }
 
     #[test]
-    fn waiting_for_the_disk_is_no_use() {
-        let stat = "cpu  10 0 20 60 10 0 0 0 0 0\ncpu0 1 2 3\n";
-        assert_eq!(used_and_all(stat), Some((30.0, 100.0)));
+    fn what_was_neither_idle_nor_ours_was_used_by_others() {
+        let before = machine_time("cpu  0 0 0 0 0 0 0 0 0 0\n").unwrap();
+        let after = machine_time("cpu  3000 0 2000 4000 500 0 300 200 0 0\ncpu0 1\n").unwrap();
+        assert!((after.share_of_others(&before, 40.0) - 0.12).abs() < 1e-9);
+        assert!(after.share_of_others(&before, 60.0) < 1e-9);
     }
 
     #[test]

@@ -30,8 +30,9 @@ pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
         session.tell(&format!("WARNING: {warning}"));
     }
     for round in 1..=arguments.rounds() {
-        session.begin(round).await?;
+        let round = session.begin(round)?;
         measure(&mut session, &arguments).await?;
+        session.end(&round)?;
     }
     let Session {
         figures,

@@ -7,7 +7,7 @@ use crate::{
     error::BenchError,
     figures::Figures,
     measure::{Consumer, Measure},
-    processor,
+    processor::{self, MachineTime},
     report::value,
     stores::Stores,
 };
@@ -21,11 +21,19 @@ pub struct Session {
     pub stores: Stores,
     /// What was measured so far.
     pub figures: Figures,
-    /// The greatest share of the processor that others used when a round began.
+    /// The greatest share of the processor that other programs used during a round.
     pub others_used: f64,
     started: Instant,
     /// Sales so far; each gets a name of its own, so that a gateway cannot take one for the next.
     sales: u32,
+}
+
+/// A round that has begun.
+#[derive(Debug)]
+pub struct Round {
+    machine: MachineTime,
+    /// Processor seconds that the run had used.
+    ours: f64,
 }
 
 impl Session {
@@ -49,15 +57,32 @@ impl Session {
         self.sales
     }
 
-    /// Begins a round: looks how much others use of the machine while the run uses nothing.
-    pub async fn begin(&mut self, round: u32) -> Result<(), BenchError> {
-        let used = processor::share_in_use().await?;
-        self.others_used = self.others_used.max(used);
-        let (rounds, used) = (self.arguments.rounds(), value::share(used));
+    /// Begins a round.
+    pub fn begin(&self, round: u32) -> Result<Round, BenchError> {
+        self.tell(&format!("round {round} of {}", self.arguments.rounds()));
+        Ok(Round {
+            machine: MachineTime::look()?,
+            ours: self.seconds()?,
+        })
+    }
+
+    /// Ends it: notes how much others used of the machine meanwhile. All children but the servers
+    /// must have ended.
+    pub fn end(&mut self, round: &Round) -> Result<(), BenchError> {
+        let ours = self.seconds()? - round.ours;
+        let others = MachineTime::look()?.share_of_others(&round.machine, ours);
+        self.others_used = self.others_used.max(others);
         self.tell(&format!(
-            "round {round} of {rounds}; other programs use {used} of the processor"
+            "other programs used {} of the processor",
+            value::share(others)
         ));
         Ok(())
+    }
+
+    /// Processor seconds used by this run.
+    fn seconds(&self) -> Result<f64, BenchError> {
+        let servers = self.stores.postgres_seconds()? + self.stores.redis_seconds()?;
+        Ok(processor::own_seconds()? + servers)
     }
 
     /// Notes the processor time that `count` orders or requests cost, in seconds.
