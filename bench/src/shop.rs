@@ -7,7 +7,7 @@ use flashsale_core::{
     id::{IdempotencyKey, JobId, ProductId, SaleId, UserId},
     job::{Job, JobOptions, PURCHASE_JOB, Purchase},
     keys::SaleKeys,
-    sale::{Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy},
+    sale::{Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy, behavior::Behavior},
     stock,
     turnstile::Buy,
 };
@@ -61,6 +61,8 @@ pub fn sale(number: u32, products: u32, stock: i32) -> Result<Sale, BenchError> 
             lanes_per_worker: 1,
             prewarm: Duration::ZERO,
             scale_down_stabilization: Duration::ZERO,
+            behavior: Behavior::default(),
+            fallback: None,
         },
         retry: JobOptions::default(),
         drain_timeout: Duration::from_secs(1),

@@ -1,12 +1,11 @@
 //! The hand tools: everything on one machine, load, audit, validation, dead letters.
 //!
 //! [`command`] is what people type; the rest is what the commands are made of: [`manifest`] reads
-//! and judges FlashSale files, [`local`] runs the services of one machine, [`control`] decides
-//! what a sale needs from second to second, [`up`] puts both together, [`load`] plays the crowd.
+//! and judges FlashSale files, [`local`] runs the services of one machine, [`up`] drives
+//! sales on them, [`load`] plays the crowd.
 
 pub mod audit_report;
 pub mod command;
-pub mod control;
 pub mod display;
 pub mod figures;
 mod http_client;

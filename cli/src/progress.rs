@@ -12,10 +12,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    control::View,
     display::Display,
     figures::grouped,
     load::{book::Book, counts::Counts},
+    up::View,
 };
 
 /// How often a terminal is redrawn: fast enough to look alive, slow enough to cost nothing.

@@ -11,6 +11,7 @@ mod opening;
 mod persistence;
 mod ready;
 mod stores;
+mod view;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -43,6 +44,8 @@ use children::Program;
 use conductor::{Conductor, Running};
 use fleet::Fleet;
 use stores::Stores;
+
+pub use view::{LaneView, View};
 
 /// Connections to PostgreSQL for the control loop and the audit.
 const LEDGER_CONNECTIONS: u32 = 4;

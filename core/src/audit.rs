@@ -32,9 +32,10 @@ use crate::{
     ledger::{Ledger, LedgerError},
 };
 
+pub use crate::ledger::ProductBooks;
 pub use findings::{Findings, SHOWN};
 pub use outcomes::OutcomeAudit;
-pub use stock::{ProductBooks, StockAudit};
+pub use stock::StockAudit;
 pub use uniqueness::UniquenessAudit;
 
 /// Why an audit could not be made. A figure that could not be read is never taken for 0.

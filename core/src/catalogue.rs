@@ -141,6 +141,37 @@ pub async fn read(
     parse(fields)
 }
 
+/// Some sales in force, each in its place, in one round trip; none where a sale is not in force. A
+/// record that this version cannot read is as good as none, since whoever keeps the sale writes it
+/// anew; it is logged.
+pub async fn read_many(
+    connection: &mut impl Queue,
+    sales: &[&SaleId],
+) -> Result<Vec<Option<Announced>>, CatalogueError> {
+    if sales.is_empty() {
+        return Ok(Vec::new());
+    }
+    let records = fetch(connection, sales).await?;
+    let read = sales.iter().zip(records);
+    Ok(read
+        .map(|(sale, fields)| parse_or_log(sale, fields))
+        .collect())
+}
+
+async fn fetch(
+    connection: &mut impl Queue,
+    sales: &[&SaleId],
+) -> Result<Vec<RecordFields>, CatalogueError> {
+    let mut pipe = redis::pipe();
+    for sale in sales {
+        pipe.cmd("HMGET")
+            .arg(SaleKeys::new(sale).record())
+            .arg("sale")
+            .arg("closing");
+    }
+    Ok(pipe.query_async(connection).await?)
+}
+
 /// The two fields of a record that are read back: the sale's JSON, and whether it is closing.
 type RecordFields = (Option<String>, Option<u8>);
 
@@ -166,22 +197,15 @@ pub async fn read_all(connection: &mut impl Queue) -> Result<Vec<Announced>, Cat
         .into_iter()
         .filter_map(|name| SaleId::new(name).ok())
         .collect();
-    let mut pipe = redis::pipe();
-    for id in &ids {
-        pipe.cmd("HMGET")
-            .arg(SaleKeys::new(id).record())
-            .arg("sale")
-            .arg("closing");
-    }
-    let records: Vec<RecordFields> = pipe.query_async(connection).await?;
-    let mut sales = Vec::with_capacity(ids.len());
-    for (id, fields) in ids.iter().zip(records) {
-        match parse(fields) {
-            Ok(sale) => sales.extend(sale),
-            Err(error) => tracing::error!(sale = %id, %error, "cannot read sale {id}: {error}"),
-        }
-    }
-    Ok(sales)
+    let sales = read_many(connection, &ids.iter().collect::<Vec<_>>()).await?;
+    Ok(sales.into_iter().flatten().collect())
+}
+
+fn parse_or_log(sale: &SaleId, fields: RecordFields) -> Option<Announced> {
+    parse(fields).unwrap_or_else(|error| {
+        tracing::error!(%sale, %error, "cannot read sale {sale}: {error}");
+        None
+    })
 }
 
 /// Frees everything that the sale holds in Redis. The caller has drained its lanes.

@@ -5,16 +5,21 @@
 //! ([`Ledger::restock`]). Each is one transaction that keeps law 1, and the table's own
 //! constraint refuses whatever does not.
 
+mod books;
 mod error;
 mod migration;
 mod orders;
 mod products;
 mod settle;
+mod stocks;
 
+pub use books::ProductBooks;
+pub(crate) use books::books;
 pub use error::LedgerError;
 pub use orders::Order;
 pub use products::{Restocked, StockLevel};
 pub use settle::{Settlement, Verdict};
+pub use stocks::SaleStock;
 
 use sqlx::PgPool;
 

@@ -6,12 +6,13 @@
 //!
 //! This crate knows Redis and PostgreSQL, because scripts and transactions are part of the
 //! domain's laws, but neither HTTP nor Kubernetes nor command lines. What can be pure is pure:
-//! [`lifecycle`] (what state is a sale in at an instant), [`scaling`] (how many workers) and
-//! [`sale::validation`].
+//! [`lifecycle`] (what state is a sale in at an instant), [`scaling`] (how many workers),
+//! [`control`] (what is to be done about a sale from second to second) and [`sale::validation`].
 
 pub mod audit;
 pub mod catalogue;
 pub mod connect;
+pub mod control;
 pub mod dead_letter;
 pub mod event;
 pub mod id;

@@ -116,9 +116,31 @@ pub fn is_prewarming(schedule: Schedule, workers: &WorkerPolicy, now: Timestamp)
     })
 }
 
+/// Whether the sale has a claim to its least number of workers at `now`: from `prewarm` before the
+/// opening until it is closed and its lanes are empty. Of a sale that is over, `depth` must have
+/// been read: what cannot be seen asks for nobody.
+#[must_use]
+pub fn is_in_force(
+    schedule: Schedule,
+    switches: Switches,
+    workers: &WorkerPolicy,
+    depth: Option<u64>,
+    now: Timestamp,
+) -> bool {
+    let has_begun = schedule.opens_at.is_none_or(|opens| {
+        now >= opens
+            || opens
+                .checked_sub(workers.prewarm)
+                .is_ok_and(|start| now >= start)
+    });
+    let is_over = switches.closing || schedule.closes_at.is_some_and(|closes| now >= closes);
+    has_begun && (!is_over || depth.is_some_and(|depth| depth > 0))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sale::behavior::Behavior;
     use std::time::Duration;
 
     const OPENS: i64 = 1_000;
@@ -137,6 +159,8 @@ mod tests {
 
     fn workers() -> WorkerPolicy {
         WorkerPolicy {
+            behavior: Behavior::default(),
+            fallback: None,
             min_replicas: 1,
             max_replicas: 10,
             target_queue_depth: 1000,
@@ -221,5 +245,35 @@ mod tests {
         assert!(warm(OPENS - 30));
         assert!(warm(OPENS - 1));
         assert!(!warm(OPENS));
+    }
+
+    #[test]
+    fn a_sale_is_in_force_from_prewarming_until_it_is_drained() {
+        let on = Switches::default();
+        let closing = Switches {
+            closing: true,
+            ..on
+        };
+        let cases = [
+            (OPENS - 31, on, Some(0), false),
+            (OPENS - 31, on, Some(9), false),
+            (OPENS - 30, on, Some(0), true),
+            (OPENS - 30, on, None, true),
+            (CLOSES - 1, on, None, true),
+            (CLOSES, on, Some(9), true),
+            (CLOSES, on, Some(0), false),
+            (CLOSES, on, None, false),
+            (OPENS, closing, Some(1), true),
+            (OPENS, closing, Some(0), false),
+        ];
+        for (now, switches, depth, expected) in cases {
+            assert_eq!(
+                is_in_force(schedule(), switches, &workers(), depth, at(now)),
+                expected,
+                "at {now} with {depth:?}"
+            );
+        }
+        let schedule = Schedule::default();
+        assert!(is_in_force(schedule, on, &workers(), None, at(0)));
     }
 }

@@ -57,18 +57,13 @@ impl SaleObservation {
             .sum()
     }
 
-    /// What the lanes ask of the scaling rule.
+    /// What the lanes ask of the scaling rules.
     #[must_use]
-    pub fn demand(&self, prewarming: bool) -> Demand {
-        let count = |lanes: usize| u32::try_from(lanes).unwrap_or(u32::MAX);
+    pub fn demand(&self) -> Demand {
+        let busy = self.lanes.iter().filter(|lane| lane.depth > 0).count();
         Demand {
             depth: self.depth(),
-            busy_lanes: count(self.lanes.iter().filter(|lane| lane.depth > 0).count()),
-            expected_lanes: if prewarming {
-                count(self.lanes.len())
-            } else {
-                0
-            },
+            busy_lanes: u32::try_from(busy).unwrap_or(u32::MAX),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! the rest of the system sees it: the checked types of this file, which no code can hold
 //! without having passed validation.
 
+pub mod behavior;
 pub mod manifest;
 pub mod spec;
 pub mod validation;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::behavior::{Behavior, Fallback};
 use crate::{
     id::{ProductId, SaleId},
     job::JobOptions,
@@ -95,7 +97,7 @@ pub struct RateLimit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerPolicy {
-    /// Never fewer while the sale is in force.
+    /// Never fewer from pre-warming on until the sale is closed.
     pub min_replicas: u32,
     /// Never more.
     pub max_replicas: u32,
@@ -107,6 +109,12 @@ pub struct WorkerPolicy {
     pub lanes_per_worker: u32,
     /// How long before the opening the workers for it are already there.
     pub prewarm: Duration,
-    /// How long the need must have been lower before a worker goes.
+    /// How long the need must have been lower before a worker goes, unless `behavior` says.
     pub scale_down_stabilization: Duration,
+    /// How fast the number may change. Records that knew nothing of it say nothing of it.
+    #[serde(default)]
+    pub behavior: Behavior,
+    /// What to do while the queue cannot be read; none means that everything stays.
+    #[serde(default)]
+    pub fallback: Option<Fallback>,
 }

@@ -7,7 +7,7 @@ use flashsale_core::{
     id::{ProductId, SaleId},
     job::JobOptions,
     keys::SaleKeys,
-    sale::{Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy},
+    sale::{Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy, behavior::Behavior},
     stock,
 };
 
@@ -41,6 +41,8 @@ pub fn sale(id: &str, products: &[(&str, i32)]) -> Sale {
             lanes_per_worker: 8,
             prewarm: Duration::from_secs(5),
             scale_down_stabilization: Duration::from_secs(5),
+            behavior: Behavior::default(),
+            fallback: None,
         },
         retry: JobOptions {
             attempts: 3,

@@ -113,7 +113,10 @@ fn read(mut value: Value, repaired: &mut Vec<Path>) -> (Option<Manifest>, Mistak
             Ok(manifest) => return (Some(manifest), unread),
             Err(error) => {
                 let path = path_of(error.path());
-                unread.push((path.clone(), explain(&value, &path, error.inner())));
+                // What is missing because it was taken out is told already.
+                if !repaired.iter().any(|changed| path.holds(changed)) {
+                    unread.push((path.clone(), explain(&value, &path, error.inner())));
+                }
                 // Each round takes something out of the value, so this comes to an end.
                 match repair(&mut value, &path, false) {
                     Some(changed) if !repaired.contains(&changed) => repaired.push(changed),

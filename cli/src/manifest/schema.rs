@@ -24,17 +24,16 @@ pub(super) fn fields<'a>(schema: &'a Value, pointer: &str) -> Vec<&'a str> {
         .unwrap_or_default()
 }
 
-/// The first sentence of what the schema says about `field` of the object schema at `pointer`.
-pub(super) fn description<'a>(schema: &'a Value, pointer: &str, field: &str) -> Option<&'a str> {
+/// The first sentence of what the schema says about `field` of the object schema at `pointer`, in
+/// one line.
+pub(super) fn description(schema: &Value, pointer: &str, field: &str) -> Option<String> {
     let text = schema
         .pointer(pointer)?
         .get("properties")?
         .get(field)?
         .get("description")?
-        .as_str()?;
-    Some(
-        text.split_once(". ")
-            .map_or(text, |(first, _)| first)
-            .trim_end_matches('.'),
-    )
+        .as_str()?
+        .replace('\n', " ");
+    let first = text.split_once(". ").map_or(&*text, |(first, _)| first);
+    Some(first.trim_end_matches('.').to_owned())
 }

@@ -65,7 +65,9 @@ fn collect(schema: &Value, error: &ValidationError<'_>, found: &mut Vec<Misshape
                 .unwrap_or_else(|| format!("{error}; see `flashsale schema`")),
             unreadable: matches!(
                 kind,
-                ValidationErrorKind::Type { .. } | ValidationErrorKind::Format { .. }
+                ValidationErrorKind::Type { .. }
+                    | ValidationErrorKind::Format { .. }
+                    | ValidationErrorKind::Enum { .. }
             ),
         }),
     }

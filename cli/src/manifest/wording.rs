@@ -37,8 +37,27 @@ pub(super) fn sentence(kind: &ValidationErrorKind, found: &Value) -> Option<Stri
         ValidationErrorKind::Pattern { pattern } => {
             format!("{is}; write a text that matches {pattern}")
         }
+        ValidationErrorKind::Enum { options } => format!("{is}; write {}", one_of(options)),
         _ => return None,
     })
+}
+
+fn one_of(options: &Value) -> String {
+    let options: Vec<String> = options
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|option| {
+            option
+                .as_str()
+                .map_or_else(|| option.to_string(), str::to_owned)
+        })
+        .collect();
+    match options.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} or {last}", others.join(", ")),
+        None => "nothing".to_owned(),
+    }
 }
 
 /// What a field that nobody knows was perhaps meant to be.

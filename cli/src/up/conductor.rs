@@ -1,10 +1,11 @@
-//! The control loop in action: looks every second, decides by [`crate::control`], and moves
+//! The control loop in action: looks every second, decides by [`flashsale_core::control`], and moves
 //! processes and Redis accordingly; looks after the children in between.
 
 use std::time::{Duration, Instant};
 
 use flashsale_core::{
     catalogue::{self, Announced},
+    control::{Controller, Step},
     keys::SaleKeys,
     ledger::Ledger,
     lifecycle::Phase,
@@ -25,12 +26,9 @@ use super::{
     fleet::Fleet,
     look::{self, Looks},
     stores::Stores,
+    view::{LaneView, View},
 };
-use crate::{
-    control::{Controller, LaneView, Step, View},
-    display::Display,
-    figures::grouped,
-};
+use crate::{display::Display, figures::grouped};
 
 /// How often is looked and decided.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -240,10 +238,11 @@ impl Conductor {
             }
         }
         let workers = managed.workers.size();
-        if step.workers != workers {
-            let line = format!("workers     {workers} → {} for sale {sale}", step.workers);
+        let wanted = step.workers();
+        if wanted != workers {
+            let line = format!("workers     {workers} → {wanted} for sale {sale}");
             self.display.line(line);
-            for line in managed.workers.scale(step.workers).await {
+            for line in managed.workers.scale(wanted).await {
                 self.display.warning(line);
             }
         }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use flashsale_core::{
     catalogue::{self, Announced, CatalogueError},
+    control::Look,
+    id::SaleId,
     ledger::Ledger,
     observation,
     sale::Sale,
@@ -11,8 +13,6 @@ use flashsale_core::{
 use jiff::Timestamp;
 use redis::aio::ConnectionManager;
 use tokio::time::timeout;
-
-use crate::control::Look;
 
 /// How long the ledger may take; the loop comes round every second.
 const LEDGER_PATIENCE: Duration = Duration::from_millis(800);
@@ -45,16 +45,15 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut ConnectionManager, sales: 
         }
         Err(error) => looks.failures.push(error.to_string()),
     }
-    for (look, sale) in looks.sales.iter_mut().zip(sales) {
-        match timeout(LEDGER_PATIENCE, ledger.stock(&sale.id)).await {
-            Ok(Ok(levels)) => look.ledger = Some(levels),
-            Ok(Err(error)) => looks.failures.push(error.to_string()),
-            Err(_) => looks.failures.push("the ledger does not answer".to_owned()),
+    let ids: Vec<SaleId> = sales.iter().map(|sale| sale.id.clone()).collect();
+    match timeout(LEDGER_PATIENCE, ledger.stocks(&ids)).await {
+        Ok(Ok(mut stocks)) => {
+            for (look, id) in looks.sales.iter_mut().zip(&ids) {
+                look.ledger = stocks.remove(id).map(|stock| stock.levels);
+            }
         }
-        if look.ledger.is_none() {
-            // The others would only wait as long.
-            break;
-        }
+        Ok(Err(error)) => looks.failures.push(error.to_string()),
+        Err(_) => looks.failures.push("the ledger does not answer".to_owned()),
     }
     looks
 }
@@ -70,13 +69,7 @@ async fn look_at_redis(
     sales: &[&Sale],
 ) -> Result<FromRedis, CatalogueError> {
     let now = catalogue::clock(queue).await?;
-    let mut announced = Vec::with_capacity(sales.len());
-    for sale in sales {
-        announced.push(match catalogue::read(queue, &sale.id).await {
-            // A record that nobody can read is as good as none: it is written anew.
-            Err(CatalogueError::Json(_)) => None,
-            read => read?,
-        });
-    }
+    let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
+    let announced = catalogue::read_many(queue, &ids).await?;
     Ok((now, announced, observation::observe(queue, sales).await?))
 }

@@ -175,6 +175,51 @@ fn a_file_that_cannot_be_read_is_no_mistake_in_it() {
 }
 
 #[test]
+fn mistakes_about_scaling_are_told_each_in_one_line() {
+    let (printed, lines) = validate(
+        r"apiVersion: flashsale.dev/v1alpha1
+kind: FlashSale
+metadata: {name: drop}
+spec:
+  products: [{id: p, name: P, price: 1, stock: 1}]
+  worker:
+    behavior:
+      scaleUp: {selectPolicy: Most, tolerance: 10}
+      scaleDown:
+        policies:
+          - {type: Pod, value: 1, periodSeconds: 60}
+          - {type: Percent, value: 0, periodSeconds: 60}
+    fallback: {replicas: 2, behavior: none}
+    tolerations:
+      - {key: dedicated, operator: Exists, effect: Never}
+    nodeSelector: {kubernetes.io/arch: a b}
+",
+    );
+    assert_eq!(printed.status, Some(1));
+    let up = "spec.worker.behavior.scaleUp";
+    let down = "spec.worker.behavior.scaleDown.policies";
+    let expected = [
+        format!("8:31: {up}.selectPolicy: is \"Most\"; write Max, Min or Disabled"),
+        format!("8:48: {up}.tolerance: is 10; write a part of the workers from 0 to 1"),
+        format!("11:20: {down}[0].type: is \"Pod\"; write Pods or Percent"),
+        format!("12:36: {down}[1].value: is 0; write "),
+        "13:15: spec.worker.fallback.failureThreshold: is missing; add".to_owned(),
+        "13:39: spec.worker.fallback.behavior: is \"none\"; write static, currentReplicas, \
+         currentReplicasIfHigher or currentReplicasIfLower"
+            .to_owned(),
+        "15:52: spec.worker.tolerations[0].effect: is \"Never\"; write NoSchedule, \
+         PreferNoSchedule or NoExecute"
+            .to_owned(),
+        "16:19: spec.worker.nodeSelector.kubernetes.io/arch: is \"a b\"; write up to 63".to_owned(),
+    ];
+    // The last line counts them.
+    assert_eq!(lines.len(), expected.len() + 1, "{lines:#?}");
+    for (line, expected) in lines.iter().zip(&expected) {
+        assert!(line.starts_with(expected), "{line}\nis not: {expected}");
+    }
+}
+
+#[test]
 fn the_schema_is_json_and_knows_the_fields() {
     let printed = run(&["schema"]);
     let schema: serde_json::Value = serde_json::from_str(&printed.out).unwrap();

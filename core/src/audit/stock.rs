@@ -5,7 +5,10 @@ use serde::Serialize;
 use sqlx::PgConnection;
 
 use super::{AuditError, Findings, SHOWN};
-use crate::id::SaleId;
+use crate::{
+    id::SaleId,
+    ledger::{ProductBooks, books},
+};
 
 /// The books of the products of a sale.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -19,30 +22,7 @@ pub struct StockAudit {
     pub findings: Findings,
 }
 
-/// The books of one product, over all sales that ever offered it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]
-#[serde(rename_all = "camelCase")]
-pub struct ProductBooks {
-    /// The product.
-    pub product: String,
-    /// Units ever on offer.
-    pub initial: i64,
-    /// Units left.
-    pub left: i64,
-    /// Units sold, as the product's row counts them.
-    pub sold: i64,
-    /// Orders that are not cancelled, counted.
-    pub ordered: i64,
-}
-
 impl ProductBooks {
-    /// What the books cannot explain: positive for units sold too often, negative for units
-    /// that are gone without an order.
-    #[must_use]
-    pub fn unexplained(&self) -> i64 {
-        self.left + self.ordered - self.initial
-    }
-
     fn complaint(&self) -> Option<String> {
         let Self {
             product,
@@ -114,28 +94,6 @@ pub(super) async fn audit(
         units: units + excess,
         findings,
     })
-}
-
-async fn books(
-    connection: &mut PgConnection,
-    sale: &SaleId,
-) -> Result<Vec<ProductBooks>, sqlx::Error> {
-    // A status that nobody wrote counts as an order: only CANCELLED gives a unit back.
-    sqlx::query_as(
-        "WITH mine AS (
-           SELECT id, initial_stock, stock_quantity, sold FROM products
-             WHERE sale_id = $1 OR id IN (SELECT product_id FROM orders WHERE sale_id = $1)
-         ), counted AS (
-           SELECT product_id, count(*) AS ordered FROM orders
-             WHERE status IS DISTINCT FROM 'CANCELLED' AND product_id IN (SELECT id FROM mine)
-             GROUP BY product_id)
-         SELECT id AS product, initial_stock::bigint AS initial, stock_quantity::bigint AS left,
-                sold::bigint AS sold, COALESCE(ordered, 0) AS ordered
-           FROM mine LEFT JOIN counted ON product_id = id ORDER BY id",
-    )
-    .bind(sale.as_str())
-    .fetch_all(connection)
-    .await
 }
 
 /// Units beyond shoppers' limits, and whose they are.

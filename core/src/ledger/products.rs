@@ -1,4 +1,4 @@
-//! What is on offer: declaring a sale's products, restocking, reading stock.
+//! What is on offer: declaring a sale's products, restocking, releasing them.
 
 use sqlx::{PgConnection, Row};
 
@@ -87,25 +87,6 @@ impl Ledger {
         })
     }
 
-    /// The stock of every product that `sale` offers.
-    pub async fn stock(&self, sale: &SaleId) -> Result<Vec<StockLevel>, LedgerError> {
-        let rows = sqlx::query_as::<_, (String, i32, i64)>(
-            "SELECT id, stock_quantity, stock_version FROM products WHERE sale_id = $1",
-        )
-        .bind(sale.as_str())
-        .fetch_all(&self.pool)
-        .await?;
-        // A row whose id is none of ours was not written by a declaration; no lane can serve it.
-        let levels = rows.into_iter().filter_map(|(id, stock, version)| {
-            Some(StockLevel {
-                product: ProductId::new(id).ok()?,
-                stock,
-                version,
-            })
-        });
-        Ok(levels.collect())
-    }
-
     /// Takes the products of `sale` off it, so that another sale may offer them. Orders stay.
     pub async fn release(&self, sale: &SaleId) -> Result<(), LedgerError> {
         sqlx::query("UPDATE products SET sale_id = NULL, declared_stock = NULL WHERE sale_id = $1")
@@ -130,6 +111,7 @@ async fn declare_product(
          ON CONFLICT (id) DO UPDATE SET
            name = excluded.name, description = excluded.description, price = excluded.price,
            image = excluded.image, max_per_user = excluded.max_per_user,
+           sold_before = CASE WHEN p.sale_id IS NULL THEN p.sold ELSE p.sold_before END,
            sale_id = excluded.sale_id, declared_stock = excluded.declared_stock,
            stock_quantity = CASE WHEN p.sale_id IS NULL THEN $5
              ELSE GREATEST(p.stock_quantity + $5 - COALESCE(p.declared_stock, $5), 0) END,

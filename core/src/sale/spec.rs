@@ -3,11 +3,19 @@
 //! Numbers are signed because Kubernetes' OpenAPI knows no unsigned formats; ranges keep them
 //! positive. These types accept what the schema accepts; [`super::validation`] judges the rest.
 
-use std::collections::BTreeMap;
+mod behavior;
+mod pod;
+mod worker;
 
 use jiff::Timestamp;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+
+pub use behavior::{
+    BehaviorSpec, FallbackBehavior, FallbackSpec, PolicySpec, PolicyType, RulesSpec, SelectPolicy,
+};
+pub use pod::{ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
+pub use worker::WorkerSpec;
 
 /// A flash sale: a few products, an opening, a closing, and how hard to work for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +54,10 @@ pub struct FlashSaleSpec {
     /// Secret with the PostgreSQL address. Without meaning on one machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_secret_ref: Option<SecretKeyRef>,
+    /// Whether that address is a pooler in transaction mode (PgBouncer), which keeps no prepared
+    /// statements. Without meaning on one machine.
+    #[serde(default)]
+    pub database_transaction_pooler: bool,
     /// Secret with the Redis address. Without meaning on one machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_secret_ref: Option<SecretKeyRef>,
@@ -112,46 +124,6 @@ pub struct RateLimitSpec {
     pub burst: Option<i32>,
 }
 
-/// How many workers, and how they work.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct WorkerSpec {
-    /// Workers that are always there while the sale is in force.
-    #[schemars(range(min = 0, max = 1000))]
-    pub min_replicas: i32,
-    /// Most workers.
-    #[schemars(range(min = 1, max = 1000))]
-    pub max_replicas: i32,
-    /// Waiting jobs for which one worker is meant.
-    #[schemars(range(min = 1, max = 10_000_000))]
-    pub target_queue_depth: i64,
-    /// Jobs settled in one transaction at most.
-    #[schemars(range(min = 1, max = 10_000))]
-    pub batch_size: i32,
-    /// Lanes (products) that one worker drives at once.
-    #[schemars(range(min = 1, max = 256))]
-    pub lanes_per_worker: i32,
-    /// Seconds before `opensAt` at which the workers for the opening are already there.
-    #[schemars(range(min = 0, max = 86_400))]
-    pub prewarm_seconds: i32,
-    /// Seconds that the need must have been lower before a worker goes.
-    #[schemars(range(min = 0, max = 3_600))]
-    pub scale_down_stabilization_seconds: i32,
-    /// Resources of a worker's container. Without meaning on one machine.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resources: Option<ResourcesSpec>,
-}
-
-/// Resources of a container, as Kubernetes writes them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ResourcesSpec {
-    /// What the scheduler sets aside, e.g. `cpu: 500m`.
-    pub requests: BTreeMap<String, String>,
-    /// What the container may not exceed, e.g. `memory: 256Mi`.
-    pub limits: BTreeMap<String, String>,
-}
-
 /// One key of a Secret in the sale's namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -185,21 +157,6 @@ impl Default for RateLimitSpec {
     }
 }
 
-impl Default for WorkerSpec {
-    fn default() -> Self {
-        Self {
-            min_replicas: 1,
-            max_replicas: 10,
-            target_queue_depth: 10_000,
-            batch_size: 1_000,
-            lanes_per_worker: 8,
-            prewarm_seconds: 30,
-            scale_down_stabilization_seconds: 60,
-            resources: None,
-        }
-    }
-}
-
 fn default_attempts() -> i32 {
     3
 }
@@ -214,4 +171,23 @@ fn default_drain_timeout_seconds() -> i32 {
 
 fn default_secret_key() -> String {
     "url".to_owned()
+}
+
+/// Makes the schema of an enum the plain list of its values, which is told better than the
+/// alternatives that its documented variants would make.
+fn plain_enum(schema: &mut Schema) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    let Some(variants) = object.remove("oneOf") else {
+        return;
+    };
+    let values: Vec<_> = variants
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|variant| variant.get("const").cloned())
+        .collect();
+    object.insert("type".to_owned(), "string".into());
+    object.insert("enum".to_owned(), values.into());
 }

@@ -1,12 +1,15 @@
 //! Judges a written sale: every mistake at once, each with its path and what to write instead.
 //! Pure: no clock, no network.
 
+mod pods;
+mod workers;
+
 use std::{collections::HashSet, fmt, time::Duration};
 
 use super::{
-    Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy,
+    Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
-    spec::{FlashSaleSpec, ProductSpec, TurnstileSpec, WorkerSpec},
+    spec::{FlashSaleSpec, ProductSpec, TurnstileSpec},
 };
 use crate::{
     id::{ProductId, SaleId},
@@ -93,13 +96,14 @@ pub fn check_manifest(manifest: &Manifest) -> Result<Sale, Vec<Mistake>> {
 /// Checks a spec under the name `id`.
 pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>> {
     let mut findings = Findings::default();
+    pods::check(&spec.worker, &mut findings);
     let sale = Sale {
         id,
         schedule: check_schedule(spec, &mut findings),
         suspended: spec.suspend,
         products: check_products(&spec.products, &mut findings),
         turnstile: check_turnstile(&spec.turnstile, &mut findings),
-        workers: check_workers(&spec.worker, &mut findings),
+        workers: workers::check(&spec.worker, &mut findings),
         retry: JobOptions {
             attempts: findings.in_range("spec.attempts", spec.attempts.into(), 1, 20),
             backoff: findings.in_range("spec.backoffMillis", spec.backoff_millis, 1, 600_000),
@@ -247,114 +251,5 @@ fn check_turnstile(spec: &TurnstileSpec, findings: &mut Findings) -> Turnstile {
     }
 }
 
-fn check_workers(spec: &WorkerSpec, findings: &mut Findings) -> WorkerPolicy {
-    if spec.min_replicas > spec.max_replicas {
-        findings.add(
-            "spec.worker.minReplicas",
-            format!(
-                "is {}, more than maxReplicas ({}); write at most that",
-                spec.min_replicas, spec.max_replicas
-            ),
-        );
-    }
-    let mut range = |field: &str, value: i64, min: i64, max: i64| -> u64 {
-        findings.in_range(&format!("spec.worker.{field}"), value, min, max)
-    };
-    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
-    WorkerPolicy {
-        min_replicas: small(range("minReplicas", spec.min_replicas.into(), 0, 1000)),
-        max_replicas: small(range("maxReplicas", spec.max_replicas.into(), 1, 1000)),
-        target_queue_depth: range("targetQueueDepth", spec.target_queue_depth, 1, 10_000_000),
-        batch_size: usize::try_from(range("batchSize", spec.batch_size.into(), 1, 10_000))
-            .unwrap_or(usize::MAX),
-        lanes_per_worker: small(range(
-            "lanesPerWorker",
-            spec.lanes_per_worker.into(),
-            1,
-            256,
-        )),
-        prewarm: Duration::from_secs(range(
-            "prewarmSeconds",
-            spec.prewarm_seconds.into(),
-            0,
-            86_400,
-        )),
-        scale_down_stabilization: Duration::from_secs(range(
-            "scaleDownStabilizationSeconds",
-            spec.scale_down_stabilization_seconds.into(),
-            0,
-            3_600,
-        )),
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn spec(change: impl FnOnce(&mut serde_json::Value)) -> FlashSaleSpec {
-        let mut value = json!({
-            "products": [{"id": "sneaker-001", "name": "Sneaker", "price": 9900, "stock": 500}]
-        });
-        change(&mut value);
-        serde_json::from_value(value).unwrap()
-    }
-
-    fn mistakes(change: impl FnOnce(&mut serde_json::Value)) -> Vec<String> {
-        let id = SaleId::new("drop").unwrap();
-        check_spec(id, &spec(change))
-            .unwrap_err()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    }
-
-    #[test]
-    fn a_minimal_sale_gets_the_defaults() {
-        let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| {})).unwrap();
-        assert_eq!(
-            sale.turnstile.rate_limit.burst,
-            sale.turnstile.rate_limit.requests
-        );
-        assert_eq!(sale.retry, JobOptions::default());
-        assert_eq!(sale.schedule, Schedule::default());
-    }
-
-    #[test]
-    fn every_mistake_is_told_at_once_with_its_path() {
-        let found = mistakes(|value| {
-            value["opensAt"] = json!("2026-12-01T10:00:00Z");
-            value["closesAt"] = json!("2026-12-01T09:00:00Z");
-            value["products"] = json!([
-                {"id": "a", "name": "A", "price": -1, "stock": 1},
-                {"id": "a", "name": "", "price": 1, "stock": -1, "maxPerUser": 0},
-                {"id": "b b", "name": "B", "price": 1, "stock": 1},
-            ]);
-            value["worker"] = json!({"minReplicas": 5, "maxReplicas": 2, "batchSize": 0});
-        });
-        for path in [
-            "spec.closesAt:",
-            "spec.products[0].price:",
-            "spec.products[1].id:",
-            "spec.products[1].name:",
-            "spec.products[1].stock:",
-            "spec.products[1].maxPerUser:",
-            "spec.products[2].id:",
-            "spec.worker.minReplicas:",
-            "spec.worker.batchSize:",
-        ] {
-            assert!(
-                found.iter().any(|mistake| mistake.starts_with(path)),
-                "{path} in {found:#?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_sale_without_products_is_refused() {
-        assert!(
-            mistakes(|value| value["products"] = json!([]))[0].contains("at least one product")
-        );
-    }
-}
+mod tests;

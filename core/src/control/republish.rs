@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 
-use flashsale_core::{id::ProductId, ledger::StockLevel, observation::SaleObservation};
+use crate::{id::ProductId, ledger::StockLevel, observation::SaleObservation};
 
 /// Remembers what the ledger said at the last look.
 #[derive(Debug, Default)]

@@ -1,5 +1,5 @@
 //! The control loop's mind: what a sale needs from second to second, as a pure function of what
-//! was read of it. `flashsale up` acts on it with processes; an operator would with Deployments.
+//! was read of it. `flashsale up` acts on it with processes, the operator with Deployments.
 //!
 //! A reading that failed is `None` and never an empty or zero reading, and it changes nothing:
 //! no worker goes and no record is rewritten because of it.
@@ -8,15 +8,15 @@ mod republish;
 
 use std::time::Duration;
 
-use flashsale_core::{
+use jiff::Timestamp;
+
+use crate::{
     catalogue::Announced,
-    id::ProductId,
     ledger::StockLevel,
     lifecycle::{self, Phase, Readings},
     observation::SaleObservation,
-    scaling::{self, Need, Stabilizer},
+    scaling::{self, Ask, Autoscaler, Decision, Need},
 };
-use jiff::Timestamp;
 
 use republish::Republisher;
 
@@ -40,10 +40,18 @@ pub struct Step {
     pub announce: bool,
     /// Stock that Redis must be told.
     pub publish: Vec<StockLevel>,
-    /// How many workers to have.
-    pub workers: u32,
-    /// What the lanes ask for, before stabilization; none when they could not be read.
+    /// How many workers to have, and why.
+    pub decision: Decision,
+    /// What the lanes ask for, before any pacing; none when they could not be read.
     pub need: Option<Need>,
+}
+
+impl Step {
+    /// How many workers to have.
+    #[must_use]
+    pub fn workers(&self) -> u32 {
+        self.decision.workers
+    }
 }
 
 /// The mind of one sale's loop.
@@ -51,7 +59,7 @@ pub struct Step {
 pub struct Controller {
     /// The sale as it shall be.
     desired: Announced,
-    stabilizer: Stabilizer,
+    autoscaler: Autoscaler,
     republisher: Republisher,
 }
 
@@ -61,7 +69,7 @@ impl Controller {
     pub fn new(desired: Announced) -> Self {
         Self {
             desired,
-            stabilizer: Stabilizer::default(),
+            autoscaler: Autoscaler::default(),
             republisher: Republisher::default(),
         }
     }
@@ -70,6 +78,12 @@ impl Controller {
     #[must_use]
     pub fn desired(&self) -> &Announced {
         &self.desired
+    }
+
+    /// From now on the sale shall be like this: its spec was edited. What was learned of the past
+    /// (needs, scale events, stock) is kept.
+    pub fn set_desired(&mut self, desired: Announced) {
+        self.desired = desired;
     }
 
     /// From now on the sale shall be closed.
@@ -86,21 +100,17 @@ impl Controller {
             remaining: look.ledger.as_deref().map(remaining),
         };
         let phase = lifecycle::phase(sale.schedule, self.desired.switches(), readings, now);
-        let need = look.lanes.as_ref().map(|lanes| {
-            let prewarming = lifecycle::is_prewarming(sale.schedule, &sale.workers, now);
-            need(phase, &self.desired, lanes, prewarming)
-        });
-        let replicas = need.map(|need| need.replicas);
+        let ask = ask(&self.desired, look, now);
         Step {
             phase,
             announce: self.must_announce(look),
             publish: self
                 .republisher
                 .due(look.ledger.as_deref(), look.lanes.as_ref()),
-            workers: self
-                .stabilizer
-                .decide(&sale.workers, monotonic, workers, replicas),
-            need,
+            decision: self
+                .autoscaler
+                .decide(&sale.workers, monotonic, workers, ask),
+            need: scaling::need(&sale.workers, ask),
         }
     }
 
@@ -111,15 +121,28 @@ impl Controller {
     }
 }
 
-/// A closed sale whose lanes are empty needs nobody; any other what the scaling rule says.
-fn need(phase: Phase, desired: &Announced, lanes: &SaleObservation, prewarming: bool) -> Need {
-    if phase == Phase::Closed {
-        return Need {
-            replicas: 0,
-            limited_by_hot_products: false,
-        };
+/// What the sale asks of the scaling rules.
+fn ask(desired: &Announced, look: &Look, now: Timestamp) -> Ask {
+    let Announced { sale, .. } = desired;
+    let depth = look.lanes.as_ref().map(SaleObservation::depth);
+    let is_prewarming = !desired.closing
+        && !sale.suspended
+        && lifecycle::is_prewarming(sale.schedule, &sale.workers, now);
+    Ask {
+        demand: look.lanes.as_ref().map(SaleObservation::demand),
+        in_force: lifecycle::is_in_force(
+            sale.schedule,
+            desired.switches(),
+            &sale.workers,
+            depth,
+            now,
+        ),
+        expected_lanes: if is_prewarming {
+            u32::try_from(sale.products.len()).unwrap_or(u32::MAX)
+        } else {
+            0
+        },
     }
-    scaling::need(&desired.sale.workers, lanes.demand(prewarming))
 }
 
 /// Units left over all products.
@@ -128,30 +151,6 @@ fn remaining(levels: &[StockLevel]) -> u64 {
         .iter()
         .filter_map(|level| u64::try_from(level.stock).ok())
         .sum()
-}
-
-/// What the loop saw last, for displays.
-#[derive(Debug, Clone, Default)]
-pub struct View {
-    /// Every lane of every sale.
-    pub lanes: Vec<LaneView>,
-    /// Worker processes.
-    pub workers: usize,
-    /// The sales and where they stand.
-    pub phases: Vec<(flashsale_core::id::SaleId, Phase)>,
-    /// Jobs over all lanes; none when the last look failed.
-    pub depth: Option<u64>,
-}
-
-/// One lane.
-#[derive(Debug, Clone)]
-pub struct LaneView {
-    /// Its product.
-    pub product: ProductId,
-    /// Jobs in it.
-    pub depth: u64,
-    /// Units left, as far as Redis knows.
-    pub stock: Option<i32>,
 }
 
 #[cfg(test)]

@@ -1,0 +1,70 @@
+//! What is left and what is sold, for one sale or for many in one question.
+
+use std::collections::HashMap;
+
+use super::{Ledger, LedgerError, StockLevel};
+use crate::id::{ProductId, SaleId};
+
+/// What a sale has left and has sold.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SaleStock {
+    /// What is left of each product that the sale offers.
+    pub levels: Vec<StockLevel>,
+    /// Units that the sale has sold and that were not cancelled, since it took its products.
+    pub sold: i64,
+}
+
+impl SaleStock {
+    /// Units left over all products.
+    #[must_use]
+    pub fn remaining(&self) -> i64 {
+        self.levels.iter().map(|level| i64::from(level.stock)).sum()
+    }
+}
+
+/// Sale, product, units left, version of that figure, units sold.
+type Row = (String, String, i32, i64, i32);
+
+impl Ledger {
+    /// The stock of every product that `sale` offers.
+    pub async fn stock(&self, sale: &SaleId) -> Result<Vec<StockLevel>, LedgerError> {
+        let mut stocks = self.stocks(std::slice::from_ref(sale)).await?;
+        Ok(stocks.remove(sale).unwrap_or_default().levels)
+    }
+
+    /// What each of `sales` has left and has sold, in one question; every one of them is in the
+    /// answer, without products if it offers none.
+    pub async fn stocks(
+        &self,
+        sales: &[SaleId],
+    ) -> Result<HashMap<SaleId, SaleStock>, LedgerError> {
+        let names: Vec<&str> = sales.iter().map(SaleId::as_str).collect();
+        let rows: Vec<Row> = sqlx::query_as(
+            "SELECT sale_id, id, stock_quantity, stock_version, GREATEST(sold - sold_before, 0)
+               FROM products WHERE sale_id = ANY ($1)",
+        )
+        .bind(names)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut stocks: HashMap<SaleId, SaleStock> = sales
+            .iter()
+            .map(|sale| (sale.clone(), SaleStock::default()))
+            .collect();
+        for (sale, product, stock, version, sold) in rows {
+            let stocks = SaleId::new(sale)
+                .ok()
+                .and_then(|sale| stocks.get_mut(&sale));
+            // A row whose id is none of ours was not written by a declaration; no lane can serve
+            // it.
+            if let (Some(stocks), Ok(product)) = (stocks, ProductId::new(product)) {
+                stocks.sold += i64::from(sold);
+                stocks.levels.push(StockLevel {
+                    product,
+                    stock,
+                    version,
+                });
+            }
+        }
+        Ok(stocks)
+    }
+}

@@ -1,0 +1,97 @@
+//! How many workers a sale gets, how they work, and what their pods are like.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{BehaviorSpec, FallbackSpec, ResourcesSpec, TolerationSpec};
+
+/// How many workers, and how they work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct WorkerSpec {
+    /// Workers that are there whatever the queue says, from pre-warming on until the sale is
+    /// closed and drained.
+    #[schemars(range(min = 0, max = 1000))]
+    pub min_replicas: i32,
+    /// Most workers.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_replicas: i32,
+    /// Waiting jobs for which one worker is meant.
+    #[schemars(range(min = 1, max = 10_000_000))]
+    pub target_queue_depth: i64,
+    /// Jobs settled in one transaction at most.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub batch_size: i32,
+    /// Lanes (products) that one worker drives at once.
+    #[schemars(range(min = 1, max = 256))]
+    pub lanes_per_worker: i32,
+    /// Seconds before `opensAt` at which the workers for the opening are already there.
+    #[schemars(range(min = 0, max = 86_400))]
+    pub prewarm_seconds: i32,
+    /// Seconds that the need must have been lower before a worker goes.
+    /// `behavior.scaleDown.stabilizationWindowSeconds` wins over it.
+    #[schemars(range(min = 0, max = 3_600))]
+    pub scale_down_stabilization_seconds: i32,
+    /// How fast the number of workers may change, as in a `HorizontalPodAutoscaler` (v2). Left out:
+    /// up at once to what is needed, down at once to what was needed in the stabilization window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behavior: Option<BehaviorSpec>,
+    /// What to do while the queue cannot be read, as in KEDA. Left out: the workers stay as they
+    /// are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<FallbackSpec>,
+    /// Resources of a worker's container. Without meaning on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resources: Option<ResourcesSpec>,
+    /// Image of the workers. Left out: the operator's own choice. Without meaning on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
+    pub image: Option<String>,
+    /// Labels that a node must have to run a worker. Without meaning on one machine.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Taints of nodes that a worker puts up with. Without meaning on one machine.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub tolerations: Vec<TolerationSpec>,
+    /// `PriorityClass` of the workers' pods. Without meaning on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub priority_class_name: Option<String>,
+    /// Annotations of the workers' pods. Without meaning on one machine.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_annotations: BTreeMap<String, String>,
+    /// Labels of the workers' pods, besides the operator's own. Without meaning on one machine.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pod_labels: BTreeMap<String, String>,
+    /// Seconds that a worker has to finish its batch after it was asked to go. Without meaning on
+    /// one machine.
+    #[schemars(range(min = 1, max = 3_600))]
+    pub termination_grace_period_seconds: i32,
+}
+
+impl Default for WorkerSpec {
+    fn default() -> Self {
+        Self {
+            min_replicas: 1,
+            max_replicas: 10,
+            target_queue_depth: 10_000,
+            batch_size: 1_000,
+            lanes_per_worker: 8,
+            prewarm_seconds: 30,
+            scale_down_stabilization_seconds: 60,
+            behavior: None,
+            fallback: None,
+            resources: None,
+            image: None,
+            node_selector: BTreeMap::new(),
+            tolerations: Vec::new(),
+            priority_class_name: None,
+            pod_annotations: BTreeMap::new(),
+            pod_labels: BTreeMap::new(),
+            termination_grace_period_seconds: 60,
+        }
+    }
+}

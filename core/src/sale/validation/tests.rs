@@ -1,0 +1,191 @@
+use super::*;
+use serde_json::json;
+
+use crate::sale::{WorkerPolicy, behavior::SelectPolicy};
+
+fn spec(change: impl FnOnce(&mut serde_json::Value)) -> FlashSaleSpec {
+    let mut value = json!({
+        "products": [{"id": "sneaker-001", "name": "Sneaker", "price": 9900, "stock": 500}]
+    });
+    change(&mut value);
+    serde_json::from_value(value).unwrap()
+}
+
+fn mistakes(change: impl FnOnce(&mut serde_json::Value)) -> Vec<String> {
+    let id = SaleId::new("drop").unwrap();
+    check_spec(id, &spec(change))
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn a_minimal_sale_gets_the_defaults() {
+    let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| {})).unwrap();
+    assert_eq!(
+        sale.turnstile.rate_limit.burst,
+        sale.turnstile.rate_limit.requests
+    );
+    assert_eq!(sale.retry, JobOptions::default());
+    assert_eq!(sale.schedule, Schedule::default());
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_path() {
+    let found = mistakes(|value| {
+        value["opensAt"] = json!("2026-12-01T10:00:00Z");
+        value["closesAt"] = json!("2026-12-01T09:00:00Z");
+        value["products"] = json!([
+            {"id": "a", "name": "A", "price": -1, "stock": 1},
+            {"id": "a", "name": "", "price": 1, "stock": -1, "maxPerUser": 0},
+            {"id": "b b", "name": "B", "price": 1, "stock": 1},
+        ]);
+        value["worker"] = json!({"minReplicas": 5, "maxReplicas": 2, "batchSize": 0});
+    });
+    for path in [
+        "spec.closesAt:",
+        "spec.products[0].price:",
+        "spec.products[1].id:",
+        "spec.products[1].name:",
+        "spec.products[1].stock:",
+        "spec.products[1].maxPerUser:",
+        "spec.products[2].id:",
+        "spec.worker.minReplicas:",
+        "spec.worker.batchSize:",
+    ] {
+        assert!(
+            found.iter().any(|mistake| mistake.starts_with(path)),
+            "{path} in {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_sale_without_products_is_refused() {
+    assert!(mistakes(|value| value["products"] = json!([]))[0].contains("at least one product"));
+}
+
+fn workers(change: serde_json::Value) -> WorkerPolicy {
+    let spec = spec(|value| value["worker"] = change);
+    check_spec(SaleId::new("drop").unwrap(), &spec)
+        .unwrap()
+        .workers
+}
+
+#[test]
+fn behavior_and_fallback_are_read_in_the_names_of_kubernetes() {
+    let policy = workers(json!({
+        "behavior": {
+            "scaleUp": {"stabilizationWindowSeconds": 5, "tolerance": 0.1},
+            "scaleDown": {"selectPolicy": "Min", "policies": [
+                {"type": "Pods", "value": 2, "periodSeconds": 30},
+                {"type": "Percent", "value": 50, "periodSeconds": 60},
+            ]},
+        },
+        "fallback": {"failureThreshold": 3, "replicas": 4, "behavior": "currentReplicasIfHigher"},
+    }));
+    let up = &policy.behavior.scale_up;
+    assert_eq!(up.stabilization_window, Some(Duration::from_secs(5)));
+    assert_eq!(up.tolerance.millionths, 100_000);
+    let down = &policy.behavior.scale_down;
+    assert_eq!(down.select_policy, SelectPolicy::Min);
+    assert_eq!(down.policies[1].period, Duration::from_mins(1));
+    let fallback = policy.fallback.unwrap();
+    assert_eq!((fallback.failure_threshold, fallback.replicas), (3, 4));
+}
+
+#[test]
+fn a_record_from_before_behavior_is_still_read() {
+    let mut record = serde_json::to_value(workers(json!({}))).unwrap();
+    let fields = record.as_object_mut().unwrap();
+    fields.remove("behavior").unwrap();
+    fields.remove("fallback").unwrap();
+    let policy: WorkerPolicy = serde_json::from_value(record).unwrap();
+    assert_eq!(policy, workers(json!({})));
+}
+
+#[test]
+fn every_mistake_about_scaling_is_told() {
+    let found = mistakes(|value| {
+        value["worker"] = json!({
+            "maxReplicas": 5,
+            "behavior": {
+                "scaleUp": {"tolerance": 1.5, "stabilizationWindowSeconds": 3601},
+                "scaleDown": {"policies": [{"type": "Pods", "value": 0, "periodSeconds": 1801}]},
+            },
+            "fallback": {"failureThreshold": 0, "replicas": 6},
+        });
+    });
+    for path in [
+        "spec.worker.behavior.scaleUp.tolerance:",
+        "spec.worker.behavior.scaleUp.stabilizationWindowSeconds:",
+        "spec.worker.behavior.scaleDown.policies[0].value:",
+        "spec.worker.behavior.scaleDown.policies[0].periodSeconds:",
+        "spec.worker.fallback.failureThreshold:",
+        "spec.worker.fallback.replicas: is 6, more than maxReplicas (5)",
+    ] {
+        assert!(
+            found.iter().any(|mistake| mistake.starts_with(path)),
+            "{path} in {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 6, "{found:#?}");
+}
+
+#[test]
+fn every_mistake_about_pods_is_told() {
+    let found = mistakes(|value| {
+        value["worker"] = json!({
+            "image": "a b",
+            "nodeSelector": {"disk!": "ssd", "zone": "-"},
+            "tolerations": [
+                {"value": "x"},
+                {"key": "dedicated", "operator": "Exists", "value": "x"},
+                {"key": "dedicated", "value": "x", "tolerationSeconds": 5},
+            ],
+            "priorityClassName": "Very_High",
+            "podAnnotations": {"": "x"},
+            "podLabels": {"flashsale.dev/sale": "other"},
+            "terminationGracePeriodSeconds": 0,
+            "resources": {"limits": {"memory": "lots"}},
+        });
+    });
+    for path in [
+        "spec.worker.image:",
+        "spec.worker.nodeSelector.disk!:",
+        "spec.worker.nodeSelector.zone:",
+        "spec.worker.tolerations[0].key:",
+        "spec.worker.tolerations[1].value:",
+        "spec.worker.tolerations[2].tolerationSeconds:",
+        "spec.worker.priorityClassName:",
+        "spec.worker.podAnnotations.:",
+        "spec.worker.podLabels.flashsale.dev/sale:",
+        "spec.worker.terminationGracePeriodSeconds:",
+        "spec.worker.resources.limits.memory:",
+    ] {
+        assert!(
+            found.iter().any(|mistake| mistake.starts_with(path)),
+            "{path} in {found:#?}"
+        );
+    }
+    assert_eq!(found.len(), 11, "{found:#?}");
+}
+
+#[test]
+fn a_spec_that_says_much_of_its_pods_is_right() {
+    let policy = workers(json!({
+        "image": "registry.example.com/flashsale:1",
+        "nodeSelector": {"kubernetes.io/arch": "amd64", "empty": ""},
+        "tolerations": [
+            {"operator": "Exists"},
+            {"key": "dedicated", "value": "sales", "effect": "NoExecute", "tolerationSeconds": 0},
+        ],
+        "priorityClassName": "very-high",
+        "podAnnotations": {"example.com/note": "anything, as long as it likes"},
+        "podLabels": {"team": "shop"},
+        "terminationGracePeriodSeconds": 3600,
+        "resources": {"requests": {"cpu": "500m"}, "limits": {"memory": "256Mi"}},
+    }));
+    assert_eq!(policy, workers(json!({})));
+}
