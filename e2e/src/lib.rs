@@ -5,14 +5,19 @@
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::missing_panics_doc,
     reason = "a test that cannot set itself up has failed, and says where"
 )]
 
+pub mod cluster;
 pub mod javascript;
+pub mod operator;
 pub mod patience;
 pub mod processes;
+pub mod prometheus;
 pub mod queue;
 pub mod sales;
 pub mod services;
+pub mod shopping;
 pub mod workers;

@@ -77,30 +77,33 @@ pub use request::{BuyRequest, Limits};
 )]
 pub async fn buy(State(gateway): State<Gateway>, request: Request) -> Response {
     let arrived = Instant::now();
-    let metrics = &gateway.metrics;
-    match take(&gateway, request, arrived).await {
+    let buys = &gateway.metrics.buys;
+    let (offer, buy) = match read(&gateway, request).await {
+        Ok(wanted) => wanted,
+        Err(problem) => {
+            buys.count(None, BuyAnswer::Refused(problem.kind()));
+            return problem.into_response();
+        }
+    };
+    let sale = Some(offer.sale.id());
+    match decide(&gateway, &offer, buy, arrived).await {
         Ok(answer) => {
-            metrics.buys.count(answer.kind());
+            buys.count(sale, answer.kind());
             if answer.is_acknowledgement() {
-                metrics
-                    .turnstile
-                    .ack_seconds
-                    .observe(arrived.elapsed().as_secs_f64());
+                let acks = &gateway.metrics.turnstile.ack_seconds;
+                acks.observe(arrived.elapsed().as_secs_f64());
             }
             answer.into_response()
         }
         Err(problem) => {
-            metrics.buys.count(BuyAnswer::Refused(problem.kind()));
+            buys.count(sale, BuyAnswer::Refused(problem.kind()));
             problem.into_response()
         }
     }
 }
 
-async fn take(
-    gateway: &Gateway,
-    request: Request,
-    arrived: Instant,
-) -> Result<answer::Answer, Problem> {
+/// Who wants what, as the turnstile takes it.
+async fn read(gateway: &Gateway, request: Request) -> Result<(Offer, Buy), Problem> {
     let (parts, body) = request.into_parts();
     let user = gateway.identity.of_headers(&parts.headers).await?;
     let key = key::of(&parts.headers)?;
@@ -117,9 +120,18 @@ async fn take(
         .map_err(|error| unavailable(error.to_string()))?
         .ok_or_else(|| unknown_product(&wanted.product_id))?;
     let buy = assemble(&offer, user, key);
+    Ok((offer, buy))
+}
+
+async fn decide(
+    gateway: &Gateway,
+    offer: &Offer,
+    buy: Buy,
+    arrived: Instant,
+) -> Result<answer::Answer, Problem> {
     let job_id = buy.job_id;
     let admission = offer.sale.queue.admit(buy, arrived).await;
-    answer::of(admission, job_id, &offer, gateway)
+    answer::of(admission, job_id, offer, gateway)
 }
 
 fn unknown_product(product: &str) -> Problem {

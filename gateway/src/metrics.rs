@@ -4,6 +4,7 @@ mod answers;
 mod lanes;
 mod requests;
 
+use flashsale_telemetry::build_info;
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
 };
@@ -95,6 +96,7 @@ pub struct JwksMetrics {
 impl Metrics {
     /// All metrics, registered.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+        build_info::register(registry, "gateway", env!("CARGO_PKG_VERSION"))?;
         Ok(Self {
             buys: BuyCounters::new(registry)?,
             requests: RequestCounters::new(registry)?,

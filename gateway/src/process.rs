@@ -1,6 +1,6 @@
 //! The process: everything built, started, and stopped in order.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use flashsale_core::connect::{self, ConnectError, QueuePool};
 use flashsale_telemetry::probes::{self, Probes, ReadinessHandle};
@@ -82,8 +82,8 @@ impl Process {
         let serving = probes.readiness("serving");
         let requests = metrics.requests.clone();
         let built = build(&config, metrics, &probes).await?;
-        let observed = built.gateway.catalogue.observed();
-        registry.register(Box::new(LaneCollector::new(observed)?))?;
+        let catalogue = built.gateway.catalogue.clone();
+        registry.register(Box::new(LaneCollector::new(catalogue)?))?;
         let router = app::router(built.gateway, built.layer, &config.http.cors_origins);
         let (listener, address) = listen(config.http.listen).await?;
         let (probes_listener, probes_address) = listen(config.http.probes_listen).await?;
@@ -112,8 +112,8 @@ impl Process {
         self.probes_address
     }
 
-    /// Answers until `shutdown`, then stops accepting, closes the sockets, finishes what is in
-    /// flight and ends.
+    /// Answers until `shutdown` and the delay after it, then stops accepting, closes the sockets,
+    /// finishes what is in flight and ends.
     pub async fn run(self, shutdown: CancellationToken) {
         let sockets = self.background.sockets.clone();
         let (tellers, readers) = (Tasks::default(), Tasks::default());
@@ -126,8 +126,12 @@ impl Process {
             "selling on http://{}, probes on http://{}", self.address, self.probes_address
         );
         self.serving.ready();
-        let open = self.server.accept_until(shutdown).await;
-        self.serving.not_ready("stopping");
+        let last_call = CancellationToken::new();
+        let delay = self.config.http.shutdown_delay();
+        let (open, ()) = tokio::join!(
+            self.server.accept_until(last_call.clone()),
+            say_goodbye(shutdown, &self.serving, delay, last_call),
+        );
         // Whoever tells sockets something is gone before they are: socketioxide panics when it is
         // asked to emit after it was closed.
         tellers.stop().await;
@@ -139,6 +143,20 @@ impl Process {
         let _ = probes.await;
         tracing::info!("stopped");
     }
+}
+
+/// From `shutdown` on says that the gateway is not ready, and cancels `last_call` a delay later: load
+/// balancers hear of the first only after a while, and send shoppers here until then.
+async fn say_goodbye(
+    shutdown: CancellationToken,
+    serving: &ReadinessHandle,
+    delay: Duration,
+    last_call: CancellationToken,
+) {
+    shutdown.cancelled().await;
+    serving.not_ready("stopping");
+    tokio::time::sleep(delay).await;
+    last_call.cancel();
 }
 
 /// Tasks that end together.
@@ -196,9 +214,13 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
     let pool = connect::pool(url, config.stores.redis_connections)?;
     let intake = Intake::new(client.clone(), &config.intake, metrics.turnstile.clone())?;
     let stocks = Stocks::default();
-    let check = probes.readiness("redis");
-    let (refresher, catalogue) =
-        Refresher::new(pool.clone(), Arc::new(intake), stocks.clone(), check);
+    let (refresher, catalogue) = Refresher::new(
+        pool.clone(),
+        Arc::new(intake),
+        stocks.clone(),
+        metrics.buys.clone(),
+        probes.readiness("redis"),
+    );
     let check = || probes.readiness("jwks");
     let (identity, jwks) = Identity::new(&config.identity, metrics.jwks.clone(), check).await?;
     let (sockets, layer) = Sockets::new(

@@ -1,6 +1,7 @@
 //! What every process of the system shows of itself: logs, health probes, metrics, and how it is
 //! asked to stop. Knows nothing of what the process does.
 
+pub mod build_info;
 pub mod logging;
 pub mod probes;
 mod process_metrics;

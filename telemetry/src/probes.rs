@@ -2,7 +2,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/healthz` | 200 for as long as the process runs |
+//! | `/healthz` | 200 for as long as every heartbeat beats, 503 with a line for each that does not |
 //! | `/readyz` | 200 when every named check is ready, 503 otherwise; JSON says which is not and why |
 //! | `/metrics` | Prometheus's text format |
 //!
@@ -23,11 +23,12 @@
 //! # }
 //! ```
 
+mod liveness;
 mod readiness;
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -41,6 +42,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::process_metrics;
 
+pub use self::liveness::Heartbeat;
+use self::liveness::Heartbeats;
 use self::readiness::Checks;
 pub use self::readiness::ReadinessHandle;
 
@@ -54,6 +57,8 @@ pub struct Probes {
     registry: Registry,
     /// Named readiness checks.
     checks: Arc<Checks>,
+    /// Named loops that have to go on.
+    heartbeats: Arc<Heartbeats>,
 }
 
 impl Probes {
@@ -66,6 +71,7 @@ impl Probes {
         Self {
             registry,
             checks: Arc::default(),
+            heartbeats: Arc::default(),
         }
     }
 
@@ -73,6 +79,15 @@ impl Probes {
     /// takes the place of the first.
     pub fn readiness(&self, name: &str) -> ReadinessHandle {
         Checks::add(&self.checks, name)
+    }
+
+    /// Adds the loop `name` without which the process is of no use. It has to beat at least every
+    /// `patience`, from now on, or `/healthz` fails, upon which Kubernetes starts the process anew.
+    /// So it must not wait for anything outside the process for that long.
+    ///
+    /// One handle a name: the process counts as dead when it is dropped.
+    pub fn heartbeat(&self, name: &str, patience: Duration) -> Heartbeat {
+        Heartbeats::add(&self.heartbeats, name, patience)
     }
 
     /// Whether every check is ready.
@@ -109,8 +124,11 @@ pub async fn serve(
     }
 }
 
-async fn healthz() -> &'static str {
-    "ok\n"
+async fn healthz(State(probes): State<Probes>) -> Response {
+    match probes.heartbeats.complaint(Instant::now()) {
+        None => "ok\n".into_response(),
+        Some(complaint) => (StatusCode::SERVICE_UNAVAILABLE, complaint).into_response(),
+    }
 }
 
 async fn readyz(State(probes): State<Probes>) -> Response {

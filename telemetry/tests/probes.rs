@@ -66,6 +66,17 @@ async fn healthz_does_not_depend_on_readiness() {
 }
 
 #[tokio::test]
+async fn healthz_fails_when_a_loop_has_ended() {
+    let probes = Probes::new(Registry::new());
+    let lease = probes.heartbeat("lease", Duration::from_mins(1));
+    let server = Server::start(&probes).await;
+    assert_eq!(server.get("/healthz").await.0, 200);
+    drop(lease);
+    let (status, _, body) = server.get("/healthz").await;
+    assert_eq!((status, body.as_str()), (503, "lease: has ended\n"));
+}
+
+#[tokio::test]
 async fn readyz_names_what_is_not_ready_and_why() {
     let probes = Probes::new(Registry::new());
     let postgres = probes.readiness("postgres");

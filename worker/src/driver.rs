@@ -197,7 +197,7 @@ impl Driver {
                 Ok(_) => {
                     timer.observe_duration();
                     self.metrics
-                        .acknowledged(&acknowledgement, refusals::now_ms());
+                        .acknowledged(sale, &acknowledgement, refusals::now_ms());
                     return;
                 }
                 Err(error) => {

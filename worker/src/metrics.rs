@@ -1,10 +1,12 @@
 //! What a worker counts; `docs/metrics.md` is the table for readers.
 
 use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    core::Collector,
 };
 
-use flashsale_core::{lane::Acknowledgement, ledger::Settlement, outcome::Outcome};
+use flashsale_core::{id::SaleId, lane::Acknowledgement, ledger::Settlement, outcome::Outcome};
+use flashsale_telemetry::build_info;
 
 /// The worker's metrics; clones count together.
 #[derive(Debug, Clone)]
@@ -21,13 +23,13 @@ pub struct Metrics {
     pub settle_seconds: Histogram,
     /// Seconds to acknowledge a batch in Redis.
     pub acknowledge_seconds: Histogram,
-    /// Seconds from a job's arrival in its lane to its outcome.
-    pub job_age_seconds: Histogram,
+    /// Seconds from a job's arrival in its lane to its outcome, by sale.
+    pub job_age_seconds: HistogramVec,
     /// Orders made.
     pub orders: IntCounter,
     /// Jobs that had their order already.
     pub redelivered: IntCounter,
-    /// Ended jobs by outcome.
+    /// Ended jobs by sale and outcome.
     pub outcomes: IntCounterVec,
     /// Failed attempts that will be made again.
     pub retries: IntCounter,
@@ -58,12 +60,21 @@ impl Metrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let outcomes = IntCounterVec::new(
-            Opts::new("flashsale_worker_outcomes_total", "Jobs ended, by outcome"),
-            &["outcome"],
+            Opts::new(
+                "flashsale_worker_outcomes_total",
+                "Jobs ended, by sale and outcome",
+            ),
+            &["sale", "outcome"],
         )?;
-        for outcome in Outcome::ALL {
-            outcomes.with_label_values(&[outcome.as_str()]);
-        }
+        let job_age_seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "flashsale_worker_job_age_seconds",
+                "Time from a job's arrival in its lane to its outcome",
+            )
+            .buckets(AGE_BUCKETS.to_vec()),
+            &["sale"],
+        )?;
+        build_info::register(registry, "worker", env!("CARGO_PKG_VERSION"))?;
         Ok(Self {
             lanes_driven: gauge(registry, "lanes_driven", "Lanes driven now")?,
             lanes_taken: counter(registry, "lanes_taken_total", "Lanes taken to drive")?,
@@ -86,12 +97,7 @@ impl Metrics {
                 "Time to acknowledge a batch in Redis",
                 &SECONDS_BUCKETS,
             )?,
-            job_age_seconds: histogram(
-                registry,
-                "job_age_seconds",
-                "Time from a job's arrival in its lane to its outcome",
-                &AGE_BUCKETS,
-            )?,
+            job_age_seconds: registered(registry, job_age_seconds)?,
             orders: counter(registry, "orders_total", "Orders made")?,
             redelivered: counter(
                 registry,
@@ -128,15 +134,26 @@ impl Metrics {
         self.redelivered.inc_by(redelivered as u64);
     }
 
+    /// Shows zeros for a sale whose lanes this worker may drive. A counter that springs into being
+    /// with the first batch has, to Prometheus, never risen.
+    pub fn show(&self, sale: &SaleId) {
+        self.job_age_seconds.with_label_values(&[sale.as_str()]);
+        for outcome in Outcome::ALL {
+            self.outcomes
+                .with_label_values(&[sale.as_str(), outcome.as_str()]);
+        }
+    }
+
     /// Counts what was acknowledged; `now_ms` is the time of it since the Unix epoch.
-    pub fn acknowledged(&self, acknowledgement: &Acknowledgement, now_ms: i64) {
+    pub fn acknowledged(&self, sale: &SaleId, acknowledgement: &Acknowledgement, now_ms: i64) {
+        let ages = self.job_age_seconds.with_label_values(&[sale.as_str()]);
         for job in &acknowledgement.ended {
             self.outcomes
-                .with_label_values(&[job.outcome.as_str()])
+                .with_label_values(&[sale.as_str(), job.outcome.as_str()])
                 .inc();
             if let Some(appended) = flashsale_core::lane::appended_ms(&job.entry_id) {
                 let age = u32::try_from(now_ms.saturating_sub(appended)).unwrap_or(0);
-                self.job_age_seconds.observe(f64::from(age) / 1000.0);
+                ages.observe(f64::from(age) / 1000.0);
             }
         }
         self.dead_letters.inc_by(acknowledgement.dead.len() as u64);
@@ -174,4 +191,30 @@ fn histogram(
     let options =
         HistogramOpts::new(format!("flashsale_worker_{name}"), help).buckets(buckets.to_vec());
     registered(registry, Histogram::with_opts(options)?)
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "tests say by unwrapping what they take for granted"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_metrics_has_a_row_for_each() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry).unwrap();
+        metrics.show(&SaleId::new("drop").unwrap());
+        let page = include_str!("../../docs/metrics.md");
+        let families = registry.gather();
+        assert!(families.len() > 14);
+        for family in families {
+            let name = family.name();
+            assert!(
+                page.contains(&format!("| `{name}` |")),
+                "docs/metrics.md lacks {name}"
+            );
+        }
+    }
 }

@@ -174,6 +174,7 @@ impl Roster {
             if !self.limits.sales.is_empty() && !self.limits.sales.contains(&sale.id) {
                 continue;
             }
+            self.resources.metrics.show(&sale.id);
             let batch_size = self.limits.batch_size.unwrap_or(sale.workers.batch_size);
             for product in sale.products {
                 self.lanes.insert((sale.id.clone(), product.id), batch_size);

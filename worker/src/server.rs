@@ -7,7 +7,7 @@ use flashsale_core::{
     ledger::Ledger,
 };
 use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
-use prometheus::Registry;
+use prometheus::{IntGauge, Registry};
 use redis::aio::ConnectionManager;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -57,9 +57,11 @@ pub async fn run(
         resources.queue.clone(),
         probes.readiness("redis"),
     ));
+    // An idle worker asks PostgreSQL for nothing else, and would not know that it is away.
     tokio::spawn(check_ledger(
         resources.ledger.clone(),
         probes.readiness("postgresql"),
+        resources.metrics.ledger_up.clone(),
     ));
     let address = probe_args.probes_listen;
     let listener = TcpListener::bind(address)
@@ -116,9 +118,11 @@ async fn check_queue(mut queue: ConnectionManager, handle: ReadinessHandle) {
     }
 }
 
-async fn check_ledger(ledger: Ledger, handle: ReadinessHandle) {
+async fn check_ledger(ledger: Ledger, handle: ReadinessHandle, up: IntGauge) {
     loop {
-        match ledger.ping().await {
+        let answered = ledger.ping().await;
+        up.set(i64::from(answered.is_ok()));
+        match answered {
             Ok(()) => handle.ready(),
             Err(error) => handle.not_ready(error.to_string()),
         }

@@ -19,7 +19,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Catalogue, Observed, RedisClock, Snapshot};
-use crate::{intake::Intake, stocks::Stocks};
+use crate::{intake::Intake, metrics::BuyCounters, stocks::Stocks};
 
 /// How old the catalogue and the figures of the lanes may be while nothing says that they changed.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -46,6 +46,7 @@ pub struct Refresher {
     pool: QueuePool,
     intake: Arc<Intake>,
     stocks: Stocks,
+    buys: BuyCounters,
     readiness: ReadinessHandle,
     clock: RedisClock,
     wanted: Arc<Notify>,
@@ -61,12 +62,14 @@ impl Refresher {
         pool: QueuePool,
         intake: Arc<Intake>,
         stocks: Stocks,
+        buys: BuyCounters,
         readiness: ReadinessHandle,
     ) -> (Self, Catalogue) {
         let refresher = Self {
             pool,
             intake,
             stocks,
+            buys,
             readiness,
             clock: RedisClock::default(),
             wanted: Arc::default(),
@@ -132,10 +135,23 @@ impl Refresher {
         Ok((announced, self.clock.now(), observed))
     }
 
+    /// Has buys counted for every sale of `updated` before its first one, and for no other.
+    fn count_for(&self, updated: &Snapshot) {
+        for sale in updated.sales() {
+            self.buys.show(sale.id());
+        }
+        for sale in self.snapshot.borrow().sales() {
+            if updated.sale(sale.id().as_str()).is_none() {
+                self.buys.forget(sale.id());
+            }
+        }
+    }
+
     fn take_over(&self, announced: Vec<Announced>, at: Timestamp, sales: Vec<SaleObservation>) {
         let updated = self.snapshot.borrow().updated(announced, &self.intake);
         if let Some(updated) = updated {
             self.stocks.keep_only(&updated);
+            self.count_for(&updated);
             tracing::info!(sales = updated.sales().len(), "the catalogue changed");
             self.snapshot.send_replace(Arc::new(updated));
         }

@@ -56,7 +56,18 @@ pub struct HttpConfig {
     )]
     pub idle_timeout_seconds: u64,
 
-    /// Seconds that requests in flight get to finish after SIGTERM.
+    /// Seconds after SIGTERM in which connections are still taken while readiness says no. Behind
+    /// a load balancer: as many as it takes to send shoppers elsewhere.
+    #[arg(
+        long,
+        env = "FLASHSALE_SHUTDOWN_DELAY_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 0,
+        value_parser = clap::value_parser!(u64).range(0..=600)
+    )]
+    pub shutdown_delay_seconds: u64,
+
+    /// Seconds that requests in flight get to finish after SIGTERM and the delay.
     #[arg(
         long,
         env = "FLASHSALE_SHUTDOWN_GRACE_SECONDS",
@@ -89,6 +100,12 @@ impl HttpConfig {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout_seconds)
+    }
+
+    /// How long connections are still taken at the end.
+    #[must_use]
+    pub fn shutdown_delay(&self) -> Duration {
+        Duration::from_secs(self.shutdown_delay_seconds)
     }
 
     /// How long requests in flight get at the end.

@@ -1,5 +1,6 @@
-//! Buys by answer.
+//! Buys by sale and answer.
 
+use flashsale_core::id::SaleId;
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::problem::ProblemKind;
@@ -15,68 +16,125 @@ pub enum BuyAnswer {
     Refused(ProblemKind),
 }
 
-/// One counter an answer, looked up once so that counting a buy is one addition.
-#[derive(Debug, Clone)]
-pub struct BuyCounters {
-    queued: IntCounter,
-    replayed: IntCounter,
-    refused: Vec<IntCounter>,
+/// The label of buys that were refused before their sale was known.
+const NO_SALE: &str = "";
+
+/// What a buy can be answered once its sale is known.
+const OF_A_SALE: [BuyAnswer; 10] = [
+    BuyAnswer::Queued,
+    BuyAnswer::Replayed,
+    BuyAnswer::Refused(ProblemKind::SoldOut),
+    BuyAnswer::Refused(ProblemKind::QuotaExceeded),
+    BuyAnswer::Refused(ProblemKind::SaleNotOpen),
+    BuyAnswer::Refused(ProblemKind::SaleClosed),
+    BuyAnswer::Refused(ProblemKind::IdempotencyKeyReused),
+    BuyAnswer::Refused(ProblemKind::UnknownProduct),
+    BuyAnswer::Refused(ProblemKind::LaneFull),
+    BuyAnswer::Refused(ProblemKind::Unavailable),
+];
+
+impl BuyAnswer {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Replayed => "replayed",
+            Self::Refused(kind) => kind.slug(),
+        }
+    }
 }
+
+/// One counter a sale and answer.
+#[derive(Debug, Clone)]
+pub struct BuyCounters(IntCounterVec);
 
 impl BuyCounters {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
         let options = Opts::new(
             "flashsale_gateway_buys_total",
-            "Buys by answer: queued, replayed, or the slug of the problem.",
+            "Buys by sale and answer: queued, replayed, or the slug of the problem.",
         );
-        let counters = IntCounterVec::new(options, &["answer"])?;
-        registry.register(Box::new(counters.clone()))?;
-        let labelled = |answer: &str| counters.with_label_values(&[answer]);
-        Ok(Self {
-            queued: labelled("queued"),
-            replayed: labelled("replayed"),
-            refused: ProblemKind::ALL
-                .iter()
-                .map(|kind| labelled(kind.slug()))
-                .collect(),
-        })
+        let counters = Self(IntCounterVec::new(options, &["sale", "answer"])?);
+        registry.register(Box::new(counters.0.clone()))?;
+        for kind in ProblemKind::ALL {
+            counters.of(NO_SALE, BuyAnswer::Refused(*kind));
+        }
+        Ok(counters)
     }
 
-    /// Counts one buy.
-    pub fn count(&self, answer: BuyAnswer) {
-        match answer {
-            BuyAnswer::Queued => self.queued.inc(),
-            BuyAnswer::Replayed => self.replayed.inc(),
-            // The kinds stand in the order of their declaration.
-            BuyAnswer::Refused(kind) => {
-                if let Some(counter) = self.refused.get(kind as usize) {
-                    counter.inc();
-                }
-            }
+    /// Counts one buy; `sale` is none when it was refused before its sale was known.
+    pub fn count(&self, sale: Option<&SaleId>, answer: BuyAnswer) {
+        self.of(sale.map_or(NO_SALE, SaleId::as_str), answer).inc();
+    }
+
+    /// Shows zeros for a sale in force. A counter that springs into being with the opening's
+    /// first thousand buys has, to Prometheus, never risen.
+    pub fn show(&self, sale: &SaleId) {
+        for answer in OF_A_SALE {
+            self.of(sale.as_str(), answer);
         }
+    }
+
+    /// Forgets a sale that was withdrawn.
+    pub fn forget(&self, sale: &SaleId) {
+        for answer in OF_A_SALE {
+            // Refused only when it is not there.
+            let _ = self
+                .0
+                .remove_label_values(&[sale.as_str(), answer.as_str()]);
+        }
+    }
+
+    fn of(&self, sale: &str, answer: BuyAnswer) -> IntCounter {
+        self.0.with_label_values(&[sale, answer.as_str()])
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use prometheus::proto::MetricFamily;
+
+    fn counts(registry: &Registry) -> Vec<(String, String, f64)> {
+        let families = registry.gather();
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        metrics
+            .map(|metric| {
+                let label = |name: &str| {
+                    let labels = metric.get_label().iter();
+                    let mut found = labels.filter(|label| label.name() == name);
+                    found.next().unwrap().value().to_owned()
+                };
+                let value = metric.get_counter().get_value();
+                (label("sale"), label("answer"), value)
+            })
+            .collect()
+    }
 
     #[test]
-    fn every_kind_counts_under_its_own_slug() {
+    fn every_answer_counts_for_its_own_sale() {
         let registry = Registry::new();
         let counters = BuyCounters::new(&registry).unwrap();
-        for kind in ProblemKind::ALL {
-            counters.count(BuyAnswer::Refused(*kind));
+        let (drop, other) = (SaleId::new("drop").unwrap(), SaleId::new("other").unwrap());
+        counters.show(&drop);
+        counters.show(&other);
+        for answer in OF_A_SALE {
+            counters.count(Some(&drop), answer);
         }
-        for family in registry.gather() {
-            for metric in family.get_metric() {
-                let answer = metric.get_label()[0].value();
-                let expected = f64::from(u8::from(!matches!(answer, "queued" | "replayed")));
-                assert!(
-                    (metric.get_counter().get_value() - expected).abs() < 0.5,
-                    "{answer}"
-                );
-            }
+        for (sale, answer, count) in counts(&registry) {
+            let expected = f64::from(u8::from(sale == "drop"));
+            assert!((count - expected).abs() < 0.5, "{sale} {answer} {count}");
         }
+    }
+
+    #[test]
+    fn a_withdrawn_sale_leaves_nothing() {
+        let registry = Registry::new();
+        let counters = BuyCounters::new(&registry).unwrap();
+        let before = counts(&registry).len();
+        let drop = SaleId::new("drop").unwrap();
+        counters.show(&drop);
+        assert_eq!(counts(&registry).len(), before + OF_A_SALE.len());
+        counters.forget(&drop);
+        assert_eq!(counts(&registry).len(), before);
     }
 }

@@ -1,35 +1,38 @@
-//! The lanes, as last observed. Values that could not be read are left out, never shown as 0.
+//! Sales and lanes, as last observed. Values that could not be read are left out, never shown as 0.
 
+use flashsale_core::lifecycle::{Phase, Readings};
 use jiff::Timestamp;
 use prometheus::{
     Gauge, GaugeVec, IntGauge, IntGaugeVec, Opts,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
-use tokio::sync::watch;
 
-use crate::catalogue::Observed;
+use crate::catalogue::{Catalogue, Observed, SaleEntry};
 
-/// Shows the last observation of all lanes at each scrape.
+/// Shows the sales in force and the last observation of their lanes at each scrape.
 #[derive(Debug)]
 pub struct LaneCollector {
-    observed: watch::Receiver<Observed>,
+    catalogue: Catalogue,
     descriptions: Vec<Desc>,
 }
 
 impl LaneCollector {
     /// Names of everything that this collector can show.
-    pub const NAMES: [&'static str; 6] = [
+    pub const NAMES: [&'static str; 9] = [
         "flashsale_gateway_observation_up",
         "flashsale_gateway_lane_jobs",
         "flashsale_gateway_lane_oldest_job_age_seconds",
         "flashsale_gateway_lane_driven",
         "flashsale_gateway_stock_units",
         "flashsale_gateway_dead_letters",
+        "flashsale_gateway_sale_open",
+        "flashsale_gateway_sale_opens_at_seconds",
+        "flashsale_gateway_sale_closes_at_seconds",
     ];
 
-    /// A collector of what `observed` holds.
-    pub fn new(observed: watch::Receiver<Observed>) -> prometheus::Result<Self> {
+    /// A collector of what `catalogue` holds.
+    pub fn new(catalogue: Catalogue) -> prometheus::Result<Self> {
         let families = Families::new()?;
         let descriptions = families
             .all()
@@ -38,7 +41,7 @@ impl LaneCollector {
             .cloned()
             .collect();
         Ok(Self {
-            observed,
+            catalogue,
             descriptions,
         })
     }
@@ -53,7 +56,16 @@ impl Collector for LaneCollector {
         let Ok(families) = Families::new() else {
             return Vec::new();
         };
-        families.fill(&self.observed.borrow());
+        let observed = self.catalogue.observed();
+        let observed = observed.borrow();
+        families.up.set(i64::from(observed.is_current));
+        if observed.is_current {
+            families.fill(&observed);
+            let now = self.catalogue.clock().now();
+            for sale in self.catalogue.snapshot().sales() {
+                families.fill_schedule(sale, now);
+            }
+        }
         families
             .all()
             .into_iter()
@@ -71,11 +83,25 @@ struct Families {
     driven: IntGaugeVec,
     stock: IntGaugeVec,
     dead: IntGaugeVec,
+    open: IntGaugeVec,
+    opens_at: GaugeVec,
+    closes_at: GaugeVec,
 }
 
 impl Families {
     fn new() -> prometheus::Result<Self> {
-        let [up, jobs, oldest, driven, stock, dead] = LaneCollector::NAMES;
+        let [
+            up,
+            jobs,
+            oldest,
+            driven,
+            stock,
+            dead,
+            open,
+            opens_at,
+            closes_at,
+        ] = LaneCollector::NAMES;
+        let sale = &["sale"];
         let lane = &["sale", "product"];
         Ok(Self {
             up: IntGauge::new(
@@ -104,11 +130,32 @@ impl Families {
                 ),
                 lane,
             )?,
-            dead: IntGaugeVec::new(Opts::new(dead, "Jobs in the dead-letter lane."), &["sale"])?,
+            dead: IntGaugeVec::new(Opts::new(dead, "Jobs in the dead-letter lane."), sale)?,
+            open: IntGaugeVec::new(
+                Opts::new(
+                    open,
+                    "1 while schedule and switches of the sale let buys in, else 0.",
+                ),
+                sale,
+            )?,
+            opens_at: GaugeVec::new(
+                Opts::new(
+                    opens_at,
+                    "When the sale opens, since the Unix epoch; absent when it is open at once.",
+                ),
+                sale,
+            )?,
+            closes_at: GaugeVec::new(
+                Opts::new(
+                    closes_at,
+                    "When the sale closes, since the Unix epoch; absent when nobody said.",
+                ),
+                sale,
+            )?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 6] {
+    fn all(&self) -> [&dyn Collector; 9] {
         [
             &self.up,
             &self.jobs,
@@ -116,14 +163,13 @@ impl Families {
             &self.driven,
             &self.stock,
             &self.dead,
+            &self.open,
+            &self.opens_at,
+            &self.closes_at,
         ]
     }
 
     fn fill(&self, observed: &Observed) {
-        self.up.set(i64::from(observed.is_current));
-        if !observed.is_current {
-            return;
-        }
         for sale in &observed.sales {
             let sale_id = sale.sale.as_str();
             self.dead
@@ -141,6 +187,23 @@ impl Families {
                 if let Some(age) = lane.oldest_ms.and_then(|since| age(since, observed.at)) {
                     set_seconds(&self.oldest.with_label_values(labels), age);
                 }
+            }
+        }
+    }
+
+    /// What is known of a sale from its record alone.
+    fn fill_schedule(&self, sale: &SaleEntry, now: Timestamp) {
+        let labels = &[sale.id().as_str()];
+        let is_open = sale.phase(Readings::default(), now) == Phase::Open;
+        self.open.with_label_values(labels).set(i64::from(is_open));
+        let schedule = sale.sale().schedule;
+        for (instant, gauge) in [
+            (schedule.opens_at, &self.opens_at),
+            (schedule.closes_at, &self.closes_at),
+        ] {
+            if let Some(instant) = instant {
+                let seconds = instant.as_duration().as_secs_f64();
+                gauge.with_label_values(labels).set(seconds);
             }
         }
     }

@@ -18,7 +18,7 @@ async fn buys_and_lanes_are_counted_and_measured() {
         ("sold-out", 1.0),
         ("lane-full", 0.0),
     ] {
-        let name = format!("flashsale_gateway_buys_total{{answer=\"{answer}\"}}");
+        let name = format!("flashsale_gateway_buys_total{{answer=\"{answer}\",sale=\"drop\"}}");
         assert_eq!(gateway.metric(&name).await, Some(count), "{answer}");
     }
     assert_eq!(
@@ -44,6 +44,12 @@ async fn buys_and_lanes_are_counted_and_measured() {
     assert_eq!(lane("lane_driven").await, Some(0.0));
     assert_eq!(lane("stock_units").await, Some(2.0));
     assert!(lane("lane_oldest_job_age_seconds").await.is_some());
+    assert_eq!(
+        gateway
+            .metric("flashsale_gateway_sale_open{sale=\"drop\"}")
+            .await,
+        Some(1.0)
+    );
     world
         .settle(&sale, "p", 2, Outcome::Confirmed, (0, 2))
         .await;

@@ -104,6 +104,22 @@ async fn a_request_that_never_ends_is_waited_for_no_longer_than_the_grace() {
 }
 
 #[tokio::test]
+async fn shoppers_are_served_during_the_delay_and_turned_away_after_it() {
+    let world = World::new().await;
+    let (mut child, client) = process(&world, &["--shutdown-delay-seconds", "2"]).await;
+    let started = Instant::now();
+    terminate(&child);
+    let served = || async { TcpStream::connect(client.address).await.is_ok() };
+    while started.elapsed() < Duration::from_millis(1_500) {
+        // A new connection each time, as shoppers make them.
+        assert_eq!(client.get("/sales").await.status, 200);
+    }
+    eventually("nothing new is accepted", async || !served().await).await;
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    assert!(child.wait().await.unwrap().success());
+}
+
+#[tokio::test]
 async fn a_taken_port_is_told() {
     let world = World::new().await;
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

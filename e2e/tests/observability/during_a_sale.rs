@@ -1,0 +1,152 @@
+//! Gateway, worker, shoppers, and Prometheus looking on.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use flashsale_core::sale::{Sale, Schedule};
+use flashsale_e2e::{
+    patience::until,
+    processes::{Child, client},
+    prometheus::{Names, Plane, Prometheus, Span, Target, check, rules},
+    queue::push,
+    sales::{open, sale},
+    services::Services,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{SEEN, looked_at, metrics_of_alerts_are_there, must_give};
+
+/// How long shoppers buy: long enough for rates over several scrapes.
+const SHOPPING: Duration = Duration::from_secs(8);
+
+/// A sale under the eyes of a Prometheus.
+struct Scene {
+    names: Names,
+    services: Services,
+    sale: Sale,
+    gateway: Child,
+    worker: Child,
+    prometheus: Prometheus,
+    began: Timestamp,
+}
+
+impl Scene {
+    async fn start() -> Self {
+        let names = Names::new("shop", "drop");
+        let services = Services::start().await;
+        let began = Timestamp::now();
+        let mut sale = sale(&names.sale, &[("p", 100_000), ("q", 100_000)]);
+        sale.schedule = Schedule {
+            opens_at: Some(began + SignedDuration::from_secs(3)),
+            closes_at: Some(began + SignedDuration::from_hours(1)),
+        };
+        open(&services, &sale).await;
+        let gateway = Child::gateway(&services, "gateway").await;
+        let worker = Child::worker(&services, "worker").await;
+        let target = |component, child: &Child| Target {
+            component,
+            namespace: names.namespace.clone(),
+            probes_port: child.probes_port,
+        };
+        let targets = [target("gateway", &gateway), target("worker", &worker)];
+        let prometheus = Prometheus::start(services.data_dir.path(), &targets).await;
+        Self {
+            names,
+            services,
+            sale,
+            gateway,
+            worker,
+            prometheus,
+            began,
+        }
+    }
+
+    async fn buy(&self, product: &str, user: &str, key: &str) -> u16 {
+        let body = format!(r#"{{"productId":"{product}","userId":"{user}"}}"#);
+        let sent = client()
+            .post(format!("{}/buy", self.gateway.url()))
+            .header("Idempotency-Key", key)
+            .header("Content-Type", "application/json")
+            .body(body)
+            .send();
+        sent.await.unwrap().status().as_u16()
+    }
+
+    /// Shoppers are early, buy, press twice and ask for nonsense; an entry is no job; at last the
+    /// worker dies, and shoppers wait.
+    async fn play(&self) {
+        assert_eq!(self.buy("p", "early", "k").await, 403);
+        until("the sale is open", SEEN, || async {
+            self.buy("p", "first", "k").await == 200
+        })
+        .await;
+        push(&self.services, &self.sale, 1, b"no job").await;
+        let until = Timestamp::now() + SignedDuration::try_from(SHOPPING).unwrap();
+        for shopper in 0.. {
+            if Timestamp::now() > until {
+                break;
+            }
+            let user = format!("u{shopper}");
+            assert_eq!(self.buy("p", &user, "k").await, 200);
+            assert_eq!(self.buy("p", &user, "k").await, 200);
+            assert_eq!(self.buy("nonsense", &user, "k").await, 404);
+        }
+        self.worker.process.kill().unwrap();
+        assert_eq!(self.buy("q", "last", "k").await, 200);
+    }
+
+    fn seen(&self) -> (&Names, Span) {
+        (&self.names, Span::since(self.began))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_expression_finds_what_it_is_about_during_a_sale() {
+    let scene = Scene::start().await;
+    scene.play().await;
+    alerts_see_what_happened(&scene.prometheus).await;
+    let data = must_give(Plane::Data);
+    let (alerts, recordings) = rules::expressions();
+    check(&scene.prometheus, scene.seen(), &looked_at(), &data)
+        .await
+        .assert_sound("dashboards and runbook");
+    check(&scene.prometheus, scene.seen(), &recordings, &data)
+        .await
+        .assert_sound("recordings");
+    check(&scene.prometheus, scene.seen(), &alerts, |_| false)
+        .await
+        .assert_sound("alerts");
+    rules_are_evaluated(&scene.prometheus).await;
+    metrics_of_alerts_are_there(&scene.prometheus, Plane::Data).await;
+}
+
+/// A job without outcome in a lane without driver, an entry that was no job, a worker that died.
+async fn alerts_see_what_happened(prometheus: &Prometheus) {
+    let expected = BTreeMap::from([
+        ("FlashsaleDeadLetters", "firing"),
+        ("FlashsaleLaneWithoutDriver", "pending"),
+        ("FlashsaleProcessDown", "pending"),
+    ]);
+    until("alerts see the dead worker", SEEN, || async {
+        let seen = prometheus.alerts().await;
+        let is_seen = |name: &str, state: &str| seen.get(name).is_some_and(|seen| seen == state);
+        expected.iter().all(|(name, state)| is_seen(name, state))
+    })
+    .await;
+    let seen = prometheus.alerts().await;
+    for silent in [
+        "FlashsaleGatewayAbsent",
+        "FlashsaleQueueDown",
+        "FlashsaleLedgerDown",
+        "FlashsaleGatewayErrors",
+    ] {
+        assert!(!seen.contains_key(silent), "{seen:?}");
+    }
+}
+
+async fn rules_are_evaluated(prometheus: &Prometheus) {
+    let rules = prometheus.rules().await;
+    assert!(rules.len() > 20);
+    for rule in rules {
+        assert_eq!(rule["health"], "ok", "{rule:#}");
+    }
+}
