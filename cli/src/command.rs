@@ -2,11 +2,13 @@
 
 mod audit;
 mod connection;
+mod crd;
 mod crowd;
 mod dead;
 mod error;
 mod load;
 mod migrate;
+mod probe;
 mod restock;
 mod sales;
 mod schema;
@@ -54,12 +56,14 @@ enum Command {
     Up(up::Arguments),
     Validate(validate::Arguments),
     Schema(schema::Arguments),
+    Crd(crd::Arguments),
     Load(load::Arguments),
     Audit(audit::Arguments),
     Sales(sales::Arguments),
     Restock(restock::Arguments),
     Dead(dead::Arguments),
     Migrate(migrate::Arguments),
+    Probe(probe::Arguments),
 }
 
 /// How a command that could be carried out came out.
@@ -107,12 +111,14 @@ async fn run(command: Command) -> Result<Outcome, CommandError> {
         Command::Up(arguments) => Box::pin(up::run(arguments)).await,
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Schema(arguments) => schema::run(&arguments),
+        Command::Crd(arguments) => crd::run(&arguments),
         Command::Load(arguments) => Box::pin(load::run(arguments)).await,
         Command::Audit(arguments) => audit::run(&arguments).await,
         Command::Sales(arguments) => sales::run(&arguments).await,
         Command::Restock(arguments) => restock::run(&arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(&arguments).await,
+        Command::Probe(arguments) => probe::run(&arguments).await,
     }
 }
 

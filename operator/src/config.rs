@@ -1,0 +1,152 @@
+//! What can be set about the operator.
+
+mod checked;
+
+use std::net::SocketAddr;
+
+use clap::{ArgAction, Args, builder::PossibleValuesParser};
+
+pub use self::checked::{ConfigError, LeaseSettings, Settings, WorkerDefaults};
+
+/// Everything that can be set, as it is typed.
+#[derive(Debug, Clone, Args)]
+pub struct OperatorArgs {
+    /// Watch the FlashSales of this namespace alone. Without it: of all namespaces.
+    #[arg(long, env = "FLASHSALE_NAMESPACE")]
+    pub namespace: Option<String>,
+
+    #[command(flatten)]
+    worker: WorkerArgs,
+
+    #[command(flatten)]
+    secrets: SecretArgs,
+
+    /// Address of `/healthz`, `/readyz` and `/metrics`.
+    #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "0.0.0.0:9091")]
+    pub probes_listen: SocketAddr,
+
+    #[command(flatten)]
+    lease: LeaseArgs,
+}
+
+/// What the workers of every sale have in common.
+#[derive(Debug, Clone, Args)]
+struct WorkerArgs {
+    /// Image of the worker pods, which holds `/flashsale-worker`.
+    #[arg(
+        long = "worker-image",
+        env = "FLASHSALE_WORKER_IMAGE",
+        value_name = "IMAGE",
+        required = true
+    )]
+    image: Option<String>,
+
+    /// When a node pulls that image.
+    #[arg(
+        long = "worker-image-pull-policy",
+        env = "FLASHSALE_WORKER_IMAGE_PULL_POLICY",
+        value_name = "POLICY",
+        default_value = "IfNotPresent",
+        value_parser = PossibleValuesParser::new(["Always", "IfNotPresent", "Never"])
+    )]
+    pull_policy: String,
+
+    /// Secret with which nodes pull that image, in the namespace of the sale; may be given several
+    /// times.
+    #[arg(
+        long = "worker-image-pull-secret",
+        env = "FLASHSALE_WORKER_IMAGE_PULL_SECRET",
+        value_name = "NAME",
+        value_delimiter = ','
+    )]
+    pull_secrets: Vec<String>,
+}
+
+/// Where a sale that names no Secrets of its own finds its stores.
+#[derive(Debug, Clone, Args)]
+struct SecretArgs {
+    /// Secret with the address of PostgreSQL under the key `url`, for sales without
+    /// `spec.databaseSecretRef`.
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_SECRET",
+        value_name = "NAME",
+        default_value = "flashsale-database"
+    )]
+    database_secret: String,
+
+    /// Secret with the address of Redis under the key `url`, for sales without
+    /// `spec.redisSecretRef`.
+    #[arg(
+        long,
+        env = "FLASHSALE_REDIS_SECRET",
+        value_name = "NAME",
+        default_value = "flashsale-redis"
+    )]
+    redis_secret: String,
+}
+
+/// Which of several operators works.
+#[derive(Debug, Clone, Args)]
+struct LeaseArgs {
+    /// Whether to work only while holding the lease, so that several operators can stand by. With
+    /// `false` nothing keeps two of them from working at once: for a single one by hand.
+    #[arg(
+        long,
+        env = "FLASHSALE_LEADER_ELECT",
+        default_value_t = true,
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    leader_elect: bool,
+
+    /// Name of the Lease that the operators of one installation share.
+    #[arg(
+        long,
+        env = "FLASHSALE_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "flashsale-operator"
+    )]
+    lease_name: String,
+
+    /// Namespace of the Lease. Without it: the one the operator runs in.
+    #[arg(long, env = "FLASHSALE_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+
+    /// Who holds the lease; no two processes may share it. Without it: the host's name and
+    /// something random.
+    #[arg(long, env = "FLASHSALE_IDENTITY")]
+    identity: Option<String>,
+
+    /// A standby takes over when it saw the lease unchanged for this long.
+    #[arg(
+        long,
+        env = "FLASHSALE_LEASE_DURATION_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 15
+    )]
+    lease_duration_seconds: u16,
+
+    /// A leader that could not renew for this long stops and ends. Less than the lease's duration,
+    /// so that it has stopped before another starts.
+    #[arg(
+        long,
+        env = "FLASHSALE_RENEW_DEADLINE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 10
+    )]
+    renew_deadline_seconds: u16,
+
+    /// How often the leader renews; a released lease is taken over within this.
+    #[arg(
+        long,
+        env = "FLASHSALE_RETRY_PERIOD_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 2
+    )]
+    retry_period_seconds: u16,
+}
+
+#[cfg(test)]
+mod tests;

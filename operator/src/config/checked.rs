@@ -1,0 +1,209 @@
+//! Settings that were checked; what is wrong is said before anything starts.
+
+use std::time::Duration;
+
+use super::OperatorArgs;
+
+/// A namespace or the name of a Secret, an image pull secret or a Lease is at most this long.
+const LONGEST_NAME: usize = 253;
+
+/// What the controller has to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The one namespace to watch; `None`: all.
+    pub namespace: Option<String>,
+    /// What the workers of every sale have in common.
+    pub worker: WorkerDefaults,
+    /// Name of the Secret with PostgreSQL's address, unless the sale names another.
+    pub database_secret: String,
+    /// Name of the Secret with Redis's address, unless the sale names another.
+    pub redis_secret: String,
+}
+
+/// What the workers of every sale have in common.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerDefaults {
+    /// Image that holds `/flashsale-worker`.
+    pub image: String,
+    /// `Always`, `IfNotPresent` or `Never`.
+    pub pull_policy: String,
+    /// Names of the Secrets to pull it with, in the sale's namespace.
+    pub pull_secrets: Vec<String>,
+}
+
+/// How operators agree on which of them works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseSettings {
+    /// Name of the Lease.
+    pub name: String,
+    /// Its namespace; `None`: the one the operator runs in.
+    pub namespace: Option<String>,
+    /// A standby takes over when it saw the lease unchanged for this long. Whole seconds.
+    pub duration: Duration,
+    /// A leader that could not renew for this long stops.
+    pub renew_deadline: Duration,
+    /// How often a leader renews. A standby looks after half to three quarters of it, at random.
+    pub retry_period: Duration,
+}
+
+/// Why the operator cannot run as it was told to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// Workers without an image.
+    #[error("no worker image: give --worker-image, e.g. ghcr.io/flashsale/flashsale:0.1.0")]
+    NoWorkerImage,
+    /// Something that Kubernetes takes for no name.
+    #[error(
+        "{flag} `{value}` is no name in Kubernetes: write lower-case letters, digits, `-` and `.`, \
+         beginning and ending with a letter or digit"
+    )]
+    Name {
+        /// The flag.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+    },
+    /// The holder of a lease needs a name.
+    #[error("--identity is empty: leave it out, or give each operator another")]
+    NoIdentity,
+    /// Timings by which two operators could work at once, or one could lose the lease for nothing.
+    #[error(
+        "--{longer}-seconds ({longer_seconds}) must be more than {factor}--{shorter}-seconds \
+         ({shorter_seconds}): {reason}"
+    )]
+    Timings {
+        /// Flag of what has to be longer.
+        longer: &'static str,
+        /// Its value.
+        longer_seconds: u16,
+        /// Flag of what has to be shorter.
+        shorter: &'static str,
+        /// Its value.
+        shorter_seconds: u16,
+        /// By how much, in words.
+        factor: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// A wait of nothing.
+    #[error("--retry-period-seconds must be at least 1: 0 would ask the API server without pause")]
+    NoRetryPeriod,
+}
+
+impl OperatorArgs {
+    /// What the controller has to know.
+    pub fn settings(&self) -> Result<Settings, ConfigError> {
+        let image = self.worker.image.clone().unwrap_or_default();
+        if image.trim().is_empty() {
+            return Err(ConfigError::NoWorkerImage);
+        }
+        let secrets = &self.secrets;
+        let pull_secrets = &self.worker.pull_secrets;
+        if let Some(name) = &self.namespace {
+            check_name("--namespace", name)?;
+        }
+        check_name("--database-secret", &secrets.database_secret)?;
+        check_name("--redis-secret", &secrets.redis_secret)?;
+        for name in pull_secrets {
+            check_name("--worker-image-pull-secret", name)?;
+        }
+        Ok(Settings {
+            namespace: self.namespace.clone(),
+            worker: WorkerDefaults {
+                image,
+                pull_policy: self.worker.pull_policy.clone(),
+                pull_secrets: pull_secrets.clone(),
+            },
+            database_secret: secrets.database_secret.clone(),
+            redis_secret: secrets.redis_secret.clone(),
+        })
+    }
+
+    /// How operators agree on which of them works; `None`: this one works without asking.
+    pub fn lease(&self) -> Result<Option<LeaseSettings>, ConfigError> {
+        let lease = &self.lease;
+        if !lease.leader_elect {
+            return Ok(None);
+        }
+        check_name("--lease-name", &lease.lease_name)?;
+        if let Some(name) = &lease.lease_namespace {
+            check_name("--lease-namespace", name)?;
+        }
+        check_timings(
+            lease.lease_duration_seconds,
+            lease.renew_deadline_seconds,
+            lease.retry_period_seconds,
+        )?;
+        Ok(Some(LeaseSettings {
+            name: lease.lease_name.clone(),
+            namespace: lease.lease_namespace.clone(),
+            duration: Duration::from_secs(lease.lease_duration_seconds.into()),
+            renew_deadline: Duration::from_secs(lease.renew_deadline_seconds.into()),
+            retry_period: Duration::from_secs(lease.retry_period_seconds.into()),
+        }))
+    }
+
+    /// Who this process is among the operators: what was given, or the host's name and something
+    /// random, since two processes of one host must not take each other for themselves.
+    pub fn identity(&self) -> Result<String, ConfigError> {
+        match &self.lease.identity {
+            Some(identity) if identity.trim().is_empty() => Err(ConfigError::NoIdentity),
+            Some(identity) => Ok(identity.clone()),
+            None => Ok(format!("{}_{:016x}", host_name(), rand::random::<u64>())),
+        }
+    }
+}
+
+/// The rules of client-go: a leader gives up before another starts, and has more than one attempt
+/// (with its jitter) until then.
+fn check_timings(duration: u16, deadline: u16, retry: u16) -> Result<(), ConfigError> {
+    if retry == 0 {
+        return Err(ConfigError::NoRetryPeriod);
+    }
+    if duration <= deadline {
+        return Err(ConfigError::Timings {
+            longer: "lease-duration",
+            longer_seconds: duration,
+            shorter: "renew-deadline",
+            shorter_seconds: deadline,
+            factor: "",
+            reason: "a leader must have stopped before another starts",
+        });
+    }
+    if u32::from(deadline) * 5 <= u32::from(retry) * 6 {
+        return Err(ConfigError::Timings {
+            longer: "renew-deadline",
+            longer_seconds: deadline,
+            shorter: "retry-period",
+            shorter_seconds: retry,
+            factor: "1.2 times ",
+            reason: "one slow answer must not cost the lease",
+        });
+    }
+    Ok(())
+}
+
+fn check_name(flag: &'static str, value: &str) -> Result<(), ConfigError> {
+    let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let good = value.len() <= LONGEST_NAME
+        && value.starts_with(word)
+        && value.ends_with(word)
+        && value.chars().all(|c| word(c) || c == '-' || c == '.');
+    if good {
+        Ok(())
+    } else {
+        Err(ConfigError::Name {
+            flag,
+            value: value.to_owned(),
+        })
+    }
+}
+
+/// In a pod the name of the pod.
+fn host_name() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map(|name| name.trim().to_owned())
+        .ok()
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "flashsale-operator".to_owned())
+}

@@ -1,0 +1,105 @@
+//! What every visit of the reconciler and every beat of the pulse works with.
+
+use flashsale_core::id::SaleId;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Client,
+    core::DeserializeGuard,
+    runtime::reflector::{ObjectRef, Store},
+};
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{
+    autoscalers::Autoscalers, config::Settings, crd::FlashSale, events::Publisher,
+    metrics::Metrics, roster::Roster, secrets::Secrets, stores::StoreCache,
+};
+
+/// A FlashSale as the watch delivers it: one that does not parse is an object with a mistake, and
+/// does not stop the watch of the others.
+pub type Watched = DeserializeGuard<FlashSale>;
+
+/// Shared by all visits and the pulse.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What was set on the command line.
+    pub settings: Settings,
+    /// Where events go.
+    pub events: Publisher,
+    /// What Prometheus sees.
+    pub metrics: Metrics,
+    /// The sales in force.
+    pub roster: Roster,
+    /// Open connections.
+    pub stores: StoreCache,
+    /// Addresses.
+    pub secrets: Secrets,
+    /// Autoscalers that could get in the way.
+    pub autoscalers: Autoscalers,
+    /// The worker Deployments, as the watch keeps them.
+    pub deployments: Store<Deployment>,
+    /// Asks for a visit.
+    pub visits: UnboundedSender<ObjectRef<Watched>>,
+}
+
+impl Context {
+    /// Asks for a visit of the object behind `sale`.
+    pub fn ask_visit(&self, namespace: &str, name: &str) {
+        // The receiver lives as long as the controller; after that nobody visits anyway.
+        let _ = self.visits.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Replicas that the worker Deployment of a sale shall have, and those that are ready; none
+    /// when there is no Deployment.
+    #[must_use]
+    pub fn workers(&self, namespace: &str, sale: &str) -> Option<Workers> {
+        let name = worker_name(sale);
+        let deployment = self
+            .deployments
+            .get(&ObjectRef::new(&name).within(namespace))?;
+        Some(Workers::of(&deployment))
+    }
+}
+
+/// Name of the worker Deployment of the FlashSale `sale`.
+#[must_use]
+pub fn worker_name(sale: &str) -> String {
+    format!("{sale}-worker")
+}
+
+/// Namespace and name of the FlashSale behind a sale's id.
+#[must_use]
+pub fn object_of(sale: &SaleId) -> (&str, &str) {
+    sale.as_str().split_once('.').unwrap_or(("", sale.as_str()))
+}
+
+/// The figures of a worker Deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Workers {
+    /// Replicas asked for.
+    pub asked: u32,
+    /// Replicas that exist.
+    pub existing: u32,
+    /// Replicas that are ready.
+    pub ready: u32,
+}
+
+impl Workers {
+    /// Those of `deployment`.
+    #[must_use]
+    pub fn of(deployment: &Deployment) -> Self {
+        let count = |replicas: Option<i32>| u32::try_from(replicas.unwrap_or(0)).unwrap_or(0);
+        let status = deployment.status.as_ref();
+        Self {
+            // The API server's default where nothing is written.
+            asked: count(
+                deployment
+                    .spec
+                    .as_ref()
+                    .map_or(Some(0), |spec| spec.replicas.or(Some(1))),
+            ),
+            existing: count(status.and_then(|status| status.replicas)),
+            ready: count(status.and_then(|status| status.ready_replicas)),
+        }
+    }
+}

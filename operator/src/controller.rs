@@ -1,0 +1,155 @@
+//! The controller: watches FlashSales and their worker Deployments, visits each object when
+//! something about it changes, and keeps the pulse of all of them.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{StreamExt, stream};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::{
+    Api, Client,
+    runtime::{Config, Controller, WatchStreamExt, reflector, watcher},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    autoscalers::Autoscalers,
+    config::Settings,
+    context::{Context, Watched},
+    events::Publisher,
+    metrics::Metrics,
+    pulse,
+    reconcile::{self, after_error, build::MANAGED_BY, reconcile},
+    roster::Roster,
+    secrets::Secrets,
+    stores::StoreCache,
+};
+
+/// Visits at once: most of a visit is waiting for stores and the API server.
+const CONCURRENT_VISITS: u16 = 16;
+
+/// How long visits in work may take once the controller is to stop.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the controller works with.
+#[derive(Clone)]
+pub struct Setup {
+    /// The API server.
+    pub client: Client,
+    /// What was set on the command line.
+    pub settings: Settings,
+    /// Where events go.
+    pub events: Publisher,
+    /// What Prometheus sees.
+    pub metrics: Metrics,
+}
+
+/// Why the controller ended.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// A part that runs as long as the controller has ended without being asked to.
+    #[error("the {0} ended without being asked to; the process ends so that another takes over")]
+    Ended(&'static str),
+}
+
+/// Reconciles until `stop`, then lets what is in work finish.
+///
+/// # Errors
+/// See [`ControllerError`].
+pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), ControllerError> {
+    let (visits, asked) = mpsc::unbounded_channel();
+    let (deployments, writer) = reflector::store();
+    let client = setup.client.clone();
+    let namespace = setup.settings.namespace.clone();
+    let context = Arc::new(Context {
+        roster: Roster::default(),
+        stores: StoreCache::default(),
+        secrets: Secrets::new(client.clone()),
+        autoscalers: Autoscalers::new(client.clone()),
+        deployments,
+        visits,
+        client: setup.client,
+        settings: setup.settings,
+        events: setup.events,
+        metrics: setup.metrics,
+    });
+    let (label, value) = MANAGED_BY;
+    let ours = watcher::Config::default().labels(&format!("{label}={value}"));
+    let workers = reflector(
+        writer,
+        watcher(api::<Deployment>(&client, namespace.as_deref()), ours),
+    )
+    .default_backoff()
+    .touched_objects();
+    let asked = stream::unfold(asked, async |mut asked| {
+        let object = asked.recv().await?;
+        Some((object, asked))
+    });
+    let controller = Controller::new(
+        api::<Watched>(&client, namespace.as_deref()),
+        watcher::Config::default(),
+    )
+    .with_config(Config::default().concurrency(CONCURRENT_VISITS))
+    .owns_stream(workers)
+    .reconcile_on(asked)
+    .graceful_shutdown_on(stop.clone().cancelled_owned())
+    .run(
+        reconcile,
+        |object, error, _| after_error(&object, error),
+        context.clone(),
+    )
+    .for_each(|outcome| async move { note(outcome) });
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(STOP_PATIENCE).await;
+    };
+    let stopped = |part| {
+        if stop.is_cancelled() {
+            Ok(())
+        } else {
+            Err(ControllerError::Ended(part))
+        }
+    };
+    tokio::select! {
+        () = controller => stopped("controller"),
+        () = until_stop(pulse::run(context.clone(), stop.clone()), &stop) => stopped("pulse"),
+        () = until_stop(pulse::rounds::run(context, stop.clone()), &stop) => stopped("rounds"),
+        () = overdue => Ok(()),
+    }
+}
+
+/// Waits for ever after `task` has ended as asked, so that the controller may finish its visits.
+async fn until_stop(task: impl Future<Output = ()>, stop: &CancellationToken) {
+    task.await;
+    if stop.is_cancelled() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: kube::Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+/// Failed visits are told where they fail; what is left is the watch itself.
+fn note(
+    outcome: Result<
+        (
+            reflector::ObjectRef<Watched>,
+            kube::runtime::controller::Action,
+        ),
+        kube::runtime::controller::Error<reconcile::Error, watcher::Error>,
+    >,
+) {
+    use kube::runtime::controller::Error;
+    match outcome {
+        // Gone between the change and the visit, or told already.
+        Ok(_) | Err(Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)) => {}
+        Err(error) => tracing::warn!(%error, "watching failed, tried again: {error}"),
+    }
+}

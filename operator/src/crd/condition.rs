@@ -1,0 +1,144 @@
+//! The conditions of a FlashSale: the truth about it, one statement each.
+
+use k8s_openapi::{
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+    jiff::Timestamp,
+};
+
+/// What a condition is about. Every FlashSale has all of them from the first visit on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Type {
+    /// The spec is valid and under the operator's control; nothing else.
+    Ready,
+    /// Buys are taken, as far as schedule and switches go.
+    Open,
+    /// No unit is left.
+    SoldOut,
+    /// The operator can and does set the number of workers.
+    Scaling,
+    /// Redis answers.
+    QueueReachable,
+    /// PostgreSQL answers.
+    DatabaseReachable,
+    /// Redis keeps what it acknowledged through a crash, and evicts nothing.
+    Durable,
+    /// The operator keeps its hands off, as an annotation asks.
+    Paused,
+    /// Intake is closed and every job has ended.
+    Drained,
+}
+
+impl Type {
+    /// All, in the order in which people read them.
+    pub const ALL: [Self; 9] = [
+        Self::Ready,
+        Self::Open,
+        Self::SoldOut,
+        Self::Scaling,
+        Self::QueueReachable,
+        Self::DatabaseReachable,
+        Self::Durable,
+        Self::Paused,
+        Self::Drained,
+    ];
+
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Open => "Open",
+            Self::SoldOut => "SoldOut",
+            Self::Scaling => "Scaling",
+            Self::QueueReachable => "QueueReachable",
+            Self::DatabaseReachable => "DatabaseReachable",
+            Self::Durable => "Durable",
+            Self::Paused => "Paused",
+            Self::Drained => "Drained",
+        }
+    }
+}
+
+/// Whether a statement holds. Not knowing is a third answer, never the same as no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody knows at the moment.
+    Unknown,
+}
+
+impl State {
+    /// The word itself.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for State {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// One statement as it was found now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Statement {
+    /// What it is about.
+    pub about: Type,
+    /// Whether it holds.
+    pub state: State,
+    /// Why, in one `CamelCase` word.
+    pub reason: &'static str,
+    /// Why, in a sentence that says what to do if something is to be done.
+    pub message: String,
+}
+
+/// Turns statements into conditions. A condition whose state is the same as in `before` keeps the
+/// time of its last transition, so that a status that says the same is the same.
+#[must_use]
+pub fn conditions(
+    statements: &[Statement],
+    before: &[Condition],
+    generation: Option<i64>,
+    now: Timestamp,
+) -> Vec<Condition> {
+    let condition = |statement: &Statement| {
+        let about = statement.about.as_str();
+        let state = statement.state.as_str();
+        let same = before
+            .iter()
+            .find(|condition| condition.type_ == about && condition.status == state);
+        Condition {
+            type_: about.to_owned(),
+            status: state.to_owned(),
+            reason: statement.reason.to_owned(),
+            message: statement.message.clone(),
+            observed_generation: generation,
+            last_transition_time: same.map_or(Time(whole_second(now)), |same| {
+                same.last_transition_time.clone()
+            }),
+        }
+    };
+    statements.iter().map(condition).collect()
+}
+
+/// The API server keeps whole seconds; comparing needs the same.
+fn whole_second(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
+}
+
+/// Whether `conditions` say that `about` holds.
+#[must_use]
+pub fn holds(conditions: &[Condition], about: Type) -> bool {
+    conditions
+        .iter()
+        .any(|condition| condition.type_ == about.as_str() && condition.status == "True")
+}

@@ -1,0 +1,107 @@
+//! The status of a FlashSale, written by the operator alone.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+
+/// What the operator sees. Numbers that could not be read keep their last value; the conditions
+/// `QueueReachable` and `DatabaseReachable` say whether they are current.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FlashSaleStatus {
+    /// The truth about the sale, one statement each.
+    #[serde(default)]
+    #[schemars(schema_with = "conditions_schema")]
+    pub conditions: Vec<Condition>,
+    /// The conditions in one word: Pending, Scheduled, Open, SoldOut, Suspended, Draining, Closed or
+    /// Failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+    /// The generation of the spec that this status is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Jobs waiting or being settled, over all lanes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_depth: Option<i64>,
+    /// Jobs in the dead-letter lane.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<i64>,
+    /// Units sold, over all products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sold: Option<i64>,
+    /// Units left, over all products.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remaining: Option<i64>,
+    /// Workers that exist.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// Workers that are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+    /// Workers that there shall be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub desired_replicas: Option<i32>,
+    /// Label selector of the workers' pods, for the `scale` subresource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// When the operator first saw the sale open. From then on some fields may not change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub opened_at: Option<Timestamp>,
+    /// When the last unit was seen to be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sold_out_at: Option<Timestamp>,
+    /// When intake was seen closed for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_at: Option<Timestamp>,
+    /// When every job was seen to have ended after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drained_at: Option<Timestamp>,
+}
+
+/// The shape of `metav1.Condition`, as `kubectl explain` shows it.
+fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "items": {
+            "type": "object",
+            "description": "One statement about the sale.",
+            "required": ["type", "status", "lastTransitionTime", "reason", "message"],
+            "properties": {
+                "type": {
+                    "type": "string",
+                    "description": "What it is about: Ready, Open, SoldOut, Scaling, QueueReachable, DatabaseReachable, Durable, Paused or Drained.",
+                    "maxLength": 316
+                },
+                "status": {
+                    "type": "string",
+                    "description": "Whether it holds; Unknown is a third answer, never the same as False.",
+                    "enum": ["True", "False", "Unknown"]
+                },
+                "observedGeneration": {
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0,
+                    "description": "The generation of the spec that was judged."
+                },
+                "lastTransitionTime": {
+                    "type": "string",
+                    "format": "date-time",
+                    "description": "When the state last changed."
+                },
+                "reason": {
+                    "type": "string",
+                    "description": "Why, in one word.",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+                },
+                "message": {
+                    "type": "string",
+                    "description": "Why, in a sentence that says what to do if something is to be done.",
+                    "maxLength": 32768
+                }
+            }
+        }
+    })
+}

@@ -1,0 +1,11 @@
+//! What the operator tells people through Kubernetes events: one list of reasons, one publisher.
+
+mod note;
+mod publisher;
+mod reason;
+mod series;
+
+pub use self::{
+    publisher::Publisher,
+    reason::{Kind, Reason},
+};

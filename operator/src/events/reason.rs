@@ -1,0 +1,158 @@
+//! Every reason of an event; `docs/events.md` is the table for readers.
+
+/// Whether an event is news or trouble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// News.
+    Normal,
+    /// Something a person should look at.
+    Warning,
+}
+
+impl Kind {
+    /// The word in `type` of an event.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Normal => "Normal",
+            Self::Warning => "Warning",
+        }
+    }
+}
+
+/// Makes the enum, its list and its words from one table, so that none can be forgotten.
+macro_rules! reasons {
+    ($( #[doc = $doc:literal] $name:ident => $kind:ident, $action:literal; )*) => {
+        /// Why an event is published.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $( #[doc = $doc] $name, )*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &[Self] = &[$( Self::$name, )*];
+
+            /// The word in `reason` of an event; never changes its meaning.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $( Self::$name => stringify!($name), )* }
+            }
+
+            /// Whether it is news or trouble.
+            #[must_use]
+            pub fn kind(self) -> Kind {
+                match self { $( Self::$name => Kind::$kind, )* }
+            }
+
+            /// The word in `action` of an event: what the operator was doing.
+            #[must_use]
+            pub fn action(self) -> &'static str {
+                match self { $( Self::$name => $action, )* }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The sale is in force and waits for its opening.
+    Scheduled => Normal, "Schedule";
+    /// Buys are taken.
+    Opened => Normal, "Open";
+    /// Nothing is left to sell.
+    SoldOut => Normal, "Observe";
+    /// There is stock again, or more of it.
+    Restocked => Normal, "Restock";
+    /// Intake was closed by hand; the queue is kept.
+    Suspended => Normal, "Suspend";
+    /// Intake was opened again.
+    Resumed => Normal, "Resume";
+    /// The sale is over: no buy is taken any more.
+    Closed => Normal, "Close";
+    /// Every buy that was taken has its final outcome.
+    Drained => Normal, "Drain";
+    /// The number of workers was changed.
+    Scaled => Normal, "Scale";
+    /// The workers for the opening are ready.
+    Prewarmed => Normal, "Prewarm";
+    /// Something that an earlier warning told of works again.
+    Recovered => Normal, "Observe";
+    /// What the sale held in Redis is freed and the object may go.
+    Released => Normal, "Release";
+    /// The operator keeps its hands off, as the annotation asks.
+    Paused => Normal, "Pause";
+    /// The operator works for the sale again.
+    Unpaused => Normal, "Unpause";
+    /// The spec cannot be carried out as written.
+    InvalidSpec => Warning, "Validate";
+    /// Something was changed that may not change any more.
+    ForbiddenEdit => Warning, "Validate";
+    /// Another sale has one of the products.
+    ProductTaken => Warning, "Validate";
+    /// Something else scales the worker Deployment too.
+    AutoscalerConflict => Warning, "Validate";
+    /// A Secret, or its key, is not there.
+    SecretMissing => Warning, "Dereference";
+    /// An address in a Secret is no address of a store.
+    AddressUnusable => Warning, "Dereference";
+    /// Redis does not answer.
+    QueueUnreachable => Warning, "Connect";
+    /// PostgreSQL does not answer.
+    DatabaseUnreachable => Warning, "Connect";
+    /// PostgreSQL has not the tables that this version needs.
+    SchemaMissing => Warning, "Connect";
+    /// Redis could lose buys that were acknowledged.
+    NotDurable => Warning, "Connect";
+    /// The workers for the opening were not ready in time.
+    NotPrewarmed => Warning, "Prewarm";
+    /// The queue asks for more workers than its busy products can use.
+    LimitedByHotProducts => Warning, "Scale";
+    /// Buys were still waiting when the time to drain was over.
+    DrainTimedOut => Warning, "Drain";
+    /// Buys were given up, as the annotation allows.
+    QueueAbandoned => Warning, "Drain";
+    /// The API server refused what was to be written.
+    ApplyFailed => Warning, "Apply";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = include_str!("../../../docs/events.md");
+
+    /// Reason and type of each row of the table.
+    fn documented() -> Vec<(String, String)> {
+        TABLE
+            .lines()
+            .filter(|line| line.starts_with("| `"))
+            .map(|line| {
+                let cells: Vec<_> = line.split('|').map(str::trim).collect();
+                assert_eq!(cells.len(), 6, "a row has four cells: {line}");
+                assert!(cells.iter().skip(1).take(4).all(|cell| !cell.is_empty()));
+                (cells[1].trim_matches('`').to_owned(), cells[2].to_owned())
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_reason_is_documented_in_order() {
+        let expected: Vec<_> = Reason::ALL
+            .iter()
+            .map(|reason| {
+                (
+                    reason.as_str().to_owned(),
+                    reason.kind().as_str().to_owned(),
+                )
+            })
+            .collect();
+        assert_eq!(documented(), expected);
+    }
+
+    #[test]
+    fn words_fit_the_interface() {
+        for reason in Reason::ALL {
+            assert!(reason.as_str().len() <= 128 && reason.action().len() <= 128);
+        }
+    }
+}

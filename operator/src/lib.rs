@@ -1,0 +1,21 @@
+//! The control plane of a flash sale: turns a [`crd::FlashSale`] into Redis state and a worker
+//! Deployment, scales it by the queue, and reports what it sees.
+//!
+//! It never touches a buy: opening and closing are part of what it writes to Redis beforehand, so
+//! a sale opens, sells and closes while no operator is alive.
+
+pub mod autoscalers;
+pub mod config;
+pub mod context;
+pub mod controller;
+pub mod crd;
+pub mod durability;
+pub mod events;
+pub mod lease;
+pub mod metrics;
+pub mod pulse;
+pub mod reconcile;
+pub mod roster;
+pub mod run;
+pub mod secrets;
+pub mod stores;

@@ -1,0 +1,144 @@
+//! Figures of each sale.
+
+use flashsale_core::{id::SaleId, lifecycle::Phase};
+use prometheus::IntGaugeVec;
+
+use super::register::Register;
+
+/// What was seen of one sale. `None` is "not known", which is never the same as 0: the series is
+/// then absent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SaleFigures {
+    /// Jobs waiting or being settled.
+    pub queue_depth: Option<u64>,
+    /// Units left over all products.
+    pub remaining: Option<u64>,
+    /// Workers that are wanted.
+    pub desired: u32,
+    /// Workers that are ready.
+    pub ready: u32,
+    /// Whether the depth asks for more workers than busy lanes can use.
+    pub limited: bool,
+    /// Whether Redis answered last.
+    pub queue_up: bool,
+    /// Whether PostgreSQL answered last.
+    pub ledger_up: bool,
+    /// Whether acknowledged buys survive a crash of Redis.
+    pub durable: Option<bool>,
+    /// Units sold beyond the stock; 0 in a healthy system.
+    pub oversold: Option<i64>,
+}
+
+/// Every phase a sale can be in.
+const PHASES: [Phase; 8] = [
+    Phase::Pending,
+    Phase::Scheduled,
+    Phase::Open,
+    Phase::SoldOut,
+    Phase::Suspended,
+    Phase::Draining,
+    Phase::Closed,
+    Phase::Failed,
+];
+
+/// Gauges by sale.
+#[derive(Debug, Clone)]
+pub(super) struct Sales {
+    phases: IntGaugeVec,
+    queue_depth: IntGaugeVec,
+    remaining: IntGaugeVec,
+    desired: IntGaugeVec,
+    ready: IntGaugeVec,
+    limited: IntGaugeVec,
+    queue_up: IntGaugeVec,
+    ledger_up: IntGaugeVec,
+    durable: IntGaugeVec,
+    oversold: IntGaugeVec,
+}
+
+impl Sales {
+    pub(super) fn new(register: Register<'_>) -> Result<Self, prometheus::Error> {
+        let by_sale = |name, help| register.gauges(name, help, "sale");
+        Ok(Self {
+            phases: register.gauges("sales", "FlashSales by phase", "phase")?,
+            queue_depth: by_sale("queue_depth", "Jobs waiting or being settled")?,
+            remaining: by_sale("remaining_units", "Units left over all products")?,
+            desired: by_sale("replicas_desired", "Workers that are wanted")?,
+            ready: by_sale("replicas_ready", "Workers that are ready")?,
+            limited: by_sale(
+                "scaling_limited",
+                "1 while the depth asks for more workers than busy lanes can use",
+            )?,
+            queue_up: by_sale("queue_up", "1 while Redis answers")?,
+            ledger_up: by_sale("ledger_up", "1 while PostgreSQL answers")?,
+            durable: by_sale(
+                "queue_durable",
+                "1 while acknowledged buys survive a crash of Redis",
+            )?,
+            oversold: by_sale(
+                "oversold_units",
+                "Units sold beyond the stock, 0 in a healthy system",
+            )?,
+        })
+    }
+
+    pub(super) fn phases(&self, counts: &[(Phase, usize)]) {
+        for phase in PHASES {
+            let sales: usize = counts
+                .iter()
+                .filter(|(counted, _)| *counted == phase)
+                .map(|(_, count)| count)
+                .sum();
+            self.phases
+                .with_label_values(&[phase.as_str()])
+                .set(gauged(sales));
+        }
+    }
+
+    pub(super) fn set(&self, sale: &SaleId, figures: &SaleFigures) {
+        let sale = sale.as_str();
+        set(&self.queue_depth, sale, figures.queue_depth.map(gauged));
+        set(&self.remaining, sale, figures.remaining.map(gauged));
+        set(&self.desired, sale, Some(figures.desired.into()));
+        set(&self.ready, sale, Some(figures.ready.into()));
+        set(&self.limited, sale, Some(figures.limited.into()));
+        set(&self.queue_up, sale, Some(figures.queue_up.into()));
+        set(&self.ledger_up, sale, Some(figures.ledger_up.into()));
+        set(&self.durable, sale, figures.durable.map(i64::from));
+        set(&self.oversold, sale, figures.oversold);
+    }
+
+    pub(super) fn forget(&self, sale: &SaleId) {
+        for gauges in self.by_sale() {
+            set(gauges, sale.as_str(), None);
+        }
+    }
+
+    fn by_sale(&self) -> [&IntGaugeVec; 9] {
+        [
+            &self.queue_depth,
+            &self.remaining,
+            &self.desired,
+            &self.ready,
+            &self.limited,
+            &self.queue_up,
+            &self.ledger_up,
+            &self.durable,
+            &self.oversold,
+        ]
+    }
+}
+
+/// Sets the series of `sale`, or takes it away.
+fn set(gauges: &IntGaugeVec, sale: &str, value: Option<i64>) {
+    match value {
+        Some(value) => gauges.with_label_values(&[sale]).set(value),
+        // Fails only when there is no such series, which is what was asked for.
+        None => drop(gauges.remove_label_values(&[sale])),
+    }
+}
+
+/// A count as a gauge takes it.
+fn gauged<T: TryInto<i64>>(count: T) -> i64 {
+    count.try_into().unwrap_or(i64::MAX)
+}

@@ -1,0 +1,140 @@
+//! The pulse: every second one look at all sales that are awake, one pipelined read for each Redis,
+//! and at once what follows from it: workers, a sale that Redis lost, stock that it does not know.
+//!
+//! The reconciler says what shall be; the pulse sees to it. It never writes a status: when it sees
+//! something that people should know, it asks for a visit.
+
+mod act;
+mod look;
+mod opening;
+pub mod rounds;
+pub mod scale;
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use flashsale_core::{
+    catalogue::Announced,
+    id::SaleId,
+    lifecycle::{self, Phase},
+};
+use jiff::Timestamp;
+use tokio::{
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{context::Context, roster::Sight, stores::Stores};
+
+/// How often sales that are awake are looked at. With the patch behind it, a spike is answered
+/// within two seconds.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// How often sales that sleep are looked at.
+const SLEEP: Duration = Duration::from_secs(30);
+
+/// How long before its next instant a sleeping sale wakes.
+const WAKE_AHEAD: Duration = Duration::from_secs(3);
+
+/// Longest time that one look and what follows may take before the sale counts as due again.
+const LONGEST_BEAT: Duration = Duration::from_secs(30);
+
+/// Beats until `stop`.
+pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+    let started = Instant::now();
+    let mut beats = interval(BEAT);
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Looks in work; they end with this task.
+    let mut looks = JoinSet::new();
+    loop {
+        tokio::select! {
+            _ = beats.tick() => {}
+            () = context.roster.wake.notified() => {}
+            () = stop.cancelled() => return,
+        }
+        while looks.try_join_next().is_some() {}
+        // Not waited for: a Redis that hangs must not hold up the sales of another.
+        for (stores, sales) in due(&context).into_values() {
+            let context = context.clone();
+            looks.spawn(async move {
+                let seen = look::look(&stores, &sales).await;
+                act::act(&context, &stores, &sales, seen, started.elapsed()).await;
+            });
+        }
+        tell_phases(&context);
+    }
+}
+
+/// Sales that are due, gathered by their stores.
+type Due = HashMap<usize, (Arc<Stores>, Vec<Announced>)>;
+
+fn due(context: &Context) -> Due {
+    let now = Instant::now();
+    let mut due = Due::new();
+    for entry in context.roster.entries().values_mut() {
+        if entry.due > now {
+            continue;
+        }
+        entry.due = now + LONGEST_BEAT;
+        let place = Arc::as_ptr(&entry.stores) as usize;
+        let (_, sales) = due
+            .entry(place)
+            .or_insert_with(|| (entry.stores.clone(), Vec::new()));
+        sales.push(entry.mind.desired().clone());
+    }
+    due
+}
+
+/// When to look again at a sale that was seen like this.
+fn next_look(desired: &Announced, sight: &Sight) -> Duration {
+    if is_awake(desired, sight) {
+        // A little early, so that the beat after the next is not the one that finds it due.
+        return BEAT.mul_f32(0.9);
+    }
+    let now = sight.now();
+    let sale = &desired.sale;
+    let next = lifecycle::next_instant(sale.schedule, &sale.workers, now);
+    let wait = next.map_or(SLEEP, |next| until(next, now));
+    wait.saturating_sub(WAKE_AHEAD).clamp(BEAT, SLEEP)
+}
+
+fn until(instant: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(instant.duration_since(now)).unwrap_or_default()
+}
+
+/// Whether something can happen to the sale from one second to the next.
+fn is_awake(desired: &Announced, sight: &Sight) -> bool {
+    let now = sight.now();
+    let sale = &desired.sale;
+    let near = lifecycle::next_instant(sale.schedule, &sale.workers, now)
+        .is_some_and(|next| until(next, now) <= WAKE_AHEAD);
+    let resting = matches!(sight.phase, Some(Phase::Scheduled | Phase::Closed));
+    let quiet = sight.queue_error.is_none()
+        && sight.announced == Some(true)
+        && sight.lanes.as_ref().is_some_and(|lanes| lanes.depth() == 0);
+    let stays = sight.decision.is_some_and(|decision| decision.workers == 0);
+    near || !resting
+        || !quiet
+        || lifecycle::is_prewarming(sale.schedule, &sale.workers, now)
+        || (!stays && sight.phase == Some(Phase::Closed))
+}
+
+fn tell_phases(context: &Context) {
+    let mut counts: HashMap<Phase, usize> = HashMap::new();
+    for entry in context.roster.entries().values() {
+        *counts
+            .entry(entry.sight.phase.unwrap_or(Phase::Pending))
+            .or_default() += 1;
+    }
+    let counts: Vec<(Phase, usize)> = counts.into_iter().collect();
+    context.metrics.phases(&counts);
+}
+
+/// The object behind a sale.
+fn object_of(sale: &SaleId) -> (&str, &str) {
+    crate::context::object_of(sale)
+}

@@ -1,0 +1,113 @@
+//! Reading what the pulse decides by. Redis and PostgreSQL are asked at the same time, and each can
+//! fail by itself; what could not be read is an error and never a zero.
+
+use std::time::Duration;
+
+use flashsale_core::{
+    catalogue::{self, Announced, CatalogueError},
+    control::Look,
+    id::SaleId,
+    ledger::SaleStock,
+    observation::{self, SaleObservation},
+    sale::Sale,
+};
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::timeout;
+
+use crate::stores::Stores;
+
+/// How long the ledger may take; the pulse comes round every second, and scaling must not wait.
+const LEDGER_PATIENCE: Duration = Duration::from_millis(700);
+
+/// How long Redis may take over all its answers.
+const QUEUE_PATIENCE: Duration = Duration::from_millis(1_500);
+
+/// One look at all due sales of one pair of stores.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    /// One a sale, in their order.
+    pub(super) sales: Vec<Look>,
+    /// What the ledger holds of each, in their order; empty when it could not be read.
+    pub(super) stocks: Vec<SaleStock>,
+    /// Why Redis could not be read, if it could not.
+    pub(super) queue_error: Option<String>,
+    /// Why PostgreSQL could not be read, if it could not.
+    pub(super) ledger_error: Option<String>,
+    /// By how much Redis's clock is ahead of ours.
+    pub(super) clock_ahead: Option<SignedDuration>,
+}
+
+/// Looks at `sales`.
+pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
+    let sales: Vec<&Sale> = sales.iter().map(|announced| &announced.sale).collect();
+    let ids: Vec<SaleId> = sales.iter().map(|sale| sale.id.clone()).collect();
+    let (queue, ledger) = tokio::join!(
+        timeout(QUEUE_PATIENCE, look_at_queue(stores, &sales)),
+        timeout(LEDGER_PATIENCE, stores.ledger.stocks(&ids)),
+    );
+    let mut looks = Looks {
+        sales: sales.iter().map(|_| Look::default()).collect(),
+        ..Looks::default()
+    };
+    match queue {
+        Ok(Ok(read)) => looks.take_queue(read),
+        Ok(Err(error)) => looks.queue_error = Some(error.to_string()),
+        Err(_) => {
+            looks.queue_error = Some(format!("Redis did not answer within {QUEUE_PATIENCE:?}"));
+        }
+    }
+    match ledger {
+        Ok(Ok(mut stocks)) => {
+            for (look, id) in looks.sales.iter_mut().zip(&ids) {
+                let stock = stocks.remove(id).unwrap_or_default();
+                // A ledger without its products was lost, not sold out.
+                look.ledger = Some(stock.levels.clone()).filter(|levels| !levels.is_empty());
+                looks.stocks.push(stock);
+            }
+        }
+        Ok(Err(error)) => looks.ledger_error = Some(error.to_string()),
+        Err(_) => {
+            looks.ledger_error = Some(format!(
+                "PostgreSQL did not answer within {LEDGER_PATIENCE:?}"
+            ));
+        }
+    }
+    looks
+}
+
+impl Looks {
+    fn take_queue(&mut self, (clock, announced, lanes): FromQueue) {
+        let clock = Timestamp::from_microsecond(clock).ok();
+        self.clock_ahead = clock.map(|clock| clock.duration_since(Timestamp::now()));
+        let read = announced.into_iter().zip(lanes);
+        for (look, (announced, lanes)) in self.sales.iter_mut().zip(read) {
+            look.announced = Some(announced);
+            look.lanes = Some(lanes);
+        }
+    }
+}
+
+/// Redis's clock in microseconds, the records in force, and the lanes.
+type FromQueue = (i64, Vec<Option<Announced>>, Vec<SaleObservation>);
+
+async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, CatalogueError> {
+    let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
+    // Three calls that pipeline over one connection: one round trip.
+    let (mut one, mut two, mut three) = (
+        stores.queue.clone(),
+        stores.queue.clone(),
+        stores.queue.clone(),
+    );
+    tokio::try_join!(
+        async {
+            catalogue::clock(&mut one)
+                .await
+                .map_err(CatalogueError::from)
+        },
+        catalogue::read_many(&mut two, &ids),
+        async {
+            let lanes = observation::observe(&mut three, sales).await;
+            lanes.map_err(CatalogueError::from)
+        },
+    )
+}

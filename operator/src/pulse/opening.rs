@@ -1,0 +1,109 @@
+//! The minutes around an opening: are the workers there before it, and how late was the sale seen
+//! open with workers ready?
+
+use std::time::Duration;
+
+use flashsale_core::{
+    id::SaleId,
+    lifecycle::{self, Phase},
+};
+use jiff::Timestamp;
+
+use super::until;
+use crate::{
+    context::{Context, Workers},
+    events::Reason,
+    reconcile::validate::takes_buys,
+    roster::{Entry, Sight},
+};
+
+/// How long before the opening missing workers are told of: the last moment at which somebody may
+/// still do something.
+const LAST_CALL: Duration = Duration::from_secs(2);
+
+/// Something to tell of an opening.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum News {
+    /// The workers are ready before the opening, or are not.
+    Prewarmed {
+        /// Whether they are.
+        ready: bool,
+        /// In a sentence.
+        note: String,
+    },
+    /// The sale was seen open, with workers ready, so long after its opening.
+    Opened(Duration),
+}
+
+/// What `sight`, which is about to take the place of the one in `entry`, tells of the opening.
+pub(super) fn news(entry: &mut Entry, sight: &Sight, workers: Workers) -> Vec<News> {
+    let sale = &entry.mind.desired().sale;
+    let now = sight.now();
+    let Some(opens) = sale.schedule.opens_at else {
+        return Vec::new();
+    };
+    let mut news = Vec::new();
+    if lifecycle::is_prewarming(sale.schedule, &sale.workers, now)
+        && entry.prewarm_told != Some(opens)
+        && let Some(told) = prewarmed(opens, now, sight, workers)
+    {
+        entry.prewarm_told = Some(opens);
+        news.push(told);
+    }
+    if sight.phase == Some(Phase::Scheduled) {
+        entry.awaited = true;
+    } else if entry.awaited
+        && sight.phase.is_some_and(takes_buys)
+        && sight.announced == Some(true)
+        && workers.ready > 0
+    {
+        entry.awaited = false;
+        news.push(News::Opened(until(now, opens)));
+    }
+    news
+}
+
+fn prewarmed(opens: Timestamp, now: Timestamp, sight: &Sight, workers: Workers) -> Option<News> {
+    let wanted = sight.decision?.workers;
+    let left = until(opens, now);
+    let ready = wanted > 0 && workers.ready >= wanted;
+    let note = format!(
+        "{} of {wanted} workers are ready {:.0} s before the opening",
+        workers.ready,
+        left.as_secs_f64()
+    );
+    if ready {
+        return Some(News::Prewarmed { ready, note });
+    }
+    (left <= LAST_CALL).then(|| News::Prewarmed {
+        ready,
+        note: format!(
+            "{note}; the sale opens all the same and its buys wait; see kubectl describe pods for \
+             what keeps the workers"
+        ),
+    })
+}
+
+/// Tells it.
+pub(super) async fn tell(context: &Context, sale: &SaleId, news: &[News]) {
+    for one in news {
+        match one {
+            News::Opened(lag) => context.metrics.opening_lag(*lag),
+            News::Prewarmed { ready, note } => {
+                let object = context
+                    .roster
+                    .entries()
+                    .get(sale)
+                    .map(|entry| entry.object.clone());
+                let reason = if *ready {
+                    Reason::Prewarmed
+                } else {
+                    Reason::NotPrewarmed
+                };
+                if let Some(object) = object {
+                    context.events.publish(&object, reason, note.clone()).await;
+                }
+            }
+        }
+    }
+}

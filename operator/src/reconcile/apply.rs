@@ -1,0 +1,147 @@
+//! Step 4 (I/O): makes the world as the object says. Each part may be done twice, and each can
+//! fail by itself: a ledger that is away does not keep Redis or the Deployment from being right.
+
+use std::time::Duration;
+
+use flashsale_core::{
+    catalogue::Announced,
+    keys::SaleKeys,
+    ledger::{LedgerError, StockLevel},
+    sale::Sale,
+    stock,
+};
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::ObjectReference};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use tokio::time::timeout;
+
+use super::validate::{Refusal, Valid};
+use crate::{
+    context::{Context, Workers, worker_name},
+    crd::FlashSale,
+    events::Reason,
+    roster::Hands,
+    stores::Stores,
+};
+
+/// Who we are to server-side apply.
+pub const FIELD_MANAGER: &str = "flashsale-operator";
+
+/// How long a declaration may take; it waits for the row locks of batches being settled.
+const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Why the products could not be declared, if they could not. Worth another try.
+    pub undeclared: Option<String>,
+}
+
+/// Why this step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object cannot be put in force as it is; it awaits an edit.
+    #[error("{}", .0.message)]
+    Refused(Refusal),
+    /// The Deployment could not be written. Worth another try.
+    #[error("the worker Deployment could not be applied: {0}")]
+    Deployment(kube::Error),
+}
+
+/// Puts `valid` in force.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn apply(
+    context: &Context,
+    object: &FlashSale,
+    reference: ObjectReference,
+    valid: &Valid,
+    deployment: &Deployment,
+) -> Result<Applied, Error> {
+    let desired = Announced {
+        sale: valid.sale.clone(),
+        closing: false,
+    };
+    let known = context.roster.get(&valid.sale.id);
+    let is_news = known.is_none_or(|(known, sight)| known != desired || sight.is_undeclared());
+    if is_news && let Err(undeclared) = declare(&valid.located.stores, &valid.sale).await? {
+        // Nothing is announced whose stock the ledger does not hold.
+        return Ok(Applied {
+            undeclared: Some(undeclared),
+        });
+    }
+    let hands = Hands {
+        off: false,
+        off_replicas: valid.autoscaler.is_some(),
+    };
+    let stores = valid.located.stores.clone();
+    context.roster.put(reference, desired, stores, hands);
+    apply_deployment(context, object, valid, deployment).await?;
+    Ok(Applied::default())
+}
+
+/// Declares the products in the ledger and tells Redis their stock. The inner error is an outage.
+async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Error> {
+    let levels = match timeout(DECLARE_PATIENCE, stores.ledger.declare(sale)).await {
+        Ok(Ok(levels)) => levels,
+        Ok(Err(error @ LedgerError::ProductTaken { .. })) => {
+            return Err(Error::Refused(Refusal {
+                reason: Reason::ProductTaken,
+                message: error.to_string(),
+            }));
+        }
+        Ok(Err(error)) => return Ok(Err(error.to_string())),
+        Err(_) => {
+            return Ok(Err(format!(
+                "the ledger did not take the declaration within {DECLARE_PATIENCE:?}"
+            )));
+        }
+    };
+    tell_stock(stores, sale, &levels).await;
+    Ok(Ok(()))
+}
+
+/// A restock shall be for sale at once; the pulse would notice it at its second look.
+async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
+    let mut queue = stores.queue.clone();
+    if let Err(error) = stock::publish(&mut queue, &SaleKeys::new(&sale.id), levels).await {
+        tracing::debug!(sale = %sale.id, %error, "stock was not told at once: {error}");
+    }
+}
+
+/// Server-side apply. A Deployment that is not there yet is made when somebody is needed.
+async fn apply_deployment(
+    context: &Context,
+    object: &FlashSale,
+    valid: &Valid,
+    deployment: &Deployment,
+) -> Result<(), Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let sale = object.name_any();
+    let there = context.workers(&namespace, &sale);
+    let wanted = context
+        .roster
+        .entries()
+        .get(&valid.sale.id)
+        .map_or(0, |entry| {
+            entry.sight.decision.map_or(0, |decision| decision.workers)
+        });
+    if there.is_none() && wanted == 0 {
+        return Ok(());
+    }
+    let api: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let name = worker_name(&sale);
+    let applied = api
+        .patch(&name, &parameters, &Patch::Apply(deployment))
+        .await
+        .map_err(Error::Deployment)?;
+    let asked = Workers::of(&applied).asked;
+    if there.is_none() && asked != wanted && valid.autoscaler.is_none() {
+        crate::pulse::scale::scale(context, &valid.sale.id, asked, wanted).await;
+    }
+    Ok(())
+}

@@ -1,0 +1,301 @@
+//! Step 3 (pure): the worker Deployment of a sale, as server-side apply takes it.
+//!
+//! It says nothing of replicas: those are written through `/scale` alone, so that an apply never
+//! undoes what the queue asked for.
+
+use std::collections::BTreeMap;
+
+use flashsale_core::sale::spec::{FlashSaleSpec, ResourcesSpec, SecretKeyRef, TolerationSpec};
+use k8s_openapi::{
+    api::{
+        apps::v1::{Deployment, DeploymentSpec},
+        core::v1::{
+            Capabilities, Container, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction,
+            LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe,
+            ResourceRequirements, SeccompProfile, SecretKeySelector, SecurityContext, Toleration,
+        },
+    },
+    apimachinery::pkg::{
+        api::resource::Quantity,
+        apis::meta::v1::{LabelSelector, ObjectMeta},
+        util::intstr::IntOrString,
+    },
+};
+use kube::{Resource, ResourceExt};
+use serde::Serialize;
+
+use super::validate::Valid;
+use crate::{config::WorkerDefaults, context::worker_name, crd::FlashSale};
+
+/// Label whose value is the name of the FlashSale.
+pub const SALE_LABEL: &str = "flashsale.dev/sale";
+
+/// Label and value by which the operator finds its Deployments again.
+pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flashsale-operator");
+
+/// Annotation of the pods that changes when an address does.
+const FINGERPRINT: &str = "flashsale.dev/addresses";
+
+const APP: &str = "flashsale-worker";
+const PROBES_PORT: i32 = 9091;
+
+/// Nobody in particular, as in the image.
+const USER: i64 = 65_532;
+
+/// The default of a worker's container: settling needs a third of a core at 10,000 orders a second.
+const DEFAULT_REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "64Mi")];
+const DEFAULT_LIMITS: [(&str, &str); 1] = [("memory", "512Mi")];
+
+/// Why this step failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The object has no uid, so it did not come from an API server.
+    #[error("the FlashSale has no uid, so nothing can belong to it; create it in the cluster")]
+    NoUid,
+}
+
+/// The Deployment of `valid`.
+///
+/// # Errors
+/// See [`Error`].
+pub fn deployment(
+    object: &FlashSale,
+    valid: &Valid,
+    defaults: &WorkerDefaults,
+) -> Result<Deployment, Error> {
+    let owner = object.controller_owner_ref(&()).ok_or(Error::NoUid)?;
+    let name = object.name_any();
+    Ok(Deployment {
+        metadata: ObjectMeta {
+            name: Some(worker_name(&name)),
+            namespace: object.namespace(),
+            labels: Some(labels(&name)),
+            owner_references: Some(vec![owner]),
+            ..ObjectMeta::default()
+        },
+        spec: Some(DeploymentSpec {
+            selector: LabelSelector {
+                match_labels: Some(selector(&name)),
+                ..LabelSelector::default()
+            },
+            template: template(&name, &object.spec, valid, defaults),
+            revision_history_limit: Some(2),
+            ..DeploymentSpec::default()
+        }),
+        status: None,
+    })
+}
+
+/// What selects the pods of a sale's workers.
+#[must_use]
+pub fn selector(sale: &str) -> BTreeMap<String, String> {
+    map([("app.kubernetes.io/name", APP), (SALE_LABEL, sale)])
+}
+
+/// The same as text, for the `scale` subresource.
+#[must_use]
+pub fn selector_text(sale: &str) -> String {
+    let pairs = selector(sale).into_iter();
+    let pairs: Vec<String> = pairs
+        .map(|(label, value)| format!("{label}={value}"))
+        .collect();
+    pairs.join(",")
+}
+
+fn labels(sale: &str) -> BTreeMap<String, String> {
+    let mut labels = selector(sale);
+    labels.extend(map([
+        ("app.kubernetes.io/instance", sale),
+        ("app.kubernetes.io/component", "worker"),
+        ("app.kubernetes.io/part-of", "flashsale"),
+        MANAGED_BY,
+    ]));
+    labels
+}
+
+fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<String, String> {
+    let pairs = pairs.into_iter();
+    pairs
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect()
+}
+
+fn template(
+    name: &str,
+    spec: &FlashSaleSpec,
+    valid: &Valid,
+    defaults: &WorkerDefaults,
+) -> PodTemplateSpec {
+    let worker = &spec.worker;
+    // What people add may not take the place of what the system finds its pods by.
+    let mut pod_labels = worker.pod_labels.clone();
+    pod_labels.extend(labels(name));
+    let mut annotations = worker.pod_annotations.clone();
+    annotations.insert(FINGERPRINT.to_owned(), valid.located.fingerprint.clone());
+    let pull_secrets = defaults
+        .pull_secrets
+        .iter()
+        .map(|name| LocalObjectReference { name: name.clone() });
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(pod_labels),
+            annotations: Some(annotations),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            containers: vec![container(spec, valid, defaults)],
+            automount_service_account_token: Some(false),
+            enable_service_links: Some(false),
+            security_context: Some(pod_security()),
+            termination_grace_period_seconds: Some(worker.termination_grace_period_seconds.into()),
+            node_selector: some_if_any(worker.node_selector.clone()),
+            priority_class_name: worker.priority_class_name.clone(),
+            tolerations: Some(
+                worker
+                    .tolerations
+                    .iter()
+                    .map(toleration)
+                    .collect::<Vec<_>>(),
+            )
+            .filter(|all| !all.is_empty()),
+            image_pull_secrets: Some(pull_secrets.collect::<Vec<_>>())
+                .filter(|all| !all.is_empty()),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+fn some_if_any(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    (!map.is_empty()).then_some(map)
+}
+
+fn toleration(spec: &TolerationSpec) -> Toleration {
+    Toleration {
+        key: spec.key.clone(),
+        operator: word(&spec.operator),
+        value: spec.value.clone(),
+        effect: spec.effect.as_ref().and_then(word),
+        toleration_seconds: spec.toleration_seconds,
+    }
+}
+
+/// A choice as the word that is written for it.
+fn word(choice: &impl Serialize) -> Option<String> {
+    let value = serde_json::to_value(choice).ok()?;
+    value.as_str().map(ToOwned::to_owned)
+}
+
+fn container(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> Container {
+    let image = spec.worker.image.as_ref().unwrap_or(&defaults.image);
+    Container {
+        name: "worker".to_owned(),
+        image: Some(image.clone()),
+        image_pull_policy: Some(defaults.pull_policy.clone()),
+        command: Some(vec!["/flashsale-worker".to_owned()]),
+        env: Some(environment(spec, valid)),
+        ports: Some(vec![ContainerPort {
+            name: Some("probes".to_owned()),
+            container_port: PROBES_PORT,
+            protocol: Some("TCP".to_owned()),
+            ..ContainerPort::default()
+        }]),
+        liveness_probe: Some(probe("/healthz", 10, 6)),
+        readiness_probe: Some(probe("/readyz", 1, 3)),
+        resources: Some(resources(spec.worker.resources.as_ref())),
+        security_context: Some(container_security()),
+        ..Container::default()
+    }
+}
+
+fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
+    let plain = |name: &str, value: String| EnvVar {
+        name: name.to_owned(),
+        value: Some(value),
+        ..EnvVar::default()
+    };
+    let secret = |name: &str, reference: &SecretKeyRef| EnvVar {
+        name: name.to_owned(),
+        value_from: Some(EnvVarSource {
+            secret_key_ref: Some(SecretKeySelector {
+                name: reference.name.clone(),
+                key: reference.key.clone(),
+                optional: None,
+            }),
+            ..EnvVarSource::default()
+        }),
+        ..EnvVar::default()
+    };
+    vec![
+        secret("FLASHSALE_REDIS_URL", &valid.located.redis),
+        secret("FLASHSALE_DATABASE_URL", &valid.located.database),
+        plain(
+            "FLASHSALE_DATABASE_TRANSACTION_POOLER",
+            spec.database_transaction_pooler.to_string(),
+        ),
+        plain("FLASHSALE_SALE", valid.sale.id.to_string()),
+        plain(
+            "FLASHSALE_LANES",
+            valid.sale.workers.lanes_per_worker.to_string(),
+        ),
+        plain("FLASHSALE_PROBES_LISTEN", format!("0.0.0.0:{PROBES_PORT}")),
+        plain("FLASHSALE_LOG_FORMAT", "json".to_owned()),
+    ]
+}
+
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("probes".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        failure_threshold: Some(failures),
+        timeout_seconds: Some(2),
+        ..Probe::default()
+    }
+}
+
+fn resources(written: Option<&ResourcesSpec>) -> ResourceRequirements {
+    let quantities = |written: &BTreeMap<String, String>| {
+        let pairs = written.iter();
+        pairs
+            .map(|(name, amount)| (name.clone(), Quantity(amount.clone())))
+            .collect()
+    };
+    let written = written.cloned().unwrap_or_else(|| ResourcesSpec {
+        requests: map(DEFAULT_REQUESTS),
+        limits: map(DEFAULT_LIMITS),
+    });
+    ResourceRequirements {
+        requests: Some(quantities(&written.requests)),
+        limits: Some(quantities(&written.limits)),
+        ..ResourceRequirements::default()
+    }
+}
+
+/// Pod Security "restricted".
+fn pod_security() -> PodSecurityContext {
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: Some(USER),
+        run_as_group: Some(USER),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            localhost_profile: None,
+        }),
+        ..PodSecurityContext::default()
+    }
+}
+
+fn container_security() -> SecurityContext {
+    SecurityContext {
+        allow_privilege_escalation: Some(false),
+        read_only_root_filesystem: Some(true),
+        capabilities: Some(Capabilities {
+            drop: Some(vec!["ALL".to_owned()]),
+            add: None,
+        }),
+        ..SecurityContext::default()
+    }
+}

@@ -1,0 +1,141 @@
+//! Step 1 (I/O): reads what a FlashSale refers to: the addresses in its Secrets, the sale that is
+//! in force, autoscalers that could get in the way.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use flashsale_core::{
+    catalogue::{self, Announced},
+    connect::ConnectError,
+    id::SaleId,
+    sale::spec::{FlashSaleSpec, SecretKeyRef},
+};
+use kube::ResourceExt;
+
+use crate::{
+    context::{Context, worker_name},
+    crd::FlashSale,
+    secrets::SecretError,
+    stores::{Addresses, Stores},
+};
+
+/// Key inside a Secret whose reference names none.
+const DEFAULT_KEY: &str = "url";
+
+/// What was found.
+#[derive(Debug)]
+pub struct Dereferenced {
+    /// The stores, or why they cannot be reached as the object is written.
+    pub stores: Result<Located, Unlocated>,
+    /// The sale that is in force by this name, if one is and somebody can tell.
+    pub in_force: Option<Announced>,
+    /// An autoscaler that aims at the worker Deployment.
+    pub autoscaler: Option<String>,
+}
+
+/// The stores of a sale.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The connections.
+    pub stores: Arc<Stores>,
+    /// The key with the address of PostgreSQL.
+    pub database: SecretKeyRef,
+    /// The key with the address of Redis.
+    pub redis: SecretKeyRef,
+    /// Changes when an address does, so that workers are started anew with it.
+    pub fingerprint: String,
+}
+
+/// Why there are no stores.
+#[derive(Debug, thiserror::Error)]
+pub enum Unlocated {
+    /// A Secret is not as it must be.
+    #[error(transparent)]
+    Secret(SecretError),
+    /// An address cannot be used.
+    #[error(transparent)]
+    Address(#[from] ConnectError),
+}
+
+/// Why this step failed. Each is worth another try.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A Secret could not be read.
+    #[error(transparent)]
+    Secret(SecretError),
+    /// Autoscalers could not be listed.
+    #[error("autoscalers could not be listed: {0}")]
+    Autoscalers(kube::Error),
+}
+
+/// Reads it all.
+///
+/// # Errors
+/// See [`Error`]. A Secret that is missing is no failure but something found.
+pub async fn dereference(
+    context: &Context,
+    object: &FlashSale,
+    sale: Option<&SaleId>,
+) -> Result<Dereferenced, Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let stores = match locate(context, &namespace, &object.spec).await {
+        Err(Unlocated::Secret(error)) if !error.is_mistake() => return Err(Error::Secret(error)),
+        stores => stores,
+    };
+    let known = sale.and_then(|sale| context.roster.get(sale));
+    let in_force = match (known, &stores, sale) {
+        (Some((announced, _)), ..) => Some(announced),
+        // The first visit of this process: what is in force is what Redis says.
+        (None, Ok(located), Some(sale)) => {
+            let mut queue = located.stores.queue.clone();
+            catalogue::read(&mut queue, sale).await.ok().flatten()
+        }
+        _ => None,
+    };
+    let worker = worker_name(&object.name_any());
+    let autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;
+    Ok(Dereferenced {
+        stores,
+        in_force,
+        autoscaler: autoscaler.map_err(Error::Autoscalers)?,
+    })
+}
+
+async fn locate(
+    context: &Context,
+    namespace: &str,
+    spec: &FlashSaleSpec,
+) -> Result<Located, Unlocated> {
+    let settings = &context.settings;
+    let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
+    let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
+    let read = async |reference| context.secrets.text(namespace, reference).await;
+    let addresses = Addresses {
+        redis: read(&redis).await.map_err(Unlocated::Secret)?,
+        database: read(&database).await.map_err(Unlocated::Secret)?,
+        transaction_pooler: spec.database_transaction_pooler,
+    };
+    Ok(Located {
+        stores: context.stores.get(&addresses)?,
+        database,
+        redis,
+        fingerprint: fingerprint(&addresses),
+    })
+}
+
+fn reference(written: Option<&SecretKeyRef>, default: &str) -> SecretKeyRef {
+    written.cloned().unwrap_or_else(|| SecretKeyRef {
+        name: default.to_owned(),
+        key: DEFAULT_KEY.to_owned(),
+    })
+}
+
+/// Not for secrecy but for change: 64 bits tell nobody a password, and two operators of one
+/// release get the same.
+fn fingerprint(addresses: &Addresses) -> String {
+    let mut hasher = DefaultHasher::new();
+    addresses.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}

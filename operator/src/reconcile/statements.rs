@@ -1,0 +1,299 @@
+//! The conditions of a view (pure), and the phase that they come to.
+
+use flashsale_core::{lifecycle::Phase, scaling};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{
+    finalize::End,
+    view::{Verdict, View},
+};
+use crate::{
+    crd::condition::{State, Statement, Type},
+    roster::Sight,
+};
+
+/// One statement a condition type, in the order of [`Type::ALL`].
+#[must_use]
+pub fn statements(view: &View<'_>) -> Vec<Statement> {
+    Type::ALL
+        .into_iter()
+        .map(|about| {
+            let (state, reason, message) = match about {
+                Type::Ready => ready(view),
+                Type::Open => open(view),
+                Type::SoldOut => sold_out(view),
+                Type::Scaling => scaling_of(view),
+                Type::QueueReachable => queue_reachable(&view.sight),
+                Type::DatabaseReachable => database_reachable(view),
+                Type::Durable => durable(&view.sight),
+                Type::Paused => paused(view),
+                Type::Drained => drained(view),
+            };
+            Statement {
+                about,
+                state,
+                reason,
+                message,
+            }
+        })
+        .collect()
+}
+
+type Found = (State, &'static str, String);
+
+fn found(state: impl Into<State>, reason: &'static str, message: impl Into<String>) -> Found {
+    (state.into(), reason, message.into())
+}
+
+fn ready(view: &View<'_>) -> Found {
+    match &view.verdict {
+        Verdict::Refused(refusal) => {
+            let still = if view.in_force.is_some() {
+                " (what was in force before still is)"
+            } else {
+                ""
+            };
+            let message = format!("{}{still}", refusal.message);
+            found(false, refusal.reason.as_str(), message)
+        }
+        Verdict::Undeclared(why) => found(
+            State::Unknown,
+            "Undeclared",
+            format!("the products are not declared yet: {why}; tried again by itself"),
+        ),
+        Verdict::Paused => found(
+            true,
+            "Paused",
+            "the sale stays as it is; remove the annotation flashsale.dev/paused to go on",
+        ),
+        Verdict::Ending(_) => found(
+            true,
+            "Deleting",
+            "the sale is closed and drained before the object goes",
+        ),
+        Verdict::Accepted => match &view.autoscaler {
+            Some(autoscaler) => found(
+                false,
+                "AutoscalerConflict",
+                format!(
+                    "HorizontalPodAutoscaler {autoscaler} sets the number of workers too; delete it, the operator scales by the queue"
+                ),
+            ),
+            None => found(true, "Accepted", "the spec is valid and in force"),
+        },
+    }
+}
+
+fn open(view: &View<'_>) -> Found {
+    let Some(in_force) = &view.in_force else {
+        return found(
+            false,
+            "NotInForce",
+            "the sale is not in force; see condition Ready",
+        );
+    };
+    let schedule = in_force.sale.schedule;
+    match view.sight.phase {
+        None => found(
+            State::Unknown,
+            "NotSeenYet",
+            "the sale was not looked at yet",
+        ),
+        Some(Phase::Scheduled) => {
+            let opens = schedule
+                .opens_at
+                .map_or(String::new(), |at| format!(" at {at}"));
+            found(false, "Scheduled", format!("opens by itself{opens}"))
+        }
+        Some(Phase::Suspended) => found(
+            false,
+            "Suspended",
+            "intake is closed by spec.suspend; what is queued is settled",
+        ),
+        Some(Phase::Draining | Phase::Closed) => {
+            found(false, "Closed", "intake is closed for good")
+        }
+        Some(_) if view.sight.announced != Some(true) => found(
+            State::Unknown,
+            "NotAnnounced",
+            "it is time to sell, but Redis was not seen to hold the sale as it shall be",
+        ),
+        Some(_) => {
+            let closes = schedule
+                .closes_at
+                .map_or("by hand".to_owned(), |at| format!("at {at}"));
+            found(
+                true,
+                "TakingBuys",
+                format!("buys are taken; closes {closes}"),
+            )
+        }
+    }
+}
+
+fn sold_out(view: &View<'_>) -> Found {
+    match view.sight.remaining() {
+        None => found(
+            State::Unknown,
+            "StockUnknown",
+            "the ledger was not read yet",
+        ),
+        Some(0) => found(
+            true,
+            "NothingLeft",
+            "no unit is left; raise a product's stock to restock",
+        ),
+        Some(left) => {
+            let _ = left;
+            found(false, "UnitsLeft", "there are units left")
+        }
+    }
+}
+
+fn scaling_of(view: &View<'_>) -> Found {
+    if view.verdict == Verdict::Paused {
+        return found(
+            false,
+            "Paused",
+            "the workers stay as they are while the sale is paused",
+        );
+    }
+    if let Some(autoscaler) = &view.autoscaler {
+        return found(
+            false,
+            "AutoscalerConflict",
+            format!("HorizontalPodAutoscaler {autoscaler} sets the number of workers; delete it"),
+        );
+    }
+    let Some(decision) = view.sight.decision else {
+        return found(
+            State::Unknown,
+            "NotSeenYet",
+            "the queue was not looked at yet",
+        );
+    };
+    let state = !matches!(
+        decision.reason,
+        scaling::Reason::Unreadable | scaling::Reason::Fallback
+    );
+    found(state, decision.reason.as_str(), why(decision.reason))
+}
+
+/// A sentence for each reason to have as many workers as there are. It names no figure, so that a
+/// condition that says the same stays the same; the figures stand in the status beside it.
+fn why(reason: scaling::Reason) -> &'static str {
+    match reason {
+        scaling::Reason::AtNeed => "as many workers as the queue asks for",
+        scaling::Reason::Prewarming => "the workers for the opening",
+        scaling::Reason::Stabilizing => {
+            "the queue asks for another number; the stabilization window holds this one"
+        }
+        scaling::Reason::LimitedByHotProducts => {
+            "the queue asks for more workers than busy lanes can use: a product has one driver at a \
+             time; a greater batchSize or a faster database helps, more workers do not"
+        }
+        scaling::Reason::LimitedByMaxReplicas => {
+            "the queue asks for more than maxReplicas; raise it if the database has room"
+        }
+        scaling::Reason::LimitedByPolicy => "a policy of worker.behavior slows the change",
+        scaling::Reason::WithinTolerance => {
+            "the queue asks for a number within worker.behavior's tolerance of this one"
+        }
+        scaling::Reason::Unreadable => "the queue cannot be read, so no worker goes",
+        scaling::Reason::Fallback => {
+            "the queue could not be read for long; worker.fallback decides, and no worker goes"
+        }
+        scaling::Reason::Dormant => "nobody is needed",
+    }
+}
+
+fn queue_reachable(sight: &Sight) -> Found {
+    match (&sight.queue_error, sight.looked) {
+        (_, false) => found(State::Unknown, "NotSeenYet", "Redis was not asked yet"),
+        (None, true) => found(true, "Answers", "Redis answers"),
+        (Some(error), true) => found(
+            false,
+            "Unreachable",
+            format!("{error}; the workers stay as they are, and it is tried again every second"),
+        ),
+    }
+}
+
+fn database_reachable(view: &View<'_>) -> Found {
+    if let Verdict::Undeclared(why) = &view.verdict {
+        return found(false, "Unreachable", why.clone());
+    }
+    match (&view.sight.ledger_error, view.sight.looked) {
+        (_, false) => found(State::Unknown, "NotSeenYet", "PostgreSQL was not asked yet"),
+        (None, true) => found(true, "Answers", "PostgreSQL answers"),
+        (Some(error), true) => found(
+            false,
+            "Unreachable",
+            format!("{error}; buys are still queued, and settled when it is back"),
+        ),
+    }
+}
+
+fn durable(sight: &Sight) -> Found {
+    match &sight.durability {
+        None => found(
+            State::Unknown,
+            "NotSeenYet",
+            "Redis was not asked yet how it keeps its data",
+        ),
+        Some(durability) => (
+            durability.state,
+            durability.reason,
+            durability.message.clone(),
+        ),
+    }
+}
+
+fn paused(view: &View<'_>) -> Found {
+    if view.object.is_paused() {
+        found(
+            true,
+            "Annotated",
+            "the annotation flashsale.dev/paused asks for hands off",
+        )
+    } else {
+        found(false, "NotAnnotated", "the operator looks after the sale")
+    }
+}
+
+fn drained(view: &View<'_>) -> Found {
+    if let Verdict::Ending(End::Overdue(message)) = &view.verdict {
+        return found(false, "DrainTimedOut", message.clone());
+    }
+    match view.sight.phase {
+        Some(Phase::Closed) => found(true, "EveryJobEnded", "every job has its outcome"),
+        Some(Phase::Draining) => found(false, "Draining", "what is queued is being settled"),
+        _ => found(false, "NotClosed", "the sale is not closed yet"),
+    }
+}
+
+/// The conditions in one word.
+#[must_use]
+pub fn phase(conditions: &[Condition]) -> Phase {
+    let of = |about: Type| {
+        let about = about.as_str();
+        let condition = conditions.iter().find(|condition| condition.type_ == about);
+        condition.map_or(("Unknown", ""), |condition| {
+            (condition.status.as_str(), condition.reason.as_str())
+        })
+    };
+    let sold_out = of(Type::SoldOut).0 == "True";
+    match (of(Type::Open), of(Type::Drained), of(Type::Ready)) {
+        (_, ("True", _), _) => Phase::Closed,
+        (("False", "Closed"), ..) => Phase::Draining,
+        (("True", _), ..) if sold_out => Phase::SoldOut,
+        (("True", _), ..) => Phase::Open,
+        (("False", "Suspended"), ..) => Phase::Suspended,
+        (("False", "Scheduled"), ..) => Phase::Scheduled,
+        (("False", "NotInForce"), _, ("False", _)) => Phase::Failed,
+        _ => Phase::Pending,
+    }
+}
+
+#[cfg(test)]
+mod tests;

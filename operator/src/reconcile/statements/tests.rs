@@ -1,0 +1,206 @@
+use flashsale_core::{
+    catalogue::Announced,
+    id::{ProductId, SaleId},
+    ledger::{SaleStock, StockLevel},
+    sale::{spec::FlashSaleSpec, validation::check_spec},
+    scaling::{Decision, Reason as ScalingReason},
+};
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    crd::{FlashSale, Spec, condition},
+    events::Reason,
+    reconcile::validate::Refusal,
+};
+
+fn spec() -> FlashSaleSpec {
+    serde_json::from_value(json!({
+        "opensAt": "2026-11-27T09:00:00Z",
+        "products": [{"id": "shoe", "name": "Shoe", "price": 1, "stock": 5}],
+    }))
+    .unwrap()
+}
+
+fn object() -> FlashSale {
+    let mut object = FlashSale::new("drop", Spec(spec()));
+    object.metadata.namespace = Some("shop".to_owned());
+    object.metadata.generation = Some(3);
+    object
+}
+
+fn now() -> Timestamp {
+    "2026-11-27T09:00:05Z".parse().unwrap()
+}
+
+/// What a healthy look in `phase` shows.
+fn sight(phase: Phase, stock: i32) -> Sight {
+    Sight {
+        looked: true,
+        stock: Some(SaleStock {
+            levels: vec![StockLevel {
+                product: ProductId::new("shoe").unwrap(),
+                stock,
+                version: 1,
+            }],
+            sold: 0,
+        }),
+        announced: Some(true),
+        phase: Some(phase),
+        decision: Some(Decision {
+            workers: 1,
+            reason: ScalingReason::AtNeed,
+        }),
+        ..Sight::default()
+    }
+}
+
+fn view(object: &FlashSale, sight: Sight) -> View<'_> {
+    let sale = check_spec(SaleId::new("shop.drop").unwrap(), &spec()).unwrap();
+    View {
+        object,
+        verdict: Verdict::Accepted,
+        autoscaler: None,
+        in_force: Some(Announced {
+            sale,
+            closing: false,
+        }),
+        sight,
+        workers: None,
+        now: now(),
+    }
+}
+
+fn told(view: &View<'_>) -> Vec<Condition> {
+    condition::conditions(&statements(view), &[], Some(3), now())
+}
+
+fn of(conditions: &[Condition], about: Type) -> (String, String) {
+    let condition = conditions
+        .iter()
+        .find(|condition| condition.type_ == about.as_str());
+    let condition = condition.unwrap();
+    (condition.status.clone(), condition.reason.clone())
+}
+
+#[test]
+fn every_condition_is_there_from_the_first_visit_on() {
+    let object = object();
+    let conditions = told(&view(&object, Sight::default()));
+    let types: Vec<&str> = conditions
+        .iter()
+        .map(|condition| condition.type_.as_str())
+        .collect();
+    assert_eq!(types, Type::ALL.map(Type::as_str));
+    for condition in &conditions {
+        assert!(
+            !condition.reason.is_empty() && !condition.message.is_empty(),
+            "{condition:?}"
+        );
+        assert_eq!(condition.observed_generation, Some(3));
+    }
+    assert_eq!(phase(&conditions), Phase::Pending);
+}
+
+#[test]
+fn the_phase_follows_from_the_conditions() {
+    let cases = [
+        (Phase::Scheduled, 5, Phase::Scheduled),
+        (Phase::Open, 5, Phase::Open),
+        (Phase::SoldOut, 0, Phase::SoldOut),
+        (Phase::Suspended, 5, Phase::Suspended),
+        (Phase::Draining, 5, Phase::Draining),
+        (Phase::Closed, 0, Phase::Closed),
+    ];
+    for (seen, stock, expected) in cases {
+        let object = object();
+        assert_eq!(
+            phase(&told(&view(&object, sight(seen, stock)))),
+            expected,
+            "{seen:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_sale_that_was_never_in_force_has_failed() {
+    let object = object();
+    let mut view = view(&object, Sight::default());
+    view.in_force = None;
+    view.verdict = Verdict::Refused(Refusal {
+        reason: Reason::InvalidSpec,
+        message: "spec.products: is empty".to_owned(),
+    });
+    let conditions = told(&view);
+    assert_eq!(phase(&conditions), Phase::Failed);
+    assert_eq!(
+        of(&conditions, Type::Ready),
+        ("False".to_owned(), "InvalidSpec".to_owned())
+    );
+}
+
+#[test]
+fn a_refused_edit_does_not_close_an_open_sale() {
+    let object = object();
+    let mut view = view(&object, sight(Phase::Open, 5));
+    view.verdict = Verdict::Refused(Refusal {
+        reason: Reason::ForbiddenEdit,
+        message: "opensAt stays".to_owned(),
+    });
+    let conditions = told(&view);
+    assert_eq!(of(&conditions, Type::Ready).1, "ForbiddenEdit");
+    assert_eq!(of(&conditions, Type::Open).0, "True");
+    assert_eq!(phase(&conditions), Phase::Open);
+}
+
+#[test]
+fn not_knowing_is_neither_yes_nor_no() {
+    let object = object();
+    let blind = Sight {
+        queue_error: Some("connection refused".to_owned()),
+        ledger_error: Some("connection refused".to_owned()),
+        announced: None,
+        stock: None,
+        decision: Some(Decision {
+            workers: 4,
+            reason: ScalingReason::Unreadable,
+        }),
+        ..sight(Phase::Open, 5)
+    };
+    let conditions = told(&view(&object, blind));
+    for (about, state) in [
+        (Type::Open, "Unknown"),
+        (Type::SoldOut, "Unknown"),
+        (Type::Scaling, "False"),
+        (Type::QueueReachable, "False"),
+        (Type::DatabaseReachable, "False"),
+        (Type::Drained, "False"),
+    ] {
+        assert_eq!(of(&conditions, about).0, state, "{about:?}");
+    }
+}
+
+#[test]
+fn a_condition_that_says_the_same_keeps_its_time() {
+    let object = object();
+    let view = view(&object, sight(Phase::Open, 5));
+    let first = told(&view);
+    let later = now()
+        .checked_add(jiff::SignedDuration::from_secs(60))
+        .unwrap();
+    let second = condition::conditions(&statements(&view), &first, Some(3), later);
+    assert_eq!(first, second);
+    let shut = View {
+        sight: sight(Phase::Suspended, 5),
+        ..view
+    };
+    let third = condition::conditions(&statements(&shut), &second, Some(3), later);
+    let time = |conditions: &[Condition], about: Type| {
+        let mut conditions = conditions.iter();
+        let found = conditions.find(|condition| condition.type_ == about.as_str());
+        found.unwrap().last_transition_time.0
+    };
+    assert_eq!(time(&third, Type::Open), later);
+    assert_eq!(time(&third, Type::Ready), now());
+}

@@ -1,0 +1,152 @@
+//! Step 5 (I/O): tells people what is, and writes only what changed.
+
+use flashsale_core::{id::SaleId, lifecycle::Phase, observation::SaleObservation};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use super::{
+    build,
+    statements::{phase, statements},
+    turns::turns,
+    view::View,
+};
+use crate::{
+    context::Context,
+    crd::{
+        FlashSale,
+        condition::{self, Type},
+        status::FlashSaleStatus,
+    },
+    metrics::SaleFigures,
+};
+
+/// Who we are to the status.
+const FIELD_MANAGER: &str = "flashsale-operator";
+
+/// Why this step failed. Worth another try.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server did not take it.
+    #[error("the status could not be written: {0}")]
+    Write(#[from] kube::Error),
+}
+
+/// The status of `view` (pure).
+#[must_use]
+pub fn status(view: &View<'_>) -> FlashSaleStatus {
+    let before = view.object.status.clone().unwrap_or_default();
+    let generation = view.object.metadata.generation;
+    let conditions =
+        condition::conditions(&statements(view), &before.conditions, generation, view.now);
+    let sight = &view.sight;
+    let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    let replicas = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
+    let workers = view.workers.unwrap_or_default();
+    let phase = phase(&conditions);
+    let first = |known: Option<Timestamp>, holds: bool| {
+        known.or_else(|| holds.then(|| whole_second(view.now)))
+    };
+    let open = condition::holds(&conditions, Type::Open);
+    let lanes = sight.lanes.as_ref();
+    FlashSaleStatus {
+        phase: Some(phase.as_str().to_owned()),
+        observed_generation: generation,
+        queue_depth: lanes
+            .map(|lanes| signed(lanes.depth()))
+            .or(before.queue_depth),
+        dead_letters: lanes
+            .map(|lanes| signed(lanes.dead))
+            .or(before.dead_letters),
+        sold: sight.sold().or(before.sold),
+        remaining: sight.remaining().map(signed).or(before.remaining),
+        replicas: Some(replicas(workers.existing)),
+        ready_replicas: Some(replicas(workers.ready)),
+        desired_replicas: sight
+            .decision
+            .map(|decision| replicas(decision.workers))
+            .or(before.desired_replicas),
+        selector: Some(build::selector_text(&view.object.name_any())),
+        opened_at: first(before.opened_at, open),
+        sold_out_at: first(before.sold_out_at, phase == Phase::SoldOut),
+        closed_at: first(
+            before.closed_at,
+            matches!(phase, Phase::Draining | Phase::Closed),
+        ),
+        drained_at: first(before.drained_at, phase == Phase::Closed),
+        conditions,
+    }
+}
+
+fn whole_second(instant: Timestamp) -> Timestamp {
+    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
+}
+
+/// Writes the status if it is another than before, tells the turns of the sale as events, and
+/// shows Prometheus the figures.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn update(
+    context: &Context,
+    reference: &ObjectReference,
+    sale: Option<&SaleId>,
+    view: &View<'_>,
+) -> Result<(), Error> {
+    let status = status(view);
+    if let Some(sale) = sale.filter(|_| view.in_force.is_some()) {
+        context.metrics.sale(sale, &figures(view));
+    }
+    if view.object.status.as_ref() == Some(&status) {
+        return Ok(());
+    }
+    let namespace = view.object.namespace().unwrap_or_default();
+    let api: Api<FlashSale> = Api::namespaced(context.client.clone(), &namespace);
+    let parameters = PatchParams {
+        field_manager: Some(FIELD_MANAGER.to_owned()),
+        ..PatchParams::default()
+    };
+    let patch = Patch::Merge(json!({ "status": status }));
+    api.patch_status(&view.object.name_any(), &parameters, &patch)
+        .await?;
+    // Told after the write: a write that failed is made again, and would tell again.
+    for (reason, note) in turns(view, &status) {
+        context.events.publish(reference, reason, note).await;
+    }
+    Ok(())
+}
+
+fn figures(view: &View<'_>) -> SaleFigures {
+    let sight = &view.sight;
+    let queue_up = sight.looked && sight.queue_error.is_none();
+    let ledger_up = sight.looked && sight.ledger_error.is_none();
+    let decision = sight.decision;
+    SaleFigures {
+        queue_depth: sight
+            .lanes
+            .as_ref()
+            .filter(|_| queue_up)
+            .map(SaleObservation::depth),
+        remaining: sight.remaining().filter(|_| ledger_up),
+        desired: decision.map_or(0, |decision| decision.workers),
+        ready: view.workers.unwrap_or_default().ready,
+        limited: decision.is_some_and(|decision| {
+            decision.reason == flashsale_core::scaling::Reason::LimitedByHotProducts
+        }),
+        queue_up,
+        ledger_up,
+        durable: sight
+            .durability
+            .as_ref()
+            .and_then(|durability| match durability.state {
+                condition::State::True => Some(true),
+                condition::State::False => Some(false),
+                condition::State::Unknown => None,
+            }),
+        oversold: sight.oversold,
+    }
+}

@@ -1,0 +1,154 @@
+//! The turns of a sale as events (pure): what differs between the status before and now.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::view::View;
+use crate::{
+    crd::{condition::Type, status::FlashSaleStatus},
+    events::Reason,
+};
+
+/// A condition that has turned.
+struct Turn<'a> {
+    /// State and reason before; none when the condition was not there.
+    before: Option<(&'a str, &'a str)>,
+    /// The condition now.
+    now: &'a Condition,
+}
+
+impl Turn<'_> {
+    fn fell(&self) -> bool {
+        self.now.status == "False"
+    }
+
+    /// From "does not hold" to "holds"; the first visit is no recovery.
+    fn rose(&self) -> bool {
+        self.now.status == "True" && self.before.is_some_and(|(state, _)| state == "False")
+    }
+}
+
+fn find(status: &FlashSaleStatus, about: Type) -> Option<&Condition> {
+    let mut conditions = status.conditions.iter();
+    conditions.find(|condition| condition.type_ == about.as_str())
+}
+
+/// The turn of `about`, if its state or its reason is another than before.
+fn turn<'a>(
+    before: &'a FlashSaleStatus,
+    now: &'a FlashSaleStatus,
+    about: Type,
+) -> Option<Turn<'a>> {
+    let was =
+        find(before, about).map(|condition| (condition.status.as_str(), condition.reason.as_str()));
+    let now = find(now, about)?;
+    let is = (now.status.as_str(), now.reason.as_str());
+    (was != Some(is)).then_some(Turn { before: was, now })
+}
+
+/// What happened between the status of `view.object` and `now`, for people.
+#[must_use]
+pub fn turns(view: &View<'_>, now: &FlashSaleStatus) -> Vec<(Reason, String)> {
+    let before = view.object.status.clone().unwrap_or_default();
+    let mut turns = Vec::new();
+    if before.phase != now.phase {
+        turns.extend(turn_of_phase(view, before.phase.as_deref(), now));
+    }
+    for about in Type::ALL {
+        if let Some(turn) = turn(&before, now, about)
+            && let Some(reason) = reason(about, &turn)
+        {
+            turns.push((reason, turn.now.message.clone()));
+        }
+    }
+    turns
+}
+
+/// What a turned condition is told as; most turns are told by the phase already.
+fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
+    let named = || {
+        let reason = turn.now.reason.as_str();
+        Reason::ALL
+            .iter()
+            .copied()
+            .find(|known| known.as_str() == reason)
+    };
+    match about {
+        Type::Ready if turn.fell() => named(),
+        Type::QueueReachable if turn.fell() => Some(Reason::QueueUnreachable),
+        Type::DatabaseReachable if turn.fell() => Some(Reason::DatabaseUnreachable),
+        Type::Durable if turn.fell() => Some(Reason::NotDurable),
+        Type::Ready | Type::QueueReachable | Type::DatabaseReachable | Type::Durable
+            if turn.rose() =>
+        {
+            Some(Reason::Recovered)
+        }
+        Type::Scaling if turn.now.reason == Reason::LimitedByHotProducts.as_str() => named(),
+        Type::Paused if turn.now.status == "True" => Some(Reason::Paused),
+        Type::Paused if turn.before.is_some() => Some(Reason::Unpaused),
+        Type::Drained if turn.now.reason == Reason::DrainTimedOut.as_str() => named(),
+        _ => None,
+    }
+}
+
+fn turn_of_phase(
+    view: &View<'_>,
+    before: Option<&str>,
+    now: &FlashSaleStatus,
+) -> Option<(Reason, String)> {
+    let schedule = view
+        .in_force
+        .as_ref()
+        .map(|announced| announced.sale.schedule);
+    let opens = schedule.and_then(|schedule| schedule.opens_at);
+    let closes = schedule.and_then(|schedule| schedule.closes_at);
+    let (sold, remaining) = (count(now.sold), count(now.remaining));
+    let turn = match (before, now.phase.as_deref()?) {
+        (_, "Scheduled") => (
+            Reason::Scheduled,
+            format!("opens by itself {}", at(opens, "at once")),
+        ),
+        (Some("Suspended"), "Open" | "SoldOut") => {
+            (Reason::Resumed, "intake is open again".to_owned())
+        }
+        (Some("SoldOut"), "Open") => (Reason::Restocked, format!("{remaining} units are left")),
+        (_, "Open") => (
+            Reason::Opened,
+            format!(
+                "{remaining} units are for sale; closes {}",
+                at(closes, "by hand")
+            ),
+        ),
+        (_, "SoldOut") => (
+            Reason::SoldOut,
+            format!("{sold} units are sold, none is left"),
+        ),
+        (_, "Suspended") => (
+            Reason::Suspended,
+            "intake is closed by spec.suspend; what is queued is settled".to_owned(),
+        ),
+        (_, "Draining") => (
+            Reason::Closed,
+            format!(
+                "intake is closed; {} jobs are still to be settled",
+                count(now.queue_depth)
+            ),
+        ),
+        (_, "Closed") => (
+            Reason::Drained,
+            format!("every job has its outcome; {sold} units were sold"),
+        ),
+        _ => return None,
+    };
+    Some(turn)
+}
+
+fn at(instant: Option<Timestamp>, otherwise: &str) -> String {
+    instant.map_or(otherwise.to_owned(), |instant| format!("at {instant}"))
+}
+
+fn count(figure: Option<i64>) -> String {
+    figure.map_or("an unknown number of".to_owned(), |figure| {
+        figure.to_string()
+    })
+}

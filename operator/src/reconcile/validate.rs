@@ -1,0 +1,261 @@
+//! Step 2 (pure): judges the spec, and what of it may change now. Later steps see only what came
+//! through here.
+
+use flashsale_core::{
+    catalogue::Announced,
+    id::SaleId,
+    lifecycle::Phase,
+    sale::{
+        Sale,
+        spec::FlashSaleSpec,
+        validation::{Mistake, check_spec},
+    },
+};
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use super::dereference::{Dereferenced, Located, Unlocated};
+use crate::{
+    crd::{FlashSale, LONGEST_NAME},
+    events::Reason,
+};
+
+/// How many mistakes one message lists.
+const MISTAKES_TOLD: usize = 10;
+
+/// A FlashSale that can be put in force as written.
+#[derive(Debug, Clone)]
+pub struct Valid {
+    /// The sale.
+    pub sale: Sale,
+    /// Its stores.
+    pub located: Located,
+    /// An autoscaler that sets the number of workers in our place.
+    pub autoscaler: Option<String>,
+}
+
+/// Why a FlashSale is not put in force as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// In one word.
+    pub reason: Reason,
+    /// In a sentence that says what to write.
+    pub message: String,
+}
+
+impl Refusal {
+    fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+}
+
+/// Judges `object`.
+///
+/// # Errors
+/// The refusal, which is not retried: it awaits an edit.
+pub fn validate(
+    object: &FlashSale,
+    sale: &SaleId,
+    found: &Dereferenced,
+    now: Timestamp,
+) -> Result<Valid, Refusal> {
+    let checked = check(&object.name_any(), sale, &object.spec)?;
+    if let Some(in_force) = &found.in_force {
+        may_follow(in_force, &checked, has_opened(object, in_force, now))?;
+    }
+    let located = match &found.stores {
+        Ok(located) => located.clone(),
+        Err(error) => {
+            let reason = match error {
+                Unlocated::Secret(_) => Reason::SecretMissing,
+                Unlocated::Address(_) => Reason::AddressUnusable,
+            };
+            return Err(Refusal::new(reason, error.to_string()));
+        }
+    };
+    Ok(Valid {
+        sale: checked,
+        located,
+        autoscaler: found.autoscaler.clone(),
+    })
+}
+
+fn check(name: &str, sale: &SaleId, spec: &FlashSaleSpec) -> Result<Sale, Refusal> {
+    let mut mistakes = Vec::new();
+    if name.len() > LONGEST_NAME {
+        mistakes.push(Mistake {
+            path: "metadata.name".to_owned(),
+            message: format!(
+                "write a name of at most {LONGEST_NAME} characters; pods and labels carry it"
+            ),
+        });
+    }
+    match check_spec(sale.clone(), spec) {
+        Ok(sale) if mistakes.is_empty() => return Ok(sale),
+        Ok(_) => {}
+        Err(found) => mistakes.extend(found),
+    }
+    Err(Refusal::new(Reason::InvalidSpec, sentence(&mistakes)))
+}
+
+/// The mistakes in one message.
+fn sentence(mistakes: &[Mistake]) -> String {
+    let told: Vec<String> = mistakes
+        .iter()
+        .take(MISTAKES_TOLD)
+        .map(ToString::to_string)
+        .collect();
+    let more = mistakes.len().saturating_sub(MISTAKES_TOLD);
+    let tail = if more > 0 {
+        format!("; and {more} more")
+    } else {
+        String::new()
+    };
+    format!("{}{tail}", told.join("; "))
+}
+
+/// Whether shoppers may have bought already.
+fn has_opened(object: &FlashSale, in_force: &Announced, now: Timestamp) -> bool {
+    let told = object.status.as_ref().and_then(|status| status.opened_at);
+    told.is_some()
+        || in_force
+            .sale
+            .schedule
+            .opens_at
+            .is_some_and(|opens| opens <= now)
+}
+
+/// The rules of the definition for updates, once more: old API servers do not know them.
+fn may_follow(in_force: &Announced, new: &Sale, opened: bool) -> Result<(), Refusal> {
+    if !opened {
+        return Ok(());
+    }
+    let forbidden = |message: String| Err(Refusal::new(Reason::ForbiddenEdit, message));
+    let old = &in_force.sale;
+    if new.schedule.opens_at != old.schedule.opens_at {
+        let was = old
+            .schedule
+            .opens_at
+            .map_or("left out".to_owned(), |at| at.to_string());
+        return forbidden(format!(
+            "the sale has opened, opensAt stays as it is; write it back ({was}), and suspend the \
+             sale to close its intake"
+        ));
+    }
+    for product in &old.products {
+        if !new.products.iter().any(|kept| kept.id == product.id) {
+            return forbidden(format!(
+                "the sale has opened, its products stay; put product {} back, with stock 0 to take \
+                 it off sale",
+                product.id
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a phase is one in which buys are taken, as far as the clock goes.
+#[must_use]
+pub fn takes_buys(phase: Phase) -> bool {
+    matches!(phase, Phase::Open | Phase::SoldOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn spec(changes: &serde_json::Value) -> FlashSaleSpec {
+        let mut spec = json!({
+            "opensAt": "2026-11-27T09:00:00Z",
+            "products": [
+                {"id": "shoe", "name": "Shoe", "price": 1, "stock": 5},
+                {"id": "hat", "name": "Hat", "price": 1, "stock": 5},
+            ],
+        });
+        for (field, value) in changes.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        serde_json::from_value(spec).unwrap()
+    }
+
+    fn sale(changes: &serde_json::Value) -> Sale {
+        check("drop", &SaleId::new("shop.drop").unwrap(), &spec(changes)).unwrap()
+    }
+
+    fn announced() -> Announced {
+        Announced {
+            sale: sale(&json!({})),
+            closing: false,
+        }
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_none_panics() {
+        let bad = spec(&json!({
+            "attempts": 0,
+            "closesAt": "2026-11-27T08:00:00Z",
+            "products": [],
+        }));
+        let refusal = check("drop", &SaleId::new("shop.drop").unwrap(), &bad).unwrap_err();
+        assert_eq!(refusal.reason, Reason::InvalidSpec);
+        for path in ["spec.attempts", "spec.closesAt", "spec.products"] {
+            assert!(refusal.message.contains(path), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_long_list_of_mistakes_is_cut() {
+        let products: Vec<_> = (0..40)
+            .map(|_| json!({"id": "shoe", "name": "", "price": -1, "stock": -1}))
+            .collect();
+        let bad = spec(&json!({ "products": products }));
+        let refusal = check("drop", &SaleId::new("shop.drop").unwrap(), &bad).unwrap_err();
+        assert!(refusal.message.ends_with("more"), "{}", refusal.message);
+        assert!(refusal.message.len() < 2_000);
+    }
+
+    #[test]
+    fn names_that_labels_cannot_carry_are_refused() {
+        let name = "n".repeat(LONGEST_NAME + 1);
+        let refusal =
+            check(&name, &SaleId::new("shop.drop").unwrap(), &spec(&json!({}))).unwrap_err();
+        assert!(
+            refusal.message.contains("metadata.name"),
+            "{}",
+            refusal.message
+        );
+    }
+
+    #[test]
+    fn once_open_opening_and_products_stay() {
+        let later = json!({"opensAt": "2026-11-27T10:00:00Z"});
+        let fewer = json!({"products": [{"id": "shoe", "name": "Shoe", "price": 1, "stock": 5}]});
+        for (changes, sentence) in [(later, "opensAt stays"), (fewer, "put product hat back")] {
+            let new = sale(&changes);
+            assert_eq!(may_follow(&announced(), &new, false), Ok(()));
+            let refusal = may_follow(&announced(), &new, true).unwrap_err();
+            assert_eq!(refusal.reason, Reason::ForbiddenEdit);
+            assert!(refusal.message.contains(sentence), "{}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn once_open_the_rest_may_change() {
+        let changes = json!({
+            "closesAt": "2026-11-27T12:00:00Z",
+            "suspend": true,
+            "turnstile": {"rateLimit": {"requests": 1}},
+            "products": [
+                {"id": "hat", "name": "Hat", "price": 9, "stock": 1},
+                {"id": "shoe", "name": "Shoe", "price": 1, "stock": 50, "maxPerUser": 1},
+                {"id": "scarf", "name": "Scarf", "price": 1, "stock": 1},
+            ],
+        });
+        assert_eq!(may_follow(&announced(), &sale(&changes), true), Ok(()));
+    }
+}

@@ -1,0 +1,41 @@
+//! What is known of a FlashSale at the end of a visit, from which its status is told.
+
+use flashsale_core::catalogue::Announced;
+use jiff::Timestamp;
+
+use super::{finalize::End, validate::Refusal};
+use crate::{context::Workers, crd::FlashSale, roster::Sight};
+
+/// What the visit came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// In force as written.
+    Accepted,
+    /// Not put in force as written; what was in force before still is.
+    Refused(Refusal),
+    /// Valid, but the ledger does not take the products at the moment.
+    Undeclared(String),
+    /// Hands off, as an annotation asks.
+    Paused,
+    /// Being deleted.
+    Ending(End),
+}
+
+/// Everything a status tells of.
+#[derive(Debug, Clone)]
+pub struct View<'a> {
+    /// The object, with the status it has.
+    pub object: &'a FlashSale,
+    /// What the visit came to.
+    pub verdict: Verdict,
+    /// An autoscaler that sets the number of workers in our place.
+    pub autoscaler: Option<String>,
+    /// The sale that is in force, which a refused edit does not change.
+    pub in_force: Option<Announced>,
+    /// What the pulse saw last; nothing before its first look.
+    pub sight: Sight,
+    /// The worker Deployment's figures; none when there is no Deployment.
+    pub workers: Option<Workers>,
+    /// Now, by the clock of the sale.
+    pub now: Timestamp,
+}

@@ -1,0 +1,263 @@
+//! The sales in force, as the reconciler put them and the pulse sees them: the one thing that the
+//! two share.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use flashsale_core::{
+    catalogue::Announced, control::Controller, id::SaleId, ledger::SaleStock, lifecycle::Phase,
+    observation::SaleObservation, scaling::Decision,
+};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::ObjectReference;
+use tokio::sync::Notify;
+
+use crate::{durability::Durability, stores::Stores};
+
+/// How much the operator may write for a sale.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hands {
+    /// Nothing at all: an annotation asks for it.
+    pub off: bool,
+    /// No replicas: somebody else sets them.
+    pub off_replicas: bool,
+}
+
+/// What the pulse saw of a sale last. Readings keep their last value while a store is away; the
+/// errors say that they are old.
+#[derive(Debug, Clone, Default)]
+pub struct Sight {
+    /// Whether any look was made yet.
+    pub looked: bool,
+    /// The lanes, as of the last time that they could be read.
+    pub lanes: Option<SaleObservation>,
+    /// The stock in the ledger, as of the last time that it could be read.
+    pub stock: Option<SaleStock>,
+    /// Why Redis could not be read at the last look.
+    pub queue_error: Option<String>,
+    /// Why PostgreSQL could not be read at the last look.
+    pub ledger_error: Option<String>,
+    /// Whether Redis holds the sale as it shall be; none when that could not be read.
+    pub announced: Option<bool>,
+    /// Where the sale stands.
+    pub phase: Option<Phase>,
+    /// How many workers there shall be, and why.
+    pub decision: Option<Decision>,
+    /// How Redis keeps its data.
+    pub durability: Option<Durability>,
+    /// Units sold beyond what there was: 0, or something is badly wrong.
+    pub oversold: Option<i64>,
+    /// By how much Redis's clock is ahead of ours.
+    pub clock_ahead: SignedDuration,
+}
+
+impl Sight {
+    /// Now, by the clock of the sale.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(self.clock_ahead).unwrap_or(now)
+    }
+
+    /// Units left over all products, by the ledger.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        let levels = &self.stock.as_ref()?.levels;
+        if levels.is_empty() {
+            return None;
+        }
+        let left = levels.iter().map(|level| level.stock);
+        Some(left.filter_map(|stock| u64::try_from(stock).ok()).sum())
+    }
+
+    /// Whether the ledger was read and does not hold the sale's products: it was lost, or restored
+    /// from before the sale.
+    #[must_use]
+    pub fn is_undeclared(&self) -> bool {
+        self.stock
+            .as_ref()
+            .is_some_and(|stock| stock.levels.is_empty())
+    }
+
+    /// Units sold over all products, by the ledger.
+    #[must_use]
+    pub fn sold(&self) -> Option<i64> {
+        self.stock.as_ref().map(|stock| stock.sold)
+    }
+}
+
+/// What tells one look from the next to people: when it changes, the status is written at once.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "compared as a whole, never told apart"
+)]
+#[derive(Debug, Clone, PartialEq)]
+struct Gist {
+    phase: Option<Phase>,
+    decision: Option<Decision>,
+    queue_up: bool,
+    ledger_up: bool,
+    announced: Option<bool>,
+    sold_out: bool,
+    undeclared: bool,
+    durability: Option<Durability>,
+    oversold: bool,
+}
+
+impl From<&Sight> for Gist {
+    fn from(sight: &Sight) -> Self {
+        Self {
+            phase: sight.phase,
+            decision: sight.decision,
+            queue_up: sight.queue_error.is_none(),
+            ledger_up: sight.ledger_error.is_none(),
+            announced: sight.announced,
+            sold_out: sight.remaining() == Some(0),
+            undeclared: sight.is_undeclared(),
+            durability: sight.durability.clone(),
+            oversold: sight.oversold.is_some_and(|units| units != 0),
+        }
+    }
+}
+
+/// One sale in force.
+#[derive(Debug)]
+pub struct Entry {
+    /// The object, for events and visits.
+    pub object: ObjectReference,
+    /// Decides what is to be done.
+    pub mind: Controller,
+    /// Where it keeps its queue and its ledger.
+    pub stores: Arc<Stores>,
+    /// How much may be written.
+    pub hands: Hands,
+    /// What was seen last.
+    pub sight: Sight,
+    /// When the next look is due.
+    pub due: Instant,
+    /// When the last look was made that did not ask for more workers than there were: a spike that
+    /// a later look shows came after it.
+    pub calm: Instant,
+    /// When numbers were last shown in the status.
+    pub shown: Instant,
+    /// Whether it was told, for this opening, that the workers are there or are not.
+    pub prewarm_told: Option<Timestamp>,
+    /// Whether the sale was seen before its opening, so that the lag of the opening can be told.
+    pub awaited: bool,
+    /// When the ledger's invariant was last checked.
+    pub audited: Option<Instant>,
+}
+
+impl Entry {
+    /// A sale that nobody has looked at yet; its first look is due now.
+    #[must_use]
+    pub fn new(object: ObjectReference, desired: Announced, stores: Arc<Stores>) -> Self {
+        let now = Instant::now();
+        Self {
+            object,
+            mind: Controller::new(desired),
+            stores,
+            hands: Hands::default(),
+            sight: Sight::default(),
+            due: now,
+            calm: now,
+            shown: now,
+            prewarm_told: None,
+            awaited: false,
+            audited: None,
+        }
+    }
+
+    /// From now on the sale shall be like this. True when that is another than before.
+    fn change(&mut self, desired: Announced, stores: Arc<Stores>, hands: Hands) -> bool {
+        let moved = *self.mind.desired() != desired || !Arc::ptr_eq(&self.stores, &stores);
+        let changed = moved || self.hands != hands;
+        if moved {
+            self.mind.set_desired(desired);
+            self.stores = stores;
+            // Redis holds the sale as it was, not as it shall be from now on.
+            self.sight.announced = None;
+        }
+        if changed {
+            self.hands = hands;
+            self.due = Instant::now();
+        }
+        changed
+    }
+
+    /// Puts a new sight in place of the old; answers whether people should be told at once.
+    pub fn see(&mut self, sight: Sight) -> bool {
+        let news = Gist::from(&self.sight) != Gist::from(&sight);
+        self.sight = sight;
+        news
+    }
+}
+
+/// All sales in force.
+#[derive(Debug, Default)]
+pub struct Roster {
+    entries: Mutex<HashMap<SaleId, Entry>>,
+    /// Wakes the pulse before its next beat.
+    pub wake: Notify,
+}
+
+impl Roster {
+    /// The entries. Held for moments only, never over an await.
+    pub fn entries(&self) -> MutexGuard<'_, HashMap<SaleId, Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a sale in force, or changes it; what was learned of it is kept. True when it shall be
+    /// other than before, so that a look follows at once.
+    pub fn put(
+        &self,
+        object: ObjectReference,
+        desired: Announced,
+        stores: Arc<Stores>,
+        hands: Hands,
+    ) -> bool {
+        let id = desired.sale.id.clone();
+        let mut entries = self.entries();
+        let changed = if let Some(entry) = entries.get_mut(&id) {
+            entry.object = object;
+            entry.change(desired, stores, hands)
+        } else {
+            let mut entry = Entry::new(object, desired, stores);
+            entry.hands = hands;
+            entries.insert(id, entry);
+            true
+        };
+        drop(entries);
+        if changed {
+            self.wake.notify_one();
+        }
+        changed
+    }
+
+    /// What is known of a sale in force: how it shall be, and what was seen last.
+    pub fn get(&self, sale: &SaleId) -> Option<(Announced, Sight)> {
+        let entries = self.entries();
+        let entry = entries.get(sale)?;
+        Some((entry.mind.desired().clone(), entry.sight.clone()))
+    }
+
+    /// The connections of a sale in force.
+    pub fn stores(&self, sale: &SaleId) -> Option<Arc<Stores>> {
+        self.entries().get(sale).map(|entry| entry.stores.clone())
+    }
+
+    /// Changes how much may be written for a sale.
+    pub fn set_hands(&self, sale: &SaleId, hands: Hands) {
+        if let Some(entry) = self.entries().get_mut(sale) {
+            entry.hands = hands;
+        }
+    }
+
+    /// Takes a sale out.
+    pub fn remove(&self, sale: &SaleId) {
+        self.entries().remove(sale);
+    }
+}

@@ -1,0 +1,83 @@
+//! Connections to the two stores of a sale, shared by all sales that have the same addresses.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use flashsale_core::{
+    connect::{self, ConnectError, LedgerConfig},
+    ledger::Ledger,
+};
+use redis::aio::ConnectionManager;
+
+/// Connections to PostgreSQL for all sales of one address: a look and a declaration at once, and
+/// one to spare.
+const LEDGER_CONNECTIONS: u32 = 3;
+
+/// Where a sale keeps its queue and its ledger.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Addresses {
+    /// `redis://…` or `rediss://…`.
+    pub redis: String,
+    /// `postgres://…`.
+    pub database: String,
+    /// Whether PostgreSQL is behind a pooler in transaction mode.
+    pub transaction_pooler: bool,
+}
+
+impl fmt::Debug for Addresses {
+    /// Addresses hold passwords.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Addresses(…)")
+    }
+}
+
+/// The open connections. Both reconnect by themselves, and nothing is connected before it is used.
+#[derive(Debug)]
+pub struct Stores {
+    /// Redis.
+    pub queue: ConnectionManager,
+    /// PostgreSQL.
+    pub ledger: Ledger,
+}
+
+impl Stores {
+    fn open(addresses: &Addresses) -> Result<Self, ConnectError> {
+        let client = connect::redis_client(&addresses.redis)?;
+        Ok(Self {
+            queue: connect::shared(&client)?,
+            ledger: connect::ledger(&LedgerConfig {
+                url: addresses.database.clone(),
+                connections: LEDGER_CONNECTIONS,
+                transaction_pooler: addresses.transaction_pooler,
+                ping_before_use: true,
+            })?,
+        })
+    }
+}
+
+/// All connections that some sale uses.
+#[derive(Debug, Default)]
+pub struct StoreCache {
+    /// Weak, so that connections nobody uses any more are closed.
+    open: Mutex<HashMap<Addresses, Weak<Stores>>>,
+}
+
+impl StoreCache {
+    /// The connections to `addresses`, opened if nobody has them yet.
+    ///
+    /// # Errors
+    /// When an address cannot be used; whether somebody answers there is not asked.
+    pub fn get(&self, addresses: &Addresses) -> Result<Arc<Stores>, ConnectError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(stores) = open.get(addresses).and_then(Weak::upgrade) {
+            return Ok(stores);
+        }
+        open.retain(|_, stores| stores.strong_count() > 0);
+        let stores = Arc::new(Stores::open(addresses)?);
+        open.insert(addresses.clone(), Arc::downgrade(&stores));
+        Ok(stores)
+    }
+}
