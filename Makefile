@@ -5,21 +5,27 @@ SALE ?= examples/sneaker-drop.yaml
 CROWD ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint fmt
+.PHONY: help demo cluster-demo test bench generate lint fmt
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Install what is missing, build, and run a flash sale on this machine (SALE=file, CROWD=number)
 	@scripts/demo "$(SALE)" --crowd "$(CROWD)"
 
-test: ## Check format and lints, run every test on real PostgreSQL and Redis
+cluster-demo: ## Run a flash sale on a real Kubernetes node, set up and taken away here (needs root)
+	@e2e/kubernetes/demo
+
+test: ## Check format and lints, run every test on real PostgreSQL, Redis and Kubernetes
 	@scripts/test
 
 bench: ## Measure this machine's limits and how close the system comes (BENCH=--quick or other flags)
-	@scripts/install-dependencies --for-tests
+	@scripts/install-dependencies --for-bench
 	cargo build --release --bins
 	cargo run --release --package flashsale-bench -- $(BENCH)
+
+generate: ## Write anew what is made from the code: the custom resource, the OpenAPI document
+	@scripts/generate
 
 lint: ## Check format and lints only
 	cargo fmt --all --check

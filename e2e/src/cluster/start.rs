@@ -1,0 +1,103 @@
+//! A control plane of one's own, by `e2e/kubernetes/up`.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use flashsale_cli::local::{data_dir::DataDir, launch::Launch, ports::free_port, process::Process};
+use kube::{
+    Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+use nix::sys::signal::Signal;
+use tokio::sync::OnceCell;
+
+use super::{ControlPlane, commands::directory_from};
+use crate::patience::until;
+
+/// Names a directory with `kube-apiserver` and `etcd`.
+const ASSETS: &str = "KUBEBUILDER_ASSETS";
+
+/// About 7 s on two idle cores; other tests may keep them busy.
+const READY: Duration = Duration::from_mins(2);
+
+/// The script that starts the parts, which die with it, and then removes their files.
+const SCRIPT: &str = "up";
+
+pub(super) async fn launch() -> ControlPlane {
+    let binaries = match env::var_os(ASSETS).filter(|value| !value.is_empty()) {
+        Some(directory) => PathBuf::from(directory),
+        None => built().await.clone(),
+    };
+    let controllers = binaries.join("kube-controller-manager").exists();
+    let files = DataDir::temporary().unwrap();
+    // The script removes it all if this process has no occasion to.
+    let state = files.path();
+    let ports: Vec<String> = (0..5).map(|_| free_port().unwrap().to_string()).collect();
+    // SIGTERM, so that the script also tidies up when this process is killed.
+    let launch = Launch::new(
+        "control plane",
+        scripts().join(SCRIPT),
+        state.join("control-plane.log"),
+    )
+    .args(["--attached", "--without-scheduler", "--state"])
+    .arg(state)
+    .args(["--ports", &ports.join(",")])
+    .env(ASSETS, &binaries)
+    .on_parent_death(Signal::SIGTERM)
+    .on_drop(Signal::SIGTERM);
+    let process = Process::start(launch).await.unwrap();
+    let ready = state.join("ready");
+    until("the control plane is ready", READY, || async {
+        assert!(process.is_running(), "{}", process.log_tail());
+        ready.exists()
+    })
+    .await;
+    let kubeconfig = state.join("kubeconfig");
+    assemble(Some(process), controllers, kubeconfig, files).await
+}
+
+pub(super) async fn assemble(
+    process: Option<Process>,
+    controllers: bool,
+    kubeconfig: PathBuf,
+    files: DataDir,
+) -> ControlPlane {
+    let accounts = Kubeconfig::read_from(&kubeconfig).unwrap();
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(accounts.clone(), &options)
+        .await
+        .unwrap();
+    ControlPlane {
+        process,
+        controllers,
+        kubeconfig,
+        accounts,
+        config,
+        crd: OnceCell::new(),
+        files,
+    }
+}
+
+/// The directory with our own build.
+async fn built() -> &'static PathBuf {
+    static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
+    BUILT.get_or_init(|| directory_from("build")).await
+}
+
+/// Where the scripts are.
+pub(super) fn scripts() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes"))
+}
+
+/// The children of the script.
+pub(super) fn pids(script: &Process) -> Vec<i32> {
+    let pid = script.pid();
+    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .unwrap_or_default()
+        .split_whitespace()
+        .map(|child| child.parse().unwrap())
+        .collect()
+}

@@ -1,0 +1,23 @@
+//! The chart, rendered by helm for every switch that it has. Needs no cluster.
+//!
+//! `FLASHSALE_GENERATE=1` writes what is generated (see `generated.rs`) instead of comparing it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "tests say by unwrapping what they take for granted"
+)]
+
+mod dockerfile;
+mod flags;
+mod generated;
+mod helm;
+mod laws;
+mod manifests;
+mod monitoring;
+mod old_clusters;
+mod refused;
+mod rights;
+mod shapes;
+mod stores;
+mod switches;
+mod values;

@@ -1,0 +1,112 @@
+//! Values that are refused, before anything reaches a cluster.
+
+use serde_json::json;
+
+use crate::{
+    helm::try_render,
+    values::{ADDRESSES, DEV, PLAIN, parse, with},
+};
+
+/// Refused by `values.schema.json`: the path, and what is wrong there.
+const BY_SCHEMA: &[(&str, &str)] = &[
+    ("gatway", "{}"),
+    ("gateway.replica", "2"),
+    ("gateway.replicas", "-1"),
+    ("gateway.replicas", "'2'"),
+    ("gateway.replicas", "2.5"),
+    ("gateway.autoscaling.minReplicas", "0"),
+    ("gateway.autoscaling.targetCPUUtilizationPercentage", "200"),
+    ("gateway.corsOrigins", "[shop.example.com]"),
+    ("gateway.corsOrigins", "['https://shop.example.com/']"),
+    ("gateway.requestTimeoutSeconds", "0"),
+    ("gateway.service.type", "ExternalName"),
+    ("gateway.service.port", "70000"),
+    ("gateway.service.sessionAffinity", "Cookie"),
+    ("gateway.ingress.path", "shop"),
+    ("gateway.ingress.hosts", "['https://shop.example.com']"),
+    ("gateway.resources", "{cpu: 1}"),
+    ("gateway.resources", "{requests: {cpu: lots}}"),
+    ("gateway.extraArgs", "['-x']"),
+    ("gateway.topologySpreadConstraints", "[{topologyKey: zone}]"),
+    ("operator.replicas", "two"),
+    ("operator.namespaced", "shop"),
+    ("operator.retryPeriodSeconds", "0"),
+    ("operator.podLabels", "{a: '-'}"),
+    ("database.url", "mysql://db"),
+    ("database.url", "'postgres://user:pass word@db'"),
+    ("database.existingSecret", "My_Secret"),
+    ("database.key", "a/b"),
+    ("redis.url", "memcached://cache"),
+    ("auth.mode", "basic"),
+    ("auth.mode", "false"),
+    ("auth.jwksUrl", "http://id.example.com/keys"),
+    ("auth.algorithms", "[HS256]"),
+    ("auth.algorithms", "[]"),
+    ("image.digest", "latest"),
+    ("image.pullPolicy", "Sometimes"),
+    ("image.tag", "'a b'"),
+    ("imagePullSecrets", "[{name: registry}]"),
+    ("rbac.secretNames", "['*']"),
+    ("runAsUser", "0"),
+    ("migrations.backoffLimit", "-1"),
+    ("networkPolicy.databasePorts", "[0]"),
+    ("networkPolicy.apiServerPorts", "[]"),
+    ("networkPolicy.databaseTo", "[10.0.0.0/8]"),
+    ("networkPolicy.saleNamespaces", "[Shop]"),
+    ("monitoring.podMonitors", "true"),
+    ("monitoring.interval", "'15'"),
+    ("dev.redis.appendfsync", "'no'"),
+    ("dev.storage.size", "large"),
+    ("fullnameOverride", "Shop"),
+    ("commonLabels", "{team: [a]}"),
+];
+
+#[test]
+fn the_schema_refuses_what_cannot_be_meant() {
+    for (path, wrong) in BY_SCHEMA {
+        let values = with(parse(PLAIN), path, &parse(wrong));
+        let Err(error) = try_render(&values, &[]) else {
+            panic!("{path}: {wrong} is let through");
+        };
+        // Both generations of helm name the path, with dots or with slashes.
+        let last = path.rsplit('.').next().unwrap();
+        let schema = error.contains("schema");
+        assert!(schema && error.contains(last), "{path}: {wrong}: {error}");
+    }
+}
+
+#[test]
+fn what_does_not_go_together_is_refused_with_advice() {
+    let cases = [
+        ("{}", "database", json!({}), "database.existingSecret"),
+        (PLAIN, "redis", json!({}), "redis.existingSecret"),
+        (PLAIN, "database.url", json!("postgres://db/x"), "keep one"),
+        (PLAIN, "dev.enabled", json!(true), "would start nothing"),
+        (PLAIN, "auth.mode", json!("jwt"), "auth.jwksUrl"),
+        (ADDRESSES, "auth.issuer", json!(""), "auth.issuer"),
+        (ADDRESSES, "auth.jwksSecret", json!("keys"), "keep one"),
+        (
+            DEV,
+            "operator.leaseDurationSeconds",
+            json!(10),
+            "greater than",
+        ),
+        (
+            DEV,
+            "operator.retryPeriodSeconds",
+            json!(10),
+            "greater than",
+        ),
+        (
+            DEV,
+            "gateway.autoscaling",
+            json!({"enabled": true, "minReplicas": 11}),
+            "maxReplicas",
+        ),
+    ];
+    for (values, path, wrong, advice) in cases {
+        let values = with(parse(values), path, &wrong);
+        let error = try_render(&values, &[]).unwrap_err();
+        assert!(error.contains(advice), "{path}: {error}");
+    }
+}

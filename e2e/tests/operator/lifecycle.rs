@@ -1,0 +1,101 @@
+//! A sale from its schedule to its end.
+
+use flashsale_core::catalogue;
+use flashsale_e2e::{
+    operator::{SOON, Stage, one_product, with},
+    patience::until,
+    processes::Child,
+    services::Services,
+};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+fn seconds_from_now(seconds: i64) -> Timestamp {
+    Timestamp::now() + SignedDuration::from_secs(seconds)
+}
+
+/// The story of the issue: Scheduled → Open → SoldOut → Draining/Closed by itself, told in
+/// conditions and events, with workers before the opening and none after the end.
+#[tokio::test]
+async fn a_sale_opens_sells_out_and_closes_by_itself() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let (opens, closes) = (seconds_from_now(8), seconds_from_now(22));
+    let spec = with(
+        one_product("shoe", 3),
+        &json!({
+            "opensAt": opens, "closesAt": closes,
+            "worker": {"prewarmSeconds": 4, "scaleDownStabilizationSeconds": 1},
+        }),
+    );
+    stage.create("drop", spec).await;
+    let status = stage.until_phase("drop", "Scheduled").await;
+    assert_eq!(status.conditions.len(), 9, "{:#?}", status.conditions);
+    assert!(
+        stage.workers("drop").await.is_none(),
+        "nobody is needed yet"
+    );
+    stage.until_replicas("drop", 1).await;
+    assert!(
+        Timestamp::now() < opens,
+        "the workers are there before the opening"
+    );
+    stage.until_phase("drop", "Open").await;
+    let gateway = Child::gateway(&stage.services, "gateway").await;
+    let _worker = Child::worker(&stage.services, "worker").await;
+    for shopper in 0..3 {
+        flashsale_e2e::shopping::buy(&gateway, "shoe", &format!("shopper-{shopper}")).await;
+    }
+    let status = stage.until_phase("drop", "SoldOut").await;
+    assert_eq!((status.sold, status.remaining), (Some(3), Some(0)));
+    let status = stage.until_phase("drop", "Closed").await;
+    assert!(
+        status.opened_at.is_some() && status.drained_at.is_some(),
+        "{status:#?}"
+    );
+    stage.until_replicas("drop", 0).await;
+    for reason in ["Scheduled", "Opened", "SoldOut", "Scaled"] {
+        stage.until_event("drop", reason).await;
+    }
+}
+
+/// Law 7.
+#[tokio::test]
+async fn a_deleted_sale_is_drained_and_leaves_orders_alone() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    stage.create("drop", one_product("shoe", 50)).await;
+    stage.until_phase("drop", "Open").await;
+    let gateway = Child::gateway(&stage.services, "gateway").await;
+    for shopper in 0..20 {
+        flashsale_e2e::shopping::buy(&gateway, "shoe", &format!("shopper-{shopper}")).await;
+    }
+    stage
+        .sales
+        .delete("drop", &DeleteParams::default())
+        .await
+        .unwrap();
+    stage.until_phase("drop", "Draining").await;
+    let _worker = Child::worker(&stage.services, "worker").await;
+    until("the object is gone", SOON, || async {
+        stage.sales.get_opt("drop").await.unwrap().is_none()
+    })
+    .await;
+    let id = stage.id("drop");
+    let mut queue = stage.services.queue.clone();
+    assert_eq!(catalogue::read(&mut queue, &id).await.unwrap(), None);
+    let keys: Vec<String> = redis::cmd("KEYS")
+        .arg("*")
+        .query_async(&mut queue)
+        .await
+        .unwrap();
+    assert!(
+        keys.iter().all(|key| !key.contains(id.as_str())),
+        "{keys:?}"
+    );
+    assert_eq!(
+        flashsale_e2e::shopping::orders(&stage.services, &id).await,
+        20
+    );
+}

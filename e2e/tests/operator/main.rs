@@ -1,0 +1,9 @@
+//! The operator on a real control plane: each promise that it makes to a platform team.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on has failed, and says where"
+)]
+
+mod lifecycle;
