@@ -1,0 +1,38 @@
+{{/* What spans values, and so is beyond the schema. Renders nothing, or fails with what to write. */}}
+{{- define "flashsale.check" -}}
+{{- $v := .Values -}}
+{{- range $name := list "database" "redis" -}}
+{{- $store := index $v $name -}}
+{{- if and $store.existingSecret $store.url -}}
+{{- fail (printf "%s.existingSecret and %s.url are both set; keep one" $name $name) -}}
+{{- end -}}
+{{- if not (or $store.existingSecret $store.url $v.dev.enabled) -}}
+{{- fail (printf "say where %s is: set %s.existingSecret (a Secret with key %q), or %s.url, or dev.enabled=true to try things out" (ternary "PostgreSQL" "Redis" (eq $name "database")) $name $store.key $name) -}}
+{{- end -}}
+{{- end -}}
+{{- if and $v.dev.enabled (not (include "flashsale.devPostgres" .)) (not (include "flashsale.devRedis" .)) -}}
+{{- fail "dev.enabled would start nothing, since database and redis are both given; set dev.enabled=false" -}}
+{{- end -}}
+{{- if eq $v.auth.mode "jwt" -}}
+{{- if not (or $v.auth.jwksUrl $v.auth.jwksSecret) -}}
+{{- fail "say who signs shoppers' tokens: set auth.jwksUrl or auth.jwksSecret, or auth.mode=off where anyone may claim to be anyone" -}}
+{{- end -}}
+{{- if and $v.auth.jwksUrl $v.auth.jwksSecret -}}
+{{- fail "auth.jwksUrl and auth.jwksSecret are both set; keep one" -}}
+{{- end -}}
+{{- if not (and $v.auth.issuer $v.auth.audience) -}}
+{{- fail "auth.mode=jwt needs auth.issuer and auth.audience: what a token's iss and aud have to say" -}}
+{{- end -}}
+{{- end -}}
+{{- if le (int $v.operator.leaseDurationSeconds) (int $v.operator.renewDeadlineSeconds) -}}
+{{- fail "operator.leaseDurationSeconds must be greater than operator.renewDeadlineSeconds" -}}
+{{- end -}}
+{{- if le (int $v.operator.renewDeadlineSeconds) (int $v.operator.retryPeriodSeconds) -}}
+{{- fail "operator.renewDeadlineSeconds must be greater than operator.retryPeriodSeconds" -}}
+{{- end -}}
+{{- with $v.gateway.autoscaling -}}
+{{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}
+{{- fail "gateway.autoscaling.minReplicas must not be greater than maxReplicas" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}

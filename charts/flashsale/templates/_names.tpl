@@ -1,0 +1,74 @@
+{{/* Names. Each takes the root context. */}}
+
+{{/* Prefix of all names. 40 characters at most, so that `-dashboard-…` and the like still fit. */}}
+{{- define "flashsale.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride -}}
+{{- else if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end }}
+
+{{- define "flashsale.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (printf "%s-operator" (include "flashsale.fullname" .)) -}}
+{{- end }}
+
+{{/* The Secrets with the addresses of the stores, and their keys. */}}
+{{- define "flashsale.databaseSecret" -}}
+{{- .Values.database.existingSecret | default (printf "%s-database" (include "flashsale.fullname" .)) -}}
+{{- end }}
+{{- define "flashsale.databaseKey" -}}
+{{- ternary .Values.database.key "url" (not (empty .Values.database.existingSecret)) -}}
+{{- end }}
+{{- define "flashsale.redisSecret" -}}
+{{- .Values.redis.existingSecret | default (printf "%s-redis" (include "flashsale.fullname" .)) -}}
+{{- end }}
+{{- define "flashsale.redisKey" -}}
+{{- ternary .Values.redis.key "url" (not (empty .Values.redis.existingSecret)) -}}
+{{- end }}
+
+{{/* Whether the stores come with this release: "true" or nothing. */}}
+{{- define "flashsale.devPostgres" -}}
+{{- if and .Values.dev.enabled (not .Values.database.existingSecret) (not .Values.database.url) }}true{{ end -}}
+{{- end }}
+{{- define "flashsale.devRedis" -}}
+{{- if and .Values.dev.enabled (not .Values.redis.existingSecret) (not .Values.redis.url) }}true{{ end -}}
+{{- end }}
+
+{{- define "flashsale.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}
+{{ .repository }}@{{ .digest }}
+{{- else -}}
+{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Labels. Each takes a dict of `root` and `component`. */}}
+
+{{/* What tells the pods of one component apart from all others; must never change. */}}
+{{- define "flashsale.selector" -}}
+app.kubernetes.io/name: flashsale-{{ .component }}
+app.kubernetes.io/instance: {{ .root.Release.Name | quote }}
+{{- end }}
+
+{{/* Labels of pods. */}}
+{{- define "flashsale.podLabels" -}}
+{{ include "flashsale.selector" . }}
+app.kubernetes.io/component: {{ .component }}
+app.kubernetes.io/part-of: flashsale
+{{- end }}
+
+{{/* Labels of objects. */}}
+{{- define "flashsale.labels" -}}
+{{ include "flashsale.podLabels" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}

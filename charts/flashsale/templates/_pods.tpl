@@ -1,0 +1,85 @@
+{{/* What all pods share. Each takes the root context unless it says otherwise. */}}
+
+{{/* The part of Pod Security "restricted" that stands at the pod. */}}
+{{- define "flashsale.podSecurity" -}}
+{{- include "flashsale.podSecurityAs" (dict "user" .Values.runAsUser "group" .Values.runAsGroup) -}}
+{{- end }}
+
+{{/* The same, as the given `user` and `group`, which may be null. */}}
+{{- define "flashsale.podSecurityAs" -}}
+runAsNonRoot: true
+{{- if not (kindIs "invalid" .user) }}
+runAsUser: {{ int64 .user }}
+{{- end }}
+{{- if not (kindIs "invalid" .group) }}
+runAsGroup: {{ int64 .group }}
+{{- end }}
+seccompProfile:
+  type: RuntimeDefault
+{{- end }}
+
+{{/* The part that stands at the container. */}}
+{{- define "flashsale.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{- define "flashsale.imagePullSecrets" -}}
+{{- with .Values.imagePullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
+{{- end }}
+
+{{/* Where pods run. Takes the values of a component. */}}
+{{- define "flashsale.placement" -}}
+{{- with .nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .priorityClassName }}
+priorityClassName: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* Health and readiness on the port `probes`. */}}
+{{- define "flashsale.probes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: probes}
+  periodSeconds: 1
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /healthz, port: probes}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: probes}
+  periodSeconds: 2
+  timeoutSeconds: 2
+  failureThreshold: 2
+{{- end }}
+
+{{/* The addresses of the stores as the programs take them. */}}
+{{- define "flashsale.databaseEnv" -}}
+- name: FLASHSALE_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "flashsale.databaseSecret" . }}
+      key: {{ include "flashsale.databaseKey" . | quote }}
+{{- end }}
+{{- define "flashsale.redisEnv" -}}
+- name: FLASHSALE_REDIS_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "flashsale.redisSecret" . }}
+      key: {{ include "flashsale.redisKey" . | quote }}
+{{- end }}
