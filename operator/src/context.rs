@@ -82,6 +82,8 @@ pub struct Workers {
     pub existing: u32,
     /// Replicas that are ready.
     pub ready: u32,
+    /// Grows with every change of what is asked for, by whomever.
+    pub generation: i64,
 }
 
 impl Workers {
@@ -100,6 +102,7 @@ impl Workers {
             ),
             existing: count(status.and_then(|status| status.replicas)),
             ready: count(status.and_then(|status| status.ready_replicas)),
+            generation: deployment.metadata.generation.unwrap_or_default(),
         }
     }
 }

@@ -209,6 +209,7 @@ impl Visit<'_> {
         }
         // Before anything is put in force that would have to be freed again.
         set_finalizer(self.context, self.object, true).await?;
+        self.take_over();
         let now = self.now();
         let verdict = match validate::validate(self.object, &self.sale, &self.found, now) {
             Ok(valid) => self.put_in_force(&valid).await?,
@@ -232,6 +233,18 @@ impl Visit<'_> {
                 .map_or(Verdict::Accepted, Verdict::Undeclared)),
             Err(apply::Error::Refused(refusal)) => Ok(Verdict::Refused(refusal)),
             Err(error) => Err(Error::Apply(error)),
+        }
+    }
+
+    /// An operator that has just started knows the sales in force from Redis: each goes on as it
+    /// was until its object is judged, and stays so if an edit is refused.
+    fn take_over(&self) {
+        if let (Some(in_force), Ok(located)) = (&self.found.in_force, &self.found.stores)
+            && self.context.roster.get(&self.sale).is_none()
+        {
+            let (reference, stores) = (self.reference.clone(), located.stores.clone());
+            let roster = &self.context.roster;
+            roster.put(reference, in_force.clone(), stores, Hands::default());
         }
     }
 

@@ -149,6 +149,9 @@ pub struct Entry {
     pub awaited: bool,
     /// When the ledger's invariant was last checked.
     pub audited: Option<Instant>,
+    /// What was applied last as the worker Deployment, and its generation then: another one means
+    /// that somebody has changed it since.
+    pub applied: Option<(u64, i64)>,
 }
 
 impl Entry {
@@ -168,6 +171,7 @@ impl Entry {
             prewarm_told: None,
             awaited: false,
             audited: None,
+            applied: None,
         }
     }
 
@@ -253,6 +257,25 @@ impl Roster {
     pub fn set_hands(&self, sale: &SaleId, hands: Hands) {
         if let Some(entry) = self.entries().get_mut(sale) {
             entry.hands = hands;
+        }
+    }
+
+    /// How many workers the queue asked for last.
+    pub fn wanted(&self, sale: &SaleId) -> u32 {
+        let entries = self.entries();
+        let decision = entries.get(sale).and_then(|entry| entry.sight.decision);
+        decision.map_or(0, |decision| decision.workers)
+    }
+
+    /// What was applied last as the worker Deployment, and its generation then.
+    pub fn applied(&self, sale: &SaleId) -> Option<(u64, i64)> {
+        self.entries().get(sale).and_then(|entry| entry.applied)
+    }
+
+    /// Remembers what was applied.
+    pub fn set_applied(&self, sale: &SaleId, applied: (u64, i64)) {
+        if let Some(entry) = self.entries().get_mut(sale) {
+            entry.applied = Some(applied);
         }
     }
 

@@ -168,7 +168,7 @@ fn once_open_some_fields_stay() {
         "opensAt": "2026-11-27T09:00:00Z", "products": products(&["shoe", "hat"]),
         "redisSecretRef": {"name": "redis", "key": "url"},
     });
-    let edits: [Edit; 8] = [
+    let edits: [Edit<'_>; 8] = [
         (
             &|spec| spec["opensAt"] = json!("2026-11-27T08:00:00Z"),
             Some("opensAt stays"),

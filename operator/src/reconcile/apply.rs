@@ -1,7 +1,10 @@
 //! Step 4 (I/O): makes the world as the object says. Each part may be done twice, and each can
 //! fail by itself: a ledger that is away does not keep Redis or the Deployment from being right.
 
-use std::time::Duration;
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use flashsale_core::{
     catalogue::Announced,
@@ -22,6 +25,7 @@ use crate::{
     context::{Context, Workers, worker_name},
     crd::FlashSale,
     events::Reason,
+    pulse::scale::scale,
     roster::Hands,
     stores::Stores,
 };
@@ -65,9 +69,9 @@ pub async fn apply(
         sale: valid.sale.clone(),
         closing: false,
     };
-    let known = context.roster.get(&valid.sale.id);
-    let is_news = known.is_none_or(|(known, sight)| known != desired || sight.is_undeclared());
-    if is_news && let Err(undeclared) = declare(&valid.located.stores, &valid.sale).await? {
+    if is_to_declare(context, &valid.sale)
+        && let Err(undeclared) = declare(&valid.located.stores, &valid.sale).await?
+    {
         // Nothing is announced whose stock the ledger does not hold.
         return Ok(Applied {
             undeclared: Some(undeclared),
@@ -81,6 +85,14 @@ pub async fn apply(
     context.roster.put(reference, desired, stores, hands);
     apply_deployment(context, object, valid, deployment).await?;
     Ok(Applied::default())
+}
+
+/// Whether the ledger has to hear of the products. Where only times, switches or limits were
+/// edited it has not, so that a sale can be suspended while the ledger is away.
+fn is_to_declare(context: &Context, sale: &Sale) -> bool {
+    context.roster.get(&sale.id).is_none_or(|(known, sight)| {
+        known.closing || known.sale.products != sale.products || sight.is_undeclared()
+    })
 }
 
 /// Declares the products in the ledger and tells Redis their stock. The inner error is an outage.
@@ -112,36 +124,48 @@ async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
     }
 }
 
-/// Server-side apply. A Deployment that is not there yet is made when somebody is needed.
+/// Server-side apply. A Deployment that is not there yet is made when somebody is needed; one that
+/// is as it was applied last is left alone.
 async fn apply_deployment(
     context: &Context,
     object: &FlashSale,
     valid: &Valid,
     deployment: &Deployment,
 ) -> Result<(), Error> {
+    let sale = &valid.sale.id;
     let namespace = object.namespace().unwrap_or_default();
-    let sale = object.name_any();
-    let there = context.workers(&namespace, &sale);
-    let wanted = context
-        .roster
-        .entries()
-        .get(&valid.sale.id)
-        .map_or(0, |entry| {
-            entry.sight.decision.map_or(0, |decision| decision.workers)
-        });
+    let there = context.workers(&namespace, &object.name_any());
+    let wanted = context.roster.wanted(sale);
     if there.is_none() && wanted == 0 {
+        return Ok(());
+    }
+    let fingerprint = fingerprint(deployment);
+    let as_applied = there.map(|there| (fingerprint, there.generation));
+    if as_applied.is_some() && context.roster.applied(sale) == as_applied {
         return Ok(());
     }
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let name = worker_name(&sale);
+    let name = worker_name(&object.name_any());
     let applied = api
         .patch(&name, &parameters, &Patch::Apply(deployment))
         .await
         .map_err(Error::Deployment)?;
-    let asked = Workers::of(&applied).asked;
-    if there.is_none() && asked != wanted && valid.autoscaler.is_none() {
-        crate::pulse::scale::scale(context, &valid.sale.id, asked, wanted).await;
+    let now = Workers::of(&applied);
+    context
+        .roster
+        .set_applied(sale, (fingerprint, now.generation));
+    if there.is_none() && now.asked != wanted && valid.autoscaler.is_none() {
+        scale(context, sale, now.asked, wanted).await;
     }
     Ok(())
+}
+
+/// Tells one manifest from another.
+fn fingerprint(deployment: &Deployment) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_string(deployment)
+        .unwrap_or_default()
+        .hash(&mut hasher);
+    hasher.finish()
 }
