@@ -13,7 +13,17 @@ use crate::{
 /// Buys one unit as `user` and answers status and body. A gateway that does not know the sale yet
 /// says so; that is the caller's to wait for.
 pub async fn press(gateway: &Child, product: &str, user: &str) -> (u16, String) {
-    let answer = client()
+    press_by(&client(), gateway, product, user).await
+}
+
+/// The same by a client that the caller keeps, for whoever presses often.
+pub async fn press_by(
+    client: &reqwest::Client,
+    gateway: &Child,
+    product: &str,
+    user: &str,
+) -> (u16, String) {
+    let answer = client
         .post(format!("{}/buy", gateway.url()))
         .header("Idempotency-Key", Uuid::new_v4().to_string())
         .json(&json!({"productId": product, "userId": user}))

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use flashsale_telemetry::probes::Probes;
 use futures_util::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -31,6 +32,9 @@ const CONCURRENT_VISITS: u16 = 16;
 /// How long visits in work may take once the controller is to stop.
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A pulse that rests for longer hangs, and only a new process can help.
+const PULSE_PATIENCE: Duration = Duration::from_mins(1);
+
 /// What the controller works with.
 #[derive(Clone)]
 pub struct Setup {
@@ -42,6 +46,8 @@ pub struct Setup {
     pub events: Publisher,
     /// What Prometheus sees.
     pub metrics: Metrics,
+    /// Where the pulse shows that it beats.
+    pub probes: Probes,
 }
 
 /// Why the controller ended.
@@ -60,6 +66,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     let (visits, asked) = mpsc::unbounded_channel();
     let (deployments, writer) = reflector::store();
     let client = setup.client.clone();
+    let heartbeat = setup.probes.heartbeat("pulse", PULSE_PATIENCE);
     let namespace = setup.settings.namespace.clone();
     let context = Arc::new(Context {
         roster: Roster::default(),
@@ -112,7 +119,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     };
     tokio::select! {
         () = controller => stopped("controller"),
-        () = until_stop(pulse::run(context.clone(), stop.clone()), &stop) => stopped("pulse"),
+        () = until_stop(pulse::run(context.clone(), heartbeat, stop.clone()), &stop) => stopped("pulse"),
         () = until_stop(pulse::rounds::run(context, stop.clone()), &stop) => stopped("rounds"),
         () = overdue => Ok(()),
     }

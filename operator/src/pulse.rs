@@ -21,6 +21,7 @@ use flashsale_core::{
     id::SaleId,
     lifecycle::{self, Phase},
 };
+use flashsale_telemetry::probes::Heartbeat;
 use jiff::Timestamp;
 use tokio::{
     task::JoinSet,
@@ -43,8 +44,8 @@ const WAKE_AHEAD: Duration = Duration::from_secs(3);
 /// Longest time that one look and what follows may take before the sale counts as due again.
 const LONGEST_BEAT: Duration = Duration::from_secs(30);
 
-/// Beats until `stop`.
-pub async fn run(context: Arc<Context>, stop: CancellationToken) {
+/// Beats until `stop`, and shows by `heartbeat` that it does.
+pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: CancellationToken) {
     let started = Instant::now();
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -56,6 +57,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             () = context.roster.wake.notified() => {}
             () = stop.cancelled() => return,
         }
+        heartbeat.beat();
         while looks.try_join_next().is_some() {}
         // Not waited for: a Redis that hangs must not hold up the sales of another.
         for (stores, sales) in due(&context).into_values() {

@@ -92,6 +92,7 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
         client,
         settings,
         metrics,
+        probes: probes.clone(),
     };
     let Some(lease) = lease else {
         return work(setup, stop).await;
