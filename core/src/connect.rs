@@ -97,9 +97,12 @@ pub struct LedgerConfig {
     pub ping_before_use: bool,
 }
 
+/// Schemes of libpq's addresses.
+const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
+
 /// The ledger; connects when first used.
 pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
-    let mut options = PgConnectOptions::from_str(&config.url)
+    let mut options = postgres_options(&config.url)
         .map_err(ConnectError::PostgresAddress)?
         .application_name("flashsale");
     if config.transaction_pooler {
@@ -111,6 +114,19 @@ pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
         .test_before_acquire(config.ping_before_use)
         .connect_lazy_with(options);
     Ok(Ledger::new(pool))
+}
+
+/// The parser takes any scheme, and would look for PostgreSQL at the address of another database.
+fn postgres_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
+    if POSTGRES_SCHEMES
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return PgConnectOptions::from_str(url);
+    }
+    Err(sqlx::Error::Configuration(
+        "it does not begin with postgres://".into(),
+    ))
 }
 
 /// What a function that talks to Redis needs: any connection that can be shared between tasks.

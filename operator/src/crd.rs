@@ -4,6 +4,7 @@
 //! The spec is the one of [`flashsale_core::sale::spec`], which the hand tools read from files; what
 //! only an API server needs (columns, list types, rules that span fields) is added here.
 
+mod bounds;
 mod columns;
 pub mod condition;
 mod lists;
@@ -108,6 +109,9 @@ pub fn definition() -> CustomResourceDefinition {
             .and_then(|schema| schema.open_api_v3_schema.as_mut())
         {
             nulls::refuse(schema);
+            if let Some(spec) = rules::property(schema, &["spec"]) {
+                bounds::add(spec);
+            }
             lists::add(schema);
             rules::add(schema);
         }

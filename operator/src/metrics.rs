@@ -43,7 +43,7 @@ impl Metrics {
             sales: Sales::new(register)?,
             spike_to_patch: register.histogram(
                 "spike_to_patch_seconds",
-                "Time from the first read that asked for more workers to the accepted patch",
+                "Time from the last look that did not ask for more workers to the accepted patch",
                 &SPIKE_BUCKETS,
             )?,
             opening_lag: register.histogram(

@@ -1,10 +1,11 @@
-//! The pulse: every second one look at all sales that are awake, one pipelined read for each Redis,
+//! The pulse: every second one look at all sales that are awake, pipelined for each Redis,
 //! and at once what follows from it: workers, a sale that Redis lost, stock that it does not know.
 //!
 //! The reconciler says what shall be; the pulse sees to it. It never writes a status: when it sees
 //! something that people should know, it asks for a visit.
 
 mod act;
+mod figures;
 mod look;
 mod opening;
 pub mod rounds;

@@ -38,10 +38,10 @@ use self::{
 };
 use crate::{
     context::{Context, Watched},
-    crd::{FINALIZER, FlashSale},
+    crd::{FINALIZER, FlashSale, status::FlashSaleStatus},
     events::Reason,
     metrics::{Outcome, Step},
-    roster::Hands,
+    roster::{Hands, SETTLE, Sight},
 };
 
 /// Who we are where we change an object's metadata.
@@ -157,7 +157,8 @@ async fn unreadable(context: &Context, invalid: &kube::core::error_boundary::Inv
         ..ObjectReference::default()
     };
     let note = format!(
-        "the object is not one that this operator can read: {}",
+        "the object cannot be read, so nothing is done for it: {}; edit or delete it, \
+         `flashsale validate` tells what is wrong and where",
         invalid.error
     );
     context
@@ -184,11 +185,11 @@ async fn nameless(
         }),
         autoscaler: None,
         in_force: None,
-        sight: crate::roster::Sight::default(),
+        sight: Sight::default(),
         workers: None,
         now: Timestamp::now(),
     };
-    status::update(context, reference, None, &view).await?;
+    status::update(context, reference, &view).await?;
     Ok((Action::await_change(), Outcome::Refused))
 }
 
@@ -220,8 +221,7 @@ impl Visit<'_> {
             _ => Outcome::Ok,
         };
         let action = self.next_visit(&verdict);
-        self.tell(verdict).await?;
-        Ok((action, outcome))
+        Ok((self.tell(verdict).await?.unwrap_or(action), outcome))
     }
 
     async fn put_in_force(&self, valid: &Valid) -> Result<Verdict, Error> {
@@ -239,7 +239,7 @@ impl Visit<'_> {
     /// An operator that has just started knows the sales in force from Redis: each goes on as it
     /// was until its object is judged, and stays so if an edit is refused.
     fn take_over(&self) {
-        if let (Some(in_force), Ok(located)) = (&self.found.in_force, &self.found.stores)
+        if let (Some(in_force), Ok(located)) = (self.found.known(), &self.found.stores)
             && self.context.roster.get(&self.sale).is_none()
         {
             let (reference, stores) = (self.reference.clone(), located.stores.clone());
@@ -250,7 +250,7 @@ impl Visit<'_> {
 
     /// Hands off: nothing is written but the status. What is in force is still looked at.
     async fn pause(self) -> Result<(Action, Outcome), Error> {
-        if let (Some(in_force), Ok(located)) = (&self.found.in_force, &self.found.stores) {
+        if let (Some(in_force), Ok(located)) = (self.found.known(), &self.found.stores) {
             let hands = Hands {
                 off: true,
                 off_replicas: true,
@@ -259,8 +259,9 @@ impl Visit<'_> {
             let roster = &self.context.roster;
             roster.put(self.reference.clone(), in_force.clone(), stores, hands);
         }
-        self.tell(Verdict::Paused).await?;
-        Ok((Action::requeue(REVISIT), Outcome::Ok))
+        let settling = self.tell(Verdict::Paused).await?;
+        let action = settling.unwrap_or(Action::requeue(REVISIT));
+        Ok((action, Outcome::Ok))
     }
 
     /// The object goes.
@@ -306,6 +307,8 @@ impl Visit<'_> {
                 Action::await_change()
             }
             (Verdict::Refused(_), _) => Action::requeue(REFUSED_REVISIT),
+            // Nothing tells us that the autoscaler is gone.
+            _ if self.found.autoscaler.is_some() => Action::requeue(REFUSED_REVISIT),
             (_, Some((announced, sight))) => {
                 let sale = &announced.sale;
                 let now = sight.now();
@@ -317,12 +320,18 @@ impl Visit<'_> {
         }
     }
 
-    async fn tell(&self, verdict: Verdict) -> Result<(), Error> {
+    /// Writes the status, unless a look is under way that will know more: then answers when to
+    /// come again at the latest.
+    async fn tell(&self, verdict: Verdict) -> Result<Option<Action>, Error> {
         let known = self.context.roster.get(&self.sale);
         let (in_force, sight) = match known {
             Some((announced, sight)) => (Some(announced), sight),
-            None => (self.found.in_force.clone(), crate::roster::Sight::default()),
+            None => (self.found.known().cloned(), Sight::default()),
         };
+        let was_told = |status: &FlashSaleStatus| !status.conditions.is_empty();
+        if sight.is_settling() && self.object.status.as_ref().is_some_and(was_told) {
+            return Ok(Some(Action::requeue(SETTLE)));
+        }
         let namespace = self.object.namespace().unwrap_or_default();
         let view = View {
             object: self.object,
@@ -333,8 +342,8 @@ impl Visit<'_> {
             sight,
             workers: self.context.workers(&namespace, &self.object.name_any()),
         };
-        status::update(self.context, &self.reference, Some(&self.sale), &view).await?;
-        Ok(())
+        status::update(self.context, &self.reference, &view).await?;
+        Ok(None)
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use flashsale_core::{
@@ -16,6 +16,10 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::sync::Notify;
 
 use crate::{durability::Durability, stores::Stores};
+
+/// How long a sale may take to be in force in Redis as it shall be, before people are told that it
+/// is not: some looks.
+pub const SETTLE: Duration = Duration::from_secs(2);
 
 /// How much the operator may write for a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -52,9 +56,19 @@ pub struct Sight {
     pub oversold: Option<i64>,
     /// By how much Redis's clock is ahead of ours.
     pub clock_ahead: SignedDuration,
+    /// Since when the sale shall be other than it was last seen; none once it was seen in force, or
+    /// could not be seen.
+    pub settling: Option<Instant>,
 }
 
 impl Sight {
+    /// Whether a look is under way that will know more, so that what people were told last is not
+    /// to be taken back for a moment.
+    #[must_use]
+    pub fn is_settling(&self) -> bool {
+        self.settling.is_some_and(|since| since.elapsed() < SETTLE)
+    }
+
     /// Now, by the clock of the sale.
     #[must_use]
     pub fn now(&self) -> Timestamp {
@@ -152,6 +166,9 @@ pub struct Entry {
     /// What was applied last as the worker Deployment, and its generation then: another one means
     /// that somebody has changed it since.
     pub applied: Option<(u64, i64)>,
+    /// What was announced last, so that a record that reads back different is not written in a
+    /// circle.
+    pub announced: Option<Announced>,
 }
 
 impl Entry {
@@ -164,7 +181,10 @@ impl Entry {
             mind: Controller::new(desired),
             stores,
             hands: Hands::default(),
-            sight: Sight::default(),
+            sight: Sight {
+                settling: Some(now),
+                ..Sight::default()
+            },
             due: now,
             calm: now,
             shown: now,
@@ -172,6 +192,7 @@ impl Entry {
             awaited: false,
             audited: None,
             applied: None,
+            announced: None,
         }
     }
 
@@ -184,6 +205,7 @@ impl Entry {
             self.stores = stores;
             // Redis holds the sale as it was, not as it shall be from now on.
             self.sight.announced = None;
+            self.sight.settling = Some(Instant::now());
         }
         if changed {
             self.hands = hands;

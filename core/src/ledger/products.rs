@@ -34,7 +34,8 @@ impl Ledger {
     /// A new product starts with its declared stock; so does one that an earlier sale left
     /// behind. For one that this sale offers already, a changed declaration is applied as the
     /// difference to the one before, so that declaring twice changes nothing, and a restock by
-    /// hand is kept. Units already sold are never taken back.
+    /// hand is kept. Units already sold are never taken back; where less is declared than is sold,
+    /// what is sold counts as declared, so that a later raise does not offer it a second time.
     ///
     /// # Errors
     /// [`LedgerError::ProductTaken`] when another sale holds a product; then nothing is changed.
@@ -112,7 +113,9 @@ async fn declare_product(
            name = excluded.name, description = excluded.description, price = excluded.price,
            image = excluded.image, max_per_user = excluded.max_per_user,
            sold_before = CASE WHEN p.sale_id IS NULL THEN p.sold ELSE p.sold_before END,
-           sale_id = excluded.sale_id, declared_stock = excluded.declared_stock,
+           sale_id = excluded.sale_id,
+           declared_stock = CASE WHEN p.sale_id IS NULL THEN $5
+             ELSE GREATEST($5, COALESCE(p.declared_stock, $5) - p.stock_quantity) END,
            stock_quantity = CASE WHEN p.sale_id IS NULL THEN $5
              ELSE GREATEST(p.stock_quantity + $5 - COALESCE(p.declared_stock, $5), 0) END,
            initial_stock = p.sold + CASE WHEN p.sale_id IS NULL THEN $5

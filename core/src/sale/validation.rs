@@ -2,6 +2,8 @@
 //! Pure: no clock, no network.
 
 mod pods;
+mod quantity;
+mod secrets;
 mod workers;
 
 use std::{collections::HashSet, fmt, time::Duration};
@@ -97,6 +99,7 @@ pub fn check_manifest(manifest: &Manifest) -> Result<Sale, Vec<Mistake>> {
 pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>> {
     let mut findings = Findings::default();
     pods::check(&spec.worker, &mut findings);
+    secrets::check(spec, &mut findings);
     let sale = Sale {
         id,
         schedule: check_schedule(spec, &mut findings),

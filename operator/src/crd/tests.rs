@@ -72,6 +72,8 @@ fn every_number_has_a_range_and_every_text_a_length() {
                 kind != Some("integer") || property.minimum.is_some(),
                 "{path}"
             );
+            let narrow = property.format.as_deref() == Some("int32");
+            assert!(!narrow || property.maximum.is_some(), "{path}");
             assert!(!text || property.max_length.is_some(), "{path}");
         },
     );

@@ -13,7 +13,7 @@ use flashsale_core::{
 };
 use futures_util::future::join_all;
 
-use super::{look::Looks, next_look, object_of, opening, scale::scale};
+use super::{figures, look::Looks, next_look, object_of, opening, scale::scale};
 use crate::{
     context::{Context, Workers},
     roster::{Entry, Hands, Sight},
@@ -93,16 +93,17 @@ fn decide(
     let sight = sight(entry, part, looks, &step, clock_ahead);
     let numbers = sight.lanes != entry.sight.lanes || sight.stock != entry.sight.stock;
     let news = opening::news(entry, &sight, workers.unwrap_or_default());
+    figures::show(&context.metrics, sale, &sight, workers.unwrap_or_default());
     let told = entry.see(sight);
     let visit = told || (numbers && entry.shown.elapsed() >= SHOW_NUMBERS);
     if visit {
         entry.shown = Instant::now();
     }
     let desired = entry.mind.desired().clone();
-    let now = Instant::now();
-    if entry.due > now {
-        // Unless somebody asked for another look meanwhile.
-        entry.due = now + next_look(&desired, &entry.sight);
+    if entry.due > Instant::now() {
+        // Unless somebody asked for another look meanwhile. A look that took long, because a store
+        // is away, does not put off the next one.
+        entry.due = looks.started + next_look(&desired, &entry.sight);
     }
     Some(Deed {
         desired,
@@ -122,11 +123,13 @@ fn sight(
     clock_ahead: jiff::SignedDuration,
 ) -> Sight {
     let before = &entry.sight;
+    let announced = look
+        .announced
+        .map(|announced| announced.as_ref() == Some(entry.mind.desired()));
     Sight {
         looked: true,
-        announced: look
-            .announced
-            .map(|announced| announced.as_ref() == Some(entry.mind.desired())),
+        settling: before.settling.filter(|_| announced == Some(false)),
+        announced,
         lanes: look.lanes.or_else(|| before.lanes.clone()),
         stock: stock.or_else(|| before.stock.clone()),
         queue_error: looks.queue_error.clone(),
@@ -177,13 +180,25 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
         return;
     }
     match catalogue::announce(&mut queue, &deed.desired.sale, deed.desired.closing).await {
-        // Seen at the next look, which is due at once.
-        Ok(()) => {
-            if let Some(entry) = context.roster.entries().get_mut(sale) {
-                entry.due = Instant::now();
-            }
-            context.roster.wake.notify_one();
-        }
+        Ok(()) => look_again(context, &deed.desired),
         Err(error) => tracing::debug!(%sale, %error, "the sale was not announced: {error}"),
+    }
+}
+
+/// Has a sale looked at again at once after it was announced: only a look tells that nothing was
+/// queued before the record was there.
+fn look_again(context: &Context, announced: &Announced) {
+    let mut entries = context.roster.entries();
+    let Some(entry) = entries.get_mut(&announced.sale.id) else {
+        return;
+    };
+    let is_news = entry.announced.as_ref() != Some(announced);
+    if is_news {
+        entry.announced = Some(announced.clone());
+        entry.due = Instant::now();
+    }
+    drop(entries);
+    if is_news {
+        context.roster.wake.notify_one();
     }
 }

@@ -1,7 +1,7 @@
 //! Reading what the pulse decides by. Redis and PostgreSQL are asked at the same time, and each can
 //! fail by itself; what could not be read is an error and never a zero.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flashsale_core::{
     catalogue::{self, Announced, CatalogueError},
@@ -17,14 +17,16 @@ use tokio::time::timeout;
 use crate::stores::Stores;
 
 /// How long the ledger may take; the pulse comes round every second, and scaling must not wait.
-const LEDGER_PATIENCE: Duration = Duration::from_millis(700);
+const LEDGER_PATIENCE: Duration = Duration::from_millis(500);
 
 /// How long Redis may take over all its answers.
 const QUEUE_PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// One look at all due sales of one pair of stores.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Looks {
+    /// When it began.
+    pub(super) started: Instant,
     /// One a sale, in their order.
     pub(super) sales: Vec<Look>,
     /// What the ledger holds of each, in their order; empty when it could not be read.
@@ -39,6 +41,7 @@ pub(super) struct Looks {
 
 /// Looks at `sales`.
 pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
+    let started = Instant::now();
     let sales: Vec<&Sale> = sales.iter().map(|announced| &announced.sale).collect();
     let ids: Vec<SaleId> = sales.iter().map(|sale| sale.id.clone()).collect();
     let (queue, ledger) = tokio::join!(
@@ -46,8 +49,12 @@ pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
         timeout(LEDGER_PATIENCE, stores.ledger.stocks(&ids)),
     );
     let mut looks = Looks {
+        started,
         sales: sales.iter().map(|_| Look::default()).collect(),
-        ..Looks::default()
+        stocks: Vec::new(),
+        queue_error: None,
+        ledger_error: None,
+        clock_ahead: None,
     };
     match queue {
         Ok(Ok(read)) => looks.take_queue(read),
@@ -92,22 +99,12 @@ type FromQueue = (i64, Vec<Option<Announced>>, Vec<SaleObservation>);
 
 async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, CatalogueError> {
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
-    // Three calls that pipeline over one connection: one round trip.
-    let (mut one, mut two, mut three) = (
-        stores.queue.clone(),
-        stores.queue.clone(),
-        stores.queue.clone(),
-    );
-    tokio::try_join!(
-        async {
-            catalogue::clock(&mut one)
-                .await
-                .map_err(CatalogueError::from)
-        },
+    let (mut one, mut two) = (stores.queue.clone(), stores.queue.clone());
+    let (clock, announced) = tokio::try_join!(
+        async { Ok(catalogue::clock(&mut one).await?) },
         catalogue::read_many(&mut two, &ids),
-        async {
-            let lanes = observation::observe(&mut three, sales).await;
-            lanes.map_err(CatalogueError::from)
-        },
-    )
+    )?;
+    // Surely after the records: a lane that is empty once its sale was seen closed stays empty.
+    let lanes = observation::observe(&mut one, sales).await?;
+    Ok((clock, announced, lanes))
 }

@@ -11,7 +11,7 @@ use flashsale_core::{id::SaleId, lifecycle::Phase};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::object_of;
+use super::{figures, object_of};
 use crate::{
     context::Context,
     durability,
@@ -107,13 +107,17 @@ fn is_sold_from(entry: &Entry) -> bool {
 
 /// Changes what was seen of `sale`, and asks for a visit if people should know.
 fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Sight)) {
+    let (namespace, name) = object_of(sale);
+    let workers = context.workers(namespace, name).unwrap_or_default();
     let news = context.roster.entries().get_mut(sale).is_some_and(|entry| {
         let mut sight = entry.sight.clone();
         change(&mut sight);
+        if sight.looked {
+            figures::show(&context.metrics, sale, &sight, workers);
+        }
         entry.see(sight)
     });
     if news {
-        let (namespace, name) = object_of(sale);
         context.ask_visit(namespace, name);
     }
 }

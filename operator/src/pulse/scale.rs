@@ -23,6 +23,21 @@ const FIELD_MANAGER: &str = "flashsale-operator-scale";
 /// Sets the workers of `sale` from `asked` to `wanted`, tells people, and measures how long it took
 /// since the last look that did not ask for more. A failure is logged, and the next look tries again.
 pub async fn scale(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
+    if write(context, sale, wanted).await {
+        tell(context, sale, asked, wanted).await;
+    }
+}
+
+/// The same for a Deployment that was just made, and `asks` for what Kubernetes takes where nothing
+/// is said.
+pub async fn scale_new(context: &Context, sale: &SaleId, asks: u32, wanted: u32) {
+    if asks == wanted || write(context, sale, wanted).await {
+        tell(context, sale, 0, wanted).await;
+    }
+}
+
+/// True once the API server has taken it.
+async fn write(context: &Context, sale: &SaleId, wanted: u32) -> bool {
     let (namespace, name) = object_of(sale);
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), namespace);
     let parameters = PatchParams {
@@ -35,8 +50,12 @@ pub async fn scale(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
         .await
     {
         tracing::warn!(%sale, %error, "the workers of {sale} could not be set to {wanted}: {error}");
-        return;
+        return false;
     }
+    true
+}
+
+async fn tell(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
     let Some((object, why, calm)) = facts(context, sale) else {
         return;
     };

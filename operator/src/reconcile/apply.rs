@@ -25,7 +25,7 @@ use crate::{
     context::{Context, Workers, worker_name},
     crd::FlashSale,
     events::Reason,
-    pulse::scale::scale,
+    pulse::scale::scale_new,
     roster::Hands,
     stores::Stores,
 };
@@ -150,15 +150,32 @@ async fn apply_deployment(
     let applied = api
         .patch(&name, &parameters, &Patch::Apply(deployment))
         .await
-        .map_err(Error::Deployment)?;
+        .map_err(refusal)?;
     let now = Workers::of(&applied);
     context
         .roster
         .set_applied(sale, (fingerprint, now.generation));
-    if there.is_none() && now.asked != wanted && valid.autoscaler.is_none() {
-        scale(context, sale, now.asked, wanted).await;
+    if there.is_none() && valid.autoscaler.is_none() {
+        scale_new(context, sale, now.asked, wanted).await;
     }
     Ok(())
+}
+
+/// Rights, a quota or an admission policy: people have to see to those, so they are told. What is
+/// left mends itself.
+fn refusal(error: kube::Error) -> Error {
+    match error {
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
+            Error::Refused(Refusal {
+                reason: Reason::ApplyFailed,
+                message: format!(
+                    "the API server refuses the worker Deployment, so buys wait: {}",
+                    status.message
+                ),
+            })
+        }
+        error => Error::Deployment(error),
+    }
 }
 
 /// Tells one manifest from another.

@@ -29,10 +29,18 @@ const DEFAULT_KEY: &str = "url";
 pub struct Dereferenced {
     /// The stores, or why they cannot be reached as the object is written.
     pub stores: Result<Located, Unlocated>,
-    /// The sale that is in force by this name, if one is and somebody can tell.
-    pub in_force: Option<Announced>,
+    /// The sale that is in force by this name, if one is; or why nobody can tell at the moment.
+    pub in_force: Result<Option<Announced>, String>,
     /// An autoscaler that aims at the worker Deployment.
     pub autoscaler: Option<String>,
+}
+
+impl Dereferenced {
+    /// The sale that is known to be in force.
+    #[must_use]
+    pub fn known(&self) -> Option<&Announced> {
+        self.in_force.as_ref().ok()?.as_ref()
+    }
 }
 
 /// The stores of a sale.
@@ -86,13 +94,15 @@ pub async fn dereference(
     };
     let known = sale.and_then(|sale| context.roster.get(sale));
     let in_force = match (known, &stores, sale) {
-        (Some((announced, _)), ..) => Some(announced),
+        (Some((announced, _)), ..) => Ok(Some(announced)),
         // The first visit of this process: what is in force is what Redis says.
         (None, Ok(located), Some(sale)) => {
             let mut queue = located.stores.queue.clone();
-            catalogue::read(&mut queue, sale).await.ok().flatten()
+            let read = catalogue::read(&mut queue, sale).await;
+            read.map_err(|error| error.to_string())
         }
-        _ => None,
+        (None, Err(error), _) => Err(error.to_string()),
+        (None, Ok(_), None) => Ok(None),
     };
     let worker = worker_name(&object.name_any());
     let autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;

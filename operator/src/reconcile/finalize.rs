@@ -58,10 +58,13 @@ pub async fn finalize(
     let Some(stores) = stores(context, sale, found) else {
         return Ok(without_stores(object, found));
     };
-    let Some(in_force) = &found.in_force else {
-        // Never put in force, or freed already by a visit that did not live to say so. Freeing
-        // asks Redis, so a Redis that is away is not taken for one that holds nothing.
-        return free(context, sale, &stores).await;
+    let in_force = match &found.in_force {
+        Ok(Some(in_force)) => in_force,
+        // Never put in force, or freed already by a visit that did not live to say so.
+        Ok(None) => return free(context, sale, &stores).await,
+        Err(_) if object.may_abandon_queue() => return free(context, sale, &stores).await,
+        // Not knowing is not the same as nothing being there.
+        Err(_) => return Ok(End::Draining),
     };
     let desired = Announced {
         sale: in_force.sale.clone(),

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     crd::condition::{State, Statement, Type},
+    events::Reason,
     roster::Sight,
 };
 
@@ -48,7 +49,8 @@ fn found(state: impl Into<State>, reason: &'static str, message: impl Into<Strin
 fn ready(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Refused(refusal) => {
-            let still = if view.in_force.is_some() {
+            let is_old = refusal.reason != Reason::ApplyFailed && view.in_force.is_some();
+            let still = if is_old {
                 " (what was in force before still is)"
             } else {
                 ""
@@ -268,6 +270,9 @@ fn drained(view: &View<'_>) -> Found {
     match view.sight.phase {
         Some(Phase::Closed) => found(true, "EveryJobEnded", "every job has its outcome"),
         Some(Phase::Draining) => found(false, "Draining", "what is queued is being settled"),
+        _ if matches!(view.verdict, Verdict::Ending(_)) => {
+            found(false, "Draining", "the sale is being closed")
+        }
         _ => found(false, "NotClosed", "the sale is not closed yet"),
     }
 }
@@ -285,7 +290,9 @@ pub fn phase(conditions: &[Condition]) -> Phase {
     let sold_out = of(Type::SoldOut).0 == "True";
     match (of(Type::Open), of(Type::Drained), of(Type::Ready)) {
         (_, ("True", _), _) => Phase::Closed,
-        (("False", "Closed"), ..) => Phase::Draining,
+        (("False", "Closed"), ..) | (_, ("False", "Draining" | "DrainTimedOut"), _) => {
+            Phase::Draining
+        }
         (("True", _), ..) if sold_out => Phase::SoldOut,
         (("True", _), ..) => Phase::Open,
         (("False", "Suspended"), ..) => Phase::Suspended,

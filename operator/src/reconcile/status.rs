@@ -1,6 +1,6 @@
 //! Step 5 (I/O): tells people what is, and writes only what changed.
 
-use flashsale_core::{id::SaleId, lifecycle::Phase, observation::SaleObservation};
+use flashsale_core::lifecycle::Phase;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
@@ -22,7 +22,6 @@ use crate::{
         condition::{self, Type},
         status::FlashSaleStatus,
     },
-    metrics::SaleFigures,
 };
 
 /// Who we are to the status.
@@ -86,21 +85,16 @@ fn whole_second(instant: Timestamp) -> Timestamp {
     Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 
-/// Writes the status if it is another than before, tells the turns of the sale as events, and
-/// shows Prometheus the figures.
+/// Writes the status if it is another than before, and tells the turns of the sale as events.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn update(
     context: &Context,
     reference: &ObjectReference,
-    sale: Option<&SaleId>,
     view: &View<'_>,
 ) -> Result<(), Error> {
     let status = status(view);
-    if let Some(sale) = sale.filter(|_| view.in_force.is_some()) {
-        context.metrics.sale(sale, &figures(view));
-    }
     if view.object.status.as_ref() == Some(&status) {
         return Ok(());
     }
@@ -118,35 +112,4 @@ pub async fn update(
         context.events.publish(reference, reason, note).await;
     }
     Ok(())
-}
-
-fn figures(view: &View<'_>) -> SaleFigures {
-    let sight = &view.sight;
-    let queue_up = sight.looked && sight.queue_error.is_none();
-    let ledger_up = sight.looked && sight.ledger_error.is_none();
-    let decision = sight.decision;
-    SaleFigures {
-        queue_depth: sight
-            .lanes
-            .as_ref()
-            .filter(|_| queue_up)
-            .map(SaleObservation::depth),
-        remaining: sight.remaining().filter(|_| ledger_up),
-        desired: decision.map_or(0, |decision| decision.workers),
-        ready: view.workers.unwrap_or_default().ready,
-        limited: decision.is_some_and(|decision| {
-            decision.reason == flashsale_core::scaling::Reason::LimitedByHotProducts
-        }),
-        queue_up,
-        ledger_up,
-        durable: sight
-            .durability
-            .as_ref()
-            .and_then(|durability| match durability.state {
-                condition::State::True => Some(true),
-                condition::State::False => Some(false),
-                condition::State::Unknown => None,
-            }),
-        oversold: sight.oversold,
-    }
 }

@@ -52,6 +52,9 @@ pub fn turns(view: &View<'_>, now: &FlashSaleStatus) -> Vec<(Reason, String)> {
     let before = view.object.status.clone().unwrap_or_default();
     let mut turns = Vec::new();
     if before.phase != now.phase {
+        if closed_and_drained(&before, now) {
+            turns.push((Reason::Closed, "intake is closed; no job waits".to_owned()));
+        }
         turns.extend(turn_of_phase(view, before.phase.as_deref(), now));
     }
     for about in Type::ALL {
@@ -62,6 +65,17 @@ pub fn turns(view: &View<'_>, now: &FlashSaleStatus) -> Vec<(Reason, String)> {
         }
     }
     turns
+}
+
+/// Whether a sale went without a phase of draining, since nothing was queued when it closed.
+fn closed_and_drained(before: &FlashSaleStatus, now: &FlashSaleStatus) -> bool {
+    let told = match before.phase.as_deref() {
+        Some("Draining") => true,
+        // Redis is seen again.
+        Some("Pending") => before.closed_at.is_some(),
+        _ => false,
+    };
+    now.phase.as_deref() == Some("Closed") && !told
 }
 
 /// What a turned condition is told as; most turns are told by the phase already.
@@ -104,6 +118,8 @@ fn turn_of_phase(
     let closes = schedule.and_then(|schedule| schedule.closes_at);
     let (sold, remaining) = (count(now.sold), count(now.remaining));
     let turn = match (before, now.phase.as_deref()?) {
+        // Redis is seen again, which is told as a recovery: the sale has not opened twice.
+        (Some("Pending"), "Open" | "SoldOut" | "Closed") if told_before(view, now) => return None,
         (_, "Scheduled") => (
             Reason::Scheduled,
             format!("opens by itself {}", at(opens, "at once")),
@@ -141,6 +157,16 @@ fn turn_of_phase(
         _ => return None,
     };
     Some(turn)
+}
+
+/// Whether people know already that the sale has opened, that nothing is left, or that it is over.
+fn told_before(view: &View<'_>, now: &FlashSaleStatus) -> bool {
+    let before = view.object.status.as_ref();
+    before.is_some_and(|before| match now.phase.as_deref() {
+        Some("Closed") => before.drained_at.is_some(),
+        Some("SoldOut") => before.opened_at.is_some() && before.sold_out_at.is_some(),
+        _ => before.opened_at.is_some(),
+    })
 }
 
 fn at(instant: Option<Timestamp>, otherwise: &str) -> String {

@@ -63,7 +63,7 @@ pub fn validate(
     now: Timestamp,
 ) -> Result<Valid, Refusal> {
     let checked = check(&object.name_any(), sale, &object.spec)?;
-    if let Some(in_force) = &found.in_force {
+    if let Some(in_force) = found.known() {
         may_follow(in_force, &checked, has_opened(object, in_force, now))?;
     }
     let located = match &found.stores {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Findings;
+use super::{Findings, quantity::quantity};
 use crate::sale::spec::{
     ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec, WorkerSpec,
 };
@@ -147,8 +147,14 @@ fn check_resources(spec: &ResourcesSpec, findings: &mut Findings) {
     for (kind, amounts) in [("requests", &spec.requests), ("limits", &spec.limits)] {
         for (name, amount) in amounts {
             let path = format!("spec.worker.resources.{kind}.{name}");
-            check_key(&path, name, findings);
-            if !is_quantity(amount) {
+            if !is_resource(name) {
+                findings.add(
+                    &path,
+                    "is no resource of a container; write cpu, memory, ephemeral-storage or a name \
+                     with a domain before it",
+                );
+            }
+            if quantity(amount).is_none() {
                 findings.add(
                     path,
                     format!("is {amount:?}; write an amount such as 500m, 2, 256Mi or 1Gi"),
@@ -156,6 +162,26 @@ fn check_resources(spec: &ResourcesSpec, findings: &mut Findings) {
             }
         }
     }
+    for (name, limit) in &spec.limits {
+        let Some(request) = spec.requests.get(name) else {
+            continue;
+        };
+        if quantity(request) > quantity(limit) && quantity(limit).is_some() {
+            findings.add(
+                format!("spec.worker.resources.requests.{name}"),
+                format!("is {request}, more than the limit ({limit}); write at most that"),
+            );
+        }
+    }
+}
+
+/// What a container may ask for: Kubernetes' own resources, and those with a domain.
+fn is_resource(name: &str) -> bool {
+    let own = ["cpu", "memory", "ephemeral-storage"].contains(&name)
+        || name
+            .strip_prefix("hugepages-")
+            .is_some_and(|size| quantity(size).is_some());
+    own || (name.contains('/') && is_qualified_name(name))
 }
 
 /// A key of a label, a taint, an annotation or a resource: a name, maybe after a DNS name and '/'.
@@ -179,7 +205,7 @@ fn is_label_value(value: &str) -> bool {
 }
 
 /// A DNS subdomain of RFC 1123: labels of lower-case letters, digits and inner '-'.
-fn is_dns_name(name: &str) -> bool {
+pub(super) fn is_dns_name(name: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()
             && !label.starts_with('-')
@@ -191,36 +217,17 @@ fn is_dns_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
-/// A Kubernetes quantity that can be an amount: digits, maybe a fraction, maybe a unit.
-fn is_quantity(text: &str) -> bool {
-    const UNITS: [&str; 15] = [
-        "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi",
-    ];
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let exponent = unit
-        .strip_prefix(['e', 'E'])
-        .is_some_and(|exponent| exponent.parse::<i8>().is_ok());
-    number.bytes().any(|byte| byte.is_ascii_digit())
-        && number.matches('.').count() <= 1
-        && (UNITS.contains(&unit) || unit == "Ei" || exponent)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn amounts_are_read_as_kubernetes_reads_them() {
-        for good in ["0", "500m", "1.5", ".5", "5.", "256Mi", "1e3", "2E", "1Ei"] {
-            assert!(is_quantity(good), "{good}");
+    fn resources_are_those_of_containers() {
+        for good in ["cpu", "memory", "hugepages-2Mi", "example.com/gpu"] {
+            assert!(is_resource(good), "{good}");
         }
-        for bad in [
-            "", ".", "lots", "1 Gi", "1GiB", "1.2.3", "-1", "1e", "Mi", "0x10",
-        ] {
-            assert!(!is_quantity(bad), "{bad}");
+        for bad in ["", "memroy", "gpu", "hugepages-", "/gpu", "pods"] {
+            assert!(!is_resource(bad), "{bad}");
         }
     }
 

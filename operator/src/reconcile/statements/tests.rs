@@ -155,6 +155,21 @@ fn a_refused_edit_does_not_close_an_open_sale() {
 }
 
 #[test]
+fn a_deleted_sale_drains_from_the_first_visit_on() {
+    let object = object();
+    let mut view = view(&object, sight(Phase::Open, 5));
+    view.sight.announced = None;
+    view.verdict = Verdict::Ending(End::Draining);
+    let conditions = told(&view);
+    assert_eq!(
+        of(&conditions, Type::Open).0,
+        "Unknown",
+        "not seen closed yet"
+    );
+    assert_eq!(phase(&conditions), Phase::Draining);
+}
+
+#[test]
 fn not_knowing_is_neither_yes_nor_no() {
     let object = object();
     let blind = Sight {
