@@ -115,6 +115,13 @@ impl ControlPlane {
         self.process.as_ref().map(start::pids).unwrap_or_default()
     }
 
+    /// Ends a control plane of one's own before it is dropped; one that was given stays.
+    pub fn stop(&self) {
+        if let Some(process) = &self.process {
+            process.terminate().unwrap();
+        }
+    }
+
     /// The administrator's kubeconfig, for child processes.
     #[must_use]
     pub fn kubeconfig(&self) -> &Path {

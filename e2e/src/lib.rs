@@ -17,6 +17,7 @@ pub mod patience;
 pub mod processes;
 pub mod prometheus;
 pub mod queue;
+pub mod readiness;
 pub mod sales;
 pub mod services;
 pub mod shopping;

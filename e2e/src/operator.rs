@@ -50,7 +50,11 @@ pub struct Stage {
 impl Stage {
     /// A fresh namespace with `services`.
     pub async fn set(services: Services) -> Self {
-        let cluster = ControlPlane::shared().await;
+        Self::set_on(ControlPlane::shared().await, services).await
+    }
+
+    /// The same on a control plane of the test's own.
+    pub async fn set_on(cluster: &'static ControlPlane, services: Services) -> Self {
         cluster.install_crd().await;
         let namespace = cluster.namespace("stage").await;
         let client = cluster.client();
@@ -90,7 +94,12 @@ impl Stage {
 
     /// Starts an operator for the namespace, and waits until it is ready.
     pub async fn operator(&self, name: &str) -> Operator {
-        Operator::start(self, name).await
+        Operator::start(self, name, &[]).await
+    }
+
+    /// The same without an election: it works at once, also after one that was killed.
+    pub async fn lone_operator(&self, name: &str) -> Operator {
+        Operator::start(self, name, &["--leader-elect", "false"]).await
     }
 
     /// Creates a FlashSale.
@@ -129,12 +138,19 @@ impl Stage {
         self.patch(name, patch).await;
     }
 
+    /// Merges `spec` into the spec of a FlashSale, or answers why the API server refuses it.
+    pub async fn try_edit(&self, name: &str, spec: Value) -> Result<FlashSale, kube::Error> {
+        self.try_patch(name, json!({ "spec": spec })).await
+    }
+
     async fn patch(&self, name: &str, patch: Value) {
+        self.try_patch(name, patch).await.unwrap();
+    }
+
+    async fn try_patch(&self, name: &str, patch: Value) -> Result<FlashSale, kube::Error> {
         let parameters = PatchParams::default();
-        self.sales
-            .patch(name, &parameters, &Patch::Merge(patch))
-            .await
-            .unwrap();
+        let patch = Patch::Merge(patch);
+        self.sales.patch(name, &parameters, &patch).await
     }
 
     /// Waits until `holds` of the FlashSale's status; answers that status.
@@ -279,7 +295,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    async fn start(stage: &Stage, name: &str) -> Self {
+    async fn start(stage: &Stage, name: &str, arguments: &[&str]) -> Self {
         let probes_port = free_port().unwrap();
         let log = stage.services.data_dir.path().join(format!("{name}.log"));
         let binary = binaries::find("flashsale-operator").unwrap();
@@ -298,7 +314,8 @@ impl Operator {
                 "--worker-image",
                 "docker.io/local/flashsale:test",
             ])
-            .args(["--probes-listen", &format!("127.0.0.1:{probes_port}")]);
+            .args(["--probes-listen", &format!("127.0.0.1:{probes_port}")])
+            .args(arguments);
         let process = Process::start(launch).await.unwrap();
         let operator = Self {
             process,

@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use flashsale_cli::local::{binaries, launch::Launch, ports::free_port, process::Process};
+use flashsale_core::id::SaleId;
 
 use crate::{patience::until, services::Services};
 
@@ -48,6 +49,14 @@ impl Child {
     /// Starts a worker and waits until it is ready.
     pub async fn worker(services: &Services, name: &str) -> Self {
         Self::start(services, "flashsale-worker", name, 0, Vec::new()).await
+    }
+
+    /// Starts a worker that serves `sales` alone, as those of the operator do, and waits until it is
+    /// ready.
+    pub async fn worker_of(services: &Services, name: &str, sales: &[SaleId]) -> Self {
+        let arguments = sales.iter().map(|sale| format!("--sale={sale}"));
+        let arguments = arguments.collect();
+        Self::start(services, "flashsale-worker", name, 0, arguments).await
     }
 
     async fn start(

@@ -60,9 +60,9 @@ async fn a_sale_opens_within_50_ms_without_an_operator_and_not_a_moment_earlier(
         .unwrap()
         .parse()
         .unwrap();
-    let late = admitted - opens.as_millisecond();
-    println!("{refused} buys refused before the opening; the first admitted {late} ms after it");
-    assert!((0..=50).contains(&late), "{late} ms, limit {LATEST:?}");
+    let behind = admitted - opens.as_millisecond();
+    println!("{refused} buys refused before the opening; the first admitted {behind} ms after it");
+    assert!((0..=50).contains(&behind), "{behind} ms, limit {LATEST:?}");
 }
 
 /// Presses again and again; answers how often the sale was not open yet.

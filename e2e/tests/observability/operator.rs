@@ -2,25 +2,42 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::id::SaleId;
-use flashsale_e2e::prometheus::{Names, Plane, Prometheus, Span, Target, check, rules};
-use flashsale_operator::metrics::{Metrics, Outcome, SaleFigures};
-use flashsale_telemetry::probes::{self, Probes};
-use jiff::Timestamp;
-use prometheus::Registry;
-use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use flashsale_e2e::{
+    operator::{Stage, one_product, with},
+    prometheus::{Names, Plane, Prometheus, Span, Target, check, rules},
+    readiness::make_ready,
+    services::Services,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 
 use crate::{SEEN, looked_at, metrics_of_alerts_are_there, must_give};
 
-/// The operator's own expressions, on figures that it shows through its own probes.
+/// The operator's own expressions, on a real operator that pre-warms a sale and opens it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn operator_expressions_return_data() {
-    let names = Names::new("shop", "drop");
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.operator("operator").await;
+    let names = Names::new(&stage.namespace, "drop");
     let directory = tempfile::tempdir().unwrap();
-    let (target, _working) = operator_at_work(&names).await;
+    let target = Target {
+        component: "operator",
+        namespace: stage.namespace.clone(),
+        probes_port: operator.probes_port,
+    };
+    let began = Timestamp::now();
     let prometheus = Prometheus::start(directory.path(), &[target]).await;
-    operator_is_understood(&prometheus, &names, Timestamp::now()).await;
+    let times = json!({
+        "opensAt": Timestamp::now() + SignedDuration::from_secs(13),
+        "worker": {"prewarmSeconds": 8},
+    });
+    stage
+        .create("drop", with(one_product("shoe", 5), &times))
+        .await;
+    stage.until_replicas("drop", 1).await;
+    make_ready(&stage, "drop").await;
+    stage.until_phase("drop", "Open").await;
+    operator_is_understood(&prometheus, &names, began).await;
 }
 
 /// Holds for any operator that has the sale `names` in force and is scraped since `began`.
@@ -37,40 +54,4 @@ async fn operator_is_understood(prometheus: &Prometheus, names: &Names, began: T
     }
     tried().await.assert_sound("operator");
     metrics_of_alerts_are_there(prometheus, Plane::Control).await;
-}
-
-/// An operator's figures, and the task that moves them and answers scrapes.
-async fn operator_at_work(names: &Names) -> (Target, AbortOnDropHandle<()>) {
-    let registry = Registry::new();
-    let metrics = Metrics::new(&registry).unwrap();
-    let sale = SaleId::new(names.sale.as_str()).unwrap();
-    let figures = SaleFigures {
-        queue_depth: Some(0),
-        remaining: Some(500),
-        durable: Some(true),
-        oversold: Some(0),
-        ..SaleFigures::default()
-    };
-    metrics.set_leader(true);
-    metrics.phases(&[]);
-    metrics.sale(&sale, &figures);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let target = Target {
-        component: "operator",
-        namespace: names.namespace.clone(),
-        probes_port: listener.local_addr().unwrap().port(),
-    };
-    let work = async move {
-        loop {
-            metrics.reconciled(Outcome::Ok, Duration::from_millis(20));
-            metrics.spike_to_patch(Duration::from_millis(300));
-            metrics.opening_lag(Duration::from_millis(700));
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    };
-    let probes = probes::serve(listener, Probes::new(registry), CancellationToken::new());
-    let task = tokio::spawn(async {
-        tokio::select! { () = work => {}, _ = probes => {} }
-    });
-    (target, AbortOnDropHandle::new(task))
 }
