@@ -323,6 +323,25 @@ async fn declaring_twice_changes_nothing_and_an_edit_is_applied_as_a_difference(
 }
 
 #[tokio::test]
+async fn taken_off_sale_and_put_back_a_product_offers_no_more_than_before() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 10)]);
+    let ledger = &services.ledger;
+    ledger.declare(&sale).await.unwrap();
+    let p = sale.products[0].id.clone();
+    let jobs: Vec<Job> = (0..4)
+        .map(|user| job(&sale, &format!("u{user}"), &p, "k"))
+        .collect();
+    settle(ledger, &sale, &jobs).await;
+    for (declared, left) in [(0, 0), (0, 0), (3, 0), (10, 6), (10, 6), (2, 0), (5, 1)] {
+        sale.products[0].stock = declared;
+        let level = ledger.declare(&sale).await.unwrap().remove(0);
+        assert_eq!(level.stock, left, "{declared} declared, 4 sold");
+        assert_law_1(ledger).await;
+    }
+}
+
+#[tokio::test]
 async fn units_already_sold_are_never_taken_back() {
     let services = Services::start().await;
     let sale = sale("drop", &[("p", 3)]);

@@ -6,4 +6,16 @@
     reason = "a test that cannot go on has failed, and says where"
 )]
 
+mod conflicts;
+mod edits;
+mod figures;
 mod lifecycle;
+mod many;
+mod market;
+mod outages;
+mod pausing;
+mod prewarming;
+mod ready;
+mod refusals;
+mod replicas;
+mod scaling;

@@ -83,8 +83,8 @@ pub(super) struct Timings {
 /// A standby looks after this part of the retry period, somewhere between, so that standbys do not
 /// ask all at once. Less than the whole: a lease that was renewed a moment before its holder died is
 /// then taken within duration + retry period, a released one within the retry period, answers that
-/// take some time included.
-const STANDBY_LOOKS: [f64; 2] = [0.5, 0.75];
+/// take some time on a busy machine included.
+const STANDBY_LOOKS: [f64; 2] = [0.25, 0.5];
 
 /// What follows from an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -19,7 +19,7 @@ use crate::{
 
 /// How long before the opening missing workers are told of: the last moment at which somebody may
 /// still do something.
-const LAST_CALL: Duration = Duration::from_secs(2);
+const LAST_CALL: Duration = Duration::from_secs(3);
 
 /// Something to tell of an opening.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,0 +1,3 @@
+//! Makes the pods of a worker Deployment ready, as a node would; there is no node here.
+
+pub(crate) use flashsale_e2e::readiness::make_ready;

@@ -1,0 +1,7 @@
+//! Workers follow the queue: at once, never in vain, and as slowly as asked.
+
+mod bounds;
+mod pace;
+mod spikes;
+mod subresource;
+mod suspend;
