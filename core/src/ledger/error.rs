@@ -38,7 +38,21 @@ pub enum LedgerError {
 /// schema or its permissions.
 const ROW_CLASSES: [&str; 8] = ["21", "22", "23", "38", "39", "44", "54", "P0"];
 
+/// SQLSTATE class of what the schema does not have: undefined tables, columns, functions.
+const SCHEMA_CLASS: &str = "42";
+
 impl LedgerError {
+    /// True when PostgreSQL answers, but its schema is missing or older than this version.
+    #[must_use]
+    pub fn is_schema_missing(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code.starts_with(SCHEMA_CLASS)),
+            _ => false,
+        }
+    }
+
     /// True when the same call can succeed later without anything about it being changed: the
     /// server is away, restarting, full, busy, or not yet migrated. Such a failure is no attempt
     /// of a job: it would befall any other job as well.

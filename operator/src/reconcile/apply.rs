@@ -105,6 +105,12 @@ async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Err
                 message: error.to_string(),
             }));
         }
+        Ok(Err(error)) if error.is_schema_missing() => {
+            return Err(Error::Refused(Refusal {
+                reason: Reason::SchemaMissing,
+                message: format!("{error}; run `flashsale migrate` on this database"),
+            }));
+        }
         Ok(Err(error)) => return Ok(Err(error.to_string())),
         Err(_) => {
             return Ok(Err(format!(
