@@ -18,13 +18,13 @@ check() {
         tell ok "$what"
     else
         failures+=("$what")
-        tell FAILED "$what: $*"
+        tell FAILED "$what"
         sed 's/^/            /' "$work/check.log"
     fi
 }
 
-# is WANTED FOUND: says both where they differ.
-is() { [[ $1 == "$2" ]] || { echo "wanted: $1"$'\n'"found:  $2" && return 1; }; }
+# is WANTED FOUND: says how they differ.
+is() { diff --label wanted --label found --unified=0 <(echo "$1") <(echo "$2"); }
 
 # more_than LEAST FOUND
 more_than() { [[ -n $2 ]] && (($2 > $1)) || { echo "found: $2" && return 1; }; }
@@ -120,6 +120,7 @@ scale_down_and_delete() {
     release_orders
     check "the crowd still buys" kill -0 "$crowd_pid"
     check "deleted in the middle, it drains and goes" k delete flashsale flood --timeout=90s
+    kill -INT "$crowd_pid"
     check "every buy that was taken has its outcome" end_crowd flood
     check "nothing of it is left in Redis" is 0 "$(keys_of flood)"
     orders=$(orders_of flood)
