@@ -51,15 +51,16 @@ leader() { k get lease "$release-operator" -o 'jsonpath={.spec.holderIdentity}';
 another_leads() { [[ $(leader) != "$1" ]]; }
 two_operators() { [[ $(pods operator | grep -c ^true) == 2 ]]; }
 
-kill_leader() {
+# kill_round: a worker, a gateway, and the operator that leads.
+kill_round() {
     local leader began
+    kill_one worker
+    kill_one gateway
     within 60 two_operators || fail "there is no operator that could take over"
     leader=$(leader)
     began=$(date +%s%N)
     # An identity is the pod's name and something random.
     kill_pod "${leader%_*}"
-    kill_one worker
-    kill_one gateway
     check "another operator leads within $takeover_seconds s" \
         within "$takeover_seconds" another_leads "$leader"
     tell test "it took $(seconds_since "$began") s"
@@ -74,7 +75,7 @@ kill_pods() {
     begin_crowd rush --rate 30 --duration 300 $(products_of ride)
     upgrade
     for ((round = 1; round <= kills; round++)); do
-        kill_leader
+        kill_round
     done
     for component in worker gateway operator; do
         check "$component: killed $kills times, came back $kills times" \

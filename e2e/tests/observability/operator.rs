@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use flashsale_e2e::{
     operator::{Stage, one_product, with},
+    patience::until,
     prometheus::{Names, Plane, Prometheus, Span, Target, check, rules},
     readiness::make_ready,
     services::Services,
@@ -27,6 +28,12 @@ async fn operator_expressions_return_data() {
     };
     let began = Timestamp::now();
     let prometheus = Prometheus::start(directory.path(), &[target]).await;
+    // A scrape before anything is counted: growth shows between two scrapes only.
+    until("the operator is scraped", SEEN, || async {
+        let names = prometheus.names().await;
+        names.contains("flashsale_operator_leader")
+    })
+    .await;
     let times = json!({
         "opensAt": Timestamp::now() + SignedDuration::from_secs(13),
         "worker": {"prewarmSeconds": 8},

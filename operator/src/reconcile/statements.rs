@@ -145,10 +145,7 @@ fn sold_out(view: &View<'_>) -> Found {
             "NothingLeft",
             "no unit is left; raise a product's stock to restock",
         ),
-        Some(left) => {
-            let _ = left;
-            found(false, "UnitsLeft", "there are units left")
-        }
+        Some(_) => found(false, "UnitsLeft", "there are units left"),
     }
 }
 
