@@ -115,6 +115,11 @@ fn open(view: &View<'_>) -> Found {
         Some(Phase::Draining | Phase::Closed) => {
             found(false, "Closed", "intake is closed for good")
         }
+        Some(_) if view.sight.queue_error.is_some() && was_open(view) => found(
+            State::Unknown,
+            "QueueUnreachable",
+            "it is time to sell, but Redis does not answer; no buy is taken until it does",
+        ),
         Some(_) if view.sight.announced != Some(true) => found(
             State::Unknown,
             "NotAnnounced",
@@ -131,6 +136,12 @@ fn open(view: &View<'_>) -> Found {
             )
         }
     }
+}
+
+/// Whether the sale was seen open before.
+fn was_open(view: &View<'_>) -> bool {
+    let status = view.object.status.as_ref();
+    status.is_some_and(|status| status.opened_at.is_some())
 }
 
 fn sold_out(view: &View<'_>) -> Found {
@@ -290,8 +301,9 @@ pub fn phase(conditions: &[Condition]) -> Phase {
         (("False", "Closed"), ..) | (_, ("False", "Draining" | "DrainTimedOut"), _) => {
             Phase::Draining
         }
-        (("True", _), ..) if sold_out => Phase::SoldOut,
-        (("True", _), ..) => Phase::Open,
+        // The word stays while Redis is away; QueueReachable says that it is.
+        (("True", _) | ("Unknown", "QueueUnreachable"), ..) if sold_out => Phase::SoldOut,
+        (("True", _) | ("Unknown", "QueueUnreachable"), ..) => Phase::Open,
         (("False", "Suspended"), ..) => Phase::Suspended,
         (("False", "Scheduled"), ..) => Phase::Scheduled,
         (("False", "NotInForce"), _, ("False", _)) => Phase::Failed,

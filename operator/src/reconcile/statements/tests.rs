@@ -197,6 +197,28 @@ fn not_knowing_is_neither_yes_nor_no() {
 }
 
 #[test]
+fn an_open_sale_keeps_its_phase_while_redis_is_away() {
+    let mut object = object();
+    let away = || Sight {
+        queue_error: Some("connection refused".to_owned()),
+        announced: None,
+        ..sight(Phase::Open, 5)
+    };
+    let conditions = told(&view(&object, away()));
+    assert_eq!(phase(&conditions), Phase::Pending, "never seen open");
+    object.status = Some(crate::crd::status::FlashSaleStatus {
+        opened_at: Some(now()),
+        ..Default::default()
+    });
+    let conditions = told(&view(&object, away()));
+    assert_eq!(
+        of(&conditions, Type::Open),
+        ("Unknown".to_owned(), "QueueUnreachable".to_owned())
+    );
+    assert_eq!(phase(&conditions), Phase::Open);
+}
+
+#[test]
 fn a_condition_that_says_the_same_keeps_its_time() {
     let object = object();
     let view = view(&object, sight(Phase::Open, 5));
