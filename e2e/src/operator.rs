@@ -12,9 +12,12 @@ use std::{
 use flashsale_cli::local::{binaries, launch::Launch, ports::free_port, process::Process};
 use flashsale_core::id::SaleId;
 use flashsale_operator::crd::{FlashSale, status::FlashSaleStatus};
-use k8s_openapi::api::{
-    apps::v1::Deployment,
-    core::v1::{Event, Secret},
+use k8s_openapi::{
+    ByteString,
+    api::{
+        apps::v1::Deployment,
+        core::v1::{Event, Secret},
+    },
 };
 use kube::{
     Api,
@@ -76,13 +79,18 @@ impl Stage {
 
     /// Writes `address` into the Secret `name`.
     pub async fn write_secret(&self, name: &str, address: &str) {
+        self.write_secret_key(name, "url", address.into()).await;
+    }
+
+    /// Writes `value`, text or not, into the Secret `name` under `key`.
+    pub async fn write_secret_key(&self, name: &str, key: &str, value: Vec<u8>) {
         let secrets: Api<Secret> = Api::namespaced(self.cluster.client(), &self.namespace);
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
                 ..ObjectMeta::default()
             },
-            string_data: Some([("url".to_owned(), address.to_owned())].into()),
+            data: Some([(key.to_owned(), ByteString(value))].into()),
             ..Secret::default()
         };
         let parameters = PatchParams::apply("test").force();

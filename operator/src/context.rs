@@ -14,6 +14,9 @@ use crate::{
     metrics::Metrics, roster::Roster, secrets::Secrets, stores::StoreCache,
 };
 
+/// Who we are to the API server, wherever we write.
+pub const FIELD_MANAGER: &str = "flashsale-operator";
+
 /// A FlashSale as the watch delivers it: one that does not parse is an object with a mistake, and
 /// does not stop the watch of the others.
 pub type Watched = DeserializeGuard<FlashSale>;
@@ -44,7 +47,8 @@ pub struct Context {
 
 impl Context {
     /// Asks for a visit of the object behind `sale`.
-    pub fn ask_visit(&self, namespace: &str, name: &str) {
+    pub fn ask_visit(&self, sale: &SaleId) {
+        let (namespace, name) = object_of(sale);
         // The receiver lives as long as the controller; after that nobody visits anyway.
         let _ = self.visits.send(ObjectRef::new(name).within(namespace));
     }
@@ -52,8 +56,9 @@ impl Context {
     /// Replicas that the worker Deployment of a sale shall have, and those that are ready; none
     /// when there is no Deployment.
     #[must_use]
-    pub fn workers(&self, namespace: &str, sale: &str) -> Option<Workers> {
-        let name = worker_name(sale);
+    pub fn workers(&self, sale: &SaleId) -> Option<Workers> {
+        let (namespace, name) = object_of(sale);
+        let name = worker_name(name);
         let deployment = self
             .deployments
             .get(&ObjectRef::new(&name).within(namespace))?;

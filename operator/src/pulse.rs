@@ -19,7 +19,6 @@ use std::{
 
 use flashsale_core::{
     catalogue::Announced,
-    id::SaleId,
     lifecycle::{self, Phase},
 };
 use flashsale_telemetry::probes::Heartbeat;
@@ -135,9 +134,4 @@ fn tell_phases(context: &Context) {
     }
     let counts: Vec<(Phase, usize)> = counts.into_iter().collect();
     context.metrics.phases(&counts);
-}
-
-/// The object behind a sale.
-fn object_of(sale: &SaleId) -> (&str, &str) {
-    crate::context::object_of(sale)
 }

@@ -37,15 +37,12 @@ use self::{
     view::{Verdict, View},
 };
 use crate::{
-    context::{Context, Watched},
+    context::{Context, FIELD_MANAGER, Watched},
     crd::{FINALIZER, FlashSale, status::FlashSaleStatus},
     events::Reason,
     metrics::{Outcome, Step},
     roster::{Hands, SETTLE, Sight},
 };
-
-/// Who we are where we change an object's metadata.
-const FIELD_MANAGER: &str = "flashsale-operator";
 
 /// How soon a sale in force is visited again when nothing happens: changed Secrets and autoscalers
 /// are noticed by then.
@@ -332,7 +329,6 @@ impl Visit<'_> {
         if sight.is_settling() && self.object.status.as_ref().is_some_and(was_told) {
             return Ok(Some(Action::requeue(SETTLE)));
         }
-        let namespace = self.object.namespace().unwrap_or_default();
         let view = View {
             object: self.object,
             verdict,
@@ -340,7 +336,7 @@ impl Visit<'_> {
             in_force,
             now: sight.now(),
             sight,
-            workers: self.context.workers(&namespace, &self.object.name_any()),
+            workers: self.context.workers(&self.sale),
         };
         status::update(self.context, &self.reference, &view).await?;
         Ok(None)
@@ -367,10 +363,7 @@ async fn set_finalizer(context: &Context, object: &FlashSale, wanted: bool) -> R
     });
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<FlashSale> = Api::namespaced(context.client.clone(), &namespace);
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+    let parameters = PatchParams::apply(FIELD_MANAGER);
     match api
         .patch(&object.name_any(), &parameters, &Patch::Merge(patch))
         .await

@@ -8,9 +8,7 @@ use super::{
     election::{Answer, Found, Request},
     record::Record,
 };
-
-/// Name of the writer in `managedFields`.
-const FIELD_MANAGER: &str = "flashsale-operator";
+use crate::context::FIELD_MANAGER;
 
 /// The one Lease that operators share. The version is the whole object as it was read, so that what
 /// others wrote to it stays.

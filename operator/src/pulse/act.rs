@@ -13,7 +13,7 @@ use flashsale_core::{
 };
 use futures_util::future::join_all;
 
-use super::{figures, look::Looks, next_look, object_of, opening, scale::scale};
+use super::{figures, look::Looks, next_look, opening, scale::scale};
 use crate::{
     context::{Context, Workers},
     roster::{Entry, Hands, Sight},
@@ -77,8 +77,7 @@ fn decide(
     looks: &Looks,
     uptime: Duration,
 ) -> Option<Deed> {
-    let (namespace, name) = object_of(sale);
-    let workers = context.workers(namespace, name);
+    let workers = context.workers(sale);
     let mut entries = context.roster.entries();
     // It may have been withdrawn while it was looked at.
     let entry = entries.get_mut(sale)?;
@@ -144,13 +143,12 @@ fn sight(
 
 async fn carry_out(context: &Context, stores: &Stores, deed: &Deed) {
     let sale = &deed.desired.sale.id;
-    let (namespace, name) = object_of(sale);
     if !deed.hands.off {
         tokio::join!(set_workers(context, deed), set_queue(context, stores, deed));
     }
     opening::tell(context, sale, &deed.news).await;
     if deed.visit {
-        context.ask_visit(namespace, name);
+        context.ask_visit(sale);
     }
 }
 

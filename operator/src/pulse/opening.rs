@@ -13,7 +13,6 @@ use super::until;
 use crate::{
     context::{Context, Workers},
     events::Reason,
-    reconcile::validate::takes_buys,
     roster::{Entry, Sight},
 };
 
@@ -53,7 +52,7 @@ pub(super) fn news(entry: &mut Entry, sight: &Sight, workers: Workers) -> Vec<Ne
     if sight.phase == Some(Phase::Scheduled) {
         entry.awaited = true;
     } else if entry.awaited
-        && sight.phase.is_some_and(takes_buys)
+        && matches!(sight.phase, Some(Phase::Open | Phase::SoldOut))
         && sight.announced == Some(true)
         && workers.ready > 0
     {

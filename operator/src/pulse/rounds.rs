@@ -11,7 +11,7 @@ use flashsale_core::{id::SaleId, lifecycle::Phase};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{figures, object_of};
+use super::figures;
 use crate::{
     context::Context,
     durability,
@@ -107,8 +107,7 @@ fn is_sold_from(entry: &Entry) -> bool {
 
 /// Changes what was seen of `sale`, and asks for a visit if people should know.
 fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Sight)) {
-    let (namespace, name) = object_of(sale);
-    let workers = context.workers(namespace, name).unwrap_or_default();
+    let workers = context.workers(sale).unwrap_or_default();
     let news = context.roster.entries().get_mut(sale).is_some_and(|entry| {
         let mut sight = entry.sight.clone();
         change(&mut sight);
@@ -118,6 +117,6 @@ fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Sight)) {
         entry.see(sight)
     });
     if news {
-        context.ask_visit(namespace, name);
+        context.ask_visit(sale);
     }
 }

@@ -10,9 +10,8 @@ use kube::{
 };
 use serde_json::json;
 
-use super::object_of;
 use crate::{
-    context::{Context, worker_name},
+    context::{Context, object_of, worker_name},
     events::Reason,
 };
 
@@ -40,10 +39,7 @@ pub async fn scale_new(context: &Context, sale: &SaleId, asks: u32, wanted: u32)
 async fn write(context: &Context, sale: &SaleId, wanted: u32) -> bool {
     let (namespace, name) = object_of(sale);
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), namespace);
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+    let parameters = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({ "spec": { "replicas": wanted } }));
     if let Err(error) = api
         .patch_scale(&worker_name(name), &parameters, &patch)

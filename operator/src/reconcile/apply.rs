@@ -22,16 +22,13 @@ use tokio::time::timeout;
 
 use super::validate::{Refusal, Valid};
 use crate::{
-    context::{Context, Workers, worker_name},
+    context::{Context, FIELD_MANAGER, Workers, worker_name},
     crd::FlashSale,
     events::Reason,
     pulse::scale::scale_new,
     roster::Hands,
     stores::Stores,
 };
-
-/// Who we are to server-side apply.
-pub const FIELD_MANAGER: &str = "flashsale-operator";
 
 /// How long a declaration may take; it waits for the row locks of batches being settled.
 const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
@@ -140,7 +137,7 @@ async fn apply_deployment(
 ) -> Result<(), Error> {
     let sale = &valid.sale.id;
     let namespace = object.namespace().unwrap_or_default();
-    let there = context.workers(&namespace, &object.name_any());
+    let there = context.workers(sale);
     let wanted = context.roster.wanted(sale);
     if there.is_none() && wanted == 0 {
         return Ok(());

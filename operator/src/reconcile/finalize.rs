@@ -14,7 +14,7 @@ use kube::ResourceExt;
 
 use super::dereference::Dereferenced;
 use crate::{
-    context::{Context, object_of},
+    context::Context,
     crd::FlashSale,
     events::Reason,
     pulse::scale::scale,
@@ -159,8 +159,7 @@ fn is_drained(sight: &Sight) -> bool {
 /// Sees to it that no worker runs, which could put a key back after it was freed. True once none
 /// does.
 async fn stop_workers(context: &Context, sale: &SaleId) -> bool {
-    let (namespace, name) = object_of(sale);
-    let Some(workers) = context.workers(namespace, name) else {
+    let Some(workers) = context.workers(sale) else {
         return true;
     };
     if workers.asked > 0 {

@@ -16,16 +16,13 @@ use super::{
     view::View,
 };
 use crate::{
-    context::Context,
+    context::{Context, FIELD_MANAGER},
     crd::{
         FlashSale,
         condition::{self, Type},
         status::FlashSaleStatus,
     },
 };
-
-/// Who we are to the status.
-const FIELD_MANAGER: &str = "flashsale-operator";
 
 /// Why this step failed. Worth another try.
 #[derive(Debug, thiserror::Error)]
@@ -100,10 +97,7 @@ pub async fn update(
     }
     let namespace = view.object.namespace().unwrap_or_default();
     let api: Api<FlashSale> = Api::namespaced(context.client.clone(), &namespace);
-    let parameters = PatchParams {
-        field_manager: Some(FIELD_MANAGER.to_owned()),
-        ..PatchParams::default()
-    };
+    let parameters = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({ "status": status }));
     api.patch_status(&view.object.name_any(), &parameters, &patch)
         .await?;

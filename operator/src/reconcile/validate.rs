@@ -4,7 +4,6 @@
 use flashsale_core::{
     catalogue::Announced,
     id::SaleId,
-    lifecycle::Phase,
     sale::{
         Sale,
         spec::FlashSaleSpec,
@@ -155,12 +154,6 @@ fn may_follow(in_force: &Announced, new: &Sale, opened: bool) -> Result<(), Refu
         }
     }
     Ok(())
-}
-
-/// Whether a phase is one in which buys are taken, as far as the clock goes.
-#[must_use]
-pub fn takes_buys(phase: Phase) -> bool {
-    matches!(phase, Phase::Open | Phase::SoldOut)
 }
 
 #[cfg(test)]

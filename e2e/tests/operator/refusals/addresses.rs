@@ -7,11 +7,6 @@ use flashsale_e2e::{
     operator::{Stage, one_product, with},
     services::Services,
 };
-use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{
-    Api,
-    api::{ObjectMeta, Patch, PatchParams},
-};
 use serde_json::json;
 
 /// A part of an address that nobody but its owner may read.
@@ -101,7 +96,7 @@ async fn a_sale_without_addresses_says_so_and_opens_once_they_are_there() {
     let broken = broken();
     for case in &broken {
         if let Some((key, value)) = &case.holds {
-            put_secret(&stage, case.name, key, value.clone()).await;
+            stage.write_secret_key(case.name, key, value.clone()).await;
         }
         let reference = json!({ case.field: {"name": case.name} });
         stage
@@ -123,7 +118,7 @@ async fn a_sale_without_addresses_says_so_and_opens_once_they_are_there() {
             "redisSecretRef" => stage.services.redis.url(),
             _ => stage.services.database_url.clone(),
         };
-        put_secret(&stage, case.name, "url", address.into_bytes()).await;
+        stage.write_secret(case.name, &address).await;
     }
     for case in &broken {
         stage.until_phase(case.name, "Open").await;
@@ -137,21 +132,4 @@ async fn a_sale_without_addresses_says_so_and_opens_once_they_are_there() {
         mended.elapsed()
     );
     assert!(!operator.log().contains(PASSWORD) && !operator.log().contains("panicked"));
-}
-
-async fn put_secret(stage: &Stage, name: &str, key: &str, value: Vec<u8>) {
-    let secrets: Api<Secret> = Api::namespaced(stage.cluster.client(), &stage.namespace);
-    let secret = Secret {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            ..ObjectMeta::default()
-        },
-        data: Some([(key.to_owned(), ByteString(value))].into()),
-        ..Secret::default()
-    };
-    let parameters = PatchParams::apply("test").force();
-    secrets
-        .patch(name, &parameters, &Patch::Apply(&secret))
-        .await
-        .unwrap();
 }
