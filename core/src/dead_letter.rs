@@ -2,6 +2,8 @@
 //! look at, replay or discard. Stream `fs:{sale}:dead`, fields `product`, `reason`, `attempts`,
 //! `job`.
 
+use std::{fmt, str::FromStr};
+
 use redis::{
     AsyncCommands, RedisResult, Script,
     streams::{StreamId, StreamRangeReply},
@@ -49,6 +51,41 @@ impl DeadLetter {
     }
 }
 
+/// The id of a letter, checked: `MILLISECONDS-SEQUENCE`. Ordered as the letters died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct LetterId {
+    milliseconds: u64,
+    sequence: u64,
+}
+
+/// A text is not the id of a letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("is no id of a dead letter; write it as listed, e.g. 1715423000000-0")]
+pub struct NotALetterId;
+
+impl FromStr for LetterId {
+    type Err = NotALetterId;
+
+    fn from_str(text: &str) -> Result<Self, NotALetterId> {
+        // The parser of numbers would take a sign.
+        let number = |digits: &str| {
+            let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit());
+            digits.parse().ok().filter(|_| is_plain)
+        };
+        let (milliseconds, sequence) = text.split_once('-').ok_or(NotALetterId)?;
+        Ok(Self {
+            milliseconds: number(milliseconds).ok_or(NotALetterId)?,
+            sequence: number(sequence).ok_or(NotALetterId)?,
+        })
+    }
+}
+
+impl fmt::Display for LetterId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{}", self.milliseconds, self.sequence)
+    }
+}
+
 /// At most `count` letters after the letter `after` ([`lane::HEAD`] for the first), oldest first.
 pub async fn list(
     connection: &mut impl Queue,
@@ -60,6 +97,24 @@ pub async fn list(
         .xrange_count(keys.dead(), format!("({after}"), "+", count)
         .await?;
     Ok(reply.ids.iter().map(DeadLetter::from_stream).collect())
+}
+
+/// Those of `letters` that are still there, in the order given, in one round trip.
+pub async fn find(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    letters: &[LetterId],
+) -> RedisResult<Vec<DeadLetter>> {
+    if letters.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for id in letters.iter().map(ToString::to_string) {
+        pipe.cmd("XRANGE").arg(keys.dead()).arg(&id).arg(&id);
+    }
+    let replies: Vec<StreamRangeReply> = pipe.query_async(connection).await?;
+    let found = replies.iter().flat_map(|reply| &reply.ids);
+    Ok(found.map(DeadLetter::from_stream).collect())
 }
 
 /// How many letters there are.
@@ -116,4 +171,38 @@ pub async fn discard(
 ) -> RedisResult<bool> {
     let gone: u64 = connection.xdel(keys.dead(), &[letter_id]).await?;
     Ok(gone > 0)
+}
+
+/// Takes letters away for good, in one command. Answers how many were still there.
+pub async fn discard_all(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    letters: &[LetterId],
+) -> RedisResult<u64> {
+    if letters.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<String> = letters.iter().map(ToString::to_string).collect();
+    connection.xdel(keys.dead(), &ids).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_of_letters_are_plain_numbers_and_sort_by_death() {
+        let id = |text: &str| text.parse::<LetterId>();
+        assert_eq!(
+            id("1715423000000-12").unwrap().to_string(),
+            "1715423000000-12"
+        );
+        assert!(id("9-10").unwrap() > id("9-9").unwrap());
+        assert!(id("10-0").unwrap() > id("9-9").unwrap());
+        for bad in [
+            "", "-", "7", "7-", "-7", "+7-0", "7-+1", "7-0 ", "7-0-0", "a-b", "(7-0",
+        ] {
+            assert_eq!(id(bad), Err(NotALetterId), "{bad:?}");
+        }
+    }
 }

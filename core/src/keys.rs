@@ -18,6 +18,9 @@ pub const CHANGED: &str = "fs:changed";
 /// Pub/sub channel on which `sale product` is said when a lane stops being empty.
 pub const WAKE: &str = "fs:wake";
 
+/// Pub/sub channel of what each process tells of itself ([`crate::figures::ProcessFigures`]).
+pub const FIGURES: &str = "fs:figures";
+
 /// The keys of one sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleKeys {
@@ -123,7 +126,7 @@ mod tests {
         let page = include_str!("../../docs/redis.md");
         for name in [
             ":stock", ":jobs", ":lane:", ":lease:", ":retry:", ":dead", ":u:", SALES, EVENTS,
-            CHANGED, WAKE,
+            CHANGED, WAKE, FIGURES,
         ] {
             assert!(page.contains(name), "docs/redis.md does not mention {name}");
         }

@@ -18,25 +18,35 @@ pub struct Listener {
 impl Listener {
     /// Connects to the gateway at `url` as `user`, over `transport` (websocket or polling).
     pub async fn connect(services: &Services, url: &str, transport: &str, user: &str) -> Self {
+        let listener = Self::start(services, url, &[transport, user]).await;
+        let connected = listener.event("connect").await;
+        assert_eq!(connected["transport"], transport);
+        listener
+    }
+
+    /// Knocks at the operations of the gateway at `url` with `token`; whether it is let in shows
+    /// in the events `connect` and `connect_error`.
+    pub async fn operations(services: &Services, url: &str, transport: &str, token: &str) -> Self {
+        let namespace = format!("{url}/operations");
+        Self::start(services, &namespace, &[transport, "operator", token]).await
+    }
+
+    async fn start(services: &Services, url: &str, arguments: &[&str]) -> Self {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("javascript");
         assert!(
             directory.join("node_modules/socket.io-client").exists(),
             "install the client first: npm ci --prefix e2e/javascript"
         );
         let node = binaries::on_path("node").expect("node is not on PATH");
-        let log = services
-            .data_dir
-            .path()
-            .join(format!("listener-{transport}-{user}.log"));
-        let launch = Launch::new(format!("listener {user}"), node, log)
+        let name = format!("listener-{}", arguments.join("-"));
+        let log = services.data_dir.path().join(format!("{name}.log"));
+        let launch = Launch::new(name, node, log)
             .arg(directory.join("listen.mjs"))
-            .args([url, transport, user]);
-        let listener = Self {
+            .arg(url)
+            .args(arguments);
+        Self {
             process: Process::start(launch).await.unwrap(),
-        };
-        let connected = listener.event("connect").await;
-        assert_eq!(connected["transport"], transport);
-        listener
+        }
     }
 
     /// Every event so far: its name and its data.

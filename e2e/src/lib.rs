@@ -14,6 +14,7 @@ pub mod cluster;
 pub mod javascript;
 pub mod operator;
 pub mod patience;
+pub mod poison;
 pub mod processes;
 pub mod prometheus;
 pub mod queue;

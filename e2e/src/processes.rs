@@ -28,22 +28,17 @@ pub struct Child {
 impl Child {
     /// Starts a gateway without authentication and waits until it is ready.
     pub async fn gateway(services: &Services, name: &str) -> Self {
+        Self::gateway_with(services, name, &[]).await
+    }
+
+    /// Starts such a gateway with these further arguments.
+    pub async fn gateway_with(services: &Services, name: &str, further: &[&str]) -> Self {
         let port = free_port().unwrap();
-        let arguments = [
-            "--auth-mode",
-            "off",
-            "--listen",
-            &format!("127.0.0.1:{port}"),
-        ]
-        .map(str::to_owned);
-        Self::start(
-            services,
-            "flashsale-gateway",
-            name,
-            port,
-            arguments.to_vec(),
-        )
-        .await
+        let listen = format!("127.0.0.1:{port}");
+        let arguments = ["--auth-mode", "off", "--listen", &listen];
+        let arguments = arguments.iter().chain(further);
+        let arguments = arguments.map(|argument| (*argument).to_owned()).collect();
+        Self::start(services, "flashsale-gateway", name, port, arguments).await
     }
 
     /// Starts a worker and waits until it is ready.

@@ -19,6 +19,7 @@ use flashsale_core::{
 };
 use flashsale_e2e::{
     patience::until,
+    poison::{mend_the_ledger, poison_the_ledger},
     queue::{admit, buy, depth, job, push, record},
     sales::{open, sale},
     services::Services,
@@ -66,19 +67,6 @@ async fn order_users(services: &Services) -> Vec<String> {
         .fetch_all(services.ledger.pool())
         .await
         .unwrap()
-}
-
-/// Makes the ledger refuse every order of the shopper `poison`, as a broken trigger would.
-async fn poison_the_ledger(services: &Services) {
-    sqlx::raw_sql(
-        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
-           $$ BEGIN RAISE EXCEPTION 'this shopper is poison'; END $$;
-         CREATE TRIGGER refuse BEFORE INSERT ON orders
-           FOR EACH ROW WHEN (NEW.user_id = 'poison') EXECUTE FUNCTION refuse();",
-    )
-    .execute(services.ledger.pool())
-    .await
-    .unwrap();
 }
 
 #[tokio::test]
@@ -232,10 +220,7 @@ async fn a_poisoned_job_is_retried_alone_and_dead_lettered_while_the_others_pass
     );
 
     // Once the cause is mended, the letter is replayed and becomes an order.
-    sqlx::raw_sql("DROP TRIGGER refuse ON orders")
-        .execute(services.ledger.pool())
-        .await
-        .unwrap();
+    mend_the_ledger(&services).await;
     assert!(
         dead_letter::replay(&mut queue, &keys, &letter)
             .await

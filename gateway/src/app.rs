@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tower_http::{
     compression::CompressionLayer,
     cors::{AllowOrigin, CorsLayer},
+    set_header::SetResponseHeaderLayer,
 };
 
 use crate::{
@@ -24,11 +25,13 @@ use crate::{
     identity::Identity,
     metrics::Metrics,
     openapi,
+    operations::{self, Operations},
     orders::{self, OrderLookup},
     problem::{Problem, ProblemKind, not_found, unavailable},
     request_id::REQUEST_ID,
-    sales,
+    sales, session,
     stocks::Stocks,
+    storefront::{self, Storefront},
 };
 
 /// How long a browser may remember the answer to a preflight.
@@ -51,6 +54,12 @@ pub struct Parts {
     pub orders: OrderLookup,
     /// What is counted.
     pub metrics: Metrics,
+    /// The shop's own pages.
+    pub storefront: Storefront,
+    /// The running of the sales, for who has the operations token; none when operations are off.
+    pub operations: Option<Operations>,
+    /// Where shoppers sign in.
+    pub sign_in_url: Option<String>,
     /// What a body may cost.
     pub limits: Limits,
 }
@@ -76,8 +85,14 @@ pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderVa
         .route("/orders/{jobId}", get(orders::order))
         .route("/sales", get(sales::sales))
         .route("/sales/{sale}", get(sales::sale))
+        .route("/session", get(session::session))
         .route("/openapi.json", get(openapi::openapi))
+        .merge(operations::routes())
         .layer(CompressionLayer::new())
+        .layer(SetResponseHeaderLayer::overriding(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
         .layer(from_fn_with_state(gateway.clone(), in_time));
     // One handler for all methods: the layer keeps its sessions a handler, and a session that polls
     // is opened by GET and written to by POST.
@@ -88,7 +103,7 @@ pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderVa
         .route("/buy", post(buy::buy))
         .merge(quiet)
         .merge(sockets)
-        .fallback(nothing_here)
+        .fallback(storefront::shop)
         .method_not_allowed_fallback(wrong_method)
         .with_state(gateway);
     if cors_origins.is_empty() {
@@ -96,10 +111,6 @@ pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderVa
     } else {
         router.layer(cross_origin(cors_origins))
     }
-}
-
-async fn nothing_here() -> Problem {
-    not_found()
 }
 
 /// Reached only by what the layer of the sockets passes on.

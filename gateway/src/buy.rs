@@ -2,7 +2,7 @@
 
 mod answer;
 mod key;
-mod request;
+pub(crate) mod request;
 
 use std::time::Instant;
 

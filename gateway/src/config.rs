@@ -3,6 +3,7 @@
 mod http;
 mod identity;
 mod intake;
+mod operations;
 mod stores;
 
 use clap::{Parser, Subcommand};
@@ -11,6 +12,7 @@ use flashsale_telemetry::logging::LogArgs;
 pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
 pub use intake::IntakeConfig;
+pub use operations::{BadOperationsToken, OperationsConfig, OperationsToken};
 pub use stores::StoresConfig;
 
 const EXAMPLE: &str = "\
@@ -72,6 +74,9 @@ pub struct Config {
     /// Who shoppers are.
     #[command(flatten)]
     pub identity: IdentityConfig,
+    /// Who may see and mend the running of a sale.
+    #[command(flatten)]
+    pub operations: OperationsConfig,
     /// Logs.
     #[command(flatten)]
     pub log: LogArgs,

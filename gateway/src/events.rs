@@ -8,7 +8,7 @@ use std::time::Duration;
 use flashsale_core::{
     connect::CONNECT_TIMEOUT,
     event::Settled,
-    keys::{CHANGED, EVENTS},
+    keys::{CHANGED, EVENTS, FIGURES},
 };
 use futures_util::StreamExt as _;
 use redis::{
@@ -18,7 +18,10 @@ use redis::{
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::{catalogue::Catalogue, metrics::EventMetrics, sockets::Sockets, stocks::Stocks};
+use crate::{
+    catalogue::Catalogue, metrics::EventMetrics, operations::Operations, sockets::Sockets,
+    stocks::Stocks,
+};
 
 /// How often the subscription is asked whether it still lives: a connection that fell silent
 /// looks like a sale without buyers.
@@ -44,6 +47,8 @@ pub struct EventsTask {
     pub stocks: Stocks,
     /// Whom shoppers' outcomes are passed to.
     pub sockets: Sockets,
+    /// Who counts what happens each second; none when operations are off.
+    pub operations: Option<Operations>,
     /// What is counted.
     pub metrics: EventMetrics,
 }
@@ -83,6 +88,9 @@ impl EventsTask {
         let subscribed = timeout(CONNECT_TIMEOUT, async {
             let mut subscription = self.client.get_async_pubsub().await?;
             subscription.subscribe(&[EVENTS, CHANGED]).await?;
+            if self.operations.is_some() {
+                subscription.subscribe(FIGURES).await?;
+            }
             Ok(subscription.split())
         });
         subscribed.await.unwrap_or_else(|_| Err(silence()))
@@ -114,15 +122,33 @@ impl EventsTask {
     }
 
     async fn hear(&self, message: &Msg) {
-        if message.get_channel_name() == CHANGED {
-            self.catalogue.refresh_soon();
-            return;
+        match message.get_channel_name() {
+            CHANGED => self.catalogue.refresh_soon(),
+            FIGURES => self.hear_process(message.get_payload_bytes()),
+            _ => self.hear_settled(message.get_payload_bytes()).await,
         }
-        match Settled::parse(message.get_payload_bytes()) {
+    }
+
+    fn hear_process(&self, message: &[u8]) {
+        let heard = self
+            .operations
+            .as_ref()
+            .map(|operations| operations.hear(message));
+        if let Some(Err(error)) = heard {
+            // Once a second a process as long as two versions run: no line each.
+            tracing::debug!(%error, "what a process tells of itself is not readable: {error}");
+        }
+    }
+
+    async fn hear_settled(&self, message: &[u8]) {
+        match Settled::parse(message) {
             Ok(settled) => {
                 self.metrics.heard.inc();
                 if let Some(stock) = settled.stock {
                     self.stocks.tell(&settled.product, stock, settled.version);
+                }
+                if let Some(operations) = &self.operations {
+                    operations.hear_settled(&settled);
                 }
                 self.sockets.tell_owners(&settled).await;
             }

@@ -3,7 +3,7 @@
 //! A hand-written service around the router, since the same as middleware would cost the hot
 //! path several allocations a request.
 
-mod log_budget;
+pub(crate) mod log_budget;
 
 use std::{
     convert::Infallible,
@@ -22,6 +22,7 @@ use crate::{
     metrics::{RequestCounters, RouteLabel},
     problem::Refusal,
     request_id::{self, REQUEST_ID},
+    storefront::FromShop,
 };
 
 use log_budget::LogBudget;
@@ -89,6 +90,7 @@ impl Future for Observed {
         let this = self.project();
         let mut response = ready!(this.answer.poll(context))?;
         let seen = this.seen;
+        seen.settle_route(&response);
         seen.requests.count(seen.route, response.status());
         seen.log(&response);
         response.headers_mut().insert(REQUEST_ID, seen.id.clone());
@@ -97,6 +99,14 @@ impl Future for Observed {
 }
 
 impl Seen {
+    /// Whether it was the shop that answered is seen by the answer alone.
+    fn settle_route(&mut self, response: &Response) {
+        let is_open = self.route == RouteLabel::Other;
+        if is_open && response.extensions().get::<FromShop>().is_some() {
+            self.route = RouteLabel::Shop;
+        }
+    }
+
     fn log(&self, response: &Response) {
         let status = response.status();
         if status.is_server_error() {

@@ -1,6 +1,6 @@
 //! Who a shopper is: nobody in particular (`off`), or the subject of their token (`jwt`).
 
-mod bearer;
+pub(crate) mod bearer;
 mod jwks;
 mod key_set;
 mod source;

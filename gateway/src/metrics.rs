@@ -9,7 +9,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
 };
 
-pub use answers::{BuyAnswer, BuyCounters};
+pub use answers::{BuyAnswer, BuyCount, BuyCounters};
 pub use lanes::LaneCollector;
 pub use requests::{RequestCounters, RouteLabel};
 
@@ -41,6 +41,8 @@ pub struct Metrics {
     pub events: EventMetrics,
     /// Reads of the signing keys.
     pub jwks: JwksMetrics,
+    /// Attempts to use operations without the operations token.
+    pub operations_refused: IntCounter,
 }
 
 /// The way of a buy to Redis and back.
@@ -65,6 +67,8 @@ pub struct SocketMetrics {
     pub refused: IntCounter,
     /// `stock-update` sent to all.
     pub stock_updates: IntCounter,
+    /// `lane-progress` sent to all.
+    pub lane_progress: IntCounter,
     /// `sale-status` sent to all.
     pub sale_statuses: IntCounter,
     /// `order_confirmed` sent to a shopper.
@@ -104,6 +108,11 @@ impl Metrics {
             sockets: SocketMetrics::new(registry)?,
             events: EventMetrics::new(registry)?,
             jwks: JwksMetrics::new(registry)?,
+            operations_refused: counter(
+                registry,
+                "flashsale_gateway_operations_refused_total",
+                "Requests and handshakes for operations without the operations token.",
+            )?,
         })
     }
 }
@@ -155,6 +164,7 @@ impl SocketMetrics {
                 "Socket.io handshakes refused for want of a good token.",
             )?,
             stock_updates: emitted.with_label_values(&["stock-update"]),
+            lane_progress: emitted.with_label_values(&["lane-progress"]),
             sale_statuses: emitted.with_label_values(&["sale-status"]),
             orders_confirmed: emitted.with_label_values(&["order_confirmed"]),
             orders_rejected: emitted.with_label_values(&["order_rejected"]),

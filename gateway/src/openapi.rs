@@ -9,7 +9,13 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::{buy, orders, problem::ProblemDocument, sales};
+use crate::{
+    buy,
+    operations::{self, dead_letters},
+    orders,
+    problem::ProblemDocument,
+    sales, session,
+};
 
 /// The HTTP interface of the gateway.
 #[derive(Debug, OpenApi)]
@@ -21,7 +27,19 @@ use crate::{buy, orders, problem::ProblemDocument, sales};
                        Socket.io events.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    paths(buy::buy, orders::order, sales::sales, sales::sale, openapi),
+    paths(
+        buy::buy,
+        orders::order,
+        sales::sales,
+        sales::sale,
+        session::session,
+        operations::figures,
+        operations::history,
+        dead_letters::calls::list,
+        dead_letters::calls::replay,
+        dead_letters::calls::discard,
+        openapi,
+    ),
     components(schemas(
         buy::BuyRequest<'_>,
         buy::Queued,
@@ -29,12 +47,20 @@ use crate::{buy, orders, problem::ProblemDocument, sales};
         sales::SalesView,
         sales::SaleView,
         sales::ProductView,
+        session::SessionView,
+        operations::Figures,
+        operations::HistoryView,
+        dead_letters::DeadLetters,
+        dead_letters::LetterIds,
+        dead_letters::LettersDone,
         ProblemDocument<'_>,
     )),
     tags(
         (name = "buy", description = "The turnstile"),
         (name = "orders", description = "What became of a buy"),
         (name = "sales", description = "What is on sale"),
+        (name = "session", description = "Who is asking"),
+        (name = "operations", description = "The running of the sales, for who has the operations token"),
         (name = "about", description = "This document"),
     ),
     modifiers(&BearerTokens)
@@ -50,9 +76,12 @@ impl Modify for BearerTokens {
         bearer.bearer_format = Some("JWT".to_owned());
         bearer.description = Some("Where authentication is on; `sub` is the shopper.".to_owned());
         let components = document.components.get_or_insert_default();
-        components
-            .security_schemes
-            .insert("bearer".to_owned(), SecurityScheme::Http(bearer).into());
+        let mut operations = Http::new(HttpAuthScheme::Bearer);
+        operations.description = Some("The gateway's --operations-token.".to_owned());
+        for (name, scheme) in [("bearer", bearer), ("operations", operations)] {
+            let scheme = SecurityScheme::Http(scheme).into();
+            components.security_schemes.insert(name.to_owned(), scheme);
+        }
     }
 }
 

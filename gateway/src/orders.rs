@@ -34,6 +34,10 @@ pub struct OrderStatus {
     /// Place in line, while queued; 1 is next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
+    /// Its number in the lane since the sale began, while queued: with every `lane-progress`, the
+    /// place in line is this minus `settled`, and 1 at least.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<u64>,
     /// What was asked for.
     #[schema(example = "sneaker-001")]
     pub product_id: String,
@@ -106,11 +110,8 @@ fn unknown_order() -> Problem {
 }
 
 fn status(job_id: JobId, found: FoundOrder) -> OrderStatus {
-    let (status, position, order_id) = match found.state {
-        JobState::Queued { ticket } => {
-            let position = ticket.saturating_sub(found.settled).max(1);
-            ("queued", Some(position), None)
-        }
+    let (status, ticket, order_id) = match found.state {
+        JobState::Queued { ticket } => ("queued", Some(ticket), None),
         JobState::Final { outcome, order_id } => {
             let order_id = order_id.filter(|_| outcome == Outcome::Confirmed);
             (outcome.as_str(), None, order_id)
@@ -119,7 +120,8 @@ fn status(job_id: JobId, found: FoundOrder) -> OrderStatus {
     OrderStatus {
         job_id: job_id.to_string(),
         status,
-        position,
+        position: ticket.map(|ticket| ticket.saturating_sub(found.settled).max(1)),
+        ticket,
         product_id: found.product_id,
         order_id,
     }
@@ -138,7 +140,9 @@ mod tests {
                 state: JobState::Queued { ticket: 10 },
                 settled,
             };
-            status(JobId::with_route(0), found).position
+            let status = status(JobId::with_route(0), found);
+            assert_eq!(status.ticket, Some(10));
+            status.position
         };
         assert_eq!(
             [at(0), at(7), at(10), at(12)],

@@ -8,23 +8,27 @@ use prometheus::Registry;
 use socketioxide::layer::SocketIoLayer;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
 
 use crate::{
     app::{self, Gateway, Parts},
     buy::Limits,
     catalogue::{Catalogue, Refresher},
-    config::Config,
+    config::{BadOperationsToken, Config},
     events::EventsTask,
     front::Front,
     identity::{Identity, IdentityConfigError, JwksRefresher},
     intake::Intake,
+    lane_ticker,
     metrics::{LaneCollector, Metrics},
+    operations::{Operations, Publisher},
     orders::OrderLookup,
     sale_status::SaleStatusTask,
     server::Server,
     sockets::Sockets,
     stock_ticker,
     stocks::Stocks,
+    storefront::Storefront,
 };
 
 /// Why the gateway cannot start.
@@ -36,6 +40,9 @@ pub enum StartError {
     /// Identity cannot work as configured.
     #[error(transparent)]
     Identity(#[from] IdentityConfigError),
+    /// The operations token cannot be used.
+    #[error(transparent)]
+    OperationsToken(#[from] BadOperationsToken),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}; is something else there?")]
     Listen {
@@ -69,6 +76,9 @@ struct Background {
     events: EventsTask,
     statuses: SaleStatusTask,
     jwks: Option<JwksRefresher>,
+    operations: Option<Operations>,
+    publisher: Publisher,
+    catalogue: Catalogue,
     stocks: Stocks,
     sockets: Sockets,
 }
@@ -188,6 +198,9 @@ impl Background {
             events,
             statuses,
             jwks,
+            operations,
+            publisher,
+            catalogue,
             stocks,
             sockets,
         } = self;
@@ -195,8 +208,14 @@ impl Background {
         if let Some(jwks) = jwks {
             readers.spawn(|stop| jwks.run(stop));
         }
+        readers.spawn(|stop| publisher.run(stop));
+        if let Some(operations) = operations {
+            let server = sockets.server().clone();
+            tellers.spawn(|stop| operations.run(server, stop));
+        }
         tellers.spawn(|stop| events.run(stop));
         tellers.spawn(|stop| statuses.run(stop));
+        tellers.spawn(|stop| lane_ticker::run(catalogue, sockets.clone(), stop));
         tellers.spawn(|stop| stock_ticker::run(stocks, sockets, stop));
     }
 }
@@ -229,11 +248,16 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
         stocks.clone(),
         metrics.sockets.clone(),
     );
+    let operations = operations(config, &metrics, &catalogue, &stocks, &pool)?;
+    if let Some(operations) = &operations {
+        operations.open_namespace(sockets.server());
+    }
     let events = EventsTask {
         client,
         catalogue: catalogue.clone(),
         stocks: stocks.clone(),
         sockets: sockets.clone(),
+        operations: operations.clone(),
         metrics: metrics.events.clone(),
     };
     let background = Background {
@@ -241,10 +265,15 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
         events,
         statuses: SaleStatusTask::new(catalogue.clone(), stocks.clone(), sockets.clone()),
         jwks,
+        operations: operations.clone(),
+        publisher: publisher(&metrics, &catalogue, &pool),
+        catalogue: catalogue.clone(),
         stocks: stocks.clone(),
         sockets,
     };
-    let gateway = gateway(config, pool, catalogue, stocks, identity, metrics)?;
+    let gateway = gateway(
+        config, pool, catalogue, stocks, identity, operations, metrics,
+    )?;
     Ok(Built {
         gateway,
         layer,
@@ -258,6 +287,7 @@ fn gateway(
     catalogue: Catalogue,
     stocks: Stocks,
     identity: Identity,
+    operations: Option<Operations>,
     metrics: Metrics,
 ) -> Result<Gateway, ConnectError> {
     let ledger = connect::ledger(&config.stores.ledger())?;
@@ -268,11 +298,45 @@ fn gateway(
         identity,
         orders,
         metrics,
+        operations,
+        storefront: Storefront::embedded(),
+        sign_in_url: config.http.sign_in_url.clone(),
         limits: Limits {
             body_bytes: config.http.body_limit_bytes,
             request_patience: config.http.request_timeout(),
         },
     }))
+}
+
+/// Operations, where there is a token for them.
+fn operations(
+    config: &Config,
+    metrics: &Metrics,
+    catalogue: &Catalogue,
+    stocks: &Stocks,
+    pool: &QueuePool,
+) -> Result<Option<Operations>, BadOperationsToken> {
+    let token = config.operations.token()?;
+    Ok(token.map(|token| {
+        Operations::new(
+            token.clone(),
+            metrics.operations_refused.clone(),
+            catalogue.clone(),
+            stocks.clone(),
+            pool.clone(),
+        )
+    }))
+}
+
+/// What tells operations of this gateway, wherever they are.
+fn publisher(metrics: &Metrics, catalogue: &Catalogue, pool: &QueuePool) -> Publisher {
+    Publisher {
+        pool: pool.clone(),
+        clock: catalogue.clock().clone(),
+        name: format!("gateway-{}", Uuid::new_v4().simple()),
+        buys: metrics.buys.clone(),
+        sockets: metrics.sockets.connected.clone(),
+    }
 }
 
 async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {

@@ -1,5 +1,7 @@
 //! `GET /sales` and `GET /sales/{sale}`: what is on sale, from memory.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
@@ -122,18 +124,24 @@ pub async fn sale(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = path.map_err(|_| unknown_sale())?;
+    let entry = in_force(&gateway, &name).await?;
+    let now = gateway.catalogue.clock().now();
+    Ok(fresh(Json(view(&entry, &gateway, now))))
+}
+
+/// The sale of this name. A miss looks into Redis, where it may have been announced an instant ago.
+pub(crate) async fn in_force(gateway: &Gateway, name: &str) -> Result<Arc<SaleEntry>, Problem> {
     let mut snapshot = gateway.catalogue.snapshot();
-    if snapshot.sale(&name).is_none() {
+    if snapshot.sale(name).is_none() {
         let recent = gateway.catalogue.be_recent().await;
         recent.map_err(|error| unavailable(error.to_string()))?;
         snapshot = gateway.catalogue.snapshot();
     }
-    let entry = snapshot.sale(&name).ok_or_else(unknown_sale)?;
-    let now = gateway.catalogue.clock().now();
-    Ok(fresh(Json(view(entry, &gateway, now))))
+    snapshot.sale(name).map(Arc::clone).ok_or_else(unknown_sale)
 }
 
-fn unknown_sale() -> Problem {
+/// No such sale.
+pub(crate) fn unknown_sale() -> Problem {
     Problem::new(
         ProblemKind::UnknownSale,
         "no such sale is in force; GET /sales lists those that are",

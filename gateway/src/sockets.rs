@@ -15,7 +15,7 @@ use socketioxide::{SocketIo, layer::SocketIoLayer};
 
 use crate::{catalogue::Catalogue, identity::Identity, metrics::SocketMetrics, stocks::Stocks};
 
-pub use payload::{OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
+pub use payload::{LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
 use presence::Presence;
 
 /// Packets that may wait for one socket. A socket that reads slower misses what comes then; it
@@ -87,6 +87,12 @@ impl Sockets {
         self.emit_to_all(StockUpdate::NAME, &update).await;
     }
 
+    /// Tells everyone how far a lane is.
+    pub async fn tell_lane_progress(&self, lane: &LaneProgress) {
+        self.metrics.lane_progress.inc();
+        self.emit_to_all(LaneProgress::NAME, lane).await;
+    }
+
     /// Tells everyone where a sale stands.
     pub async fn tell_sale_status(&self, status: &SaleStatus) {
         self.metrics.sale_statuses.inc();
@@ -120,6 +126,11 @@ impl Sockets {
                 self.emit_to_owner(user, OrderRejected::NAME, &event).await;
             }
         }
+    }
+
+    /// The Socket.io server itself, for namespaces beside that of the shoppers.
+    pub(crate) fn server(&self) -> &SocketIo {
+        &self.io
     }
 
     /// Closes every socket; their clients will connect to another gateway.

@@ -6,10 +6,12 @@
 //!   again, each step overlapping the next.
 //! - [`batch`] sorts entries into jobs and malformed ones; [`settlement`] settles a batch, waits
 //!   for a ledger that is away, and finds the one job that poisons a batch.
+//! - [`figures`] tells the operations page which lanes are driven here.
 
 pub mod batch;
 pub mod config;
 pub mod driver;
+pub mod figures;
 pub mod lease_keeper;
 pub mod metrics;
 pub mod patience;

@@ -21,10 +21,10 @@ use flashsale_core::{
     ledger::Ledger,
 };
 use redis::aio::ConnectionManager;
-use tokio::task::JoinSet;
+use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{driver::Driver, lease_keeper, metrics::Metrics, settlement::Settler};
+use crate::{driver::Driver, figures, lease_keeper, metrics::Metrics, settlement::Settler};
 
 /// How often to look for lanes without a driver. With a lease's term this bounds how long a dead
 /// worker's lane stands still.
@@ -74,6 +74,8 @@ pub struct Roster {
     lanes: HashMap<LaneName, usize>,
     refreshed: Option<Instant>,
     driven: HashMap<LaneName, CancellationToken>,
+    /// The names of `driven`, for who watches.
+    shown: watch::Sender<Vec<LaneName>>,
     drivers: JoinSet<LaneName>,
     crowded: Arc<AtomicBool>,
 }
@@ -89,6 +91,7 @@ impl Roster {
             lanes: HashMap::new(),
             refreshed: None,
             driven: HashMap::new(),
+            shown: watch::Sender::default(),
             drivers: JoinSet::new(),
             crowded: Arc::default(),
         }
@@ -97,6 +100,11 @@ impl Roster {
     /// Drives lanes until told to stop; then lets every driver finish its batch.
     pub async fn run(mut self) {
         let (mut calls, caller) = wake::listen(self.resources.client.clone(), self.stop.clone());
+        tokio::spawn(figures::tell(
+            self.resources.queue.clone(),
+            self.resources.owner.clone(),
+            self.shown.subscribe(),
+        ));
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -238,6 +246,7 @@ impl Roster {
             metrics: metrics.clone(),
         };
         self.driven.insert(lane.clone(), stop.clone());
+        self.show_driven();
         self.drivers.spawn(async move {
             let done = CancellationToken::new();
             let keeper = lease_keeper::keep(queue, lease_key, owner, stop, done.clone(), metrics);
@@ -250,11 +259,18 @@ impl Roster {
         });
     }
 
+    fn show_driven(&self) {
+        let mut lanes: Vec<LaneName> = self.driven.keys().cloned().collect();
+        lanes.sort();
+        self.shown.send_replace(lanes);
+    }
+
     fn ended(&mut self, ended: Result<LaneName, tokio::task::JoinError>) {
         self.resources.metrics.lanes_driven.dec();
         match ended {
             Ok(lane) => {
                 self.driven.remove(&lane);
+                self.show_driven();
             }
             Err(error) => {
                 // The lane's name went with the task; its lease runs out, and whoever has room

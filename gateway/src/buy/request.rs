@@ -51,7 +51,7 @@ impl BuyRequest<'_> {
 }
 
 /// Reads a body of JSON that keeps the limits.
-pub(super) async fn read(
+pub(crate) async fn read(
     headers: &HeaderMap,
     body: Body,
     limits: &Limits,
@@ -130,7 +130,7 @@ fn broken(error: &axum::Error, limits: &Limits) -> Problem {
 
 fn too_large(limits: &Limits) -> Problem {
     let detail = format!(
-        "the body has more than {} bytes; a buy has about 60",
+        "the body has more than {} bytes, the most that this call takes",
         limits.body_bytes
     );
     Problem::new(ProblemKind::BodyTooLarge, detail)

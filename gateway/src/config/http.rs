@@ -87,6 +87,17 @@ pub struct HttpConfig {
         value_parser = parse_origin
     )]
     pub cors_origins: Vec<http::HeaderValue>,
+
+    /// Where shoppers sign in. The shop sends them there with `return_to`, the address to come back
+    /// to, in the query, and takes the token from `#token=TOKEN` when they are back. Default: none,
+    /// the shop then asks for a token that something else must hand it.
+    #[arg(
+        long,
+        env = "FLASHSALE_SIGN_IN_URL",
+        value_name = "URL",
+        value_parser = parse_page
+    )]
+    pub sign_in_url: Option<String>,
 }
 
 impl HttpConfig {
@@ -115,6 +126,19 @@ impl HttpConfig {
     }
 }
 
+/// The address of a page that more can be added to the query of.
+fn parse_page(text: &str) -> Result<String, String> {
+    let page = url::Url::parse(text)
+        .ok()
+        .filter(|page| matches!(page.scheme(), "http" | "https"))
+        .ok_or_else(|| format!("`{text}` is no page; write e.g. https://id.example.com/sign-in"))?;
+    if page.fragment().is_some() {
+        let advice = "leave out what stands after `#`; the token comes back there";
+        return Err(advice.to_owned());
+    }
+    Ok(page.into())
+}
+
 /// An origin as a browser sends it: scheme and host, perhaps a port, and nothing after.
 fn parse_origin(text: &str) -> Result<http::HeaderValue, String> {
     let advice = || format!("`{text}` is no origin; write e.g. https://shop.example.com");
@@ -130,6 +154,26 @@ fn parse_origin(text: &str) -> Result<http::HeaderValue, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shoppers_sign_in_on_a_page_of_the_web() {
+        for good in [
+            "https://id.example.com/sign-in?shop=1",
+            "http://localhost:9000/",
+        ] {
+            assert_eq!(parse_page(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "/sign-in",
+            "id.example.com",
+            "javascript:alert(1)",
+            "https://",
+            "https://id.example.com/#",
+        ] {
+            assert!(parse_page(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn an_origin_is_what_browsers_send() {

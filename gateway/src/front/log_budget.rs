@@ -14,7 +14,7 @@ const PERIOD: Duration = Duration::from_secs(1);
 
 /// A budget of log lines.
 #[derive(Debug)]
-pub(super) struct LogBudget(Mutex<Spent>);
+pub(crate) struct LogBudget(Mutex<Spent>);
 
 #[derive(Debug)]
 struct Spent {
@@ -26,7 +26,7 @@ struct Spent {
 }
 
 impl LogBudget {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self(Mutex::new(Spent {
             since: None,
             lines: 0,
@@ -35,7 +35,7 @@ impl LogBudget {
     }
 
     /// Asks for one line: how many were left out before it, or none when it is to be left out.
-    pub(super) fn spend(&self, now: Instant) -> Option<u64> {
+    pub(crate) fn spend(&self, now: Instant) -> Option<u64> {
         let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if spent
             .since

@@ -8,7 +8,7 @@ use super::IdentityError;
 const MAX_TOKEN_BYTES: usize = 8192;
 
 /// The token of a request.
-pub(super) fn token(headers: &HeaderMap) -> Result<&str, IdentityError> {
+pub(crate) fn token(headers: &HeaderMap) -> Result<&str, IdentityError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let value = values.next().ok_or(IdentityError::Missing)?;
     if values.next().is_some() {

@@ -1,7 +1,11 @@
 //! Buys by sale and answer.
 
 use flashsale_core::id::SaleId;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    IntCounter, IntCounterVec, Opts, Registry,
+    core::Collector as _,
+    proto::{Metric, MetricFamily},
+};
 
 use crate::problem::ProblemKind;
 
@@ -84,15 +88,58 @@ impl BuyCounters {
         }
     }
 
+    /// Every count so far, with its sale (empty where none was known) and its answer.
+    #[must_use]
+    pub fn totals(&self) -> Vec<BuyCount> {
+        let families = self.0.collect();
+        let metrics = families.iter().flat_map(MetricFamily::get_metric);
+        metrics.map(BuyCount::of).collect()
+    }
+
     fn of(&self, sale: &str, answer: BuyAnswer) -> IntCounter {
         self.0.with_label_values(&[sale, answer.as_str()])
     }
 }
 
+/// Buys of one sale that were answered in one way, since the process began.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BuyCount {
+    /// The sale; empty when the buys were refused before their sale was known.
+    pub sale: String,
+    /// `queued`, `replayed` or the slug of a problem.
+    pub answer: String,
+    /// How many.
+    pub count: u64,
+}
+
+impl BuyCount {
+    fn of(metric: &Metric) -> Self {
+        let label = |name: &str| {
+            let mut labels = metric.get_label().iter();
+            let found = labels.find(|label| label.name() == name);
+            found.map_or_else(String::new, |label| label.value().to_owned())
+        };
+        Self {
+            sale: label("sale"),
+            answer: label("answer"),
+            count: whole(metric.get_counter().get_value()),
+        }
+    }
+}
+
+/// A counter's value. Prometheus shows numbers as floats, which hold every whole one to 2^53.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a counter of whole numbers is whole, and never negative"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use prometheus::proto::MetricFamily;
 
     fn counts(registry: &Registry) -> Vec<(String, String, f64)> {
         let families = registry.gather();
@@ -124,6 +171,22 @@ mod tests {
             let expected = f64::from(u8::from(sale == "drop"));
             assert!((count - expected).abs() < 0.5, "{sale} {answer} {count}");
         }
+    }
+
+    #[test]
+    fn totals_are_what_was_counted() {
+        let counters = BuyCounters::new(&Registry::new()).unwrap();
+        let drop = SaleId::new("drop").unwrap();
+        for _ in 0..3 {
+            counters.count(Some(&drop), BuyAnswer::Queued);
+        }
+        let totals = counters.totals();
+        let wanted = BuyCount {
+            sale: "drop".to_owned(),
+            answer: "queued".to_owned(),
+            count: 3,
+        };
+        assert!(totals.contains(&wanted), "{totals:?}");
     }
 
     #[test]

@@ -16,37 +16,49 @@ pub enum RouteLabel {
     Sales,
     /// `/sales/{sale}`
     Sale,
+    /// `/session`
+    Session,
+    /// Everything under `/operations`
+    Operations,
     /// `/openapi.json`
     OpenApi,
     /// `/socket.io/`
     Socket,
+    /// A file or page of the shop, wherever it was asked for.
+    Shop,
     /// Any other path.
     Other,
 }
 
-const ROUTES: [(RouteLabel, &str); 7] = [
+const ROUTES: [(RouteLabel, &str); 10] = [
     (RouteLabel::Buy, "/buy"),
     (RouteLabel::Order, "/orders/{jobId}"),
     (RouteLabel::Sales, "/sales"),
     (RouteLabel::Sale, "/sales/{sale}"),
+    (RouteLabel::Session, "/session"),
+    (RouteLabel::Operations, "/operations"),
     (RouteLabel::OpenApi, "/openapi.json"),
     (RouteLabel::Socket, "/socket.io/"),
+    (RouteLabel::Shop, "shop"),
     (RouteLabel::Other, "other"),
 ];
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 impl RouteLabel {
-    /// The route of a path.
+    /// The route of a path. The shop has no paths of its own: what it answers is known by its
+    /// answers, and [`RouteLabel::Other`] until then.
     #[must_use]
     pub fn of(path: &str) -> Self {
         match path {
             "/buy" => Self::Buy,
             "/sales" => Self::Sales,
+            "/session" => Self::Session,
             "/openapi.json" => Self::OpenApi,
             _ if path.starts_with("/socket.io/") => Self::Socket,
             _ if path.starts_with("/orders/") => Self::Order,
             _ if path.starts_with("/sales/") => Self::Sale,
+            _ if path.starts_with("/operations/") => Self::Operations,
             _ => Self::Other,
         }
     }
@@ -99,6 +111,10 @@ mod tests {
     fn paths_are_told_by_their_route() {
         assert_eq!(RouteLabel::of("/orders/0190").as_str(), "/orders/{jobId}");
         assert_eq!(RouteLabel::of("/sales/drop").as_str(), "/sales/{sale}");
+        assert_eq!(
+            RouteLabel::of("/operations/figures").as_str(),
+            "/operations"
+        );
         assert_eq!(RouteLabel::of("/.env").as_str(), "other");
     }
 }

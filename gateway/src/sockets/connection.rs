@@ -11,8 +11,8 @@ use socketioxide::{
 };
 use tokio::time::sleep;
 
-use super::{SaleStatus, StockUpdate, Welcome, presence::room};
-use crate::{identity::IdentityError, sale_status};
+use super::{LaneProgress, SaleStatus, StockUpdate, Welcome, presence::room};
+use crate::{identity::IdentityError, lane_ticker, sale_status};
 
 /// Pause before a packet is offered again to a socket that has no room.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
@@ -70,6 +70,7 @@ async fn greet(socket: SocketRef, State(welcome): State<Welcome>) {
     }
     tell_sales(&socket, &welcome).await;
     tell_stocks(&socket, &welcome).await;
+    tell_lanes(&socket, &welcome).await;
 }
 
 async fn farewell(socket: SocketRef, State(welcome): State<Welcome>) {
@@ -119,6 +120,25 @@ async fn tell_stocks(socket: &SocketRef, welcome: &Welcome) {
             )
             .await;
         }
+    }
+}
+
+/// Tells of every lane that somebody was ever in.
+async fn tell_lanes(socket: &SocketRef, welcome: &Welcome) {
+    let observed = welcome.catalogue.observed();
+    let mut told = Vec::new();
+    loop {
+        let lanes: Vec<_> = lane_ticker::lanes(&observed.borrow())
+            .filter(|lane| !lane.is_untouched())
+            .collect();
+        // Changes told to all may pass between looking and telling: then look again.
+        if lanes == told {
+            return;
+        }
+        for lane in lanes.iter().filter(|lane| !told.contains(lane)) {
+            emit(socket, LaneProgress::NAME, lane).await;
+        }
+        told = lanes;
     }
 }
 

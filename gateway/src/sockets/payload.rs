@@ -16,6 +16,18 @@ pub struct StockUpdate {
     pub stock: i32,
 }
 
+/// How far the lane of a product is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaneProgress {
+    /// The product.
+    pub product_id: ProductId,
+    /// Jobs of the lane that have ended since the sale began.
+    pub settled: u64,
+    /// Jobs in the lane now, waiting or being settled.
+    pub waiting: u64,
+}
+
 /// Where a sale stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -59,6 +71,11 @@ impl StockUpdate {
     pub const NAME: &'static str = "stock-update";
 }
 
+impl LaneProgress {
+    /// The event's name.
+    pub const NAME: &'static str = "lane-progress";
+}
+
 impl SaleStatus {
     /// The event's name.
     pub const NAME: &'static str = "sale-status";
@@ -87,6 +104,11 @@ mod tests {
                 product_id: product_id.clone(),
                 stock: 3,
             }),
+            serde_json::to_string(&LaneProgress {
+                product_id: product_id.clone(),
+                settled: 812,
+                waiting: 5,
+            }),
             serde_json::to_string(&SaleStatus {
                 sale: SaleId::new("drop").unwrap(),
                 status: "Open",
@@ -108,6 +130,7 @@ mod tests {
         .join("\n");
         insta::assert_snapshot!(json, @r#"
         {"productId":"p","stock":3}
+        {"productId":"p","settled":812,"waiting":5}
         {"sale":"drop","status":"Open","opensAt":null,"closesAt":null}
         {"jobId":"00000000-0000-0000-0000-000000000000","orderId":7,"productId":"p"}
         {"jobId":"00000000-0000-0000-0000-000000000000","productId":"p","reason":"sold_out"}

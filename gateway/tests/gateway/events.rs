@@ -108,6 +108,52 @@ async fn stock_is_told_at_most_ten_times_a_second_and_the_last_figure_arrives() 
 }
 
 #[tokio::test]
+async fn all_hear_how_a_lane_moves_and_newcomers_how_far_it_is() {
+    let world = World::new().await;
+    let mut spec = one_product("p", 10);
+    let other = json!({ "id": "q", "name": "Another", "price": 1, "stock": 10 });
+    spec["products"].as_array_mut().unwrap().push(other);
+    let sale = world.announce("drop", spec).await;
+    let gateway = world.gateway().await;
+    let mut early = Socket::connect(gateway.client.address, &json!({})).await;
+    for user in ["ann", "bob", "cid"] {
+        gateway.buy("p", user, "k").await.job_id();
+    }
+    let progress =
+        |settled, waiting| json!({ "productId": "p", "settled": settled, "waiting": waiting });
+    let found = lane_progress_until(&mut early, &progress(0, 3)).await;
+    assert!(
+        found.iter().all(|lane| lane["productId"] == "p"),
+        "{found:?}"
+    );
+    world
+        .settle(&sale, "p", 2, Outcome::Confirmed, (8, 2))
+        .await;
+    lane_progress_until(&mut early, &progress(2, 1)).await;
+
+    let mut late = Socket::connect(gateway.client.address, &json!({})).await;
+    let greeting = late.event_named("lane-progress").await;
+    assert_eq!(greeting, progress(2, 1));
+    world.settle(&sale, "p", 1, Outcome::SoldOut, (8, 3)).await;
+    // Nobody was ever in the other lane, so nothing but this follows.
+    assert_eq!(late.event_named("lane-progress").await, progress(3, 0));
+    lane_progress_until(&mut early, &progress(3, 0)).await;
+    let emitted = "flashsale_gateway_events_emitted_total{event=\"lane-progress\"}";
+    assert!(gateway.metric(emitted).await >= Some(3.0));
+}
+
+/// What is told of lanes up to and with `last`.
+async fn lane_progress_until(socket: &mut Socket, last: &Value) -> Vec<Value> {
+    let mut told = Vec::new();
+    loop {
+        told.push(socket.event_named("lane-progress").await);
+        if told.last() == Some(last) {
+            return told;
+        }
+    }
+}
+
+#[tokio::test]
 async fn sockets_with_a_bad_token_are_refused_and_names_are_not_taken_on_trust() {
     let world = World::new().await;
     let sale = world.announce("drop", one_product("p", 10)).await;

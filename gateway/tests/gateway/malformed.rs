@@ -182,7 +182,6 @@ async fn addresses_and_methods_that_are_not_there_are_problems_too() {
     let world = World::new().await;
     let gateway = sale_and_gateway(&world).await;
     for path in [
-        "/",
         "/buy/",
         "/nothing",
         "/sales/drop/p",

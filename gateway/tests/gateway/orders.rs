@@ -26,7 +26,9 @@ async fn a_queued_buy_moves_up_and_ends() {
     let status = async |job: &str| gateway.client.get(&format!("/orders/{job}")).await;
     let queued = status(&jobs[2]).await;
     assert_eq!(queued.header("cache-control"), Some("no-store"));
-    let expected = json!({ "jobId": jobs[2], "status": "queued", "position": 3, "productId": "p" });
+    let expected = json!({
+        "jobId": jobs[2], "status": "queued", "position": 3, "ticket": 3, "productId": "p"
+    });
     assert_eq!(queued.json(), expected);
 
     world
@@ -35,7 +37,11 @@ async fn a_queued_buy_moves_up_and_ends() {
     let confirmed =
         json!({ "jobId": jobs[0], "status": "confirmed", "productId": "p", "orderId": 4711 });
     assert_eq!(status(&jobs[0]).await.json(), confirmed);
-    assert_eq!(status(&jobs[2]).await.json()["position"], 2);
+    let moved = status(&jobs[2]).await.json();
+    assert_eq!(
+        (&moved["position"], &moved["ticket"]),
+        (&json!(2), &json!(3))
+    );
 
     for (job, outcome) in [(&jobs[1], Outcome::SoldOut), (&jobs[2], Outcome::Failed)] {
         world.settle(&sale, "p", 1, outcome, (9, 3)).await;

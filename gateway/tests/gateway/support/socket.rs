@@ -15,21 +15,35 @@ use super::PATIENCE;
 /// One connected socket.
 pub struct Socket {
     stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// The answer to the handshake: `40{…}` or `44{…}`.
+    /// What an event begins with: `42`, and the namespace.
+    event: String,
+    /// The answer to the handshake: `40{…}` or `44{…}`, after the number the namespace.
     pub handshake: String,
 }
 
 impl Socket {
-    /// Connects with this `auth` payload.
+    /// Connects to the shoppers' namespace with this `auth` payload.
     pub async fn connect(address: SocketAddr, auth: &Value) -> Self {
+        Self::connect_to(address, "/", auth).await
+    }
+
+    /// Connects to this namespace with this `auth` payload.
+    pub async fn connect_to(address: SocketAddr, namespace: &str, auth: &Value) -> Self {
         let url = format!("ws://{address}/socket.io/?EIO=4&transport=websocket");
         let (stream, _) = connect_async(url).await.unwrap();
         let mut socket = Self {
             stream,
+            event: "42".to_owned(),
             handshake: String::new(),
         };
         assert!(socket.text().await.unwrap().starts_with('0'));
-        let connect = format!("40{auth}");
+        // The default namespace goes without its name.
+        let named = match namespace {
+            "/" => String::new(),
+            other => format!("{other},"),
+        };
+        socket.event.push_str(&named);
+        let connect = format!("40{named}{auth}");
         socket
             .stream
             .send(Message::Text(connect.into()))
@@ -43,7 +57,7 @@ impl Socket {
     pub async fn event(&mut self) -> Option<(String, Value)> {
         loop {
             let text = self.text().await?;
-            if let Some(json) = text.strip_prefix("42") {
+            if let Some(json) = text.strip_prefix(&self.event) {
                 let mut event: Vec<Value> = serde_json::from_str(json).unwrap();
                 let payload = event.remove(1);
                 return Some((event[0].as_str().unwrap().to_owned(), payload));

@@ -1,0 +1,112 @@
+//! Who is let in: whoever has the operations token.
+
+use std::time::Instant;
+
+use axum::extract::FromRequestParts;
+use http::{HeaderValue, header::WWW_AUTHENTICATE, request::Parts};
+use prometheus::IntCounter;
+use subtle::ConstantTimeEq as _;
+
+use super::Operations;
+use crate::{
+    app::Gateway,
+    config::OperationsToken,
+    front::log_budget::LogBudget,
+    identity::bearer,
+    problem::{Problem, ProblemKind},
+};
+
+/// Lines about refused attempts of this process.
+static ATTEMPTS: LogBudget = LogBudget::new();
+
+/// Keeps the token, and counts those who do not have it.
+#[derive(Debug)]
+pub(super) struct Door {
+    token: OperationsToken,
+    refused: IntCounter,
+}
+
+/// Somebody without the operations token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not the operations token; use the one that the gateway was started with")]
+pub struct NotAdmitted;
+
+impl Door {
+    pub(super) fn new(token: OperationsToken, refused: IntCounter) -> Self {
+        Self { token, refused }
+    }
+
+    /// Lets in who brings the token. The comparison takes the same time wherever they differ.
+    pub(super) fn admit(&self, token: Option<&str>) -> Result<(), NotAdmitted> {
+        let expected = self.token.as_str().as_bytes();
+        let is_it = token.is_some_and(|token| token.as_bytes().ct_eq(expected).into());
+        if is_it {
+            return Ok(());
+        }
+        self.refused.inc();
+        if let Some(left_out) = ATTEMPTS.spend(Instant::now()) {
+            tracing::warn!(
+                left_out,
+                "refused an attempt to use operations without the operations token"
+            );
+        }
+        Err(NotAdmitted)
+    }
+}
+
+/// A request that brought the operations token.
+#[derive(Debug, Clone)]
+pub struct Operator(pub Operations);
+
+impl FromRequestParts<Gateway> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
+        let operations = gateway.operations.clone().ok_or_else(off)?;
+        let token = bearer::token(&parts.headers);
+        let admitted = operations.admit(token.as_ref().ok().copied());
+        // What is wrong with the header says more than that the token in it is not the one.
+        token?;
+        admitted?;
+        Ok(Self(operations))
+    }
+}
+
+fn off() -> Problem {
+    Problem::new(
+        ProblemKind::NotFound,
+        "operations are off; start the gateway with --operations-token \
+         (FLASHSALE_OPERATIONS_TOKEN) to see them",
+    )
+}
+
+impl From<NotAdmitted> for Problem {
+    fn from(error: NotAdmitted) -> Self {
+        let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+        Self::new(ProblemKind::Unauthorized, error.to_string()).header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_token_itself_is_let_in_and_the_rest_is_counted() {
+        let refused = IntCounter::new("refused", "refused").unwrap();
+        let token = "the-operations-token".parse().unwrap();
+        let door = Door::new(token, refused.clone());
+        assert_eq!(door.admit(Some("the-operations-token")), Ok(()));
+        let wrong = [
+            None,
+            Some(""),
+            Some("the-operations-toke"),
+            Some("the-operations-token "),
+            Some("the-operations-tokeN"),
+        ];
+        for token in wrong {
+            assert_eq!(door.admit(token), Err(NotAdmitted), "{token:?}");
+        }
+        assert_eq!(refused.get(), 5);
+    }
+}

@@ -1,0 +1,169 @@
+//! The calls about dead letters.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{
+        Path, Query, Request, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+};
+use flashsale_core::dead_letter::LetterId;
+
+use super::{DeadLetters, LetterIds, LetterQuery, LettersDone, desk, letter_ids, wanted};
+use crate::{
+    app::Gateway,
+    buy::{Limits, request},
+    catalogue::SaleEntry,
+    operations::Operator,
+    problem::{Problem, ProblemDocument},
+    sales,
+};
+
+/// Largest body in bytes: two hundred ids of the longest kind, with room for white space.
+const BODY_BYTES: usize = 16 * 1024;
+
+/// The dead letters of a sale, oldest first.
+///
+/// One answer looks at 5,000 letters at most. With a filter it can therefore hold fewer than
+/// `limit`, even none, and still have a `next`: ask on until `next` is null.
+#[utoipa::path(
+    get,
+    path = "/operations/sales/{sale}/dead-letters",
+    operation_id = "deadLetters",
+    tag = "operations",
+    params(("sale" = String, Path, description = "Name of the sale"), LetterQuery),
+    responses(
+        (status = 200, description = "Some letters", body = DeadLetters),
+        (status = 400, description = "body-invalid: a parameter is not valid",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "not-found: operations are off; unknown-sale",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security(("operations" = []))
+)]
+pub async fn list(
+    Operator(operations): Operator,
+    State(gateway): State<Gateway>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<LetterQuery>, QueryRejection>,
+) -> Result<Json<DeadLetters>, Problem> {
+    let sale = sale_of(&gateway, path).await?;
+    let wanted = wanted(query)?;
+    let letters = desk::list(operations.pool(), &sale, &wanted).await?;
+    Ok(Json(letters))
+}
+
+/// Put dead letters back at the end of their lanes.
+///
+/// Each is replayed once however many people ask; `gone` counts those that were not there any
+/// more. After a 503 some may have been replayed: list them again.
+#[utoipa::path(
+    post,
+    path = "/operations/sales/{sale}/dead-letters/replay",
+    operation_id = "replayDeadLetters",
+    tag = "operations",
+    params(("sale" = String, Path, description = "Name of the sale")),
+    request_body = LetterIds,
+    responses(
+        (status = 200, description = "What became of them", body = LettersDone),
+        (status = 400, description = "body-invalid: no letters are named, or one is of a product that the sale does not offer; nothing was done",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "not-found: operations are off; unknown-sale",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 413, description = "body-too-large",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 415, description = "media-type-unsupported",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security(("operations" = []))
+)]
+pub async fn replay(
+    Operator(operations): Operator,
+    State(gateway): State<Gateway>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Json<LettersDone>, Problem> {
+    let (sale, ids) = act(&gateway, path, request).await?;
+    let done = desk::replay(operations.pool(), &sale, &ids).await?;
+    tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
+        "{} dead letters of {} were replayed by hand", done.done, sale.id());
+    Ok(Json(done))
+}
+
+/// Take dead letters away for good.
+///
+/// Their buys have ended as `failed` and stay so. `gone` counts letters that were not there any
+/// more.
+#[utoipa::path(
+    post,
+    path = "/operations/sales/{sale}/dead-letters/discard",
+    operation_id = "discardDeadLetters",
+    tag = "operations",
+    params(("sale" = String, Path, description = "Name of the sale")),
+    request_body = LetterIds,
+    responses(
+        (status = 200, description = "What became of them", body = LettersDone),
+        (status = 400, description = "body-invalid: no letters are named",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "not-found: operations are off; unknown-sale",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 413, description = "body-too-large",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 415, description = "media-type-unsupported",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security(("operations" = []))
+)]
+pub async fn discard(
+    Operator(operations): Operator,
+    State(gateway): State<Gateway>,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<Json<LettersDone>, Problem> {
+    let (sale, ids) = act(&gateway, path, request).await?;
+    let done = desk::discard(operations.pool(), &sale.keys, &ids).await?;
+    tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
+        "{} dead letters of {} were discarded by hand", done.done, sale.id());
+    Ok(Json(done))
+}
+
+/// Which letters of which sale are meant.
+async fn act(
+    gateway: &Gateway,
+    path: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Result<(Arc<SaleEntry>, Vec<LetterId>), Problem> {
+    let (parts, body) = request.into_parts();
+    let limits = Limits {
+        body_bytes: gateway.limits.body_bytes.max(BODY_BYTES),
+        ..gateway.limits
+    };
+    let body = request::read(&parts.headers, body, &limits).await?;
+    let ids = letter_ids(&body)?;
+    Ok((sale_of(gateway, path).await?, ids))
+}
+
+async fn sale_of(
+    gateway: &Gateway,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Arc<SaleEntry>, Problem> {
+    let Path(name) = path.map_err(|_| sales::unknown_sale())?;
+    sales::in_force(gateway, &name).await
+}

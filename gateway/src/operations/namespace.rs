@@ -1,0 +1,59 @@
+//! The Socket.io namespace `/operations`: the figures, each second, to who has the token.
+
+use serde::Deserialize;
+use socketioxide::{
+    SocketIo,
+    extract::{SocketRef, TryData},
+    handler::ConnectHandler as _,
+};
+
+use super::Operations;
+
+/// The namespace.
+const NAMESPACE: &str = "/operations";
+
+/// The event.
+const FIGURES: &str = "figures";
+
+/// What a client sends along when it connects: `io("/operations", { auth: { token } })`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Handshake {
+    token: Option<String>,
+}
+
+/// Opens the namespace. Who is refused hears `connect_error`; who is let in hears the figures at
+/// once.
+pub(super) fn open(io: &SocketIo, operations: &Operations) {
+    let door = operations.clone();
+    let admit = move |TryData(handshake): TryData<Handshake>| {
+        let door = door.clone();
+        async move {
+            let handshake = handshake.unwrap_or_default();
+            door.admit(handshake.token.as_deref())
+        }
+    };
+    let teller = operations.clone();
+    let greet = move |socket: SocketRef| {
+        let figures = teller.figures();
+        async move {
+            if let Err(error) = socket.emit(FIGURES, &figures) {
+                // It has left already, or hears the next ones.
+                tracing::debug!(%error, "a new socket did not hear the figures: {error}");
+            }
+        }
+    };
+    io.ns(NAMESPACE, greet.with(admit));
+}
+
+/// Tells who listens; makes no figures when nobody does.
+pub(super) async fn tell(io: &SocketIo, operations: &Operations) {
+    let listeners = io.of(NAMESPACE).map(|namespace| namespace.sockets().len());
+    let (Some(1..), Some(namespace)) = (listeners, io.of(NAMESPACE)) else {
+        return;
+    };
+    if let Err(error) = namespace.emit(FIGURES, &operations.figures()).await {
+        // Sockets that are full or just closing; the others have it.
+        tracing::debug!(%error, "the figures did not reach every socket: {error}");
+    }
+}

@@ -1,0 +1,85 @@
+//! `GET /session`: who is asking, and what a page must know before it shows anything to press.
+
+use axum::{
+    Json,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use flashsale_core::id::UserId;
+use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+use serde::Serialize;
+
+use crate::{
+    app::Gateway,
+    identity::IdentityError,
+    problem::{Problem, ProblemDocument},
+};
+
+/// Who is asking, and how this gateway tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionView {
+    /// How shoppers are told apart.
+    pub auth: SessionAuth,
+    /// The shopper, by their token; null without one, and where authentication is off.
+    #[schema(required = true)]
+    pub user_id: Option<String>,
+    /// Where shoppers sign in. Send them there with `return_to`, the address to come back to, added
+    /// to the query; they return with `#token=TOKEN` in the address. Null when there is no such place.
+    #[schema(required = true, format = "uri")]
+    pub sign_in_url: Option<String>,
+    /// Whether this gateway serves `/operations`.
+    pub operations: bool,
+}
+
+/// How shoppers are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionAuth {
+    /// Each is whoever the request says.
+    Off,
+    /// Each is the subject of their bearer token.
+    Jwt,
+}
+
+/// Who is asking.
+///
+/// To ask without a token is no mistake: the answer then says where to get one.
+#[utoipa::path(
+    get,
+    path = "/session",
+    tag = "session",
+    responses(
+        (status = 200, description = "Who is asking", body = SessionView),
+        (status = 401, description = "unauthorized: a token came along that is not accepted",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: tokens cannot be checked yet",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security((), ("bearer" = []))
+)]
+pub async fn session(
+    State(gateway): State<Gateway>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let user = match gateway.identity.of_headers(&headers).await {
+        Err(IdentityError::Missing) => None,
+        user => user?,
+    };
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(([no_store], Json(view(&gateway, user))).into_response())
+}
+
+fn view(gateway: &Gateway, user: Option<UserId>) -> SessionView {
+    SessionView {
+        auth: if gateway.identity.is_off() {
+            SessionAuth::Off
+        } else {
+            SessionAuth::Jwt
+        },
+        user_id: user.map(Into::into),
+        sign_in_url: gateway.sign_in_url.clone(),
+        operations: gateway.operations.is_some(),
+    }
+}

@@ -1,0 +1,121 @@
+//! The shop's own pages: what `npm run build` made in `storefront/`, served from this binary.
+//!
+//! Only what no route of the interface takes gets here, so nothing of this is in the way of a buy.
+//! Addresses are looked up in a table and never touch a disk: there is no way out of it.
+
+mod answer;
+mod embedded;
+mod encoding;
+mod files;
+mod headers;
+mod weighted;
+
+use axum::{
+    body::Body,
+    extract::{Request, State},
+    response::{IntoResponse as _, Response},
+};
+use http::{
+    HeaderMap, HeaderValue, Method, StatusCode,
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+};
+
+use crate::{app::Gateway, problem::not_found};
+
+use files::Files;
+
+/// The page that every address of the shop shows; what to show there it reads from the address.
+const PAGE: &str = "index.html";
+
+/// Where the names of files change with their contents.
+const HASHED: &str = "assets/";
+
+/// Answers browsers where the gateway was built without a shop.
+const NOT_BUILT: &str = include_str!("storefront/not_built.html");
+
+/// Put on every answer of the shop, so that requests are counted by who answered them.
+#[derive(Debug, Clone, Copy)]
+pub struct FromShop;
+
+/// The shop's files.
+#[derive(Debug)]
+pub struct Storefront {
+    files: Files,
+}
+
+/// Answers what no route takes: a file of the shop, its page, or the problem `not-found`.
+pub async fn shop(State(gateway): State<Gateway>, request: Request) -> Response {
+    let path = request.uri().path();
+    match gateway
+        .storefront
+        .answer(request.method(), path, request.headers())
+    {
+        Some(mut response) => {
+            response.extensions_mut().insert(FromShop);
+            response
+        }
+        // What is missing may be there after the next rollout: no cache is to remember it.
+        None => not_found()
+            .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+            .into_response(),
+    }
+}
+
+impl Storefront {
+    /// The shop that this binary was built with, if it was.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self {
+            files: embedded::files(),
+        }
+    }
+
+    /// Whether the gateway was built with a shop.
+    #[must_use]
+    pub fn is_built(&self) -> bool {
+        self.files.get(PAGE).is_some()
+    }
+
+    /// The answer to a request for `path`; none where there is nothing for this client.
+    ///
+    /// Browsers that go to an address get the page, whatever the address: what is to be seen there
+    /// is the page's business. Programs get what is there.
+    #[must_use]
+    pub fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response> {
+        if method != Method::GET && method != Method::HEAD {
+            return None;
+        }
+        let name = path.strip_prefix('/')?;
+        let name = if name.is_empty() { PAGE } else { name };
+        if let Some(file) = self.files.get(name) {
+            return Some(answer::file(file, headers, answer::Choice::Named));
+        }
+        // The page in place of a script of another build would be run, and fail, as a script.
+        if name.starts_with(HASHED) || !wants_page(headers) {
+            return None;
+        }
+        Some(match self.files.get(PAGE) {
+            Some(page) => answer::file(page, headers, answer::Choice::Fallback),
+            None => not_built(),
+        })
+    }
+}
+
+/// Whether the client asks for a page in so many words; `*/*` is what programs say.
+fn wants_page(headers: &HeaderMap) -> bool {
+    weighted::items(headers, &ACCEPT)
+        .any(|(range, weight)| range.eq_ignore_ascii_case("text/html") && weight > 0.0)
+}
+
+fn not_built() -> Response {
+    let mut response = Response::new(Body::from(NOT_BUILT));
+    *response.status_mut() = StatusCode::NOT_FOUND;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, files::HTML);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers::secure(headers);
+    response
+}
+
+#[cfg(test)]
+mod tests;
