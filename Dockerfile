@@ -6,9 +6,19 @@
 # The toolchain of `rust-version` in Cargo.toml.
 ARG RUST_VERSION=1.95
 
+# The shop, which the gateway has inside.
+FROM docker.io/library/node:22-bookworm-slim AS storefront
+WORKDIR /src/storefront
+COPY storefront/package.json storefront/package-lock.json ./
+RUN --mount=type=cache,target=/root/.npm,sharing=locked \
+    npm ci --no-audit --no-fund
+COPY storefront/ ./
+RUN npm run build
+
 FROM docker.io/library/rust:${RUST_VERSION}-bookworm AS build
 WORKDIR /src
 COPY . .
+COPY --from=storefront /src/storefront/dist storefront/dist
 # The caches make the next build a short one. They are no part of the image, so what is wanted of
 # them is copied out in the same step. `bookworm` and `debian12` below have the same C library.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \

@@ -5,7 +5,7 @@ SALE ?= examples/sneaker-drop.yaml
 CROWD ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo test bench generate lint fmt
+.PHONY: help demo cluster-demo storefront test bench generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,7 +16,10 @@ demo: ## Install what is missing, build, and run a flash sale on this machine (S
 cluster-demo: ## Run a flash sale on a real Kubernetes node, set up and taken away here (needs root)
 	@e2e/kubernetes/demo
 
-test: ## Check format and lints, run every test on real PostgreSQL, Redis and Kubernetes
+storefront: ## Build the shop that gateways have inside (nothing where it has not changed)
+	@scripts/storefront
+
+test: ## Check format and lints, run every test on real PostgreSQL, Redis, Kubernetes, in a real browser
 	@scripts/test
 
 bench: ## Measure this machine's limits and how close the system comes (BENCH=--quick or other flags)
@@ -24,12 +27,16 @@ bench: ## Measure this machine's limits and how close the system comes (BENCH=--
 	cargo build --release --bins
 	cargo run --release --package flashsale-bench -- $(BENCH)
 
-generate: ## Write anew what is made from the code: the custom resource, the OpenAPI document
+generate: ## Write anew what is made from the code: the custom resource, the OpenAPI document, its types
 	@scripts/generate
 
 lint: ## Check format and lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	@scripts/storefront --packages
+	npm --prefix storefront run check
 
-fmt: ## Format all Rust code
+fmt: ## Format all code
 	cargo fmt --all
+	@scripts/storefront --packages
+	npm --prefix storefront run format

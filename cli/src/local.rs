@@ -23,7 +23,7 @@ pub mod binaries;
 pub mod data_dir;
 pub mod launch;
 mod log_tail;
-mod password;
+pub(crate) mod password;
 mod pid_file;
 pub mod ports;
 pub mod postgres;

@@ -4,23 +4,23 @@
 mod children;
 mod conductor;
 mod crowd;
+mod error;
 mod fleet;
 mod invitation;
 mod look;
 mod opening;
+mod pages;
 mod persistence;
 mod ready;
 mod stores;
+mod token;
 mod view;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flashsale_core::{
-    audit::AuditError,
-    catalogue::CatalogueError,
-    connect::{self, ConnectError, LedgerConfig},
-    id::SaleId,
-    ledger::{Ledger, LedgerError},
+    connect::{self, LedgerConfig},
+    ledger::Ledger,
     sale::Sale,
 };
 use redis::aio::ConnectionManager;
@@ -28,23 +28,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     display::Display,
-    load::{LoadError, crowd::CrowdPlan},
-    local::{
-        binaries::BinaryError,
-        data_dir::{DataDir, DataDirError},
-        ports::PortError,
-        postgres::PostgresError,
-        process::ProcessError,
-        redis::{AppendFsync, RedisError},
-    },
+    load::crowd::CrowdPlan,
+    local::{data_dir::DataDir, redis::AppendFsync},
     reach,
 };
 
 use children::Program;
 use conductor::{Conductor, Running};
 use fleet::Fleet;
+use pages::Pages;
 use stores::Stores;
+use token::OperationsToken;
 
+pub use error::UpError;
 pub use view::{LaneView, View};
 
 /// Connections to PostgreSQL for the control loop and the audit.
@@ -73,6 +69,8 @@ pub struct UpConfig {
     pub listen: SocketAddr,
     /// How many gateways.
     pub gateways: u32,
+    /// Opens the gateways' operations; one is made otherwise.
+    pub operations_token: Option<String>,
     /// Most workers a sale; what the sale says otherwise.
     pub workers_max: Option<u32>,
     /// Opens every sale this long after all is ready, whatever its file says.
@@ -92,74 +90,6 @@ pub struct CrowdConfig {
     pub patience: Duration,
     /// How long to wait for outcomes while none comes.
     pub settle_patience: Duration,
-}
-
-/// Why the machine could not be set up or kept up.
-#[derive(Debug, thiserror::Error)]
-pub enum UpError {
-    /// The data directory cannot be used.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// The private PostgreSQL did not start.
-    #[error("PostgreSQL could not be started")]
-    Postgres(#[from] PostgresError),
-    /// The private Redis did not start.
-    #[error("Redis could not be started")]
-    Redis(#[from] RedisError),
-    /// Redis failed while it was being set up.
-    #[error("Redis failed: {0}")]
-    Queue(#[from] redis::RedisError),
-    /// An address cannot be used.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// The ledger failed.
-    #[error(transparent)]
-    Ledger(#[from] LedgerError),
-    /// The sales could not be announced.
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
-    /// A binary of ours is missing.
-    #[error(transparent)]
-    Binary(#[from] BinaryError),
-    /// No port is free.
-    #[error(transparent)]
-    Port(#[from] PortError),
-    /// A child process could not be started or stopped.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// A child process did not become ready.
-    #[error("{name} {what}; the end of its log ({log_file}):\n{log}")]
-    NotReady {
-        /// The child.
-        name: String,
-        /// What it did instead.
-        what: &'static str,
-        /// Where its log is.
-        log_file: String,
-        /// The end of it.
-        log: String,
-    },
-    /// The sale would be over before it opens.
-    #[error(
-        "sale {sale} closes at {closes}, before it opens at {opens}; write a later closesAt, or none"
-    )]
-    ClosesBeforeOpening {
-        /// The sale.
-        sale: SaleId,
-        /// Its closing.
-        closes: jiff::Timestamp,
-        /// Its opening.
-        opens: jiff::Timestamp,
-    },
-    /// The crowd could not be sent.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The audit could not be made.
-    #[error(transparent)]
-    Audit(#[from] AuditError),
-    /// The control loop died.
-    #[error("the control loop ended unexpectedly: {0}")]
-    Conductor(#[from] tokio::task::JoinError),
 }
 
 /// Sets everything up, sends the crowd, waits to be stopped (by `stop`, or by being done), and
@@ -193,6 +123,8 @@ struct Machine {
     queue: ConnectionManager,
     /// Where the gateways are, the first one first.
     gateways: Vec<SocketAddr>,
+    /// What people open; none without a gateway.
+    pages: Option<Pages>,
     /// How a hand tool reaches the stores: variables to put before a command.
     environment: String,
     running: Running,
@@ -203,6 +135,7 @@ impl Machine {
         // Before anything is started that would have to be stopped again.
         children::find()?;
         let data_dir = open_data_dir(&config, display)?;
+        let token = OperationsToken::new(&config, &data_dir)?;
         let stores = Stores::start(&config, &data_dir, display).await?;
         let ledger = ledger(&config, &stores).await?;
         let client = connect::redis_client(stores.redis_url())?;
@@ -211,10 +144,10 @@ impl Machine {
 
         let mut sales = config.sales.clone();
         limit_workers(&mut sales, config.workers_max);
-        let program = Program::new(&config, &stores, &data_dir)?;
+        let program = Program::new(&config, &stores, &data_dir, &token)?;
         let gateways = program.gateway_addresses()?;
         let children = Children::start(&program, &gateways, &sales).await?;
-        introduce(&program, &gateways, display);
+        let pages = introduce(&program, &gateways, token, display).await;
         opening::announce(&mut sales, &config, &ledger, &mut queue).await?;
         let environment = stores.environment();
         let conductor = Conductor {
@@ -232,6 +165,7 @@ impl Machine {
             client,
             queue,
             gateways,
+            pages,
             environment,
             running,
         })
@@ -284,11 +218,20 @@ async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
     Ok(ledger)
 }
 
-fn introduce(program: &Program, gateways: &[SocketAddr], display: &Display) {
+/// Says where everything is that has just been started; the pages are those of the first gateway.
+async fn introduce(
+    program: &Program,
+    gateways: &[SocketAddr],
+    token: OperationsToken,
+    display: &Display,
+) -> Option<Pages> {
     display.line(format!("logs        {}", program.logs().display()));
     for address in gateways {
         display.line(format!("gateway     http://{address}"));
     }
+    let pages = Pages::find(*gateways.first()?, token).await;
+    display.line(pages.introduction());
+    Some(pages)
 }
 
 /// The first gateways and workers, ready for work.

@@ -1,13 +1,17 @@
 //! `flashsale up`: a whole sale with one command, as a newcomer runs it.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "tests say by unwrapping what they take for granted"
 )]
 
 use std::{path::PathBuf, process::Output, time::Duration};
 
 use flashsale_cli::local::binaries;
-use flashsale_e2e::{patience::until, processes::get};
+use flashsale_e2e::{
+    patience::until,
+    processes::{client, get},
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -23,6 +27,7 @@ fn up(example: &str, arguments: &[&str]) -> Command {
         .arg("up")
         .arg(examples.join(example))
         .args(arguments)
+        .env_remove("FLASHSALE_OPERATIONS_TOKEN")
         .kill_on_drop(true);
     command
 }
@@ -84,41 +89,122 @@ async fn a_market_of_several_products_sells_each_shopper_one() {
     );
 }
 
+/// What `up` prints into a file, as a newcomer reads it.
+struct Told(tempfile::NamedTempFile);
+
+impl Told {
+    fn new() -> Self {
+        Self(tempfile::NamedTempFile::new().unwrap())
+    }
+
+    fn start(&self, mut command: Command) -> Child {
+        let output = || self.0.reopen().unwrap();
+        command.stdout(output()).stderr(output()).spawn().unwrap()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(self.0.path()).unwrap()
+    }
+
+    async fn until_it_says(&self, what: &str) {
+        until(&format!("it says {what}"), LONGEST, || async {
+            self.text().contains(what)
+        })
+        .await;
+    }
+
+    /// What stands behind `name` at the beginning of a line.
+    fn line(&self, name: &str) -> String {
+        let text = self.text();
+        let found = text.lines().find_map(|line| line.strip_prefix(name));
+        let found = found.unwrap_or_else(|| panic!("no line {name} in {text}"));
+        found.trim_start().to_owned()
+    }
+
+    /// SIGTERM; it must end by itself with status 0.
+    async fn end(&self, mut child: Child) {
+        let pid = i32::try_from(child.id().unwrap()).unwrap();
+        kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+        let ended = tokio::time::timeout(LONGEST, child.wait()).await;
+        let status = ended.unwrap_or_else(|_| panic!("it has not ended: {}", self.text()));
+        let status = status.unwrap();
+        assert!(status.success(), "{status}: {}", self.text());
+    }
+}
+
 /// Law 7 on one machine: intake closes, what waits is settled, and everything started is gone.
 #[tokio::test]
 async fn a_signal_closes_drains_and_stops_everything() {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    let told = || std::fs::read_to_string(log.path()).unwrap();
-    let mut child: Child = up("sneaker-drop.yaml", &[])
-        .stdout(log.reopen().unwrap())
-        .stderr(log.reopen().unwrap())
-        .spawn()
-        .unwrap();
-    until("it says where it sells", LONGEST, || async {
-        told().contains("curl")
-    })
-    .await;
-    let address = told()
-        .split_whitespace()
-        .find(|word| word.starts_with("http://127.0.0.1:"))
-        .map(|word| word.trim_end_matches('/').to_owned())
-        .unwrap();
+    let told = Told::new();
+    let child = told.start(up("sneaker-drop.yaml", &[]));
+    told.until_it_says("curl").await;
+    let address = told.line("gateway ");
     assert_eq!(get(&format!("{address}/sales")).await.unwrap().0, 200);
-    kill(
-        Pid::from_raw(i32::try_from(child.id().unwrap()).unwrap()),
-        Signal::SIGTERM,
-    )
-    .unwrap();
-    let ended = tokio::time::timeout(LONGEST, child.wait()).await;
-    let status = ended
-        .unwrap_or_else(|_| panic!("it has not ended: {}", told()))
-        .unwrap();
-    assert!(status.success(), "{status}: {}", told());
+    told.end(child).await;
     for part in ["drained", "workers", "gateways", "Redis", "PostgreSQL"] {
-        assert!(told().contains(part), "{part} in {}", told());
+        assert!(told.text().contains(part), "{part} in {}", told.text());
     }
     assert!(
         get(&format!("{address}/sales")).await.is_none(),
         "nobody answers any more"
     );
+}
+
+/// Status of the operations' figures, asked for with a token.
+async fn figures(gateway: &str, token: &str) -> u16 {
+    let request = client().get(format!("{gateway}/operations/figures"));
+    let response = request.bearer_auth(token).send().await.unwrap();
+    response.status().as_u16()
+}
+
+#[tokio::test]
+async fn the_shop_and_the_operations_page_are_a_click_away() {
+    let told = Told::new();
+    let child = told.start(up("winter-market.yaml", &[]));
+    told.until_it_says("still up").await;
+    let (gateway, shop) = (told.line("gateway "), told.line("shop "));
+    assert_eq!(
+        shop,
+        format!("{gateway}/"),
+        "run scripts/storefront, then build the gateway again"
+    );
+    for page in [shop.clone(), format!("{gateway}/ops")] {
+        let request = client().get(&page).header("accept", "text/html");
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 200, "{page}");
+        let media_type = response.headers()["content-type"].to_str().unwrap();
+        assert!(media_type.starts_with("text/html"), "{page}: {media_type}");
+    }
+    let operations = told.line("operations ");
+    let token = operations.strip_prefix(&format!("{gateway}/ops#token="));
+    let token = token.unwrap_or_else(|| panic!("{operations}"));
+    assert_eq!(figures(&gateway, token).await, 200);
+    assert_eq!(figures(&gateway, "another-token-of-somebody").await, 401);
+    let text = told.text();
+    let (_, invitation) = text.split_once("still up").unwrap();
+    for link in [shop, operations] {
+        assert!(invitation.contains(&format!("\n  {link}\n")), "{text}");
+    }
+    told.end(child).await;
+}
+
+#[tokio::test]
+async fn a_given_operations_token_works_and_is_not_repeated() {
+    let told = Told::new();
+    let token = "given-by-who-runs-it";
+    let mut command = up("sneaker-drop.yaml", &[]);
+    command.env("FLASHSALE_OPERATIONS_TOKEN", token);
+    let child = told.start(command);
+    told.until_it_says("still up").await;
+    assert_eq!(figures(&told.line("gateway "), token).await, 200);
+    assert!(!told.text().contains(token), "{}", told.text());
+    told.end(child).await;
+}
+
+#[tokio::test]
+async fn an_operations_token_that_is_easily_guessed_is_refused_and_not_repeated() {
+    let (told, output) = run("sneaker-drop.yaml", &["--operations-token", "sesame"]).await;
+    assert_eq!(output.status.code(), Some(3), "{told}");
+    assert!(told.contains("at least 16"), "{told}");
+    assert!(!told.contains("sesame"), "{told}");
 }

@@ -24,6 +24,14 @@
 {{- fail "auth.mode=jwt needs auth.issuer and auth.audience: what a token's iss and aud have to say" -}}
 {{- end -}}
 {{- end -}}
+{{- if and (eq $v.auth.mode "off") $v.gateway.signInUrl -}}
+{{- fail "gateway.signInUrl is for auth.mode=jwt: with auth.mode=off nobody signs in; leave it out" -}}
+{{- end -}}
+{{- with $v.gateway.operations -}}
+{{- if and .existingSecret.name .token -}}
+{{- fail "gateway.operations.existingSecret.name and gateway.operations.token are both set; keep one" -}}
+{{- end -}}
+{{- end -}}
 {{- if le (int $v.operator.leaseDurationSeconds) (int $v.operator.renewDeadlineSeconds) -}}
 {{- fail "operator.leaseDurationSeconds must be greater than operator.renewDeadlineSeconds" -}}
 {{- end -}}

@@ -29,6 +29,22 @@
 {{- ternary .Values.redis.key "url" (not (empty .Values.redis.existingSecret)) -}}
 {{- end }}
 
+{{/* The Secret with the operations token, nothing where operations are off, and its key. */}}
+{{- define "flashsale.operationsSecret" -}}
+{{- with .Values.gateway.operations -}}
+{{- if .existingSecret.name -}}
+{{- .existingSecret.name -}}
+{{- else if .token -}}
+{{- printf "%s-operations" (include "flashsale.fullname" $) -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+{{- define "flashsale.operationsKey" -}}
+{{- with .Values.gateway.operations.existingSecret -}}
+{{- ternary .key "token" (not (empty .name)) -}}
+{{- end -}}
+{{- end }}
+
 {{/* Whether the stores come with this release: "true" or nothing. */}}
 {{- define "flashsale.devPostgres" -}}
 {{- if and .Values.dev.enabled (not .Values.database.existingSecret) (not .Values.database.url) }}true{{ end -}}

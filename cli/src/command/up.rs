@@ -25,6 +25,9 @@ use crate::{
 /// PostgreSQL and Redis are private ones on free ports in a data directory, unless you give the
 /// addresses of others. Gateways and workers are the same programs that run in a cluster, as
 /// child processes; those that die are started again, and workers come and go with the queue.
+///
+/// Two addresses are printed for a browser: `shop`, where shoppers buy, and `operations`, the page
+/// of those who run the sales: figures by the second and dead letters. Its token stands after #.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,6 +64,16 @@ pub(super) struct Arguments {
     /// How many gateways; further ones take free ports.
     #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     gateways: u32,
+
+    /// Opens the gateways' operations and the page /ops: at least 16 visible ASCII characters.
+    /// Without it one is made and printed.
+    #[arg(
+        long,
+        env = "FLASHSALE_OPERATIONS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    operations_token: Option<String>,
 
     /// Most workers a sale, if fewer than its file says.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -147,6 +160,7 @@ impl Arguments {
             append_fsync: self.appendfsync,
             listen: self.listen,
             gateways: self.gateways,
+            operations_token: self.operations_token,
             workers_max: self.workers_max,
             opens_in: self.opens_in,
         }

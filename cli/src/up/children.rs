@@ -8,7 +8,7 @@ use std::{
 use flashsale_core::sale::Sale;
 use nix::sys::signal::Signal;
 
-use super::{UpConfig, UpError, stores::Stores};
+use super::{UpConfig, UpError, stores::Stores, token::OperationsToken};
 use crate::local::{
     binaries::{self, BinaryError},
     data_dir::DataDir,
@@ -50,6 +50,7 @@ pub(super) struct Program {
     transaction_pooler: bool,
     listen: SocketAddr,
     gateways: u32,
+    operations_token: OperationsToken,
     logs: PathBuf,
     /// Keeps the logs' directory in place.
     data_dir: DataDir,
@@ -61,6 +62,7 @@ impl Program {
         config: &UpConfig,
         stores: &Stores,
         data_dir: &DataDir,
+        operations_token: &OperationsToken,
     ) -> Result<Self, UpError> {
         Ok(Self {
             database_url: stores.database_url().to_owned(),
@@ -68,6 +70,7 @@ impl Program {
             transaction_pooler: config.transaction_pooler,
             listen: config.listen,
             gateways: config.gateways,
+            operations_token: operations_token.clone(),
             logs: data_dir.subdirectory("logs")?,
             data_dir: data_dir.clone(),
         })
@@ -91,13 +94,17 @@ impl Program {
     /// How to make gateways that listen there.
     pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, UpError> {
         let base = self.base(GATEWAY)?;
+        let token = self.operations_token.clone();
         Ok(Box::new(move |number| {
             let index = usize::try_from(number)
                 .unwrap_or(usize::MAX)
                 .saturating_sub(1);
             let address = addresses.get(index).copied();
             let mut child = base(number)?;
-            child.launch = child.launch.args(["--auth-mode", "off"]);
+            child.launch = child
+                .launch
+                .args(["--auth-mode", "off"])
+                .env("FLASHSALE_OPERATIONS_TOKEN", token.as_str());
             if let Some(address) = address {
                 child.launch = child.launch.arg("--listen").arg(address.to_string());
             }

@@ -7,14 +7,15 @@ use flashsale_core::{
     ledger::StockLevel,
 };
 
-use super::Machine;
+use super::{Machine, pages::Pages};
 
 /// Units that the suggested restock adds.
 const SUGGESTED_UNITS: u32 = 10;
 
-/// How to buy by hand, and how to put units back on sale first when none is left.
+/// What to open, how to buy by hand, and how to put units back on sale first when none is left.
 pub(super) async fn text(machine: &Machine) -> String {
     let mut text = "\nstill up: Ctrl-C closes the sale and stops everything\n".to_owned();
+    text.extend(machine.pages.as_ref().map(Pages::invitation));
     let Some(offer) = offer(machine).await else {
         return text;
     };

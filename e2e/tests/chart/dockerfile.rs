@@ -1,6 +1,6 @@
 //! The image holds what the chart starts.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use crate::{
     helm::{render, root},
@@ -69,4 +69,30 @@ fn it_runs_as_the_user_that_the_chart_names() {
         dockerfile().lines().any(|line| line == expected),
         "{expected}"
     );
+}
+
+/// The gateway embeds the shop when it is built, so the shop has to be there by then.
+#[test]
+fn the_gateway_is_built_with_the_shop_inside() {
+    let text = dockerfile();
+    let at = |what: &str| text.find(what).unwrap_or_else(|| panic!("no `{what}`"));
+    let built = at("npm run build");
+    let copied = at("COPY --from=storefront /src/storefront/dist storefront/dist");
+    assert!(built < copied && copied < at("cargo build"));
+    // One that was built here before must not take its place.
+    let ignored = fs::read_to_string(root().join(".dockerignore")).unwrap();
+    assert!(ignored.lines().any(|line| line == "storefront/dist"));
+}
+
+#[test]
+fn the_shop_is_built_by_a_node_that_can() {
+    let text = dockerfile();
+    let image = "FROM docker.io/library/node:";
+    let line = text.lines().find_map(|line| line.strip_prefix(image));
+    let major = line.unwrap().split_once('-').unwrap().0;
+    // A tag of a major version is its newest release.
+    let status = Command::new(root().join("scripts/storefront"))
+        .args(["--takes", &format!("{major}.999.0")])
+        .status();
+    assert!(status.unwrap().success(), "{major}");
 }

@@ -83,6 +83,27 @@ pub(crate) fn render(values: &Value, arguments: &[&str]) -> Manifests {
     }
 }
 
+/// What is printed after an installation with `values`, which reaches no cluster here.
+pub(crate) fn notes(values: &Value) -> String {
+    let chart = chart();
+    let arguments = [
+        "install",
+        RELEASE,
+        chart.to_str().unwrap(),
+        "--namespace",
+        NAMESPACE,
+        "--dry-run=client",
+        "--values",
+        "-",
+    ];
+    let output = run(&arguments, values);
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    let (told, error) = (text(output.stdout), text(output.stderr));
+    assert!(output.status.success(), "{values}: {error}");
+    let (_, notes) = told.split_once("\nNOTES:\n").unwrap();
+    notes.to_owned()
+}
+
 #[test]
 fn lint_finds_nothing() {
     for values in crate::values::INSTALLATIONS {

@@ -15,6 +15,7 @@ mod laws;
 mod manifests;
 mod monitoring;
 mod old_clusters;
+mod operations;
 mod refused;
 mod rights;
 mod shapes;

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     helm::try_render,
-    values::{ADDRESSES, DEV, PLAIN, parse, with},
+    values::{ADDRESSES, DEV, EVERYTHING, PLAIN, parse, with},
 };
 
 /// Refused by `values.schema.json`: the path, and what is wrong there.
@@ -18,6 +18,14 @@ const BY_SCHEMA: &[(&str, &str)] = &[
     ("gateway.autoscaling.targetCPUUtilizationPercentage", "200"),
     ("gateway.corsOrigins", "[shop.example.com]"),
     ("gateway.corsOrigins", "['https://shop.example.com/']"),
+    ("gateway.signInUrl", "id.example.com"),
+    ("gateway.signInUrl", "'javascript:alert(1)'"),
+    ("gateway.signInUrl", "'https://id.example.com/#in'"),
+    ("gateway.operations.token", "fifteen-letters"),
+    ("gateway.operations.token", "'sixteen letters!'"),
+    ("gateway.operations.existingSecret", "operations"),
+    ("gateway.operations.existingSecret.name", "My_Secret"),
+    ("gateway.operations.existingSecret.key", "a/b"),
     ("gateway.requestTimeoutSeconds", "0"),
     ("gateway.service.type", "ExternalName"),
     ("gateway.service.port", "70000"),
@@ -85,6 +93,18 @@ fn what_does_not_go_together_is_refused_with_advice() {
         (PLAIN, "auth.mode", json!("jwt"), "auth.jwksUrl"),
         (ADDRESSES, "auth.issuer", json!(""), "auth.issuer"),
         (ADDRESSES, "auth.jwksSecret", json!("keys"), "keep one"),
+        (
+            PLAIN,
+            "gateway.signInUrl",
+            json!("https://id.example.com/"),
+            "auth.mode=jwt",
+        ),
+        (
+            EVERYTHING,
+            "gateway.operations.token",
+            json!("sixteen-letters!"),
+            "keep one",
+        ),
         (
             DEV,
             "operator.leaseDurationSeconds",

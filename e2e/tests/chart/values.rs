@@ -34,6 +34,8 @@ networkPolicy:
   shoppersFrom: [{namespaceSelector: {matchLabels: {name: ingress}}}]
 gateway:
   corsOrigins: ['https://shop.example.com', 'https://app.example.com']
+  signInUrl: 'https://id.example.com/sign-in?shop=1'
+  operations: {existingSecret: {name: operations}}
   autoscaling: {enabled: true}
   service: {type: LoadBalancer, nodePort: 30080}
   ingress: {enabled: true, className: nginx, hosts: [shop.example.com], tls: [{secretName: tls, hosts: [shop.example.com]}]}
