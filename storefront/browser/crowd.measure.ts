@@ -1,0 +1,60 @@
+import { recordAnnouncements } from "./measure/announcements";
+import { recordFrames } from "./measure/frames";
+import { memoryOf } from "./measure/memory";
+import { SalePage } from "./pages/sale-page";
+import { expect, test } from "./test";
+
+/** What a shopper takes for a freeze, in milliseconds. */
+const freeze = 200;
+
+test("a crowd of 20,000 freezes no frame, leaks nothing and is announced with restraint", async ({
+  page,
+  newShopper,
+  openShop,
+}, testInfo) => {
+  test.setTimeout(90_000);
+  const shop = await openShop({ products: [{ name: "Lamp", stock: 12_000 }] });
+  const sale = await SalePage.open(page, shop);
+  await sale.card().buy.click();
+  await sale.card().orderNumber();
+  // What is only made once is made before the measuring begins.
+  await shop.crowd(500);
+  const before = await memoryOf(page);
+
+  // The crowd, the shop and the browser share this machine: a page that does nothing at all tells
+  // which gaps are the machine's.
+  const idle = await newShopper();
+  await idle.setContent("<h1>Idle</h1>");
+  const framesOfPage = await recordFrames(page);
+  const framesOfIdle = await recordFrames(idle);
+  const announcements = await recordAnnouncements(page);
+  const began = Date.now();
+  const report = await shop.crowd(20_000);
+  const seconds = (Date.now() - began) / 1000;
+  const frames = await framesOfPage();
+  const control = await framesOfIdle();
+  const said = await announcements();
+  const after = await memoryOf(page);
+  const figures = { seconds, counts: report.counts, frames, control, before, after, said };
+  await testInfo.attach("figures.json", { body: JSON.stringify(figures, null, 2) });
+  console.log(
+    `crowd: ${seconds.toFixed(1)} s, longest gap ${frames.longestGap.toFixed()} ms ` +
+      `(idle page ${control.longestGap.toFixed()} ms), longest task ` +
+      `${frames.longestTask.toFixed()} ms, heap ${((after.heap - before.heap) / 1024).toFixed()} KiB, ` +
+      `${said.length} announcements`,
+  );
+
+  expect(report.lost).toBe(0);
+  await sale
+    .card()
+    .showsStock(0)
+    .catch(() => expect(sale.card().article).toContainText("Sold out"));
+  expect(frames.longestGap).toBeLessThan(Math.max(freeze, 1.5 * control.longestGap));
+  expect(frames.longestTask).toBeLessThan(freeze);
+  expect(after.heap - before.heap).toBeLessThan(1024 * 1024);
+  expect(after.nodes).toBeLessThan(before.nodes + 200);
+  expect(after.listeners).toBeLessThan(before.listeners + 20);
+  expect(said.filter(({ urgency }) => urgency === "alert")).toEqual([]);
+  expect(said.length).toBeLessThanOrEqual(Math.ceil(seconds / 5) + 2);
+  await shop.audit();
+});

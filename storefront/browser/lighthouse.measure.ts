@@ -1,0 +1,90 @@
+import { launch } from "chrome-launcher";
+import lighthouse, { desktopConfig, type Config } from "lighthouse";
+
+import { expect, test } from "./test";
+
+const categories = ["performance", "accessibility", "best-practices"] as const;
+type Scores = Record<(typeof categories)[number], number>;
+
+/** One score of 100 is the middle of this many runs: a busy machine has bad moments. */
+const runs = 3;
+
+const settings: [name: string, config: Config | undefined][] = [
+  ["desktop", desktopConfig],
+  ["mobile", undefined],
+];
+
+for (const [name, config] of settings) {
+  test(`Lighthouse gives the sale page 95 or more, ${name}`, async ({ openShop }, testInfo) => {
+    test.setTimeout(150_000);
+    const shop = await openShop({
+      products: [
+        { name: "Brass lantern", stock: 200, description: "Hand-made, numbered." },
+        { name: "Copper kettle", stock: 30 },
+        { name: "Wool blanket", stock: 0 },
+      ],
+    });
+    const all: Scores[] = [];
+    for (let run = 0; run < runs; run += 1) {
+      const { scores, shortcomings } = await audit(`${shop.front}/shop/${shop.sale}`, config);
+      all.push(scores);
+      await testInfo.attach(`run-${run + 1}.json`, {
+        body: JSON.stringify({ scores, shortcomings }, null, 2),
+      });
+      // Two good ones of three decide the middle.
+      if (run === 1 && all.every(isGood)) break;
+    }
+    const middle = Object.fromEntries(
+      categories.map((category) => [category, median(all.map((scores) => scores[category]))]),
+    ) as Scores;
+    console.log(`Lighthouse, ${name}: ${JSON.stringify(middle)} of ${JSON.stringify(all)}`);
+    for (const category of categories) {
+      expect(middle[category], category).toBeGreaterThanOrEqual(95);
+    }
+  });
+}
+
+function isGood(scores: Scores): boolean {
+  return categories.every((category) => scores[category] >= 95);
+}
+
+async function audit(
+  url: string,
+  config: Config | undefined,
+): Promise<{ scores: Scores; shortcomings: string[] }> {
+  const chrome = await launch({
+    chromePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
+    chromeFlags: [
+      "--headless=new",
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-background-networking",
+    ],
+  });
+  try {
+    const flags = {
+      port: chrome.port,
+      onlyCategories: [...categories],
+      logLevel: "error" as const,
+    };
+    const result = await lighthouse(url, flags, config);
+    if (!result) throw new Error("Lighthouse came to no result");
+    const { lhr } = result;
+    if (lhr.runtimeError) throw new Error(lhr.runtimeError.message);
+    const scores = Object.fromEntries(
+      categories.map((name) => [name, Math.round((lhr.categories[name]?.score ?? 0) * 100)]),
+    ) as Scores;
+    const shortcomings = Object.values(lhr.audits)
+      .filter(({ score }) => score !== null && score < 0.9)
+      .map(({ id, displayValue }) => `${id} ${displayValue ?? ""}`);
+    return { scores, shortcomings };
+  } finally {
+    chrome.kill();
+  }
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = (sorted.length - 1) / 2;
+  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
+}

@@ -1,0 +1,223 @@
+import type { Catalogue } from "../live/catalogue";
+import type { Gateway } from "../server/gateway";
+import { backoff } from "../server/retry";
+import { isPending } from "./buy";
+import type { Buy } from "./buy";
+import type { Journal } from "./journal";
+import type { WithLock } from "./lock";
+import { createNaps } from "./naps";
+import {
+  LONGEST_WISH,
+  afterAsking,
+  afterLoss,
+  afterSending,
+  beforeSending,
+  isOffered,
+} from "./steps";
+import { finalOf } from "./settle";
+import type { Final } from "./settle";
+import { unique } from "../identity/unique";
+
+/** How long another tab may be busy with sending the same buy, in milliseconds. */
+const PATIENCE = 4000;
+
+/** While events come by socket, how often a waiting buy is asked for all the same. */
+const LIVE_PAUSE = 20_000;
+
+/** Before the session is looked at again, which tells whether there is still somebody to act for. */
+export const SIGN_IN_PAUSE = 2000;
+
+/** How often a buy that Redis lost is sent again before it is given up. */
+const MOST_RESENDS = 3;
+
+/** Outcomes that came by socket before the answer that names the job. */
+const MOST_EARLY = 50;
+
+/** What a pursuit needs. */
+export interface PursuitParts {
+  readonly gateway: Pick<Gateway, "buy" | "order">;
+  readonly journal: Journal;
+  readonly catalogue: Catalogue;
+  readonly withLock: WithLock;
+  /** The server's clock. */
+  readonly now: () => number;
+  readonly random: () => number;
+  /** Whether the shopper can be served: known, and it is them. */
+  readonly mayAct: (buy: Buy) => boolean;
+  readonly isLive: () => boolean;
+}
+
+/** Brings every pending buy to its end. */
+export interface Pursuit {
+  /** Goes on with every pending buy of the shopper that nobody goes on with. */
+  readonly resume: () => void;
+  /** Tries at once what only waits for the network, and asks for what waits in line. */
+  readonly hurry: () => void;
+  /** An outcome by socket; false when the job is unknown here. */
+  readonly heard: (jobId: string, outcome: string, orderId: number | null) => boolean;
+  /** `settled` jobs of the product's lane have ended since the sale began. */
+  readonly laneMoved: (productId: string, settled: number) => void;
+  readonly stop: () => void;
+}
+
+/** A pursuit that has not begun. */
+export function createPursuit(parts: PursuitParts): Pursuit {
+  const { gateway, journal, catalogue, withLock, now, random, mayAct, isLive } = parts;
+  const naps = createNaps();
+  const running = new Set<string>();
+  const early = new Map<string, Final>();
+  const tickets = new Map<string, number>();
+  let isStopped = false;
+
+  const resume = () => {
+    isStopped = false;
+    for (const { buy } of journal.entries.get()) {
+      if (!isPending(buy) || !mayAct(buy) || running.has(buy.key)) continue;
+      running.add(buy.key);
+      void pursue(buy.key);
+    }
+  };
+
+  const pursue = async (key: string) => {
+    const chase: Chase = { failures: 0, polls: 0, resends: 0, isNew: false };
+    for (;;) {
+      const buy = journal.get(key);
+      if (isStopped || !buy || !isPending(buy) || !mayAct(buy)) break;
+      const isSending = buy.state.is === "sending";
+      const wait = isSending ? await send(buy) : await ask(buy, chase);
+      if (isSending) chase.isNew = true;
+      if (wait > 0) await naps.sleep(key, wait);
+    }
+    running.delete(key);
+    tickets.delete(key);
+  };
+
+  /** Sends a buy if its time has come; answers how long to sleep. */
+  const send = async (buy: Buy): Promise<number> => {
+    if (buy.state.is !== "sending") return 0;
+    const wait = (buy.state.retryAt ?? 0) - now();
+    if (wait > 0) return wait;
+    return withLock(`send:${buy.key}`, PATIENCE, async () => {
+      journal.reread(buy.key);
+      const current = journal.get(buy.key);
+      // Another tab may have sent it while this one waited for its turn.
+      if (current?.state.is !== "sending" || (current.state.retryAt ?? 0) > now()) return 0;
+      const state = beforeSending(current, now());
+      const leaving = journal.put({ ...current, state });
+      if (leaving.state.is !== "sending") return 0;
+      const answer = await gateway.buy(buy.key, buy.productId, buy.userId);
+      const sent = afterSending(leaving, answer, now(), random());
+      if ("newKey" in sent) {
+        journal.put({ ...leaving, key: unique() });
+        journal.drop(buy.key);
+        resume();
+        return 0;
+      }
+      note(sent.buy);
+      return answer.ok || answer.problem.kind !== "unauthorized" ? 0 : SIGN_IN_PAUSE;
+    });
+  };
+
+  /** Asks for a buy that waits in line; answers how long to sleep. */
+  const ask = async (buy: Buy, chase: Chase): Promise<number> => {
+    if (buy.jobId === null) return Infinity;
+    if (chase.isNew) {
+      chase.isNew = false;
+      return 700 + random() * 600;
+    }
+    const asked = afterAsking(await gateway.order(buy.jobId), chase.failures, random());
+    if ("isLost" in asked) return resend(buy, chase);
+    if ("wait" in asked) {
+      chase.failures += 1;
+      return asked.wait;
+    }
+    chase.failures = 0;
+    if (asked.ticket !== null) tickets.set(buy.key, asked.ticket);
+    if (note({ ...buy, state: asked.state }).state.is !== "queued") return 0;
+    chase.polls += 1;
+    return isLive() ? LIVE_PAUSE * (0.75 + random() / 2) : backoff(chase.polls + 1, random());
+  };
+
+  /**
+   * An acknowledged buy that nobody knows: Redis lost it. The same key makes it whole or finds
+   * the order that it has become (law 3); a wish from long ago is not made anew.
+   */
+  const resend = async (buy: Buy, chase: Chase): Promise<number> => {
+    const isGone = now() - buy.pressedAt > LONGEST_WISH || chase.resends >= MOST_RESENDS;
+    if (catalogue.sales.get().state !== "ready") return backoff(1, random());
+    if (isGone || !isOffered(catalogue, buy)) {
+      journal.put({ ...buy, state: { is: "failed" } });
+      return 0;
+    }
+    chase.resends += 1;
+    const answer = await gateway.buy(buy.key, buy.productId, buy.userId);
+    const end = afterLoss(answer);
+    if (answer.ok) note({ ...buy, jobId: answer.value.jobId });
+    else if (end) journal.put({ ...buy, state: end });
+    return backoff(chase.resends, random());
+  };
+
+  /** Writes down what is known of a buy, with what was heard of its job before. */
+  const note = (buy: Buy): Buy => {
+    const outcome = buy.jobId === null ? undefined : early.get(buy.jobId);
+    if (outcome && buy.jobId !== null) early.delete(buy.jobId);
+    return journal.put(outcome ? { ...buy, state: outcome } : buy);
+  };
+
+  return {
+    resume,
+    hurry: () => {
+      resume();
+      for (const { buy } of journal.entries.get()) {
+        if (!running.has(buy.key)) continue;
+        if (buy.state.is === "queued") setTimeout(naps.wake, random() * 800, buy.key);
+        // What the server asked to wait for is waited for.
+        if (buy.state.is !== "sending" || buy.state.because !== "network") continue;
+        journal.put({
+          ...buy,
+          state: { ...buy.state, retryAt: null },
+        });
+        naps.wake(buy.key);
+      }
+    },
+    heard: (jobId, word, orderId) => {
+      const outcome = finalOf(word, orderId);
+      if (!outcome) return false;
+      const found = () => journal.entries.get().find(({ buy }) => buy.jobId === jobId)?.buy;
+      if (!found()) journal.reread();
+      const buy = found();
+      if (!buy) {
+        early.set(jobId, outcome);
+        for (const oldest of early.keys()) if (early.size > MOST_EARLY) early.delete(oldest);
+        return false;
+      }
+      journal.put({ ...buy, state: outcome });
+      naps.wake(buy.key);
+      return true;
+    },
+    laneMoved: (productId, settled) => {
+      for (const [key, ticket] of tickets) {
+        const buy = journal.get(key);
+        if (buy?.productId !== productId || buy.state.is !== "queued") continue;
+        journal.put({ ...buy, state: { is: "queued", position: Math.max(1, ticket - settled) } });
+        // Its turn is past: the outcome is there, even if the event got lost.
+        if (settled < ticket) continue;
+        tickets.delete(key);
+        setTimeout(naps.wake, 500 + random() * 1000, key);
+      }
+    },
+    stop: () => {
+      isStopped = true;
+      naps.wakeAll();
+    },
+  };
+}
+
+/** What one pursuit of one buy remembers. */
+interface Chase {
+  failures: number;
+  resends: number;
+  polls: number;
+  /** Just sent: the first question waits a moment, since most buys are settled by then. */
+  isNew: boolean;
+}

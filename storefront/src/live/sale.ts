@@ -1,0 +1,71 @@
+import type { components } from "../server/schema";
+
+/** The words for where a sale stands. */
+export type SaleStatus = "Scheduled" | "Open" | "SoldOut" | "Suspended" | "Draining" | "Closed";
+
+/** A sale as pages show it. Never changed in place: a changed sale is another object. */
+export interface Sale {
+  readonly sale: string;
+  readonly status: SaleStatus;
+  /** First instant, in milliseconds since the Unix epoch; null when it is open since ever. */
+  readonly opensAt: number | null;
+  /** First instant after it, likewise; null when it has no end. */
+  readonly closesAt: number | null;
+  readonly products: readonly Product[];
+}
+
+/** One product of a sale. */
+export interface Product {
+  readonly productId: string;
+  readonly name: string;
+  readonly description: string | null;
+  /** Of one unit, in cents. */
+  readonly price: number;
+  /** Units left; null as long as nobody has told. */
+  readonly stock: number | null;
+  /** Most units one shopper can have; null for no limit. */
+  readonly maxPerUser: number | null;
+  /** Address of a picture. */
+  readonly image: string | null;
+}
+
+/** A sale of `GET /sales` as pages show it. */
+export function saleOf(view: components["schemas"]["SaleView"]): Sale {
+  return {
+    sale: view.sale,
+    status: view.status as SaleStatus,
+    opensAt: instant(view.opensAt),
+    closesAt: instant(view.closesAt),
+    products: view.products.map((product) => ({
+      productId: product.productId,
+      name: product.name,
+      description: product.description ?? null,
+      price: product.price,
+      stock: product.stock ?? null,
+      maxPerUser: product.maxPerUser ?? null,
+      image: product.image ?? null,
+    })),
+  };
+}
+
+/** An RFC 3339 time in milliseconds since the Unix epoch; null for none. */
+export function instant(text: string | null | undefined): number | null {
+  const at = Date.parse(text ?? "");
+  return Number.isNaN(at) ? null : at;
+}
+
+/**
+ * The sale as it is at `now`, by the schedule alone where the server's word is older than an
+ * instant of it: a page opens and closes without waiting to be told.
+ */
+export function saleAt(sale: Sale, now: number): Sale {
+  const status = statusAt(sale, now);
+  return status === sale.status ? sale : { ...sale, status };
+}
+
+function statusAt({ status, opensAt, closesAt }: Sale, now: number): SaleStatus {
+  if (status === "Closed" || status === "Draining") return status;
+  if (closesAt !== null && now >= closesAt) return "Draining";
+  if (status === "Scheduled" && opensAt !== null && now >= opensAt) return "Open";
+  return status;
+}

@@ -1,0 +1,74 @@
+import { useId, useState, type SubmitEvent } from "react";
+
+import { Button } from "../ui/button";
+import { PageHeading } from "../ui/page-heading";
+import type { FeedState } from "./feed/state";
+import { fieldClass } from "./field";
+
+const SENTENCES = {
+  token: "This is not the operations token. Check it and try again.",
+  off:
+    "Operations are off. Start the gateway with --operations-token (or " +
+    "FLASHSALE_OPERATIONS_TOKEN) and a token of at least 16 characters, then try again.",
+};
+
+interface GateProps {
+  /** Why the last token opened nothing. */
+  refusedBy: FeedState["refusedBy"];
+  onEnter: (token: string) => void;
+}
+
+/** Asks for the operations token. */
+export function Gate({ refusedBy, onEnter }: GateProps) {
+  const [token, setToken] = useState("");
+  const ids = { field: useId(), help: useId() };
+
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const typed = token.trim();
+    if (typed !== "") {
+      onEnter(typed);
+    }
+  };
+
+  return (
+    <div className="mx-auto max-w-md pt-8 sm:pt-20">
+      <PageHeading title="Operations" className="text-3xl" />
+      <p id={ids.help} className="mt-2 text-muted">
+        For those who run the sale. The token is the one that the gateway was started with; this tab
+        keeps it until it is closed.
+      </p>
+      <form
+        onSubmit={submit}
+        className="mt-6 grid gap-4 rounded-panel border border-line bg-surface p-5"
+      >
+        {refusedBy && (
+          <p role="alert" className="rounded-control bg-bad-wash px-4 py-3 font-semibold text-bad">
+            {SENTENCES[refusedBy]}
+          </p>
+        )}
+        <div className="grid gap-1.5">
+          <label htmlFor={ids.field} className="font-semibold">
+            Operations token
+          </label>
+          <input
+            id={ids.field}
+            type="password"
+            autoComplete="off"
+            required
+            aria-describedby={ids.help}
+            aria-invalid={refusedBy === "token"}
+            value={token}
+            onChange={(event) => {
+              setToken(event.target.value);
+            }}
+            className={`${fieldClass} min-h-11`}
+          />
+        </div>
+        <Button type="submit" kind="act">
+          Open
+        </Button>
+      </form>
+    </div>
+  );
+}

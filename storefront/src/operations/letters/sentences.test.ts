@@ -1,0 +1,25 @@
+import { expect, it } from "vitest";
+
+import { prettyJob, questionOf, resultOf } from "./sentences";
+
+it("the question says how many and what will happen", () => {
+  expect(questionOf("discard", 1)).toEqual({
+    title: "Discard 1 dead letter?",
+    text:
+      "It will be deleted for good and cannot be replayed any more. The buys have ended as " +
+      "failed and stay so.",
+  });
+  expect(questionOf("replay", 12).title).toBe("Replay 12 dead letters?");
+});
+
+it("the result says what was gone", () => {
+  expect(resultOf("replay", { done: 12, gone: 1 })).toBe("12 replayed, 1 was gone already.");
+  expect(resultOf("discard", { done: 0, gone: 2 })).toBe("0 discarded, 2 were gone already.");
+  expect(resultOf("discard", { done: 3, gone: 0 })).toBe("3 discarded.");
+});
+
+it("a job is indented when it is JSON and left alone when it is not", () => {
+  expect(prettyJob('{"a":1}')).toBe('{\n  "a": 1\n}');
+  expect(prettyJob("nonsense")).toBe("nonsense");
+  expect(prettyJob("")).toBe("(empty)");
+});

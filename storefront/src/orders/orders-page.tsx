@@ -1,0 +1,43 @@
+import { Link } from "wouter";
+
+import { useBuys } from "../buying/hooks";
+import { buttonClass } from "../ui/button";
+import { Message } from "../ui/message";
+import { PageHeading } from "../ui/page-heading";
+import { OrderRow } from "./order-row";
+
+/** Every buy of the shopper on this device, newest first. */
+export function OrdersPage() {
+  const buys = useBuys();
+  return (
+    <div className="mx-auto grid max-w-3xl gap-8">
+      <div className="grid gap-3">
+        <PageHeading title="My orders" />
+        <p className="text-pretty text-muted">
+          What you pressed Buy for, newest first. This list is kept on this device alone; the orders
+          themselves are safe with the shop.
+        </p>
+      </div>
+      {buys.length === 0 ? (
+        <Message
+          title="No orders yet"
+          action={
+            <Link href="/" className={buttonClass({ kind: "act" })}>
+              See the sales
+            </Link>
+          }
+        >
+          Press Buy in a sale, and it appears here at once.
+        </Message>
+      ) : (
+        // Without its bullets Safari takes a list for none; the role says that it is one.
+        // eslint-disable-next-line jsx-a11y/no-redundant-roles
+        <ul role="list" aria-label="My orders" className="grid gap-4">
+          {buys.map((buy) => (
+            <OrderRow key={buy.key} buy={buy} />
+          ))}
+        </ul>
+      )}
+    </div>
+  );
+}

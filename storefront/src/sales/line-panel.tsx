@@ -1,0 +1,23 @@
+import { formatCount } from "../ui/numbers";
+
+/** Taken, and in line: the place is what the shopper looks at, so it is what is large. */
+export function LinePanel({ position }: { position: number | null }) {
+  return (
+    <div className="grid animate-appear content-center gap-2 rounded-panel bg-night px-5 py-4 text-night-ink">
+      <p className="flex flex-wrap items-end justify-between gap-x-4 gap-y-1">
+        <span className="flex items-center gap-3 text-lg leading-8 font-bold">
+          <span className="size-2.5 animate-breathe rounded-full bg-act" />
+          {position === null ? "You are in line" : "You are in line, position "}
+        </span>
+        {position !== null && (
+          <span className="font-display text-5xl leading-none font-bold tracking-tight text-act tabular-nums">
+            {formatCount(position)}
+          </span>
+        )}
+      </p>
+      <p className="text-sm leading-5 text-night-muted">
+        Nothing more to do. Your place is kept, even if you leave this page.
+      </p>
+    </div>
+  );
+}

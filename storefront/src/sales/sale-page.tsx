@@ -1,0 +1,78 @@
+import { Link } from "wouter";
+
+import type { Sale } from "../live/sale";
+import { buttonClass } from "../ui/button";
+import { Message } from "../ui/message";
+import { PageHeading } from "../ui/page-heading";
+import { useOutline } from "./outline";
+import { ProductCard, ProductHero } from "./product-details";
+import { Band, SaleBand } from "./sale-band";
+import { SalePageSkeleton } from "./sale-page-skeleton";
+import { saleTitle } from "./sale-title";
+
+const LARGE = "text-4xl sm:text-6xl";
+
+/** Beside the name of the only product, which is what is large then. */
+const SMALL = "text-2xl sm:text-3xl";
+
+/** The page of one sale. */
+export function SalePage({ name }: { name: string }) {
+  const { state, sale } = useOutline(name);
+  return (
+    <div className="grid gap-8 sm:gap-10">
+      <PageHeading
+        title={saleTitle(name)}
+        className={sale?.products.length === 1 ? SMALL : LARGE}
+      />
+      {sale ? (
+        <>
+          <SaleBand sale={sale} />
+          <Products sale={sale} />
+        </>
+      ) : state === "loading" ? (
+        <>
+          <Band />
+          <SalePageSkeleton />
+        </>
+      ) : (
+        <Missing isUnknown={state === "unknown"} />
+      )}
+    </div>
+  );
+}
+
+function Products({ sale }: { sale: Sale }) {
+  const [first, ...others] = sale.products;
+  if (!first) {
+    return <Message title="Nothing in it yet">Products appear here by themselves.</Message>;
+  }
+  if (others.length === 0) {
+    return <ProductHero sale={sale} product={first} />;
+  }
+  return (
+    <div className="grid gap-6 sm:grid-cols-2 lg:grid-cols-3 lg:gap-8">
+      {sale.products.map((product, place) => (
+        <ProductCard key={product.productId} sale={sale} product={product} isMain={place === 0} />
+      ))}
+    </div>
+  );
+}
+
+function Missing({ isUnknown }: { isUnknown: boolean }) {
+  return isUnknown ? (
+    <Message
+      title="This sale is not on"
+      action={
+        <Link href="/" className={buttonClass()}>
+          See all sales
+        </Link>
+      }
+    >
+      It may be over, or its address has a slip in it.
+    </Message>
+  ) : (
+    <Message title="We cannot reach the shop">
+      We keep trying; the sale appears here as soon as it answers.
+    </Message>
+  );
+}

@@ -1,0 +1,52 @@
+import { formatCount } from "../ui/numbers";
+import { Skeleton } from "../ui/skeleton";
+import { useStock } from "./outline";
+import { STOCK_LEVELS, stockLevel } from "./stock-level";
+import { useFullStock } from "./use-full-stock";
+import { useStockAnnouncements } from "./use-stock-announcements";
+
+interface StockProps {
+  sale: string;
+  productId: string;
+  name: string;
+}
+
+/** What is left of a product, as a number and as a bar that falls. */
+export function Stock({ sale, productId, name }: StockProps) {
+  const left = useStock(sale, productId);
+  const full = useFullStock(sale, productId, left);
+  useStockAnnouncements(name, left, full);
+
+  const isLow = left !== null && stockLevel(left, full) >= STOCK_LEVELS.lastTen;
+  return (
+    <div data-testid="stock" className="grid min-h-9 content-between gap-2.5">
+      {left === null ? (
+        <Skeleton className="h-5 w-24" />
+      ) : (
+        <p className={`leading-5 font-semibold tabular-nums ${isLow ? "text-bad" : "text-ink"}`}>
+          {wording(left)}
+        </p>
+      )}
+      <div aria-hidden="true" className="h-1.5 overflow-hidden rounded-full bg-sunken">
+        <div
+          className={`h-full origin-left rounded-full transition-transform duration-700 ease-out ${isLow ? "bg-bad" : "bg-ink"}`}
+          style={{ transform: `scaleX(${left === null ? 0 : share(left, full)})` }}
+        />
+      </div>
+    </div>
+  );
+}
+
+/** The part of the bar that is full; a last unit can still be seen. */
+function share(left: number, full: number): number {
+  return left === 0 ? 0 : Math.max(0.015, left / full);
+}
+
+function wording(left: number): string {
+  if (left === 0) {
+    return "0 left";
+  }
+  return left <= STOCK_WORTH_A_WORD ? `Only ${left} left` : `${formatCount(left)} left`;
+}
+
+const STOCK_WORTH_A_WORD = 10;

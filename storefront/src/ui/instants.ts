@@ -1,0 +1,23 @@
+const day = new Intl.DateTimeFormat("en-US", { weekday: "long", day: "numeric", month: "long" });
+const date = new Intl.DateTimeFormat("en-US", { day: "numeric", month: "long", year: "numeric" });
+const time = new Intl.DateTimeFormat("en-US", { hour: "numeric", minute: "2-digit" });
+
+/** A moment soon, in the shopper's own time zone: "Sunday, November 22 at 6:00 PM". */
+export function formatSoon(at: number): string {
+  return `${day.format(at)} at ${time.format(at)}`;
+}
+
+/** The time of day: "6:00 PM". */
+export function formatTime(at: number): string {
+  return time.format(at);
+}
+
+/** A moment at any distance: "November 22, 2026 at 6:00 PM". */
+export function formatInstant(at: number): string {
+  return `${date.format(at)} at ${time.format(at)}`;
+}
+
+/** A day at any distance: "January 6, 2099". */
+export function formatDate(at: number): string {
+  return date.format(at);
+}
