@@ -1,6 +1,7 @@
 import { looksRight } from "./pages/looks";
 import { OperationsPage } from "./pages/operations-page";
 import { SalePage } from "./pages/sale-page";
+import { startGuardedGateway } from "./stack/tokens";
 import { expect, test } from "./test";
 
 test.use({ contextOptions: { reducedMotion: "reduce" } });
@@ -10,7 +11,9 @@ test("nobody gets in with a wrong token, and it is not kept", async ({ page, ope
   await page.goto(`${shop.front}/ops`);
   await looksRight(page, "operations, the gate");
   await OperationsPage.enter(page, "a-token-that-is-wrong");
-  await expect(page.getByRole("alert")).toContainText("This is not the operations token.");
+  await expect(
+    page.getByRole("alert").getByText("This is not the operations token."),
+  ).toBeVisible();
   await expect(page.getByRole("region", { name: shop.sale, exact: true })).toHaveCount(0);
   await looksRight(page, "operations, refused");
   await OperationsPage.open(page, shop);
@@ -28,14 +31,12 @@ test("a token in the address lets in and is gone from it", async ({ page, openSh
   await expect(page.getByLabel("Operations token")).toBeVisible();
 });
 
-test("without a token of its own the gateway says how to give it one", async ({
-  page,
-  openShop,
-}) => {
-  const shop = await openShop({}, { FLASHSALE_OPERATIONS_TOKEN: "" });
-  await page.goto(`${shop.front}/ops`);
+test("where operations are off, the page says how to have them on", async ({ page, stores }) => {
+  const gateway = await startGuardedGateway(stores, "https://id.example.com/sign-in");
+  await page.goto(`${gateway.address}/ops`);
   await OperationsPage.enter(page, "any-token-at-all-will-do");
-  await expect(page.getByRole("alert")).toContainText("--operations-token");
+  await expect(page.getByRole("alert").getByText("--operations-token")).toBeVisible();
+  await gateway.stop();
 });
 
 test("the figures follow a sale: depth, driver, stock, buys and outcomes", async ({
@@ -64,17 +65,28 @@ test("the last second tells buys by answer, outcomes and batches", async ({ page
   const confirmed = operations.figure("Outcomes a second", "Confirmed");
   const batches = operations.figure("Batches a second", "Count");
   await expect(queued).toHaveText("0");
-  let isBuying = true;
+  const enough = new AbortController();
   const buying = (async () => {
-    for (let shopper = 0; isBuying; shopper += 1) await shop.buyAs(`shopper-${shopper}`);
+    for (let shopper = 0; !enough.signal.aborted; shopper += 1) {
+      await shop.buyAs(`shopper-${shopper}`);
+    }
   })();
   await expect(queued).not.toHaveText("0");
   await expect(confirmed).not.toHaveText("0");
   await expect(batches).not.toHaveText("0");
-  await expect(page.getByRole("img", { name: /^Confirmations a second/ })).toBeVisible();
-  isBuying = false;
+  await expect(
+    operations.sale.getByRole("img", { name: /^Confirmations a second.* [1-9]\d* now/ }),
+  ).toBeVisible();
+  enough.abort();
   await buying;
   await expect(queued).toHaveText("0");
+  await expect(confirmed).toHaveText("0");
+
+  // Each order is counted in one second, and in no other.
+  const history = await shop.history();
+  const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+  expect(sum(history.queued)).toBe(await shop.jobs());
+  expect(sum(history.confirmed)).toBe(await shop.orders());
 });
 
 test("dead letters are found by reason, replayed and discarded, each after a question", async ({

@@ -151,6 +151,16 @@ export class Shop {
     return Number(await this.stores.redis("HLEN", `fs:{${this.sale}}:jobs`));
   }
 
+  /** What the gateway remembers of the last two minutes of this sale, second by second. */
+  async history(): Promise<{ confirmed: number[]; queued: number[] }> {
+    const headers = { Authorization: `Bearer ${operationsToken}` };
+    const answer = await fetch(`${this.address}/operations/history`, { headers });
+    const { sales } = (await answer.json()) as {
+      sales: Partial<Record<string, { confirmed: number[]; queued: number[] }>>;
+    };
+    return sales[this.sale] ?? { confirmed: [], queued: [] };
+  }
+
   /** Checks the laws of this sale; throws what is broken. */
   async audit(): Promise<void> {
     await this.tool("audit", "--sale", this.sale);

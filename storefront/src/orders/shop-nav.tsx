@@ -9,7 +9,7 @@ import { Button } from "../ui/button";
 export function ShopNav() {
   const pending = useBuys().filter(isPending).length;
   return (
-    <nav aria-label="Shop" className="flex items-center gap-1 sm:gap-3">
+    <nav aria-label="Shop" className="-mr-2 flex items-center gap-1 sm:gap-3">
       <Link
         href="/my-orders"
         className="inline-flex min-h-11 items-center gap-2 rounded-control px-2 font-semibold hover:underline hover:underline-offset-4"

@@ -29,7 +29,7 @@ export const BuyPanel = memo(function BuyPanel({ sale, product }: BuyPanelProps)
       tabIndex={-1}
       role="group"
       aria-label={`Your order of ${product.name}`}
-      className="grid min-h-38"
+      className="grid min-h-32"
     >
       <BuyState sale={sale} product={product} />
     </div>

@@ -18,9 +18,9 @@ export function ClockDigits({ at, label }: ClockDigitsProps) {
       <span className="sr-only">{spoken(left)}</span>
       <div
         aria-hidden="true"
-        className={`flex gap-4 transition-colors duration-500 sm:gap-8 ${isNear ? "text-act" : ""}`}
+        className={`flex justify-between gap-3 transition-colors duration-500 max-sm:max-w-80 sm:gap-8 ${isNear ? "text-act" : ""}`}
       >
-        {days > 0 && <Unit value={days} name={days === 1 ? "day" : "days"} />}
+        {days > 0 ? <Unit value={days} name={days === 1 ? "day" : "days"} /> : null}
         <Unit value={hours} name="hours" />
         <Unit value={minutes} name="minutes" />
         <Unit value={seconds} name="seconds" />
@@ -32,7 +32,7 @@ export function ClockDigits({ at, label }: ClockDigitsProps) {
 function Unit({ value, name }: { value: number; name: string }) {
   return (
     <span className="grid gap-1.5">
-      <span className="font-display text-5xl leading-none font-bold tracking-tight tabular-nums sm:text-7xl">
+      <span className="font-display text-5xl leading-none font-bold tracking-tight tabular-nums sm:text-6xl lg:text-7xl">
         {String(value).padStart(2, "0")}
       </span>
       <span className="text-sm leading-5 text-night-muted">{name}</span>

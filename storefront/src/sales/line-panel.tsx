@@ -3,9 +3,10 @@ import { formatCount } from "../ui/numbers";
 /** Taken, and in line: the place is what the shopper looks at, so it is what is large. */
 export function LinePanel({ position }: { position: number | null }) {
   return (
-    <div className="grid animate-appear content-center gap-2 rounded-panel bg-night px-5 py-4 text-night-ink">
-      <p className="flex flex-wrap items-end justify-between gap-x-4 gap-y-1">
-        <span className="flex items-center gap-3 text-lg leading-8 font-bold">
+    <div className="grid animate-appear grid-cols-[auto_1fr] content-center items-center gap-x-4 gap-y-1.5 rounded-panel bg-night px-5 py-3 text-night-ink">
+      {/* One sentence to a reader; its last word is set large in the row below. */}
+      <p className="contents">
+        <span className="col-span-2 flex items-center gap-3 text-lg leading-7 font-bold">
           <span className="size-2.5 animate-breathe rounded-full bg-act" />
           {position === null ? "You are in line" : "You are in line, position "}
         </span>
@@ -15,8 +16,8 @@ export function LinePanel({ position }: { position: number | null }) {
           </span>
         )}
       </p>
-      <p className="text-sm leading-5 text-night-muted">
-        Nothing more to do. Your place is kept, even if you leave this page.
+      <p className="text-sm leading-5 text-pretty text-night-muted">
+        Your place is kept, even if you leave this page.
       </p>
     </div>
   );

@@ -1,3 +1,4 @@
+import type { ReactNode } from "react";
 import { Link } from "wouter";
 
 import type { Buy } from "../buying/buy";
@@ -31,7 +32,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
         <Panel
           tone="good"
           sign={<CheckIcon className="size-7" />}
-          headline={<span className="text-xl">{headline}</span>}
+          headline={headline}
           action={
             <>
               <Link
@@ -43,9 +44,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
               {product.maxPerUser !== 1 && again("Buy one more")}
             </>
           }
-        >
-          Set aside for you. Nobody else can get this one.
-        </Panel>
+        />
       );
     case "sold_out":
       return <SoldOutPanel action={again("Try again")} />;
@@ -58,7 +57,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
     case "failed":
       return (
         <Panel tone="bad" sign={<CrossIcon />} headline={headline} action={again("Try again")}>
-          Nothing was bought. It is our fault, and we look into it.
+          Nothing was bought.
         </Panel>
       );
     case "refused":
@@ -72,7 +71,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
   }
 }
 
-function SoldOutPanel({ action }: { action: React.ReactNode }) {
+function SoldOutPanel({ action }: { action: ReactNode }) {
   return (
     <Panel tone="over" sign={<CrossIcon />} headline="Sold out" action={action}>
       Others were quicker. Nothing was bought.

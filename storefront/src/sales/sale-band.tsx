@@ -1,9 +1,11 @@
-import type { ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 
 import { useServerNow } from "../clock/hooks";
 import type { Sale, SaleStatus } from "../live/sale";
 import { formatDate, formatSoon } from "../ui/instants";
+import { PageHeading } from "../ui/page-heading";
 import { ClockDigits } from "./clock-digits";
+import { saleTitle } from "./sale-title";
 import { useOpeningAnnouncements } from "./use-opening-announcements";
 
 const HOUR = 3_600_000;
@@ -17,41 +19,52 @@ const headlines: Record<SaleStatus, string> = {
   Closed: "Sale over",
 };
 
-/** Where the sale stands, with a clock while one matters; as tall in every state. */
+/** The head of a sale: its name and where it stands, with a clock while one matters. */
 export function SaleBand({ sale }: { sale: Sale }) {
   useOpeningAnnouncements(sale);
-  const { status, opensAt } = sale;
-  const isOpen = status === "Open";
-  const clock =
-    status === "Scheduled" && opensAt !== null ? (
-      <ClockDigits at={opensAt} label="Time until the opening" />
-    ) : isOpen && sale.closesAt !== null ? (
-      <ClosingClock at={sale.closesAt} />
-    ) : null;
-
+  const { status, opensAt, closesAt } = sale;
+  // Whoever saw the clock keeps its room: nothing may move in the moment of the opening.
+  const [isTall] = useState(status === "Scheduled");
   return (
-    <Band>
-      <div className="grid gap-1.5">
-        <p className="flex items-center gap-3 font-display text-2xl leading-8 font-bold tracking-tight">
-          <span
-            className={`size-3 rounded-full ${isOpen ? "animate-breathe bg-act" : "bg-night-muted"}`}
-          />
-          {headlines[status]}
-        </p>
-        <p className="text-night-muted">{explanation(sale)}</p>
-      </div>
-      {clock}
+    <Band name={sale.sale} isTall={isTall} clock={<Clock sale={sale} />}>
+      <p className="flex items-center gap-2.5 leading-6 font-bold">
+        <span
+          className={`size-2.5 rounded-full ${status === "Open" ? "animate-breathe bg-act" : "bg-night-muted"}`}
+        />
+        {headlines[status]}
+      </p>
+      <p className="leading-6 text-night-muted">{explanation(status, opensAt, closesAt)}</p>
     </Band>
   );
 }
 
-/** The band itself, also while nothing is known. */
-export function Band({ children }: { children?: ReactNode }) {
+interface BandProps {
+  name: string;
+  isTall?: boolean;
+  clock?: ReactNode;
+  children?: ReactNode;
+}
+
+/** The head with the name alone, as long as nothing more is known. */
+export function Band({ name, isTall, clock, children }: BandProps) {
   return (
-    <div className="grid min-h-48 content-center gap-6 rounded-card bg-night p-6 text-night-ink sm:flex sm:min-h-40 sm:items-center sm:justify-between sm:px-10">
-      {children}
+    <div
+      className={`grid content-center gap-5 rounded-card bg-night p-6 text-night-ink sm:flex sm:min-h-40 sm:items-center sm:justify-between sm:gap-10 sm:px-10 ${isTall ? "min-h-58" : "min-h-38"}`}
+    >
+      <div className="grid gap-2.5">
+        <PageHeading title={saleTitle(name)} className="text-3xl sm:text-5xl" />
+        <div className="flex min-h-6 flex-wrap gap-x-4">{children}</div>
+      </div>
+      {clock}
     </div>
   );
+}
+
+function Clock({ sale: { status, opensAt, closesAt } }: { sale: Sale }) {
+  if (status === "Scheduled" && opensAt !== null) {
+    return <ClockDigits at={opensAt} label="Time until the opening" />;
+  }
+  return status === "Open" && closesAt !== null ? <ClosingClock at={closesAt} /> : null;
 }
 
 /** Runs in the last hour alone: a clock that has days to go hurries nobody. */
@@ -60,7 +73,7 @@ function ClosingClock({ at }: { at: number }) {
   return at - now < HOUR ? <ClockDigits at={at} label="Time until the closing" /> : null;
 }
 
-function explanation({ status, opensAt, closesAt }: Sale): string {
+function explanation(status: SaleStatus, opensAt: number | null, closesAt: number | null): string {
   switch (status) {
     case "Scheduled":
       return opensAt === null ? "The time will be shown here." : formatSoon(opensAt);

@@ -1,11 +1,11 @@
 import { memo } from "react";
 import { Link } from "wouter";
 
-import type { Sale } from "../live/sale";
+import type { Product, Sale } from "../live/sale";
 import { ArrowIcon } from "../ui/icons";
 import { formatCount, formatPrice } from "../ui/numbers";
-import { Picture } from "../ui/picture";
 import { SaleBadge } from "./sale-badge";
+import { SalePictures } from "./sale-pictures";
 import { salePath, saleTitle } from "./sale-title";
 
 interface SaleCardProps {
@@ -16,26 +16,22 @@ interface SaleCardProps {
 
 /** A sale in the list: all of it is the link to its page. */
 export const SaleCard = memo(function SaleCard({ sale, isMain }: SaleCardProps) {
-  const [first] = sale.products;
   return (
     <article
-      className={`group relative grid overflow-hidden rounded-card bg-surface shadow-card ${isMain ? "md:grid-cols-2" : "grid-rows-[auto_1fr]"}`}
+      className={`group relative grid overflow-hidden rounded-card bg-surface shadow-card ${isMain ? "md:grid-cols-[1.1fr_1fr]" : "grid-rows-[auto_1fr]"}`}
     >
-      <Picture image={first?.image ?? null} name={first?.name ?? sale.sale} isMain={isMain} />
-      <div className={`grid content-between gap-10 p-6 ${isMain ? "md:p-10" : ""}`}>
+      <SalePictures sale={sale} isMain={isMain} />
+      <div className={`grid content-between gap-8 p-6 ${isMain ? "md:p-10" : ""}`}>
         <div className="grid justify-items-start gap-4">
           <SaleBadge sale={sale} />
           <h2
             className={`leading-[1.08] font-bold tracking-tight ${isMain ? "text-4xl sm:text-5xl" : "text-2xl"}`}
           >
-            <Link
-              href={salePath(sale.sale)}
-              className="after:absolute after:inset-0 after:rounded-card focus-visible:outline-none focus-visible:after:outline-3 focus-visible:after:-outline-offset-3 focus-visible:after:outline-ink"
-            >
+            <Link href={salePath(sale.sale)} className="rounded-sm after:absolute after:inset-0">
               {saleTitle(sale.sale)}
             </Link>
           </h2>
-          <p className="text-pretty text-muted">{contents(sale)}</p>
+          <Contents products={sale.products} isMain={isMain} />
         </div>
         <p className="flex items-center justify-between gap-4 font-semibold tabular-nums">
           {remaining(sale)}
@@ -48,16 +44,27 @@ export const SaleCard = memo(function SaleCard({ sale, isMain }: SaleCardProps) 
   );
 });
 
-/** What it sells: the one product, or the names of several. */
-function contents({ products }: Sale): string {
-  const [first, ...others] = products;
-  if (!first) {
-    return "";
+/** As many products as a card lists by name. */
+const MOST_NAMED = 5;
+
+/** What it sells, with prices where there is room. */
+function Contents({ products, isMain }: { products: readonly Product[]; isMain: boolean }) {
+  const named = products.slice(0, MOST_NAMED);
+  const further = products.length - named.length;
+  if (!isMain) {
+    return <p className="text-pretty text-muted">{named.map(({ name }) => name).join(" · ")}</p>;
   }
-  if (others.length === 0) {
-    return [first.name, formatPrice(first.price)].join(" · ");
-  }
-  return products.map((product) => product.name).join(" · ");
+  return (
+    <ul className="grid w-full gap-1.5 text-muted">
+      {named.map(({ productId, name, price }) => (
+        <li key={productId} className="flex justify-between gap-6">
+          {name}
+          <span className="text-ink tabular-nums">{formatPrice(price)}</span>
+        </li>
+      ))}
+      {further > 0 && <li>and {further} more</li>}
+    </ul>
+  );
 }
 
 function remaining({ products }: Sale): string {

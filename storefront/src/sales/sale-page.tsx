@@ -10,36 +10,34 @@ import { Band, SaleBand } from "./sale-band";
 import { SalePageSkeleton } from "./sale-page-skeleton";
 import { saleTitle } from "./sale-title";
 
-const LARGE = "text-4xl sm:text-6xl";
-
-/** Beside the name of the only product, which is what is large then. */
-const SMALL = "text-2xl sm:text-3xl";
-
 /** The page of one sale. */
 export function SalePage({ name }: { name: string }) {
   const { state, sale } = useOutline(name);
+  if (sale) {
+    return (
+      <div className={APART}>
+        <SaleBand sale={sale} />
+        <Products sale={sale} />
+      </div>
+    );
+  }
+  if (state === "loading") {
+    return (
+      <div className={APART}>
+        <Band name={name} />
+        <SalePageSkeleton />
+      </div>
+    );
+  }
   return (
-    <div className="grid gap-8 sm:gap-10">
-      <PageHeading
-        title={saleTitle(name)}
-        className={sale?.products.length === 1 ? SMALL : LARGE}
-      />
-      {sale ? (
-        <>
-          <SaleBand sale={sale} />
-          <Products sale={sale} />
-        </>
-      ) : state === "loading" ? (
-        <>
-          <Band />
-          <SalePageSkeleton />
-        </>
-      ) : (
-        <Missing isUnknown={state === "unknown"} />
-      )}
-    </div>
+    <>
+      <PageHeading title={saleTitle(name)} />
+      <Missing isUnknown={state === "unknown"} />
+    </>
   );
 }
+
+const APART = "grid gap-5 sm:gap-8";
 
 function Products({ sale }: { sale: Sale }) {
   const [first, ...others] = sale.products;

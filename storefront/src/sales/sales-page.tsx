@@ -2,12 +2,13 @@ import { useSales } from "../live/hooks";
 import { Message } from "../ui/message";
 import { PageHeading } from "../ui/page-heading";
 import { Skeleton } from "../ui/skeleton";
+import { inOrder } from "./in-order";
 import { SaleCard } from "./sale-card";
 
 /** The front page: every sale in force. */
 export function SalesPage() {
   const { state, sales } = useSales();
-  const [first, ...others] = sales;
+  const [first, ...others] = inOrder(sales);
   return (
     <div className="grid gap-8 sm:gap-12">
       <div className="grid gap-3">
@@ -37,7 +38,7 @@ export function SalesPage() {
 function NoSales({ state }: { state: "loading" | "ready" | "unreachable" }) {
   switch (state) {
     case "loading":
-      return <Skeleton className="h-160 md:h-124" />;
+      return <Skeleton className="h-160 md:h-116" />;
     case "ready":
       return (
         <Message title="No sale at the moment">

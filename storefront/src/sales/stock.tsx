@@ -19,7 +19,7 @@ export function Stock({ sale, productId, name }: StockProps) {
 
   const isLow = left !== null && stockLevel(left, full) >= STOCK_LEVELS.lastTen;
   return (
-    <div data-testid="stock" className="grid min-h-9 content-between gap-2.5">
+    <div data-testid="stock" className="grid min-h-9.5 content-between gap-2.5">
       {left === null ? (
         <Skeleton className="h-5 w-24" />
       ) : (
@@ -27,7 +27,7 @@ export function Stock({ sale, productId, name }: StockProps) {
           {wording(left)}
         </p>
       )}
-      <div aria-hidden="true" className="h-1.5 overflow-hidden rounded-full bg-sunken">
+      <div aria-hidden="true" className="h-2 overflow-hidden rounded-full bg-sunken">
         <div
           className={`h-full origin-left rounded-full transition-transform duration-700 ease-out ${isLow ? "bg-bad" : "bg-ink"}`}
           style={{ transform: `scaleX(${left === null ? 0 : share(left, full)})` }}

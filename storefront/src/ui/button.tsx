@@ -19,7 +19,7 @@ const kinds: Record<ButtonKind, string> = {
 };
 
 const sizes = {
-  large: "min-h-14 px-6 text-lg",
+  large: "min-h-16 px-6 text-xl",
   medium: "min-h-11 px-4 text-base",
   small: "min-h-9 px-3 text-sm",
 };

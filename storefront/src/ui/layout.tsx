@@ -26,14 +26,14 @@ export function Layout({ nav, banner, children }: LayoutProps) {
       </a>
       <header className="border-b border-line">
         <div className={`${MEASURE} flex min-h-16 items-center justify-between gap-4`}>
-          <Link href="/" className="rounded-control">
+          <Link href="/" className="flex min-h-11 items-center rounded-control">
             <Wordmark />
           </Link>
           {nav}
         </div>
       </header>
       {banner}
-      <main id="main" tabIndex={-1} className={`${MEASURE} grow pt-8 pb-20 sm:pt-12`}>
+      <main id="main" tabIndex={-1} className={`${MEASURE} grow pt-5 pb-16 sm:pt-8 sm:pb-24`}>
         {children}
       </main>
       <Footer />

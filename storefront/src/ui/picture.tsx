@@ -10,7 +10,7 @@ interface PictureProps {
   className?: string;
 }
 
-/** A square picture of a product. Decoration to a listener: the name stands beside it. */
+/** A picture of a product, cut to the shape that `className` gives it. Decoration to a listener: the name stands beside it. */
 export const Picture = memo(function Picture({
   image,
   name,
@@ -18,7 +18,7 @@ export const Picture = memo(function Picture({
   className = "",
 }: PictureProps) {
   const [failed, setFailed] = useState<string | null>(null);
-  const frame = `aspect-square overflow-hidden bg-sunken ${className}`;
+  const frame = `overflow-hidden bg-sunken ${className}`;
   if (!image || failed === image) {
     return (
       <div className={`${frame} grid place-items-center`} aria-hidden="true">
@@ -36,15 +36,15 @@ export const Picture = memo(function Picture({
       <img
         src={image}
         alt=""
-        width={800}
-        height={800}
+        width={1200}
+        height={1200}
         decoding="async"
         loading={isMain ? "eager" : "lazy"}
         fetchPriority={isMain ? "high" : "auto"}
         onError={() => {
           setFailed(image);
         }}
-        className="size-full object-cover"
+        className="size-full object-cover object-[50%_32%]"
       />
     </div>
   );
