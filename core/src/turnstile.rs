@@ -1,6 +1,7 @@
 //! The turnstile: one Redis script that decides whether a buy is taken, in this order: the sale
 //! is known and open now, the shopper is within the rate limit, the key is new, the product is
-//! known, a unit is left for it, the lane has room. Then the job is appended to its lane.
+//! known, a unit is left for it, the lane has room. Then the job is appended to its lane. A repeat
+//! gets the first answer also when the sale was closed or paused in between.
 //!
 //! One call may carry several concurrent buys of one sale: a call costs Redis about as much as
 //! two buys do, so a busy gateway that gathers what arrives while the last call is on its way

@@ -280,6 +280,48 @@ async fn suspending_and_closing_take_effect_at_once() {
     );
 }
 
+/// Law 3, for whoever was taken in the last moment and never got the answer.
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_also_from_a_sale_that_is_shut() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 5), ("q", 5)]);
+    open(&services, &sale).await;
+    let mut queue = services.queue.clone();
+    let taken = buy(&sale, "u", 0, "k");
+    let first = one(&services, &sale, taken.clone()).await;
+    assert_eq!(first, Admission::Queued { position: 1 });
+    let asked = [
+        taken.clone(),
+        buy(&sale, "u", 0, "another"),
+        buy(&sale, "u", 1, "k"),
+        buy(&sale, "v", 0, "k"),
+    ];
+    let answers = |refusal: Admission| {
+        vec![
+            Admission::Replayed {
+                job_id: taken.job_id,
+                position: 1,
+            },
+            refusal.clone(),
+            Admission::KeyReused,
+            refusal,
+        ]
+    };
+    sale.suspended = true;
+    catalogue::announce(&mut queue, &sale, false).await.unwrap();
+    assert_eq!(
+        admit(&services, &sale, &asked).await,
+        answers(Admission::Suspended)
+    );
+    assert!(catalogue::close(&mut queue, &sale.id).await.unwrap());
+    assert_eq!(
+        admit(&services, &sale, &asked).await,
+        answers(Admission::Closed)
+    );
+    let depth = depth(&services, &sale, 0).await;
+    assert_eq!(depth, 1, "a shut sale takes nothing");
+}
+
 #[tokio::test]
 async fn the_script_comes_back_after_redis_lost_it() {
     let services = Services::start().await;

@@ -5,9 +5,9 @@
 -- ARGV: number of products, the products in the order of the lanes, then four for each buy:
 --       which product (1-based), idempotency key, job id, job (JSON).
 --
--- Answer: when the sale takes no buys, one text for all: U unknown, C closed, H held by hand,
--- N<opensAt in microseconds>. Otherwise one value for each buy: an integer is "queued at this
--- position"; a text is T<milliseconds to wait>, X key used for another product, P unknown
+-- Answer: for a sale that is unknown or not yet open one text for all: U, or N<opensAt in
+-- microseconds>. Otherwise one value for each buy: an integer is "queued at this position"; a text
+-- is C closed, H held by hand, T<milliseconds to wait>, X key used for another product, P unknown
 -- product, S sold out, F lane full, or R<job id> <position> <product> for a repeat.
 
 local sale = redis.call('HMGET', KEYS[1],
@@ -17,8 +17,23 @@ if not sale[5] then return {'U'} end
 -- Redis's own clock, so that every gateway opens and closes at the same instant (law 5).
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
-if sale[4] == '1' or (sale[2] ~= '' and now >= tonumber(sale[2])) then return {'C'} end
-if sale[3] == '1' then return {'H'} end
+-- The job, position and product that a key had before, as the answer to this buy for `product`.
+local function repeated(first, product)
+  return string.match(first, '[^ ]+$') == product and 'R' .. first or 'X'
+end
+
+local shut = sale[4] == '1' or (sale[2] ~= '' and now >= tonumber(sale[2]))
+if shut or sale[3] == '1' then
+  -- Whoever was taken in the last moment and never heard asks again now: taken is taken.
+  local refusal, answers = shut and 'C' or 'H', {}
+  local products = tonumber(ARGV[1])
+  for buy = 1, #KEYS - 3 - products do
+    local base = 1 + products + 4 * (buy - 1)
+    local first = redis.call('HGET', KEYS[3 + products + buy], 'k' .. ARGV[base + 2])
+    answers[buy] = first and repeated(first, ARGV[1 + ARGV[base + 1]]) or refusal
+  end
+  return answers
+end
 if sale[1] ~= '' and now < tonumber(sale[1]) then return {'N' .. sale[1]} end
 
 local interval, tolerance = tonumber(sale[5]), tonumber(sale[6])
@@ -57,8 +72,7 @@ for buy = 1, #KEYS - 3 - products do
     local product = ARGV[1 + lane]
     local answer
     if user[2] then
-      local first = string.match(user[2], '[^ ]+$')
-      answer = first == product and 'R' .. user[2] or 'X'
+      answer = repeated(user[2], product)
     elseif not stock[lane] then
       answer = 'P'
     elseif stock[lane] <= depth[lane] then
