@@ -67,6 +67,8 @@ pub struct ProductView {
     pub price: i32,
     /// Units left; null as long as nobody has told.
     pub stock: Option<i32>,
+    /// Units that the sale offers in all. Units put back on sale by hand come on top.
+    pub offered: i32,
     /// Most units one shopper can have; null for no limit.
     pub max_per_user: Option<i32>,
     /// Address of a picture.
@@ -178,6 +180,7 @@ fn product_view(product: &Product, gateway: &Gateway) -> ProductView {
         description: product.description.clone(),
         price: product.price,
         stock: gateway.stocks.of(product.id.as_str()),
+        offered: product.stock,
         max_per_user: product.max_per_user,
         image: product.image.clone(),
     }

@@ -6,8 +6,11 @@ import { expect, test } from "./test";
 const categories = ["performance", "accessibility", "best-practices"] as const;
 type Scores = Record<(typeof categories)[number], number>;
 
-/** One score of 100 is the middle of this many runs: a busy machine has bad moments. */
-const runs = 3;
+/**
+ * What else a machine is busy with takes from a score and never adds to it, so a good score that
+ * was reached twice is the page's own. This many runs may be needed for that.
+ */
+const runs = 5;
 
 const settings: [name: string, config: Config | undefined][] = [
   ["desktop", desktopConfig],
@@ -31,16 +34,10 @@ for (const [name, config] of settings) {
       await testInfo.attach(`run-${run + 1}.json`, {
         body: JSON.stringify({ scores, shortcomings }, null, 2),
       });
-      // Two good ones of three decide the middle.
-      if (run === 1 && all.every(isGood)) break;
+      if (all.filter(isGood).length === 2) break;
     }
-    const middle = Object.fromEntries(
-      categories.map((category) => [category, median(all.map((scores) => scores[category]))]),
-    ) as Scores;
-    console.log(`Lighthouse, ${name}: ${JSON.stringify(middle)} of ${JSON.stringify(all)}`);
-    for (const category of categories) {
-      expect(middle[category], category).toBeGreaterThanOrEqual(95);
-    }
+    console.log(`Lighthouse, ${name}: ${all.map((scores) => JSON.stringify(scores)).join(", ")}`);
+    expect(all.filter(isGood), JSON.stringify(all)).toHaveLength(2);
   });
 }
 
@@ -81,10 +78,4 @@ async function audit(
   } finally {
     chrome.kill();
   }
-}
-
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = (sorted.length - 1) / 2;
-  return ((sorted[Math.floor(middle)] ?? 0) + (sorted[Math.ceil(middle)] ?? 0)) / 2;
 }

@@ -59,10 +59,14 @@ test("presses in two tabs at the same moment are one order", async ({
   const first = (await SalePage.open(page, shop)).card();
   const second = (await SalePage.open(await context.newPage(), shop)).card();
   const letGo = shop.holdLanes();
-  const press = (button: HTMLButtonElement): void => {
-    button.click();
+  // Both fire before either page can hear of the other.
+  const press = (button: HTMLButtonElement, at: number): void => {
+    setTimeout(() => {
+      button.click();
+    }, at - Date.now());
   };
-  await Promise.all([first.buy.evaluate(press), second.buy.evaluate(press)]);
+  const at = Date.now() + 500;
+  await Promise.all([first.buy.evaluate(press, at), second.buy.evaluate(press, at)]);
   await Promise.all([first.position(), second.position()]);
   letGo();
   expect(await first.orderNumber()).toBe(await second.orderNumber());

@@ -9,6 +9,7 @@ test.use({ contextOptions: { reducedMotion: "reduce" } });
 test("nobody gets in with a wrong token, and it is not kept", async ({ page, openShop }) => {
   const shop = await openShop();
   await page.goto(`${shop.front}/ops`);
+  await expect(page.getByLabel("Operations token")).toBeVisible();
   await looksRight(page, "operations, the gate");
   await OperationsPage.enter(page, "a-token-that-is-wrong");
   await expect(

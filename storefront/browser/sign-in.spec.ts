@@ -1,4 +1,5 @@
 import { SalePage } from "./pages/sale-page";
+import { startFront } from "./stack/front";
 import type { Shop } from "./stack/shop";
 import { startGuardedGateway, type GuardedGateway } from "./stack/tokens";
 import { test as base, expect } from "./test";
@@ -12,8 +13,10 @@ const test = base.extend<Guarded>({
   guarded: async ({ stores, openShop }, use) => {
     const shop = await openShop();
     const gateway = await startGuardedGateway(stores, "https://id.example.com/sign-in");
-    shop.front = gateway.address;
+    const front = await startFront(gateway.address);
+    shop.front = front.address;
     await use({ shop, gateway });
+    await front.stop();
     await gateway.stop();
   },
 });

@@ -1,7 +1,7 @@
 import { test as base, expect, type BrowserContext, type Page } from "@playwright/test";
 
 import { Guard } from "./guard";
-import { withFront } from "./stack/front";
+import { startFront } from "./stack/front";
 import type { SaleSpec } from "./stack/sale";
 import { Shop } from "./stack/shop";
 import { withStores } from "./stack/start";
@@ -48,7 +48,8 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     const endings: (() => Promise<void>)[] = [];
     await use(async (spec = {}, environment = {}) => {
       const shop = await Shop.open(stores, spec, environment);
-      const front = await withFront(shop);
+      const front = await startFront(shop.address);
+      shop.front = front.address;
       endings.push(async () => {
         if (testInfo.status !== testInfo.expectedStatus) {
           await testInfo.attach(`${shop.sale}.log`, { body: await shop.log() });

@@ -44,3 +44,14 @@ test("both see stock fall while one buys, and only the buyer sees the confirmati
   await expect(other.getByRole("heading", { level: 1 })).toBeVisible();
   await expect(other.getByText(/It’s yours/)).toHaveCount(0);
 });
+
+test("the outcome comes by socket, without asking", async ({ page, openShop }) => {
+  const shop = await openShop();
+  const card = (await SalePage.open(page, shop)).card();
+  await page.route("**/orders/**", (route) => route.abort());
+  const letGo = shop.holdLanes();
+  await card.buy.click();
+  await card.position();
+  letGo();
+  await card.orderNumber();
+});

@@ -37,6 +37,7 @@ async fn a_sale_shows_its_state_its_times_and_its_products() {
               "image": "https://shop.example.com/p.png",
               "maxPerUser": 2,
               "name": "A pair",
+              "offered": 10,
               "price": 12900,
               "productId": "p",
               "stock": 10

@@ -3,26 +3,29 @@ import { join } from "node:path";
 
 import { checkout } from "./binaries";
 import { Child } from "./child";
-import type { Shop } from "./shop";
 
-/** What stands before a gateway. */
-interface Front {
-  stop(): Promise<void>;
+/** Where browsers go. */
+export interface Front {
+  /** Without a slash at the end. */
+  address: string;
+  stop: () => Promise<void>;
 }
 
 /**
- * Puts Vite's development server before the gateway when SHOP_FRONT is `vite`, so that sources are
+ * Puts Vite's development server before a gateway when SHOP_FRONT is `vite`, so that sources are
  * tried as they stand. Otherwise the gateway serves the shop it was built with, as in production.
  */
-export async function withFront(shop: Shop): Promise<Front> {
-  if (process.env["SHOP_FRONT"] !== "vite") return { stop: () => Promise.resolve() };
+export async function startFront(gateway: string): Promise<Front> {
+  if (process.env["SHOP_FRONT"] !== "vite") {
+    return { address: gateway, stop: () => Promise.resolve() };
+  }
   const port = await freePort();
   const vite = startVite(["--host=127.0.0.1", `--port=${port}`, "--strictPort"], {
-    GATEWAY: shop.address,
+    GATEWAY: gateway,
   });
   await vite.says(/ready in/);
-  shop.front = `http://127.0.0.1:${port}`;
   return {
+    address: `http://127.0.0.1:${port}`,
     stop: () => {
       vite.signal("SIGTERM");
       return vite.ended;

@@ -55,7 +55,7 @@ export function aSale(changes: Record<string, unknown> = {}): Record<string, unk
     opensAt: null,
     closesAt: null,
     products: [
-      { productId: "shoe", name: "Shoe", price: 4900, stock: 10, maxPerUser: 1 },
+      { productId: "shoe", name: "Shoe", price: 4900, stock: 10, offered: 10, maxPerUser: 1 },
       { productId: "sock", name: "Sock", price: 900, stock: 10 },
     ],
     ...changes,

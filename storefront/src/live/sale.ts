@@ -23,6 +23,8 @@ export interface Product {
   readonly price: number;
   /** Units left; null as long as nobody has told. */
   readonly stock: number | null;
+  /** Units that the sale offers in all. */
+  readonly offered: number;
   /** Most units one shopper can have; null for no limit. */
   readonly maxPerUser: number | null;
   /** Address of a picture. */
@@ -42,6 +44,7 @@ export function saleOf(view: components["schemas"]["SaleView"]): Sale {
       description: product.description ?? null,
       price: product.price,
       stock: product.stock ?? null,
+      offered: product.offered,
       maxPerUser: product.maxPerUser ?? null,
       image: product.image ?? null,
     })),

@@ -14,15 +14,18 @@ interface TableProps {
   name: string;
   /** The heads of its columns. */
   head: ReactNode;
+  /** Whether a long table scrolls by itself, so that what stands below it stays in sight. */
+  isBounded?: boolean;
   children: ReactNode;
 }
 
-/** A table that scrolls sideways where there is no room; what has the focus in it leads the way. */
-export function Table({ name, head, children }: TableProps) {
+/** A table that scrolls where there is no room; what has the focus in it leads the way. */
+export function Table({ name, head, isBounded = false, children }: TableProps) {
   return (
-    <div className="-mx-4 overflow-x-auto px-1">
+    // Positioned: what is hidden from sight inside must scroll along, not stretch the page.
+    <div className={`relative -mx-4 overflow-auto px-1 ${isBounded ? "max-h-112" : ""}`}>
       <table aria-label={name} className="w-full border-collapse">
-        <thead>
+        <thead className={isBounded ? "sticky top-0 z-10 bg-surface" : ""}>
           <tr>{head}</tr>
         </thead>
         <tbody>{children}</tbody>

@@ -1,6 +1,5 @@
-import { Link } from "wouter";
-
 import type { Buy } from "../buying/buy";
+import { Link } from "../routing/link";
 import { outcomeWords } from "../sales/outcome-words";
 import { salePath, saleTitle } from "../sales/sale-title";
 import { Badge, type Tone } from "../ui/badge";

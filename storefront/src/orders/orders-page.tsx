@@ -1,6 +1,5 @@
-import { Link } from "wouter";
-
 import { useBuys } from "../buying/hooks";
+import { Link } from "../routing/link";
 import { buttonClass } from "../ui/button";
 import { Message } from "../ui/message";
 import { PageHeading } from "../ui/page-heading";

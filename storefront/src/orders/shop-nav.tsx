@@ -1,8 +1,7 @@
-import { Link } from "wouter";
-
 import { isPending } from "../buying/buy";
 import { useBuys } from "../buying/hooks";
 import { useSession } from "../identity/hooks";
+import { Link } from "../routing/link";
 import { Button } from "../ui/button";
 
 /** The right of the header: the way to the orders, and who is signed in. */

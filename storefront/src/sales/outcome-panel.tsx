@@ -1,10 +1,9 @@
 import type { ReactNode } from "react";
-import { Link } from "wouter";
 
 import type { Buy } from "../buying/buy";
 import type { Product } from "../live/sale";
+import { Link } from "../routing/link";
 import { Button } from "../ui/button";
-import { CheckIcon, CrossIcon, InfoIcon } from "../ui/icons";
 import { outcomeWords } from "./outcome-words";
 import { Panel } from "./panel";
 
@@ -31,7 +30,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
       return (
         <Panel
           tone="good"
-          sign={<CheckIcon className="size-7" />}
+          sign="check"
           headline={headline}
           action={
             <>
@@ -50,13 +49,13 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
       return <SoldOutPanel action={again("Try again")} />;
     case "limit_reached":
       return (
-        <Panel tone="wait" sign={<InfoIcon />} headline={headline}>
+        <Panel tone="wait" sign="info" headline={headline}>
           {limitWords(product.maxPerUser)} This press bought nothing more.
         </Panel>
       );
     case "failed":
       return (
-        <Panel tone="bad" sign={<CrossIcon />} headline={headline} action={again("Try again")}>
+        <Panel tone="bad" sign="cross" headline={headline} action={again("Try again")}>
           Nothing was bought.
         </Panel>
       );
@@ -64,7 +63,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
       return buy.state.problem === "sold-out" ? (
         <SoldOutPanel action={again("Try again")} />
       ) : (
-        <Panel tone="bad" sign={<CrossIcon />} headline={headline} action={again("Try again")} />
+        <Panel tone="bad" sign="cross" headline={headline} action={again("Try again")} />
       );
     default:
       return null;
@@ -73,8 +72,8 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
 
 function SoldOutPanel({ action }: { action: ReactNode }) {
   return (
-    <Panel tone="over" sign={<CrossIcon />} headline="Sold out" action={action}>
-      Others were quicker. Nothing was bought.
+    <Panel tone="over" sign="cross" headline="Sold out" action={action}>
+      Nothing was bought.
     </Panel>
   );
 }

@@ -6,14 +6,14 @@ import type { Product, Sale } from "../live/sale";
 import type { Readable } from "../live/signal";
 
 /** A sale as long as only stocks change: the same object, with stocks of any age. */
-function useOutline(name: string): SaleState {
+export function useOutline(name: string): SaleState {
   const { catalogue } = useShop();
   const outline = useMemo(() => withoutStock(catalogue.sale(name)), [catalogue, name]);
   return useSyncExternalStore(outline.subscribe, outline.get);
 }
 
 /** Units left; null as long as nobody has told. Renders again when that number changes. */
-function useStock(sale: string, productId: string): number | null {
+export function useStock(sale: string, productId: string): number | null {
   const { catalogue } = useShop();
   const state = catalogue.sale(sale);
   const get = useCallback(
@@ -24,7 +24,7 @@ function useStock(sale: string, productId: string): number | null {
 }
 
 /** Whether nothing is left; renders again only when that changes. */
-function useIsSoldOut(sale: string, productId: string): boolean {
+export function useIsSoldOut(sale: string, productId: string): boolean {
   const { catalogue } = useShop();
   const state = catalogue.sale(sale);
   const get = useCallback(
@@ -71,9 +71,8 @@ function isSameProduct(one: Product, other: Product | undefined): boolean {
     other.name === one.name &&
     other.description === one.description &&
     other.price === one.price &&
+    other.offered === one.offered &&
     other.maxPerUser === one.maxPerUser &&
     other.image === one.image
   );
 }
-
-export { useIsSoldOut, useOutline, useStock };

@@ -1,4 +1,6 @@
-import type { ReactNode } from "react";
+import type { ComponentProps, ReactNode } from "react";
+
+import { Icon } from "../ui/icons";
 
 /** What a panel tells by its colours, besides its words and its sign. */
 export type PanelTone = "good" | "bad" | "wait" | "over";
@@ -13,7 +15,7 @@ const tones: Record<PanelTone, string> = {
 interface PanelProps {
   tone: PanelTone;
   /** The sign before the headline. */
-  sign: ReactNode;
+  sign: ComponentProps<typeof Icon>["sign"];
   headline: string;
   /** A sentence on what that means. */
   children?: ReactNode;
@@ -28,7 +30,7 @@ export function Panel({ tone, sign, headline, children, action }: PanelProps) {
       className={`grid animate-appear content-center gap-2 rounded-panel px-5 py-3 ${tones[tone]}`}
     >
       <div className="flex items-center gap-3">
-        {sign}
+        <Icon sign={sign} />
         <p className={`font-display font-bold text-pretty ${size(headline)}`}>{headline}</p>
       </div>
       <div className="flex flex-wrap items-center justify-between gap-x-5 gap-y-1.5">

@@ -39,7 +39,7 @@ export const ProductHero = memo(function ProductHero({ sale, product }: ProductP
         </div>
         <Price product={product} size="text-3xl md:text-4xl" />
       </div>
-      <Stock sale={sale.sale} productId={product.productId} name={product.name} />
+      <Stock sale={sale.sale} product={product} />
       <div className="sticky bottom-0 z-10 -mx-5 border-t border-line bg-paper px-5 py-3 md:static md:m-0 md:border-0 md:p-0">
         <BuyPanel sale={sale} product={product} />
       </div>
@@ -67,7 +67,7 @@ export const ProductCard = memo(function ProductCard({
           {product.description && <p className="text-pretty text-muted">{product.description}</p>}
         </div>
         <Price product={product} size="text-2xl" />
-        <Stock sale={sale.sale} productId={product.productId} name={product.name} />
+        <Stock sale={sale.sale} product={product} />
         <BuyPanel sale={sale} product={product} />
       </div>
     </article>

@@ -2,13 +2,14 @@ import { useState, type ReactNode } from "react";
 
 import { useServerNow } from "../clock/hooks";
 import type { Sale, SaleStatus } from "../live/sale";
-import { formatDate, formatSoon } from "../ui/instants";
+import { formatDate, formatSoon, formatTime } from "../ui/instants";
 import { PageHeading } from "../ui/page-heading";
 import { ClockDigits } from "./clock-digits";
 import { saleTitle } from "./sale-title";
 import { useOpeningAnnouncements } from "./use-opening-announcements";
 
 const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 const headlines: Record<SaleStatus, string> = {
   Scheduled: "Opens soon",
@@ -22,9 +23,11 @@ const headlines: Record<SaleStatus, string> = {
 /** The head of a sale: its name and where it stands, with a clock while one matters. */
 export function SaleBand({ sale }: { sale: Sale }) {
   useOpeningAnnouncements(sale);
-  const { status, opensAt, closesAt } = sale;
+  const { status, closesAt } = sale;
   // Whoever saw the clock keeps its room: nothing may move in the moment of the opening.
-  const [isTall] = useState(status === "Scheduled");
+  const now = useServerNow(60_000);
+  const isLastDay = closesAt !== null && closesAt - now < DAY;
+  const [isTall] = useState(status === "Scheduled" || isLastDay);
   return (
     <Band name={sale.sale} isTall={isTall} clock={<Clock sale={sale} />}>
       <p className="flex items-center gap-2.5 leading-6 font-bold">
@@ -33,7 +36,7 @@ export function SaleBand({ sale }: { sale: Sale }) {
         />
         {headlines[status]}
       </p>
-      <p className="leading-6 text-night-muted">{explanation(status, opensAt, closesAt)}</p>
+      <p className="leading-6 text-night-muted">{explanation(sale, isLastDay)}</p>
     </Band>
   );
 }
@@ -49,7 +52,7 @@ interface BandProps {
 export function Band({ name, isTall, clock, children }: BandProps) {
   return (
     <div
-      className={`grid content-center gap-5 rounded-card bg-night p-6 text-night-ink sm:flex sm:min-h-40 sm:items-center sm:justify-between sm:gap-10 sm:px-10 ${isTall ? "min-h-58" : "min-h-38"}`}
+      className={`grid content-center gap-5 rounded-card bg-night p-6 text-night-ink sm:flex sm:items-center sm:justify-between sm:gap-10 sm:px-10 ${isTall ? "min-h-58 sm:min-h-40" : "min-h-38 sm:min-h-34"}`}
     >
       <div className="grid gap-2.5">
         <PageHeading title={saleTitle(name)} className="text-3xl sm:text-5xl" />
@@ -73,14 +76,14 @@ function ClosingClock({ at }: { at: number }) {
   return at - now < HOUR ? <ClockDigits at={at} label="Time until the closing" /> : null;
 }
 
-function explanation(status: SaleStatus, opensAt: number | null, closesAt: number | null): string {
+function explanation({ status, opensAt, closesAt }: Sale, isLastDay: boolean): string {
   switch (status) {
     case "Scheduled":
       return opensAt === null ? "The time will be shown here." : formatSoon(opensAt);
     case "Open":
       return closesAt === null
         ? "While stock lasts"
-        : `While stock lasts, until ${formatDate(closesAt)}`;
+        : `While stock lasts, until ${isLastDay ? formatTime(closesAt) : formatDate(closesAt)}`;
     case "SoldOut":
       return "Everything is sold or spoken for.";
     case "Suspended":

@@ -1,8 +1,8 @@
 import { memo } from "react";
-import { Link } from "wouter";
 
 import type { Product, Sale } from "../live/sale";
-import { ArrowIcon } from "../ui/icons";
+import { Link } from "../routing/link";
+import { Icon } from "../ui/icons";
 import { formatCount, formatPrice } from "../ui/numbers";
 import { SaleBadge } from "./sale-badge";
 import { SalePictures } from "./sale-pictures";
@@ -36,7 +36,7 @@ export const SaleCard = memo(function SaleCard({ sale, isMain }: SaleCardProps) 
         <p className="flex items-center justify-between gap-4 font-semibold tabular-nums">
           {remaining(sale)}
           <span className="grid size-12 place-items-center rounded-full bg-act text-act-ink transition-transform duration-200 group-hover:translate-x-1">
-            <ArrowIcon />
+            <Icon sign="arrow" />
           </span>
         </p>
       </div>

@@ -1,6 +1,5 @@
-import { Link } from "wouter";
-
 import type { Sale } from "../live/sale";
+import { Link } from "../routing/link";
 import { buttonClass } from "../ui/button";
 import { Message } from "../ui/message";
 import { PageHeading } from "../ui/page-heading";
@@ -37,7 +36,7 @@ export function SalePage({ name }: { name: string }) {
   );
 }
 
-const APART = "grid gap-5 sm:gap-8";
+const APART = "grid gap-5 sm:gap-7";
 
 function Products({ sale }: { sale: Sale }) {
   const [first, ...others] = sale.products;

@@ -1,6 +1,9 @@
 /** How far a stock has fallen, in the steps that are worth a word; higher is less. */
 export const STOCK_LEVELS = { plenty: 0, half: 1, quarter: 2, lastTen: 3, soldOut: 4 } as const;
 
+/** From here on every unit counts. */
+export const LAST_TEN = 10;
+
 /** One of `STOCK_LEVELS`. */
 export type StockLevel = (typeof STOCK_LEVELS)[keyof typeof STOCK_LEVELS];
 
@@ -9,7 +12,7 @@ export function stockLevel(left: number, full: number): StockLevel {
   if (left <= 0) {
     return STOCK_LEVELS.soldOut;
   }
-  if (left <= 10) {
+  if (left <= LAST_TEN) {
     return STOCK_LEVELS.lastTen;
   }
   if (left <= full / 4) {

@@ -1,21 +1,21 @@
+import type { Product } from "../live/sale";
 import { formatCount } from "../ui/numbers";
 import { Skeleton } from "../ui/skeleton";
 import { useStock } from "./outline";
-import { STOCK_LEVELS, stockLevel } from "./stock-level";
-import { useFullStock } from "./use-full-stock";
+import { LAST_TEN, STOCK_LEVELS, stockLevel } from "./stock-level";
 import { useStockAnnouncements } from "./use-stock-announcements";
 
 interface StockProps {
   sale: string;
-  productId: string;
-  name: string;
+  product: Product;
 }
 
 /** What is left of a product, as a number and as a bar that falls. */
-export function Stock({ sale, productId, name }: StockProps) {
-  const left = useStock(sale, productId);
-  const full = useFullStock(sale, productId, left);
-  useStockAnnouncements(name, left, full);
+export function Stock({ sale, product }: StockProps) {
+  const left = useStock(sale, product.productId);
+  // Units put back on sale by hand come on top of what was offered.
+  const full = Math.max(product.offered, left ?? 0);
+  useStockAnnouncements(product.name, left, full);
 
   const isLow = left !== null && stockLevel(left, full) >= STOCK_LEVELS.lastTen;
   return (
@@ -46,7 +46,5 @@ function wording(left: number): string {
   if (left === 0) {
     return "0 left";
   }
-  return left <= STOCK_WORTH_A_WORD ? `Only ${left} left` : `${formatCount(left)} left`;
+  return left <= LAST_TEN ? `Only ${left} left` : `${formatCount(left)} left`;
 }
-
-const STOCK_WORTH_A_WORD = 10;

@@ -507,6 +507,11 @@ export interface components {
             name: string;
             /**
              * Format: int32
+             * @description Units that the sale offers in all. Units put back on sale by hand come on top.
+             */
+            offered: number;
+            /**
+             * Format: int32
              * @description Price of one unit in cents.
              */
             price: number;

@@ -7,8 +7,8 @@ export function ConnectionBanner() {
   return (
     <div role="status" className="sticky top-0 z-10">
       {isOffline && (
-        <p className="absolute inset-x-0 top-0 animate-appear bg-wait-wash font-semibold text-wait shadow-card">
-          <span className={`${MEASURE} flex min-h-11 items-center gap-3`}>
+        <p className="absolute inset-x-0 top-0 animate-appear bg-wait-wash text-sm font-semibold text-wait">
+          <span className={`${MEASURE} flex min-h-8 items-center gap-3`}>
             <span className="size-2 animate-breathe rounded-full bg-wait" />
             Connection lost. Trying again…
           </span>

@@ -15,7 +15,7 @@ export function Footer() {
         </p>
         <p>
           <strong className="block text-ink">Never sold twice.</strong>
-          When it says it’s yours, a unit is set aside for you.
+          Every unit goes to one person, and sold out is said at once.
         </p>
       </div>
     </footer>

@@ -1,7 +1,16 @@
-import type { ReactNode } from "react";
+const paths = {
+  /** It worked. */
+  check: "m4.5 12.5 5 5 10-11",
+  /** It did not. */
+  cross: "m6 6 12 12M18 6 6 18",
+  /** Something to know. */
+  info: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18m0 8v5m0-8.2v.1",
+  /** Onwards. */
+  arrow: "M5 12h14m-6-6 6 6-6 6",
+};
 
-/** A drawn sign, as tall as the text beside it unless told. */
-function Icon({ children, className = "size-6" }: { children: ReactNode; className?: string }) {
+/** A drawn sign beside words that say the same. */
+export function Icon({ sign }: { sign: keyof typeof paths }) {
   return (
     <svg
       viewBox="0 0 24 24"
@@ -11,47 +20,10 @@ function Icon({ children, className = "size-6" }: { children: ReactNode; classNa
       strokeLinecap="round"
       strokeLinejoin="round"
       aria-hidden="true"
-      className={`shrink-0 ${className}`}
+      className="size-6 shrink-0"
     >
-      {children}
+      <path d={paths[sign]} />
     </svg>
-  );
-}
-
-/** It worked. */
-export function CheckIcon({ className }: { className?: string }) {
-  return (
-    <Icon {...(className && { className })}>
-      <path d="m4.5 12.5 5 5 10-11" />
-    </Icon>
-  );
-}
-
-/** It did not. */
-export function CrossIcon({ className }: { className?: string }) {
-  return (
-    <Icon {...(className && { className })}>
-      <path d="m6 6 12 12M18 6 6 18" />
-    </Icon>
-  );
-}
-
-/** Something to know. */
-export function InfoIcon({ className }: { className?: string }) {
-  return (
-    <Icon {...(className && { className })}>
-      <circle cx="12" cy="12" r="9" />
-      <path d="M12 11v5M12 7.8v.1" />
-    </Icon>
-  );
-}
-
-/** Onwards. */
-export function ArrowIcon({ className }: { className?: string }) {
-  return (
-    <Icon {...(className && { className })}>
-      <path d="M5 12h14m-6-6 6 6-6 6" />
-    </Icon>
   );
 }
 
@@ -60,7 +32,7 @@ export function Spinner() {
   return (
     <span
       aria-hidden="true"
-      className="size-5 shrink-0 animate-turn rounded-full border-[2.5px] border-current border-t-transparent motion-reduce:animate-none"
+      className="size-5 shrink-0 animate-turn rounded-full border-[2.5px] border-current border-t-transparent"
     />
   );
 }

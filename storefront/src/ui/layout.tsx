@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
-import { Link } from "wouter";
 
+import { Link } from "../routing/link";
 import { Announcer } from "./announcer";
 import { Footer } from "./footer";
 import { MEASURE } from "./measure";
@@ -33,7 +33,7 @@ export function Layout({ nav, banner, children }: LayoutProps) {
         </div>
       </header>
       {banner}
-      <main id="main" tabIndex={-1} className={`${MEASURE} grow pt-5 pb-16 sm:pt-8 sm:pb-24`}>
+      <main id="main" tabIndex={-1} className={`${MEASURE} grow pt-8 pb-16 sm:pb-24`}>
         {children}
       </main>
       <Footer />

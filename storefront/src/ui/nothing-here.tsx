@@ -1,5 +1,4 @@
-import { Link } from "wouter";
-
+import { Link } from "../routing/link";
 import { buttonClass } from "./button";
 import { PageHeading } from "./page-heading";
 

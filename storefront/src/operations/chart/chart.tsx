@@ -40,7 +40,7 @@ export function Chart({ title, slots, series }: ChartProps) {
           ))}
         </span>
       </figcaption>
-      <div className="mt-1 grid grid-cols-[3.25rem_minmax(0,1fr)] gap-x-2">
+      <div className="mt-3 grid grid-cols-[3.25rem_minmax(0,1fr)] gap-x-2">
         <Marks top={top} />
         <svg
           role="img"

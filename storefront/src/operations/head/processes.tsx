@@ -1,5 +1,6 @@
 import type { ReactNode } from "react";
 
+import { Chevron } from "../chevron";
 import type { GatewayFigures, WorkerFigures } from "../feed/figures";
 import { counted } from "../wording";
 
@@ -41,8 +42,9 @@ function Kind<Process extends { name: string; version: string }>(props: KindProp
   const { title, sum, processes, load } = props;
   const versions = [...new Set(processes.map(({ version }) => version))];
   return (
-    <details className="rounded-panel border border-line bg-surface">
-      <summary className="flex flex-wrap items-baseline gap-x-3 rounded-panel px-4 py-2 tabular-nums">
+    <details className="group rounded-panel border border-line bg-surface">
+      <summary className="flex flex-wrap items-center gap-x-3 rounded-panel px-4 py-2 tabular-nums">
+        <Chevron />
         <span className="text-lg font-semibold">{title}</span>
         <span className="text-muted">{sum}</span>
         <span

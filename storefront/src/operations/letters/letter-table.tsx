@@ -21,6 +21,7 @@ export function LetterTable({ sale, letters, selection, onSelect }: LetterTableP
   return (
     <Table
       name={`Letters of ${sale}`}
+      isBounded
       head={
         <>
           <th scope="col" className={cell}>

@@ -1,4 +1,5 @@
 import { Badge, type Tone } from "../../ui/badge";
+import { Chevron } from "../chevron";
 import { depthOf, isUndriven, type SaleFigures } from "../feed/figures";
 import { counted, formatCount } from "../wording";
 import { clockOf, stateWord } from "./clock";
@@ -67,17 +68,5 @@ function Figure({ name, value }: { name: string; value: string }) {
       <dt className="text-muted">{name}</dt>
       <dd className="text-lg font-semibold">{value}</dd>
     </div>
-  );
-}
-
-function Chevron({ isOpen }: { isOpen: boolean }) {
-  return (
-    <svg
-      viewBox="0 0 12 12"
-      aria-hidden="true"
-      className={`size-3 shrink-0 fill-none stroke-current stroke-2 ${isOpen ? "rotate-90" : ""}`}
-    >
-      <path d="M4 1.5 8.5 6 4 10.5" />
-    </svg>
   );
 }

@@ -21,3 +21,18 @@ export async function memoryOf(page: Page): Promise<Memory> {
   await session.detach();
   return { heap: usedSize, nodes, listeners: jsEventListeners };
 }
+
+/**
+ * Notes what the page's own thread takes from now on;
+ * the function returned tells it in seconds of processor time.
+ */
+export async function recordBusy(page: Page): Promise<() => Promise<number>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  const read = async (): Promise<number> => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find(({ name }) => name === "TaskDuration")?.value ?? 0;
+  };
+  const before = await read();
+  return async () => (await read()) - before;
+}
