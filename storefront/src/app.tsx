@@ -10,18 +10,34 @@ import { SalesPage } from "./sales/sales-page";
 import { ConnectionBanner } from "./ui/connection-banner";
 import { Layout } from "./ui/layout";
 import { NothingHere } from "./ui/nothing-here";
+import { PageHeading } from "./ui/page-heading";
 
-const OperationsPage = lazy(() => import("./operations/page"));
+// During an update the gateway asked may not have the part that this page was built with.
+const OperationsPage = lazy(() =>
+  import("./operations/page").catch(() => ({
+    default: () => <Operations>This page could not be loaded. Please load it again.</Operations>,
+  })),
+);
 
 /** Every page by its address. */
 export function App() {
   const path = usePath();
   return /^\/ops\/?$/.test(path) ? (
-    <Suspense>
+    <Suspense fallback={<Operations>Loading…</Operations>}>
       <OperationsPage />
     </Suspense>
   ) : (
     <Shop path={path} />
+  );
+}
+
+/** In place of the operations page as long as it is not there. */
+function Operations({ children }: { children: string }) {
+  return (
+    <main className="p-6">
+      <PageHeading title="Operations" />
+      <p>{children}</p>
+    </main>
   );
 }
 
