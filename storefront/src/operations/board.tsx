@@ -23,6 +23,7 @@ interface BoardProps {
 export function Board({ token, onEnter, onLeave }: BoardProps) {
   const { feed, state } = useFeed(token);
   const now = useFeedNow(feed);
+  const stale = staleness(state, now);
   const alarms = alarmsIn(state);
   useAlarmVoice(state, alarms);
 
@@ -32,12 +33,22 @@ export function Board({ token, onEnter, onLeave }: BoardProps) {
   const { figures } = state;
   return (
     <div className="grid gap-4 text-sm">
-      <Head connection={state.connection} now={figures ? now : null} onLeave={onLeave} />
-      <Stale staleness={staleness(state, now)} />
+      <Head
+        connection={state.connection}
+        isStale={stale !== null}
+        now={figures ? now : null}
+        onLeave={onLeave}
+      />
+      <Stale staleness={stale} />
       {figures && (
         <>
-          <Processes gateways={figures.gateways} workers={figures.workers} />
-          <Alarms alarms={alarms} />
+          {/* Who is there, and what is wrong, is not known from old figures; the page says that. */}
+          {!stale && (
+            <>
+              <Processes gateways={figures.gateways} workers={figures.workers} />
+              <Alarms alarms={alarms} />
+            </>
+          )}
           <Sales token={token} state={state} now={now} />
         </>
       )}

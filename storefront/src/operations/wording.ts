@@ -36,13 +36,16 @@ export function formatAge(milliseconds: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** A clock that runs down or up, in whole seconds: 04:09, 1:04:09, 2 d 1:04:09. */
+/** A clock that runs down, in seconds for two days: 04:09, 1:04:09, 1 d 1:04:09, 3 d 4 h. */
 export function formatTicking(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1000));
   const days = Math.floor(seconds / 86_400);
   const hours = Math.floor(seconds / 3600) % 24;
   const two = (value: number) => String(value).padStart(2, "0");
   const short = `${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}`;
+  if (days > 1) {
+    return formatAge(milliseconds);
+  }
   if (days > 0) {
     return `${days} d ${hours}:${short}`;
   }

@@ -12,6 +12,9 @@ const LOOK_EVERY_MS = 1_000;
 /** Figures come by Socket.io once a second; after this long without any they are asked for. */
 const SILENCE_MS = 2_500;
 
+/** Figures further apart have left out a second, which the gateway remembers. */
+const GAP_MS = 1_500;
+
 /**
  * Figures may be a second old when they are told, and how long they were on their way is not known
  * with Socket.io: more than this together is taken for a clock that was set.
@@ -108,7 +111,7 @@ export class Feed {
     this.#clock.learn(next.at ?? NaN, received - LATEST_MS, received);
     const heard = received - this.#heardAt < SILENCE_MS;
     this.#set({ ...next, connection: heard ? "live" : connection, refusedBy: null });
-    if (before === null || (next.at ?? 0) - before > SILENCE_MS) {
+    if (before === null || (next.at ?? 0) - before > GAP_MS) {
       void this.#remember();
     }
   }

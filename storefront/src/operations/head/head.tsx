@@ -11,16 +11,20 @@ const CONNECTIONS: Record<FeedConnection, { tone: Tone; text: string }> = {
   lost: { tone: "bad", text: "No answer" },
 };
 
+const STALE: (typeof CONNECTIONS)[FeedConnection] = { tone: "bad", text: "Old figures" };
+
 interface HeadProps {
   connection: FeedConnection;
+  /** Whether figures come but are old. */
+  isStale: boolean;
   /** The server's time; null before it is known. */
   now: number | null;
   onLeave: () => void;
 }
 
 /** What the page is, whether it is up to date, and the clock that sales open and close by. */
-export function Head({ connection, now, onLeave }: HeadProps) {
-  const { tone, text } = CONNECTIONS[connection];
+export function Head({ connection, isStale, now, onLeave }: HeadProps) {
+  const { tone, text } = isStale && connection !== "lost" ? STALE : CONNECTIONS[connection];
   return (
     <div className="flex flex-wrap items-center gap-x-4 gap-y-2">
       <PageHeading title="Operations" className="text-3xl" />

@@ -1,4 +1,4 @@
-import { useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 
 import { Actions } from "./actions";
 import { Confirmation, type Intent } from "./confirmation";
@@ -22,7 +22,8 @@ const NONE: Selection = new Set();
 
 /** The dead letters of a sale: to find, to read, to replay and to discard. */
 export function DeadLetters({ token, sale, count, products }: DeadLettersProps) {
-  const heading = useId();
+  const headingId = useId();
+  const heading = useRef<HTMLHeadingElement>(null);
   const letters = useLetters(token, sale, count);
   const [selection, setSelection] = useState(NONE);
   const [intent, setIntent] = useState<Intent | null>(null);
@@ -39,9 +40,18 @@ export function DeadLetters({ token, sale, count, products }: DeadLettersProps) 
   );
   const isFiltered = filter.product !== "" || filter.reason !== "";
 
+  const isEmpty = count === 0 && !isFiltered && shown.length === 0;
+
+  useEffect(() => {
+    // The button that emptied the list went with it: whoever pressed it goes on from here.
+    if (isEmpty && settling.result && document.activeElement === document.body) {
+      heading.current?.focus();
+    }
+  }, [isEmpty, settling.result]);
+
   return (
-    <section aria-labelledby={heading} className="grid grid-cols-[minmax(0,1fr)] gap-3">
-      <h4 id={heading} className="font-semibold">
+    <section aria-labelledby={headingId} className="grid grid-cols-[minmax(0,1fr)] gap-3">
+      <h4 id={headingId} ref={heading} tabIndex={-1} className="font-semibold">
         Dead letters of {sale}
       </h4>
       {error !== null && (
@@ -52,7 +62,7 @@ export function DeadLetters({ token, sale, count, products }: DeadLettersProps) 
           {settling.result.text}
         </p>
       )}
-      {count === 0 && !isFiltered && shown.length === 0 ? (
+      {isEmpty ? (
         <p className="text-muted">None.</p>
       ) : (
         <>

@@ -24,7 +24,7 @@ export function LetterTable({ sale, letters, selection, onSelect }: LetterTableP
       isBounded
       head={
         <>
-          <th scope="col" className={cell}>
+          <th scope="col" className={columnHead}>
             <input
               type="checkbox"
               aria-label="Select all shown"
@@ -39,7 +39,11 @@ export function LetterTable({ sale, letters, selection, onSelect }: LetterTableP
             />
           </th>
           {["Died (UTC)", "Product", "Reason", "Attempts", "Shopper", "Job"].map((name) => (
-            <th key={name} scope="col" className={columnHead}>
+            <th
+              key={name}
+              scope="col"
+              className={`${columnHead} ${name === "Attempts" ? "text-right" : ""}`}
+            >
               {name}
             </th>
           ))}

@@ -6,8 +6,8 @@ it("the question says how many and what will happen", () => {
   expect(questionOf("discard", 1)).toEqual({
     title: "Discard 1 dead letter?",
     text:
-      "It will be deleted for good and cannot be replayed any more. The buys have ended as " +
-      "failed and stay so.",
+      "It is deleted for good and cannot be replayed any more. The buy has ended as failed and " +
+      "stays so.",
   });
   expect(questionOf("replay", 12).title).toBe("Replay 12 dead letters?");
 });

@@ -3,19 +3,19 @@ import type { LettersDone, Verb } from "./letters";
 
 /** What the dialog asks and says before `count` letters are replayed or discarded. */
 export function questionOf(verb: Verb, count: number): { title: string; text: string } {
-  const [they, jobs] = count === 1 ? ["It", "The job"] : ["They", "The jobs"];
+  const isOne = count === 1;
   return verb === "replay"
     ? {
         title: `Replay ${counted(count, "dead letter")}?`,
         text:
-          `${jobs} will go back to the end of the lane and be settled again. What cannot be ` +
-          "settled this time either comes back here.",
+          `${isOne ? "The job goes" : "The jobs go"} back to the end of the lane to be settled ` +
+          "again. What cannot be settled this time either comes back here.",
       }
     : {
         title: `Discard ${counted(count, "dead letter")}?`,
         text:
-          `${they} will be deleted for good and cannot be replayed any more. The buys have ended ` +
-          "as failed and stay so.",
+          `${isOne ? "It is" : "They are"} deleted for good and cannot be replayed any more. ` +
+          `${isOne ? "The buy has ended as failed and stays" : "The buys have ended as failed and stay"} so.`,
       };
 }
 
