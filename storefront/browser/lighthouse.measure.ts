@@ -8,9 +8,10 @@ type Scores = Record<(typeof categories)[number], number>;
 
 /**
  * What else a machine is busy with takes from a score and never adds to it, so a good score that
- * was reached twice is the page's own. This many runs may be needed for that.
+ * was reached twice is the page's own. This many runs may be needed for that; on a machine that is
+ * at rest the first two do.
  */
-const runs = 5;
+const runs = 8;
 
 const settings: [name: string, config: Config | undefined][] = [
   ["desktop", desktopConfig],
@@ -19,7 +20,7 @@ const settings: [name: string, config: Config | undefined][] = [
 
 for (const [name, config] of settings) {
   test(`Lighthouse gives the sale page 95 or more, ${name}`, async ({ openShop }, testInfo) => {
-    test.setTimeout(150_000);
+    test.setTimeout(240_000);
     const shop = await openShop({
       products: [
         { name: "Brass lantern", stock: 200, description: "Hand-made, numbered." },
@@ -29,11 +30,10 @@ for (const [name, config] of settings) {
     });
     const all: Scores[] = [];
     for (let run = 0; run < runs; run += 1) {
-      const { scores, shortcomings } = await audit(`${shop.front}/shop/${shop.sale}`, config);
-      all.push(scores);
-      await testInfo.attach(`run-${run + 1}.json`, {
-        body: JSON.stringify({ scores, shortcomings }, null, 2),
-      });
+      const audited = await audit(`${shop.front}/shop/${shop.sale}`, config);
+      await testInfo.attach(`run-${run + 1}.json`, { body: JSON.stringify(audited, null, 2) });
+      if (typeof audited === "string") continue;
+      all.push(audited.scores);
       if (all.filter(isGood).length === 2) break;
     }
     console.log(`Lighthouse, ${name}: ${all.map((scores) => JSON.stringify(scores)).join(", ")}`);
@@ -45,10 +45,11 @@ function isGood(scores: Scores): boolean {
   return categories.every((category) => scores[category] >= 95);
 }
 
+/** What Lighthouse finds, or why it could not look: its recording of a page can fail. */
 async function audit(
   url: string,
   config: Config | undefined,
-): Promise<{ scores: Scores; shortcomings: string[] }> {
+): Promise<{ scores: Scores; shortcomings: string[] } | string> {
   const chrome = await launch({
     chromePath: process.env["CHROMIUM"] ?? "/usr/bin/chromium",
     chromeFlags: [
@@ -67,7 +68,7 @@ async function audit(
     const result = await lighthouse(url, flags, config);
     if (!result) throw new Error("Lighthouse came to no result");
     const { lhr } = result;
-    if (lhr.runtimeError) throw new Error(lhr.runtimeError.message);
+    if (lhr.runtimeError) return lhr.runtimeError.message;
     const scores = Object.fromEntries(
       categories.map((name) => [name, Math.round((lhr.categories[name]?.score ?? 0) * 100)]),
     ) as Scores;

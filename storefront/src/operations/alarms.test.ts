@@ -20,6 +20,13 @@ describe("alarmsOf", () => {
     ]);
   });
 
+  it("leaves a lane the time to be found by a worker", () => {
+    const waiting = lane({ driver: null, depth: 812, oldestAgeMs: 2_999 });
+    expect(alarmsOf(figures(sale({ lanes: [waiting] })))).toEqual([]);
+    const stuck = { ...waiting, oldestAgeMs: 3_000 };
+    expect(alarmsOf(figures(sale({ lanes: [stuck] })))).toHaveLength(1);
+  });
+
   it("misses processes", () => {
     const quiet = { ...figures(sale()), gateways: [], workers: [] };
     expect(alarmsOf(quiet).map(({ key }) => key)).toEqual(["gateways"]);

@@ -28,7 +28,13 @@ export function depthOf(sale: SaleFigures): number {
   return sale.lanes.reduce((sum, lane) => sum + lane.depth, 0);
 }
 
-/** Whether jobs wait in a lane that nobody drives. */
-export function isUndriven(lane: LaneFigures): boolean {
-  return lane.depth > 0 && lane.driver === null;
+/**
+ * How long jobs wait in a lane without driver before that is trouble: a free worker looks for such
+ * lanes twice a second, and one with more lanes than room goes from one to the next.
+ */
+const UNDRIVEN_AFTER_MS = 3_000;
+
+/** Whether jobs have long been waiting in a lane that nobody drives. */
+export function isUndriven({ depth, driver, oldestAgeMs }: LaneFigures): boolean {
+  return depth > 0 && driver === null && (oldestAgeMs ?? Infinity) >= UNDRIVEN_AFTER_MS;
 }

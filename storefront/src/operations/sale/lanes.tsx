@@ -64,7 +64,7 @@ function Lane({ lane }: { lane: LaneFigures }) {
           <Badge tone="bad">no driver</Badge>
         ) : (
           <span className={driver === null ? "text-muted" : "font-mono text-xs"}>
-            {driver ?? "none, nothing waits"}
+            {driver ?? (depth > 0 ? "none yet" : "none, nothing waits")}
           </span>
         )}
       </td>
