@@ -32,6 +32,16 @@ test("a token in the address lets in and is gone from it", async ({ page, openSh
   await expect(page.getByLabel("Operations token")).toBeVisible();
 });
 
+test("the shop does not run behind the page", async ({ page, openShop }) => {
+  const shop = await openShop();
+  const asked: string[] = [];
+  page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+  await page.goto(`${shop.front}/ops/#token=operations-token-of-the-tests`);
+  await expect(page.getByRole("region", { name: shop.sale, exact: true })).toBeVisible();
+  expect(asked).toContain("/operations/history");
+  expect(asked.filter((path) => /^\/(session|sales|orders)/.test(path))).toEqual([]);
+});
+
 test("where operations are off, the page says how to have them on", async ({ page, stores }) => {
   const gateway = await startGuardedGateway(stores, "https://id.example.com/sign-in");
   await page.goto(`${gateway.address}/ops`);

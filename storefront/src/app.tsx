@@ -1,5 +1,7 @@
-import { lazy, Suspense } from "react";
+import { lazy, Suspense, useState } from "react";
 
+import { ShopProvider } from "./live/provider";
+import { createShop } from "./live/shop";
 import { OrdersPage } from "./orders/orders-page";
 import { ShopNav } from "./orders/shop-nav";
 import { useOrderAnnouncements } from "./orders/use-order-announcements";
@@ -41,7 +43,17 @@ function Operations({ children }: { children: string }) {
   );
 }
 
+/** The shop runs while one of its pages is shown; the token in the address of /ops is not for it. */
 function Shop({ path }: { path: string }) {
+  const [shop] = useState(() => createShop());
+  return (
+    <ShopProvider shop={shop}>
+      <ShopPages path={path} />
+    </ShopProvider>
+  );
+}
+
+function ShopPages({ path }: { path: string }) {
   useFocusOnNavigation(path);
   useOrderAnnouncements();
   return (

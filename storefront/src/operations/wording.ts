@@ -1,10 +1,6 @@
-const counts = new Intl.NumberFormat("en");
-const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+import { formatCount } from "../ui/numbers";
 
-/** A count with thousands set apart: 16,210. */
-export function formatCount(count: number): string {
-  return counts.format(count);
-}
+const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 
 /** A mean: with a tenth where that tells something, as a count where it does not. */
 export function formatMean(sum: number, count: number): string {
@@ -12,7 +8,7 @@ export function formatMean(sum: number, count: number): string {
     return "–";
   }
   const mean = sum / count;
-  return mean < 10 ? tenths.format(mean) : counts.format(Math.round(mean));
+  return mean < 10 ? tenths.format(mean) : formatCount(Math.round(mean));
 }
 
 /** A span of time in its two largest units: 0.4 s, 42 s, 3 min 12 s, 2 h 5 min, 3 d 4 h. */

@@ -5,15 +5,10 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 
 /** Who the gateway takes the page for. */
-export interface SessionView {
-  readonly auth: "off" | "jwt";
-  readonly userId: string | null;
-  readonly signInUrl: string | null;
-  readonly operations: boolean;
-}
+export type SessionView = Schemas["SessionView"];
 
 /** Where a buy stands; `ticket` is its number in the lane since the sale began, while queued. */
-export type OrderView = Schemas["OrderStatus"] & { readonly ticket?: number | null };
+export type OrderView = Schemas["OrderStatus"];
 
 /** What a call gave. */
 export type Answer<T> =

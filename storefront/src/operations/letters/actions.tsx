@@ -1,5 +1,5 @@
 import { Button } from "../../ui/button";
-import { formatCount } from "../wording";
+import { formatCount } from "../../ui/numbers";
 import type { Intent } from "./confirmation";
 
 interface ActionsProps {

@@ -1,7 +1,8 @@
 import { useState } from "react";
 
 import { cell, columnHead, figureCell, Table } from "../table";
-import { formatCount, formatMoment } from "../wording";
+import { formatCount } from "../../ui/numbers";
+import { formatMoment } from "../wording";
 import type { DeadLetter } from "./letters";
 import { allToggled, tickedOf, toggled, type Selection } from "./selection";
 import { prettyJob } from "./sentences";

@@ -1,4 +1,5 @@
-import { counted, formatCount } from "../wording";
+import { formatCount } from "../../ui/numbers";
+import { counted } from "../wording";
 import type { LettersDone, Verb } from "./letters";
 
 /** What the dialog asks and says before `count` letters are replayed or discarded. */

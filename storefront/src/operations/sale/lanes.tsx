@@ -3,7 +3,8 @@ import { useState } from "react";
 import { Badge } from "../../ui/badge";
 import { isUndriven, type LaneFigures, type SaleFigures } from "../feed/figures";
 import { cell, columnHead, figureCell, Table } from "../table";
-import { formatAge, formatCount } from "../wording";
+import { formatCount } from "../../ui/numbers";
+import { formatAge } from "../wording";
 import { pressedColumn, sortLanes, type LaneColumn, type LaneOrder } from "./order";
 
 const COLUMNS: readonly { by: LaneColumn; name: string; isFigure: boolean }[] = [

@@ -1,7 +1,8 @@
 import { Badge, type Tone } from "../../ui/badge";
 import { Chevron } from "../chevron";
 import { depthOf, isUndriven, type SaleFigures } from "../feed/figures";
-import { counted, formatCount } from "../wording";
+import { formatCount } from "../../ui/numbers";
+import { counted } from "../wording";
 import { clockOf, stateWord } from "./clock";
 
 const TONES: Readonly<Record<string, Tone>> = {

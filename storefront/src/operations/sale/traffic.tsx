@@ -1,7 +1,8 @@
 import { useId, type ReactNode } from "react";
 
 import type { SaleFigures } from "../feed/figures";
-import { formatCount, formatMean } from "../wording";
+import { formatCount } from "../../ui/numbers";
+import { formatMean } from "../wording";
 import { groupAnswers } from "./answers";
 
 /** The last second of a sale: buys by answer, jobs by outcome, batches. */
