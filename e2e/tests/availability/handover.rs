@@ -29,7 +29,9 @@ async fn a_sale_whose_operator_dies_is_opened_and_closed_once() {
     stage
         .create("drop", with(one_product("shoe", 5), &times))
         .await;
+    // An event is told after the status that it speaks of was written: the leader dies after both.
     stage.until_phase("drop", "Scheduled").await;
+    stage.until_event("drop", "Scheduled").await;
     one.kill().await;
     let killed = Instant::now();
     until("two leads", TAKE_OVER, || async {
