@@ -19,9 +19,6 @@ use crate::{
     stores::Stores,
 };
 
-/// How long a shopper's record lives; as long as any, for the cost is the same.
-const RETENTION_MS: u64 = 48 * 3600 * 1000;
-
 /// Writes what the turnstile would write for `buys`, as many a round trip as a full call has, over
 /// as many round trips at a time; answers buys a second.
 pub async fn write(stores: &Stores, sale: &Sale, buys: &Arc<[Buy]>) -> Result<f64, BenchError> {
@@ -52,22 +49,23 @@ fn writes(keys: &SaleKeys, buys: &[Buy]) -> redis::Pipeline {
         .unwrap_or_default()
         .as_micros();
     let mut pipe = redis::pipe();
+    let (mut paces, mut answers) = (redis::cmd("HSET"), redis::cmd("HSET"));
+    let [pace, _] = keys.paces();
+    paces.arg(pace);
+    answers.arg(keys.first_answers());
     let mut records = redis::cmd("HSET");
     records.arg(keys.jobs());
     for (position, buy) in (1_u64..).zip(buys) {
-        let (user, job) = (keys.user(&buy.user), buy.job_id.to_string());
+        let job = buy.job_id.to_string();
         pipe.cmd("XADD")
             .arg(keys.lane(&buy.product))
             .arg("*")
             .arg("job")
             .arg(&buy.job[..]);
-        pipe.cmd("HSET")
-            .arg(&user)
-            .arg("r")
-            .arg(arrival.to_string())
-            .arg(format!("k{}", buy.key))
+        paces.arg(buy.user.as_str()).arg(arrival.to_string());
+        answers
+            .arg(format!("{} {}", buy.user, buy.key))
             .arg(format!("{job} {position} {}", buy.product));
-        pipe.cmd("PEXPIRE").arg(&user).arg(RETENTION_MS);
         let record = JobRecord {
             state: JobState::Queued { ticket: position },
             product_id: buy.product.clone(),
@@ -75,6 +73,8 @@ fn writes(keys: &SaleKeys, buys: &[Buy]) -> redis::Pipeline {
         };
         records.arg(job).arg(record.to_string());
     }
-    pipe.add_command(records);
+    pipe.add_command(paces)
+        .add_command(answers)
+        .add_command(records);
     pipe
 }

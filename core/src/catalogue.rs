@@ -14,10 +14,6 @@ use crate::{
     sale::{Sale, Turnstile},
 };
 
-/// How long a shopper's rate limit and idempotency records live in Redis. A repeat after that is
-/// still caught by the ledger's unique key.
-const USER_RECORD_MS: u64 = 48 * 3600 * 1000;
-
 /// How many keys one round trip frees.
 const FREE_CHUNK: usize = 1000;
 
@@ -92,7 +88,6 @@ fn write_record(
             ("interval", format!("{interval:.3}")),
             ("tolerance", format!("{tolerance:.3}")),
             ("maxDepth", sale.turnstile.max_queue_depth.to_string()),
-            ("retention", USER_RECORD_MS.to_string()),
         ])
         .ignore();
     Ok(())

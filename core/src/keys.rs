@@ -4,7 +4,7 @@
 //! script may touch them together, and sales spread over the nodes. `docs/redis.md` lists each
 //! key with its type and life; a test holds that page against this file.
 
-use crate::id::{ProductId, SaleId, UserId};
+use crate::id::{ProductId, SaleId};
 
 /// Set of the ids of all sales that are in force. The one key without a hash tag.
 pub const SALES: &str = "fs:sales";
@@ -78,10 +78,16 @@ impl SaleKeys {
         format!("{}:dead", self.prefix)
     }
 
-    /// Hash with a time to live: one shopper's rate limit and idempotency records.
+    /// Hash: the first answer to each shopper's Idempotency-Key.
     #[must_use]
-    pub fn user(&self, user: &UserId) -> String {
-        format!("{}:u:{user}", self.prefix)
+    pub fn first_answers(&self) -> String {
+        format!("{}:keys", self.prefix)
+    }
+
+    /// Two hashes with a time to live: how fast shoppers have been asking. They take turns.
+    #[must_use]
+    pub fn paces(&self) -> [String; 2] {
+        [0, 1].map(|turn| format!("{}:pace:{turn}", self.prefix))
     }
 
     /// Matches every key of the sale but its record, for `SCAN`. The id is matched literally:
@@ -106,7 +112,7 @@ mod tests {
     fn every_key_of_a_sale_has_the_sales_hash_tag() {
         let keys = SaleKeys::new(&SaleId::new("shop.drop").unwrap());
         let product = ProductId::new("p.1").unwrap();
-        let user = UserId::new("auth0|1").unwrap();
+        let [pace, other_pace] = keys.paces();
         for key in [
             keys.record().to_owned(),
             keys.stock(),
@@ -115,7 +121,9 @@ mod tests {
             keys.lease(&product),
             keys.retry(&product),
             keys.dead(),
-            keys.user(&user),
+            keys.first_answers(),
+            pace,
+            other_pace,
         ] {
             assert_eq!(hash_tag(&key), Some("shop.drop"), "{key}");
         }
@@ -125,8 +133,8 @@ mod tests {
     fn the_page_on_redis_names_every_kind_of_key() {
         let page = include_str!("../../docs/redis.md");
         for name in [
-            ":stock", ":jobs", ":lane:", ":lease:", ":retry:", ":dead", ":u:", SALES, EVENTS,
-            CHANGED, WAKE, FIGURES,
+            ":stock", ":jobs", ":lane:", ":lease:", ":retry:", ":dead", ":keys", ":pace:", SALES,
+            EVENTS, CHANGED, WAKE, FIGURES,
         ] {
             assert!(page.contains(name), "docs/redis.md does not mention {name}");
         }

@@ -42,6 +42,14 @@ impl Ledger {
         &self.pool
     }
 
+    /// Whether a connection is free, or may be made, and another one would still be left after it.
+    #[must_use]
+    pub fn has_connections_to_spare(&self) -> bool {
+        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
+        let in_use = self.pool.size().saturating_sub(idle);
+        in_use.saturating_add(1) < self.pool.options().get_max_connections()
+    }
+
     /// Whether the ledger answers.
     pub async fn ping(&self) -> Result<(), LedgerError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;

@@ -137,14 +137,16 @@ impl Turnstile {
             })
             .collect();
         let mut call = self.script.prepare_invoke();
+        let [half, other_half] = keys.paces();
         call.key(keys.record()).key(keys.stock()).key(keys.jobs());
+        call.key(keys.first_answers()).key(half).key(other_half);
         call.arg(products.len());
         for product in products {
             call.key(keys.lane(product)).arg(product.as_str());
         }
         for (buy, lane) in buys.iter().zip(lanes) {
-            call.key(keys.user(&buy.user));
             call.arg(lane + 1)
+                .arg(buy.user.as_str())
                 .arg(buy.key.as_str())
                 .arg(buy.job_id.to_string())
                 .arg(&buy.job[..]);

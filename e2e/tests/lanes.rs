@@ -241,6 +241,28 @@ async fn a_poisoned_job_is_retried_alone_and_dead_lettered_while_the_others_pass
 }
 
 #[tokio::test]
+async fn batches_sent_ahead_do_not_overtake_one_that_is_tried_again() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 1_000)]);
+    sale.workers.batch_size = 20;
+    open(&services, &sale).await;
+    poison_the_ledger(&services).await;
+    push_jobs(&services, &sale, 0..150).await;
+    let poison = job(&sale, "poison", &sale.products[0].id, "k");
+    push(&services, &sale, 0, &serde_json::to_vec(&poison).unwrap()).await;
+    push_jobs(&services, &sale, 150..400).await;
+    let worker = Worker::start(&services, "w", 1);
+    emptied(&services, &sale, 0, SOON).await;
+    let users: Vec<String> = (0..400).map(|user| format!("u{user}")).collect();
+    assert_eq!(order_users(&services).await, users);
+    assert_eq!(
+        outcome(&services, &sale, poison.job_id).await,
+        Some(Outcome::Failed)
+    );
+    worker.stop().await;
+}
+
+#[tokio::test]
 async fn a_poisoned_jobs_attempts_are_counted_on_by_the_next_driver() {
     let services = Services::start().await;
     let mut sale = sale("drop", &[("p", 100)]);

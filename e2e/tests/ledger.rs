@@ -5,7 +5,10 @@
     reason = "tests say by unwrapping what they take for granted"
 )]
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use flashsale_core::{
     id::ProductId,
@@ -14,11 +17,14 @@ use flashsale_core::{
     sale::Sale,
 };
 use flashsale_e2e::{
+    patience::until,
     queue::job,
     sales::{open, product, sale},
     services::Services,
 };
 use proptest::{prelude::*, test_runner::TestRunner};
+
+const SOON: Duration = Duration::from_secs(10);
 
 async fn settle(ledger: &Ledger, sale: &Sale, jobs: &[Job]) -> Settlement {
     let jobs: Vec<&Job> = jobs.iter().collect();
@@ -157,6 +163,81 @@ async fn a_product_of_no_sale_is_no_outage() {
         .await
         .unwrap_err();
     assert!(!error.is_outage(), "{error}");
+}
+
+#[tokio::test]
+async fn a_batch_sent_ahead_is_refused_until_the_one_before_it_is_settled() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 9)]);
+    open(&services, &sale).await;
+    let p = &sale.products[0].id;
+    let (first, second) = (job(&sale, "u", p, "k"), job(&sale, "v", p, "k"));
+    let ahead = async || {
+        services
+            .ledger
+            .settle_after(&sale.id, p, &[&second], first.job_id)
+            .await
+    };
+    let refused = ahead().await.unwrap_err();
+    assert!(refused.is_outage(), "may be sent again: {refused}");
+    assert_law_1(&services.ledger).await;
+    settle(&services.ledger, &sale, std::slice::from_ref(&first)).await;
+    let settlement = ahead().await.unwrap();
+    assert_eq!((settlement.confirmed, settlement.stock), (1, 7));
+    assert_law_1(&services.ledger).await;
+}
+
+#[tokio::test]
+async fn a_batch_sent_ahead_follows_the_one_that_is_being_settled() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 900)]);
+    open(&services, &sale).await;
+    let p = &sale.products[0].id;
+    let batch = |of: &str| -> Vec<Job> {
+        (0..200)
+            .map(|nth| job(&sale, &format!("{of}{nth}"), p, "k"))
+            .collect()
+    };
+    let (first, second) = (batch("a"), batch("b"));
+    // Whoever holds the row keeps both waiting, so that the second is certainly sent ahead.
+    let mut holder = services.ledger.pool().begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM products FOR UPDATE")
+        .execute(&mut *holder)
+        .await
+        .unwrap();
+    let waiting = async |count: i64| {
+        until("settlers wait for the row", SOON, async || {
+            let waiting: i64 = sqlx::query_scalar(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+            )
+            .fetch_one(services.ledger.pool())
+            .await
+            .unwrap();
+            waiting == count
+        })
+        .await;
+    };
+    let second: Vec<&Job> = second.iter().collect();
+    let (first, second, ()) = tokio::join!(
+        settle(&services.ledger, &sale, &first),
+        async {
+            waiting(1).await;
+            let after = first.last().unwrap().job_id;
+            services
+                .ledger
+                .settle_after(&sale.id, p, &second, after)
+                .await
+                .unwrap()
+        },
+        async {
+            waiting(2).await;
+            holder.commit().await.unwrap();
+        }
+    );
+    assert_eq!((first.confirmed, first.stock), (200, 700));
+    assert_eq!((second.confirmed, second.stock), (200, 500));
+    assert!(order_ids(&first).last() < order_ids(&second).first());
+    assert_law_1(&services.ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -383,14 +383,18 @@ async fn a_lane_that_stops_being_empty_is_announced() {
 }
 
 #[tokio::test]
-async fn shoppers_who_never_come_back_are_forgotten_and_jobs_are_not() {
+async fn how_fast_shoppers_asked_is_forgotten_and_their_keys_and_jobs_are_not() {
     let services = Services::start().await;
     let sale = sale("drop", &[("p", 5)]);
     open(&services, &sale).await;
     one(&services, &sale, buy(&sale, "u", 0, "k")).await;
     let mut queue = services.queue.clone();
-    let user: i64 = queue.pttl("fs:{drop}:u:u").await.unwrap();
-    assert!(user > 0);
-    let lane: i64 = queue.pttl("fs:{drop}:lane:p").await.unwrap();
-    assert_eq!(lane, -1);
+    let paces: Vec<String> = queue.keys("fs:{drop}:pace:*").await.unwrap();
+    assert_eq!(paces.len(), 1, "{paces:?}");
+    let pace: i64 = queue.pttl(&paces[0]).await.unwrap();
+    assert!((60_000..=120_000).contains(&pace), "{pace}");
+    for kept in ["keys", "jobs", "lane:p"] {
+        let life: i64 = queue.pttl(format!("fs:{{drop}}:{kept}")).await.unwrap();
+        assert_eq!(life, -1, "{kept}");
+    }
 }

@@ -29,7 +29,8 @@ pub struct LaneArgs {
     #[arg(long = "sale", env = "FLASHSALE_SALE", value_delimiter = ',')]
     pub sales: Vec<SaleId>,
 
-    /// Lanes (products) driven at once; each takes one database connection while it settles.
+    /// Lanes (products) driven at once; each takes one database connection while it settles, and
+    /// the worker two more.
     #[arg(long, env = "FLASHSALE_LANES", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub lanes: u32,
 

@@ -3,8 +3,10 @@
 //!
 //! The three steps overlap: while the ledger commits a batch, the one before is acknowledged and
 //! the one after is read. The ledger's row lock is what a hot product runs out of, so nothing
-//! else may be waited for between two transactions.
+//! else may be waited for between two transactions: where a full batch waits, it is sent ahead
+//! and gets the lock in the instant in which the one before it commits.
 
+mod next;
 mod reader;
 mod refusals;
 
@@ -17,18 +19,19 @@ use std::{
 };
 
 use flashsale_core::{
+    id::JobId,
     keys::SaleKeys,
-    lane::{self, Acknowledgement, Entry},
+    lane::{self, Acknowledgement},
 };
 use redis::aio::ConnectionManager;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    batch::{self, Batch},
     metrics::Metrics,
     patience::Patience,
     settlement::{Settled, Settler},
 };
+use next::Next;
 use reader::Reader;
 use refusals::Refusals;
 
@@ -58,6 +61,12 @@ pub struct Driver {
     pub crowded: Arc<AtomicBool>,
     /// What is counted.
     pub metrics: Metrics,
+}
+
+/// What came of a batch, and the one behind it if it was sent ahead.
+struct Turn {
+    settled: Settled,
+    next: Option<Next>,
 }
 
 impl Driver {
@@ -96,15 +105,15 @@ impl Driver {
         let mut refusals =
             Refusals::load(self.queue.clone(), keys.clone(), &self.settler.product).await?;
         let mut pending = Acknowledgement::default();
+        let mut next: Option<Next> = None;
         let mut busy = Instant::now();
-        while !self.stop.is_cancelled() {
-            // A refused job is tried again alone, so that it cannot spoil another batch.
-            let mut entries = refusals.due().await?;
-            if entries.is_empty() {
-                entries = reader.take(self.batch_size).await?;
-                entries.retain(|entry| !refusals.is_waiting(&entry.id));
-            }
-            if entries.is_empty() {
+        // What was sent ahead is settled already, or about to be: it is seen to its end.
+        while next.is_some() || !self.stop.is_cancelled() {
+            let batch = match next.take() {
+                Some(batch) => batch,
+                None => self.read(reader, &mut refusals).await?,
+            };
+            if batch.is_empty() {
                 self.acknowledge(keys, std::mem::take(&mut pending)).await;
                 self.metrics.queue_up.set(1);
                 if busy.elapsed() > self.patience_with_an_empty_lane() && refusals.is_empty() {
@@ -121,19 +130,36 @@ impl Driver {
                 continue;
             }
             busy = Instant::now();
-            let Some(next) = self
-                .turn(keys, reader, entries, std::mem::take(&mut pending))
+            let previous = std::mem::take(&mut pending);
+            let Some(turn) = self
+                .turn(keys, reader, batch, previous, refusals.is_empty())
                 .await?
             else {
                 return Ok(());
             };
-            pending = next.acknowledgement;
+            next = turn.next;
+            pending = turn.settled.acknowledgement;
             refusals
-                .note(next.refused, &mut pending, &self.metrics)
+                .note(turn.settled.refused, &mut pending, &self.metrics)
                 .await;
         }
         self.acknowledge(keys, pending).await;
         Ok(())
+    }
+
+    /// The batch whose turn it is; empty when nothing waits.
+    async fn read(
+        &self,
+        reader: &mut Reader,
+        refusals: &mut Refusals,
+    ) -> Result<Next, redis::RedisError> {
+        // A refused job is tried again alone, so that it cannot spoil another batch.
+        let mut entries = refusals.due().await?;
+        if entries.is_empty() {
+            entries = reader.take(self.batch_size).await?;
+            entries.retain(|entry| !refusals.is_waiting(&entry.id));
+        }
+        Ok(Next::of(entries, &self.settler.product))
     }
 
     fn patience_with_an_empty_lane(&self) -> Duration {
@@ -144,35 +170,55 @@ impl Driver {
         }
     }
 
-    /// Settles `entries` while `previous` is acknowledged and the next entries are read. None
-    /// when the driver was told to stop while the ledger was away.
+    /// Settles `batch` while `previous` is acknowledged and the next entries are read, and sent
+    /// ahead if they may be. None when the driver was told to stop while the ledger was away.
     async fn turn(
         &self,
         keys: &SaleKeys,
         reader: &mut Reader,
-        entries: Vec<Entry>,
+        batch: Next,
         previous: Acknowledgement,
-    ) -> Result<Option<Settled>, redis::RedisError> {
-        let Batch { jobs, malformed } = batch::sort(entries, &self.settler.product);
-        for dead in &malformed {
+        may_send_ahead: bool,
+    ) -> Result<Option<Turn>, redis::RedisError> {
+        for dead in &batch.malformed {
             tracing::warn!(sale = %self.settler.sale, product = %self.settler.product,
                 entry = dead.entry_id, reason = dead.reason, "dead-lettered an entry: {}", dead.reason);
         }
-        let (settled, (), read) = tokio::join!(
-            self.settler.settle(jobs, &self.stop),
+        let after = batch
+            .may_be_followed(self.batch_size, &previous)
+            .filter(|_| may_send_ahead);
+        let (settled, (), next) = tokio::join!(
+            self.settler.settle(&batch.jobs, batch.sent, &self.stop),
             self.acknowledge(keys, previous),
-            reader.read_ahead(self.batch_size),
+            self.prepare(reader, after),
         );
         let settled = settled.map(|mut settled| {
-            settled.acknowledgement.dead.extend(malformed);
+            settled.acknowledgement.dead.extend(batch.malformed);
             settled
         });
-        if let (Some(settled), Err(_)) = (&settled, &read) {
+        if let (Some(settled), Err(_)) = (&settled, &next) {
             // The read failed but the batch is settled: it is acknowledged before starting over.
             self.acknowledge(keys, settled.acknowledgement.clone())
                 .await;
         }
-        read.map(|()| settled)
+        next.map(|next| settled.map(|settled| Turn { settled, next }))
+    }
+
+    /// Reads the next entries; where they fill a batch that may come `after` a job, sends it ahead.
+    async fn prepare(
+        &self,
+        reader: &mut Reader,
+        after: Option<JobId>,
+    ) -> Result<Option<Next>, redis::RedisError> {
+        reader.read_ahead(self.batch_size).await?;
+        let Some(after) = after.filter(|_| self.settler.ledger.has_connections_to_spare()) else {
+            return Ok(None);
+        };
+        // Fewer would be worse: what arrives meanwhile can still join them.
+        let entries = reader.take_full(self.batch_size);
+        Ok(entries.map(|entries| {
+            Next::of(entries, &self.settler.product).sent_ahead(&self.settler, after)
+        }))
     }
 
     /// Acknowledges, repeating while Redis is away. Given up when the driver is told to stop:

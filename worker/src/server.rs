@@ -93,8 +93,8 @@ fn connect_all(
     let queue = connect::shared(&client)?;
     let ledger = connect::ledger(&LedgerConfig {
         url: connections.database_url.clone(),
-        // One for each lane, and one for readiness.
-        connections: lanes + 1,
+        // One for each lane, one for a batch sent ahead, and one for readiness.
+        connections: lanes + 2,
         transaction_pooler: connections.database_transaction_pooler,
         ping_before_use: false,
     })?;

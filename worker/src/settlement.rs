@@ -1,12 +1,15 @@
 //! Settles a batch whatever happens: waits for a ledger that is away, and finds the one job that
 //! the ledger refuses, so that the others are not held up by it.
 
+use std::sync::Arc;
+
 use flashsale_core::{
-    id::{ProductId, SaleId},
+    id::{JobId, ProductId, SaleId},
     job::Job,
     lane::Acknowledgement,
     ledger::{Ledger, LedgerError, Settlement},
 };
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +36,28 @@ pub struct Settled {
     pub refused: Vec<Refused>,
 }
 
+/// A batch that was sent to the ledger while the one before it was still being settled. It waits
+/// there for the lock of the product's row, so that the ledger is never idle between the two.
+#[derive(Debug)]
+pub struct Sent(JoinHandle<Result<Settlement, LedgerError>>);
+
+impl Sent {
+    /// What the ledger decided; none when it did not, and the batch is to be settled in its turn.
+    async fn settlement(self) -> Option<Settlement> {
+        match self.0.await {
+            Ok(Ok(settlement)) => Some(settlement),
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a batch sent ahead has to wait for its turn: {error}");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "a batch sent ahead was lost: {error}");
+                None
+            }
+        }
+    }
+}
+
 /// The settling part of a lane's driver.
 #[derive(Debug, Clone)]
 pub struct Settler {
@@ -47,12 +72,44 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Settles `jobs` in their order. None when `stop` was cancelled while the ledger was away:
-    /// the jobs then stay in their lane, and not one attempt is counted.
-    pub async fn settle(&self, jobs: Vec<Waiting>, stop: &CancellationToken) -> Option<Settled> {
+    /// Sends `jobs` ahead, behind the batch that ends with job `after`.
+    #[must_use]
+    pub fn send_ahead(&self, jobs: &Arc<[Waiting]>, after: JobId) -> Sent {
+        let (settler, jobs) = (self.clone(), Arc::clone(jobs));
+        Sent(tokio::spawn(async move {
+            let Self {
+                ledger,
+                sale,
+                product,
+                ..
+            } = settler;
+            let jobs: Vec<&Job> = jobs.iter().map(|waiting| &waiting.job).collect();
+            ledger.settle_after(&sale, &product, &jobs, after).await
+        }))
+    }
+
+    /// Settles `jobs`, which may have been `sent` ahead, in their order. None when `stop` was
+    /// cancelled while the ledger was away: the jobs then stay in their lane, and not one attempt
+    /// is counted.
+    pub async fn settle(
+        &self,
+        jobs: &[Waiting],
+        sent: Option<Sent>,
+        stop: &CancellationToken,
+    ) -> Option<Settled> {
         let mut settled = Settled::default();
         if jobs.is_empty() {
             return Some(settled);
+        }
+        if let Some(sent) = sent {
+            let timer = self.metrics.settle_seconds.start_timer();
+            if let Some(settlement) = sent.settlement().await {
+                timer.observe_duration();
+                self.metrics.settled(&settlement);
+                batch::record(&mut settled.acknowledgement, jobs, &settlement);
+                return Some(settled);
+            }
+            timer.stop_and_discard();
         }
         // Ranges still to be settled, the first on top, so that order of arrival is kept.
         let whole = 0..jobs.len();

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{Ledger, LedgerError};
 use crate::{
-    id::{ProductId, SaleId},
+    id::{JobId, ProductId, SaleId},
     job::Job,
 };
 
@@ -67,6 +67,32 @@ impl Ledger {
         product: &ProductId,
         jobs: &[&Job],
     ) -> Result<Settlement, LedgerError> {
+        self.settle_batch(sale, product, jobs, None).await
+    }
+
+    /// Like [`Ledger::settle`], for a batch that is sent while the one before it, which ends with
+    /// job `after`, is still being settled: the two then follow each other without a pause.
+    ///
+    /// # Errors
+    /// As [`Ledger::settle`]; and nothing is settled where `after` has no order when the lock is
+    /// got, since these jobs would then overtake others. Settle them again when it is their turn.
+    pub async fn settle_after(
+        &self,
+        sale: &SaleId,
+        product: &ProductId,
+        jobs: &[&Job],
+        after: JobId,
+    ) -> Result<Settlement, LedgerError> {
+        self.settle_batch(sale, product, jobs, Some(after.0)).await
+    }
+
+    async fn settle_batch(
+        &self,
+        sale: &SaleId,
+        product: &ProductId,
+        jobs: &[&Job],
+        after: Option<Uuid>,
+    ) -> Result<Settlement, LedgerError> {
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.job_id.0).collect();
         let users: Vec<&str> = jobs.iter().map(|job| job.data.user_id.as_str()).collect();
         let keys: Vec<&str> = jobs
@@ -75,13 +101,14 @@ impl Ledger {
             .collect();
         let row: SettledRow = sqlx::query_as(
             "SELECT outcomes, order_ids, stock_left, version, confirmed
-               FROM settle_batch($1, $2, $3, $4, $5)",
+               FROM settle_batch($1, $2, $3, $4, $5, $6)",
         )
         .bind(sale.as_str())
         .bind(product.as_str())
         .bind(ids)
         .bind(users)
         .bind(keys)
+        .bind(after)
         .fetch_one(&self.pool)
         .await?;
         Ok(Settlement {
@@ -93,7 +120,7 @@ impl Ledger {
     }
 }
 
-/// Reads the letters of `settle_batch`, see `migrations/0003_settle_batch.sql`.
+/// Reads the letters of `settle_batch`: `migrations/0003_settle_batch.sql` says what each means.
 fn verdicts(
     count: usize,
     outcomes: &str,

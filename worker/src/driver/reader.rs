@@ -74,6 +74,11 @@ impl Reader {
         Ok(())
     }
 
+    /// Takes a full batch of `count` entries out of those read ahead, if there are as many.
+    pub(super) fn take_full(&mut self, count: usize) -> Option<Vec<Entry>> {
+        (self.ahead.len() >= count).then(|| std::mem::take(&mut self.ahead))
+    }
+
     /// Takes up to `count` entries: those read ahead, topped up with what came since, since a
     /// fuller batch costs the ledger no more commits.
     pub(super) async fn take(&mut self, count: usize) -> RedisResult<Vec<Entry>> {

@@ -45,6 +45,9 @@ impl Configuration<'_> {
             ("daemonize", "no".to_owned()),
             ("appendonly", "yes".to_owned()),
             ("appendfsync", self.append_fsync.to_string()),
+            // Rewriting the file forks and takes a core for seconds: not for what a sale of a
+            // million buys writes in its one busy minute.
+            ("auto-aof-rewrite-min-size", "1gb".to_owned()),
             // The append-only file says everything that a snapshot says, and later.
             ("save", "\"\"".to_owned()),
             // Redis must refuse a buy rather than forget one it has acknowledged.

@@ -1,0 +1,64 @@
+//! The next batch of a lane, and whether it may be sent to the ledger before its turn.
+
+use std::sync::Arc;
+
+use flashsale_core::{
+    id::{JobId, ProductId},
+    lane::{Acknowledgement, Dead, Entry},
+};
+
+use crate::{
+    batch::{self, Batch, Waiting},
+    settlement::{Sent, Settler},
+};
+
+/// The next batch of a lane.
+#[derive(Debug)]
+pub(super) struct Next {
+    /// Jobs in order of arrival.
+    pub(super) jobs: Arc<[Waiting]>,
+    /// Entries that are no jobs of this lane.
+    pub(super) malformed: Vec<Dead>,
+    /// Set once it was sent ahead.
+    pub(super) sent: Option<Sent>,
+}
+
+impl Next {
+    /// The batch of these entries of the lane of `product`.
+    pub(super) fn of(entries: Vec<Entry>, product: &ProductId) -> Self {
+        let Batch { jobs, malformed } = batch::sort(entries, product);
+        Self {
+            jobs: jobs.into(),
+            malformed,
+            sent: None,
+        }
+    }
+
+    /// Whether there is nothing to settle and nothing to bury.
+    pub(super) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.malformed.is_empty()
+    }
+
+    /// The same, sent ahead behind the batch that ends with job `after`.
+    pub(super) fn sent_ahead(self, settler: &Settler, after: JobId) -> Self {
+        let sent = (!self.jobs.is_empty()).then(|| settler.send_ahead(&self.jobs, after));
+        Self { sent, ..self }
+    }
+
+    /// The job that a batch behind this one has to come after, if one of at most `batch_size` jobs
+    /// can be sent ahead: `before` is what the last settled batch came to. Where stock runs out,
+    /// the ledger would refuse it.
+    pub(super) fn may_be_followed(
+        &self,
+        batch_size: usize,
+        before: &Acknowledgement,
+    ) -> Option<JobId> {
+        let (stock, _) = before.stock?;
+        let wanted = self.jobs.len() + batch_size;
+        let is_enough = usize::try_from(stock).is_ok_and(|stock| stock >= wanted);
+        self.jobs
+            .last()
+            .filter(|_| is_enough)
+            .map(|last| last.job.job_id)
+    }
+}
