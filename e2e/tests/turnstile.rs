@@ -183,6 +183,62 @@ async fn the_rate_limit_is_a_bucket_that_refills() {
 }
 
 #[tokio::test]
+async fn a_repeat_beside_the_first_in_one_call_is_a_repeat() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let first = buy(&sale, "u", 0, "k");
+    let answers = admit(&services, &sale, &[first.clone(), buy(&sale, "u", 0, "k")]).await;
+    let again = Admission::Replayed {
+        job_id: first.job_id,
+        position: 1,
+    };
+    assert_eq!(answers, [Admission::Queued { position: 1 }, again]);
+    assert_eq!(depth(&services, &sale, 0).await, 1);
+}
+
+/// The turn of the rate limiter's memory by Redis's clock, when it does not end within seconds.
+async fn turn_that_lasts(services: &Services) -> u64 {
+    let mut queue = services.queue.clone();
+    loop {
+        let (seconds, _): (u64, u64) = redis::cmd("TIME").query_async(&mut queue).await.unwrap();
+        if seconds % 60 < 55 {
+            return seconds / 60;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_rate_limit_remembers_the_turn_before_and_throws_older_ones_away() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 1,
+        window: Duration::from_secs(30),
+        burst: 1,
+    };
+    open(&services, &sale).await;
+    let turn = turn_that_lasts(&services).await;
+    let mut queue = services.queue.clone();
+    let [now, before] = [turn, turn - 1].map(|turn| format!("fs:{{drop}}:pace:{}", turn % 2));
+    let far = (turn + 10) * 60_000_000;
+    for (key, of_turn, user) in [(&before, turn - 1, "recent"), (&now, turn - 2, "old")] {
+        let fields = [("", of_turn.to_string()), (user, far.to_string())];
+        let _: () = queue.hset_multiple(key, &fields).await.unwrap();
+    }
+    let recent = one(&services, &sale, buy(&sale, "recent", 0, "k")).await;
+    assert!(
+        matches!(recent, Admission::RateLimited { .. }),
+        "{recent:?}"
+    );
+    let old = one(&services, &sale, buy(&sale, "old", 0, "k")).await;
+    assert!(matches!(old, Admission::Queued { .. }), "{old:?}");
+    let again = one(&services, &sale, buy(&sale, "old", 0, "l")).await;
+    assert!(matches!(again, Admission::RateLimited { .. }), "{again:?}");
+}
+
+#[tokio::test]
 async fn a_full_lane_asks_to_come_back() {
     let services = Services::start().await;
     let mut sale = sale("drop", &[("p", 50)]);

@@ -7,13 +7,16 @@ pub(crate) mod request;
 use std::time::Instant;
 
 use axum::{
+    BoxError,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
+use bytes::Bytes;
 use flashsale_core::{
     id::{IdempotencyKey, JobId, UserId},
     turnstile::Buy,
 };
+use hyper::body::Body;
 use jiff::Timestamp;
 
 use crate::{
@@ -76,6 +79,15 @@ pub use request::{BuyRequest, Limits};
     security((), ("bearer" = []))
 )]
 pub async fn buy(State(gateway): State<Gateway>, request: Request) -> Response {
+    answer(gateway, request).await
+}
+
+/// The answer to a buy, whatever its body comes in.
+pub(crate) async fn answer<B>(gateway: Gateway, request: http::Request<B>) -> Response
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
     let arrived = Instant::now();
     let buys = &gateway.metrics.buys;
     let (offer, buy) = match read(&gateway, request).await {
@@ -103,7 +115,11 @@ pub async fn buy(State(gateway): State<Gateway>, request: Request) -> Response {
 }
 
 /// Who wants what, as the turnstile takes it.
-async fn read(gateway: &Gateway, request: Request) -> Result<(Offer, Buy), Problem> {
+async fn read<B>(gateway: &Gateway, request: http::Request<B>) -> Result<(Offer, Buy), Problem>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<BoxError>,
+{
     let (parts, body) = request.into_parts();
     let user = gateway.identity.of_headers(&parts.headers).await?;
     let key = key::of(&parts.headers)?;

@@ -1,7 +1,7 @@
 //! What every request passes: its id, its count, its line in the log.
 //!
 //! A hand-written service around the router, since the same as middleware would cost the hot
-//! path several allocations a request.
+//! path several allocations a request. For the same reason a buy need not pass the router.
 
 pub(crate) mod log_budget;
 
@@ -16,9 +16,12 @@ use axum::{Router, response::Response, routing::future::RouteFuture};
 use http::{HeaderValue, Method, Request};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
+use socketioxide::layer::SocketIoLayer;
 use tower::Service as _;
 
 use crate::{
+    app::{self, Gateway},
+    buy,
     metrics::{RequestCounters, RouteLabel},
     problem::Refusal,
     request_id::{self, REQUEST_ID},
@@ -34,14 +37,32 @@ static FAILURES: LogBudget = LogBudget::new();
 #[derive(Debug, Clone)]
 pub struct Front {
     router: Router,
+    /// Answers buys past the router, where no layer of the router has a part in them.
+    buys: Option<Gateway>,
     requests: RequestCounters,
 }
 
 impl Front {
-    /// The service of these routes.
+    /// The service of all routes of `gateway`; pages of `cors_origins` may call it.
     #[must_use]
-    pub fn new(router: Router, requests: RequestCounters) -> Self {
-        Self { router, requests }
+    pub fn new(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderValue]) -> Self {
+        Self {
+            requests: gateway.metrics.requests.clone(),
+            buys: cors_origins.is_empty().then(|| gateway.clone()),
+            router: app::router(gateway, sockets, cors_origins),
+        }
+    }
+
+    fn answer(&self, route: RouteLabel, request: Request<Incoming>) -> Answering {
+        match &self.buys {
+            Some(gateway) if route == RouteLabel::Buy && request.method() == Method::POST => {
+                let answer = Box::pin(buy::answer(gateway.clone(), request));
+                Answering::Direct { answer }
+            }
+            _ => Answering::Routed {
+                answer: self.router.clone().call(request),
+            },
+        }
     }
 }
 
@@ -51,15 +72,16 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Future = Observed;
 
     fn call(&self, request: Request<Incoming>) -> Observed {
+        let route = RouteLabel::of(request.uri().path());
         let seen = Seen {
             id: request_id::of(request.headers()),
-            route: RouteLabel::of(request.uri().path()),
+            route,
             method: request.method().clone(),
             started: Instant::now(),
             requests: self.requests.clone(),
         };
         Observed {
-            answer: self.router.clone().call(request),
+            answer: self.answer(route, request),
             seen,
         }
     }
@@ -69,8 +91,33 @@ pin_project! {
     /// A request being answered.
     pub struct Observed {
         #[pin]
-        answer: RouteFuture<Infallible>,
+        answer: Answering,
         seen: Seen,
+    }
+}
+
+pin_project! {
+    /// Where an answer comes from.
+    #[project = AnsweringProjection]
+    enum Answering {
+        Direct {
+            answer: Pin<Box<dyn Future<Output = Response> + Send>>,
+        },
+        Routed {
+            #[pin]
+            answer: RouteFuture<Infallible>,
+        },
+    }
+}
+
+impl Future for Answering {
+    type Output = Result<Response, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.project() {
+            AnsweringProjection::Direct { answer } => answer.as_mut().poll(context).map(Ok),
+            AnsweringProjection::Routed { answer } => answer.poll(context),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
 use crate::{
-    app::{self, Gateway, Parts},
+    app::{Gateway, Parts},
     buy::Limits,
     catalogue::{Catalogue, Refresher},
     config::{BadOperationsToken, Config},
@@ -90,14 +90,12 @@ impl Process {
         let metrics = Metrics::new(&registry)?;
         let probes = Probes::new(registry.clone());
         let serving = probes.readiness("serving");
-        let requests = metrics.requests.clone();
         let built = build(&config, metrics, &probes).await?;
         let catalogue = built.gateway.catalogue.clone();
         registry.register(Box::new(LaneCollector::new(catalogue)?))?;
-        let router = app::router(built.gateway, built.layer, &config.http.cors_origins);
         let (listener, address) = listen(config.http.listen).await?;
         let (probes_listener, probes_address) = listen(config.http.probes_listen).await?;
-        let front = Front::new(router, requests);
+        let front = Front::new(built.gateway, built.layer, &config.http.cors_origins);
         Ok(Self {
             server: Server::new(listener, front, config.http.idle_timeout()),
             config,

@@ -1,14 +1,16 @@
 //! The body of a buy.
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, error::Error, pin::pin, time::Duration};
 
-use axum::body::{self, Body};
+use axum::BoxError;
 use bytes::Bytes;
 use flashsale_core::id::{IdError, ProductId, UserId};
 use http::{
     HeaderMap,
     header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use hyper::body::Body;
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -51,23 +53,19 @@ impl BuyRequest<'_> {
 }
 
 /// Reads a body of JSON that keeps the limits.
-pub(crate) async fn read(
-    headers: &HeaderMap,
-    body: Body,
-    limits: &Limits,
-) -> Result<Bytes, Problem> {
+pub(crate) async fn read<B>(headers: &HeaderMap, body: B, limits: &Limits) -> Result<Bytes, Problem>
+where
+    B: Body<Data = Bytes>,
+    B::Error: Into<BoxError>,
+{
     check_media_type(headers)?;
     if announced_length(headers).is_some_and(|length| length > limits.body_bytes) {
         return Err(too_large(limits));
     }
-    match timeout(
-        limits.request_patience,
-        body::to_bytes(body, limits.body_bytes),
-    )
-    .await
-    {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => Err(broken(&error, limits)),
+    let whole = pin!(Limited::new(body, limits.body_bytes).collect());
+    match timeout(limits.request_patience, whole).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) => Err(broken(&*error, limits)),
         Err(_) => Err(Problem::new(
             ProblemKind::RequestTimeout,
             "the body did not arrive in time; send it at once",
@@ -118,10 +116,8 @@ fn announced_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn broken(error: &axum::Error, limits: &Limits) -> Problem {
-    let is_too_large = std::error::Error::source(error)
-        .is_some_and(<dyn std::error::Error>::is::<http_body_util::LengthLimitError>);
-    if is_too_large {
+fn broken(error: &(dyn Error + 'static), limits: &Limits) -> Problem {
+    if error.is::<LengthLimitError>() {
         too_large(limits)
     } else {
         invalid("the body broke off")
