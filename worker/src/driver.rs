@@ -8,19 +8,14 @@
 mod reader;
 mod refusals;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use flashsale_core::{
     keys::SaleKeys,
     lane::{self, Acknowledgement, Entry},
 };
 use redis::aio::ConnectionManager;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -35,8 +30,9 @@ use refusals::Refusals;
 /// How long a lane may be empty before its driver lets go of it.
 const IDLE_RELEASE: Duration = Duration::from_secs(10);
 
-/// The same when other lanes wait for a driver and this worker has no room left.
-const CROWDED_RELEASE: Duration = Duration::from_millis(200);
+/// How long a lane with jobs is driven at a stretch while other lanes wait for room in this worker:
+/// long against taking a lane over, which costs a few milliseconds, and short for those who wait.
+const TURN: Duration = Duration::from_millis(200);
 
 /// One look at an empty lane: how long to wait for a job before looking around.
 const LOOK: Duration = Duration::from_millis(200);
@@ -55,22 +51,32 @@ pub struct Driver {
     /// Cancelled when the worker stops, the lease is lost or the sale is gone.
     pub stop: CancellationToken,
     /// True while other lanes wait for room in this worker.
-    pub crowded: Arc<AtomicBool>,
+    pub crowded: watch::Receiver<bool>,
     /// What is counted.
     pub metrics: Metrics,
 }
 
+/// Why a driver let go of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// The lane was empty, or the driver was told to stop.
+    Done,
+    /// Its turn was over, others wait: it wants another.
+    TurnOver,
+}
+
 impl Driver {
-    /// Drives until told to stop or until the lane has long been empty. What was settled is
-    /// acknowledged before this returns, if Redis answers.
-    pub async fn drive(self) {
+    /// Drives until told to stop, until the lane has long been empty, or, while other lanes wait
+    /// for room, until it is empty at all or its turn is over. What was settled is acknowledged
+    /// before this returns, if Redis answers.
+    pub async fn drive(self) -> Departure {
         let keys = SaleKeys::new(&self.settler.sale);
         let lane = keys.lane(&self.settler.product);
         let mut reader = Reader::new(self.client.clone(), lane);
         let mut patience = Patience::default();
         while !self.stop.is_cancelled() {
             match self.drive_connected(&keys, &mut reader).await {
-                Ok(()) => return,
+                Ok(departure) => return departure,
                 Err(error) => {
                     self.metrics.queue_up.set(0);
                     if patience.is_fresh() {
@@ -81,23 +87,30 @@ impl Driver {
                     // skipping is not.
                     reader.reset();
                     if !patience.wait(&self.stop).await {
-                        return;
+                        break;
                     }
                 }
             }
         }
+        Departure::Done
     }
 
     async fn drive_connected(
         &self,
         keys: &SaleKeys,
         reader: &mut Reader,
-    ) -> Result<(), redis::RedisError> {
+    ) -> Result<Departure, redis::RedisError> {
+        let began = Instant::now();
+        let mut departure = Departure::Done;
         let mut refusals =
             Refusals::load(self.queue.clone(), keys.clone(), &self.settler.product).await?;
         let mut pending = Acknowledgement::default();
         let mut busy = Instant::now();
         while !self.stop.is_cancelled() {
+            if began.elapsed() > TURN && self.is_crowded() {
+                departure = Departure::TurnOver;
+                break;
+            }
             // A refused job is tried again alone, so that it cannot spoil another batch.
             let mut entries = refusals.due().await?;
             if entries.is_empty() {
@@ -107,13 +120,15 @@ impl Driver {
             if entries.is_empty() {
                 self.acknowledge(keys, std::mem::take(&mut pending)).await;
                 self.metrics.queue_up.set(1);
-                if busy.elapsed() > self.patience_with_an_empty_lane() && refusals.is_empty() {
+                if refusals.is_empty() && (self.is_crowded() || busy.elapsed() > IDLE_RELEASE) {
                     break;
                 }
-                if reader
-                    .wait(self.batch_size, refusals.next_due_within(LOOK), &self.stop)
-                    .await?
-                {
+                let wait = refusals.next_due_within(LOOK);
+                let came = tokio::select! {
+                    came = reader.wait(self.batch_size, wait, &self.stop) => came?,
+                    () = self.crowd(), if refusals.is_empty() => break,
+                };
+                if came {
                     busy = Instant::now();
                 } else if refusals.is_empty() {
                     reader.rewind();
@@ -125,7 +140,7 @@ impl Driver {
                 .turn(keys, reader, entries, std::mem::take(&mut pending))
                 .await?
             else {
-                return Ok(());
+                return Ok(Departure::Done);
             };
             pending = next.acknowledgement;
             refusals
@@ -133,14 +148,19 @@ impl Driver {
                 .await;
         }
         self.acknowledge(keys, pending).await;
-        Ok(())
+        Ok(departure)
     }
 
-    fn patience_with_an_empty_lane(&self) -> Duration {
-        if self.crowded.load(Ordering::Relaxed) {
-            CROWDED_RELEASE
-        } else {
-            IDLE_RELEASE
+    fn is_crowded(&self) -> bool {
+        *self.crowded.borrow()
+    }
+
+    /// Waits until other lanes wait for room.
+    async fn crowd(&self) {
+        let mut crowded = self.crowded.clone();
+        if crowded.wait_for(|crowded| *crowded).await.is_err() {
+            // The roster is gone, and with it whoever could wait.
+            std::future::pending::<()>().await;
         }
     }
 
