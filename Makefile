@@ -5,10 +5,10 @@ SALE ?= examples/sneaker-drop.yaml
 CROWD ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test bench generate lint fmt
+.PHONY: help demo cluster-demo storefront test bench bench-baseline generate lint fmt
 
 help: ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Install what is missing, build, and run a flash sale on this machine (SALE=file, CROWD=number)
 	@scripts/demo "$(SALE)" --crowd "$(CROWD)"
@@ -26,6 +26,11 @@ bench: ## Measure this machine's limits and how close the system comes (BENCH=--
 	@scripts/install-dependencies --for-bench
 	cargo build --release --bins
 	cargo run --release --package flashsale-bench -- $(BENCH)
+
+bench-baseline: ## Renew bench/baseline.json, which the tests hold every change against (at rest!)
+	@scripts/install-dependencies --for-bench
+	cargo build --release --bins
+	cargo run --release --package flashsale-bench -- --rounds 5 --write-baseline bench/baseline.json
 
 generate: ## Write anew what is made from the code: the custom resource, the OpenAPI document, its types
 	@scripts/generate

@@ -23,10 +23,7 @@ const LOAD_SECONDS: u32 = 5;
 const QUICK_LOAD_SECONDS: u32 = 2;
 
 /// What every number of jobs must be a multiple of, so that each product of each settlement gets
-/// whole batches: pgbench is told a number of transactions, not of orders. All of [`BATCHES`]
-/// divide it.
-///
-/// [`BATCHES`]: crate::measure::BATCHES
+/// whole batches: pgbench is told a number of transactions, not of orders.
 const JOBS_STEP: u32 = PRODUCTS * DEFAULT_BATCH;
 
 const EXAMPLE: &str = "\
@@ -76,12 +73,25 @@ pub enum Command {
 /// One part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Part {
-    /// Workers and the turnstile's script beside pgbench and plain writes.
+    /// Workers and the turnstile's script beside plain statements, COPY, pgbench and plain writes:
+    /// each batch, number of workers and products, and PostgreSQL a round trip of 1 and 5 ms away.
+    /// With --quick at the default batch, by 1 and 8 workers, of 1 and 10 products, and 1 ms away.
     Settlement,
-    /// `POST /buy` beside an empty route.
+    /// `POST /buy` beside an empty route, as fast as answers come and at fixed rates, and the
+    /// turnstile's script by redis-benchmark; with --quick over 64 connections only.
     Acknowledgements,
     /// Resident memory with a full lane.
     Memory,
+    /// A million buys, deep lanes, many products and many sales beside few; measured once a run,
+    /// with --quick only 100,000 buys through one sale.
+    Growth,
+    /// From a buy to `order_confirmed` on its shopper's socket.
+    Confirmations,
+    /// 10,000 connected shoppers (2,000 with --quick).
+    Sockets,
+    /// The usual stack, Express and BullMQ, in turn with ours; needs Node and npm. Left out of
+    /// --quick unless it is named.
+    Peer,
 }
 
 /// What to measure, and for how long.
@@ -114,6 +124,23 @@ pub struct RunArguments {
     /// End with status 1 when a target is missed.
     #[arg(long)]
     pub check: bool,
+
+    /// Measure in short what this baseline holds, and end with status 1 when a ratio has fallen by
+    /// more than its margin, twice. Two minutes at most.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["quick", "only", "check", "jobs", "load_seconds", "write_baseline"]
+    )]
+    pub baseline: Option<PathBuf>,
+
+    /// Measure the same, and write it to this file as the new baseline.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["quick", "only", "check", "jobs", "load_seconds"]
+    )]
+    pub write_baseline: Option<PathBuf>,
 }
 
 impl RunArguments {
@@ -123,17 +150,26 @@ impl RunArguments {
         self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS })
     }
 
+    /// Whether nothing but what a baseline holds is measured.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        self.baseline.is_some() || self.write_baseline.is_some()
+    }
+
     /// How many jobs each settlement settles.
     #[must_use]
     pub fn jobs(&self) -> u32 {
-        self.jobs
-            .unwrap_or(if self.quick { QUICK_JOBS } else { JOBS })
+        self.jobs.unwrap_or(if self.quick || self.is_short() {
+            QUICK_JOBS
+        } else {
+            JOBS
+        })
     }
 
     /// How long each load lasts.
     #[must_use]
     pub fn load_seconds(&self) -> u32 {
-        let default = if self.quick {
+        let default = if self.quick || self.is_short() {
             QUICK_LOAD_SECONDS
         } else {
             LOAD_SECONDS
@@ -144,7 +180,7 @@ impl RunArguments {
     /// Whether `part` is to be measured.
     #[must_use]
     pub fn wants(&self, part: Part) -> bool {
-        self.only.is_empty() || self.only.contains(&part)
+        !self.is_short() && (self.only.is_empty() || self.only.contains(&part))
     }
 }
 

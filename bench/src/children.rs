@@ -46,8 +46,20 @@ impl Child {
         lanes: u32,
         batch: u32,
     ) -> Result<Self, BenchError> {
+        Self::worker_at(stores, name, lanes, batch, &stores.postgres.url()).await
+    }
+
+    /// The same, with PostgreSQL at `database_url`: the run's own, by another way.
+    pub async fn worker_at(
+        stores: &Stores,
+        name: &str,
+        lanes: u32,
+        batch: u32,
+        database_url: &str,
+    ) -> Result<Self, BenchError> {
         let probes = loopback()?;
         let launch = ours(stores, "flashsale-worker", name)?
+            .env("FLASHSALE_DATABASE_URL", database_url)
             .args(["--probes-listen", &probes.to_string()])
             .args(["--lanes", &lanes.to_string()])
             .args(["--batch-size", &batch.to_string()]);
@@ -77,7 +89,9 @@ impl Child {
         Self::start(launch, address, address, "/").await
     }
 
-    async fn start(
+    /// Starts any program that serves at `address`, and waits until `GET path` at `probes` is
+    /// answered 200.
+    pub(crate) async fn start(
         launch: Launch,
         address: SocketAddr,
         probes: SocketAddr,
@@ -151,7 +165,8 @@ fn ours(stores: &Stores, binary: &str, name: &str) -> Result<Launch, BenchError>
         .env("FLASHSALE_DATABASE_URL", stores.postgres.url()))
 }
 
-fn loopback() -> Result<SocketAddr, BenchError> {
+/// A free port of this machine.
+pub(crate) fn loopback() -> Result<SocketAddr, BenchError> {
     Ok((Ipv4Addr::LOCALHOST, free_port()?).into())
 }
 

@@ -15,6 +15,8 @@ use flashsale_core::{
     ledger::LedgerError, turnstile::TurnstileError,
 };
 
+use crate::{baseline::BaselineError, crowd::SocketError, peer::install::PeerError};
+
 /// Why a run ended without figures.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -48,6 +50,14 @@ pub enum BenchError {
     /// PostgreSQL refused what the bench itself asked.
     #[error("PostgreSQL refused a statement of the bench: {0}")]
     Database(#[from] sqlx::Error),
+    /// PostgreSQL refused a batch of the limit of settlement.
+    #[error("PostgreSQL refused a batch of plain statements: {0}")]
+    PlainBatch(#[from] tokio_postgres::Error),
+    /// The proxy that puts PostgreSQL at a distance could not listen.
+    #[error(
+        "could not put PostgreSQL at a distance: {0}; check the limit of open files (ulimit -n)"
+    )]
+    Distance(io::Error),
     /// Redis failed.
     #[error("Redis failed: {0}")]
     Redis(#[from] redis::RedisError),
@@ -139,6 +149,34 @@ pub enum BenchError {
         file: String,
         /// What was looked for.
         what: &'static str,
+    },
+    /// There is no baseline to hold the figures against.
+    #[error(transparent)]
+    Baseline(#[from] BaselineError),
+    /// The usual stack cannot be measured here.
+    #[error("the usual stack cannot be measured: {0}")]
+    Peer(#[from] PeerError),
+    /// A socket of a crowd failed.
+    #[error("one of the connected shoppers' sockets failed: {0}; look into the gateway's log")]
+    Socket(#[from] SocketError),
+    /// A buy got no answer.
+    #[error("a buy was not answered: {0}; did the gateway end?")]
+    Buy(io::Error),
+    /// The limit of open files could not be asked or changed.
+    #[error("the limit of open files could not be changed: {0}; raise it with `ulimit -n`")]
+    OpenFiles(nix::Error),
+    /// The limit of open files is too low.
+    #[error(
+        "{sockets} sockets need {needed} open files, {allowed} are allowed: raise the hard limit \
+         (`ulimit -Hn`, or LimitNOFILE of the service), or leave the part `sockets` out with --only"
+    )]
+    TooFewFiles {
+        /// Sockets wanted.
+        sockets: u32,
+        /// Files that they need.
+        needed: u64,
+        /// The hard limit.
+        allowed: u64,
     },
     /// Jobs and results do not fit together, so the figures are worth nothing.
     #[error("the result is wrong: {0}; figures of a wrong result are not shown")]

@@ -38,7 +38,7 @@ impl Samples {
     }
 
     /// What each value is as a share of the other's value of the same round.
-    fn over(&self, other: &Self) -> Self {
+    pub(crate) fn over(&self, other: &Self) -> Self {
         Self(
             self.0
                 .iter()

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use flashsale_bench::{
-    arguments::{Arguments, Command},
-    empty_route,
+    arguments::{Arguments, Command, RunArguments},
+    baseline, empty_route,
     error::BenchError,
     run,
 };
@@ -36,8 +36,16 @@ async fn execute(arguments: Arguments) -> Result<ExitCode, BenchError> {
         return Ok(ExitCode::SUCCESS);
     }
     tokio::select! {
-        outcome = run::run(arguments.run) => outcome.map(ExitCode::from),
+        outcome = measure(arguments.run) => outcome.map(ExitCode::from),
         // Dropping the run ends its servers and removes its files.
         () = interrupted.cancelled() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
+async fn measure(arguments: RunArguments) -> Result<u8, BenchError> {
+    if arguments.is_short() {
+        baseline::run::run(arguments).await
+    } else {
+        run::run(arguments).await
     }
 }

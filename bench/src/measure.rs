@@ -1,9 +1,18 @@
 //! What is measured: names, units, and which limit each is held against.
 
+pub mod confirmation;
+pub mod growth;
+pub mod http;
 mod name;
+pub mod open_loop;
+pub mod peer;
+pub mod settlement;
+pub mod sockets;
 
-/// Batch sizes that settlement is measured at.
-pub const BATCHES: [u32; 3] = [500, 1_000, 2_000];
+use confirmation::{Load, Quantile, Stage};
+pub use http::{Aspect, Target};
+use settlement::{Form, PlainBatches};
+use sockets::SocketFigure;
 
 /// The batch size of a sale that does not say (`WorkerSpec::default`), and so the one that
 /// targets are judged at.
@@ -18,7 +27,10 @@ pub const WORKERS: u32 = 8;
 /// One thing that is measured, once in every round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Measure {
-    /// Orders a second by pgbench, one client a product: the limit of settlement.
+    /// Orders a second by the plain statements of a batch: the limit of settlement.
+    PlainBatches(PlainBatches),
+    /// Orders a second by pgbench, one client a product, of rows that PostgreSQL has in memory
+    /// already: what the table takes when nothing is sent.
     Pgbench {
         /// Products, and clients.
         products: u32,
@@ -34,12 +46,26 @@ pub enum Measure {
         /// Jobs in one transaction at most.
         batch: u32,
     },
+    /// The same of one worker on one product with PostgreSQL away.
+    FarSettlement {
+        /// Milliseconds of a round trip.
+        away_ms: u32,
+        /// Jobs in one transaction at most.
+        batch: u32,
+    },
     /// Buys a second that Redis takes when their writes are plain pipelined commands.
     PlainWrites,
     /// Buys a second through the turnstile's script in full calls.
     Turnstile,
-    /// Something about requests and their answers.
+    /// Something about requests and their answers in a closed loop.
     Http(Target, Aspect),
+    /// Something about requests at a fixed rate.
+    OpenLoop(Target, open_loop::Load, open_loop::Figure),
+    /// Buys a second by redis-benchmark: the turnstile's script without HTTP, one buy a call.
+    RedisBenchmark {
+        /// Calls on their way over one connection.
+        pipeline: u32,
+    },
     /// Processor time that one order or one request costs a program.
     ProcessorTime(Consumer),
     /// Resident memory of the gateway with a full lane.
@@ -52,19 +78,14 @@ pub enum Measure {
     RedisQueued,
     /// Memory of Redis for one settled buy.
     RedisSettled,
-}
-
-/// What requests are sent to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Target {
-    /// A route that does nothing: the limit of acknowledgements.
-    EmptyRoute,
-    /// The gateway, with no worker; Redis syncs its file every second.
-    Gateway,
-    /// The same while a worker settles.
-    GatewayAndWorker,
-    /// The gateway, with no worker; Redis syncs its file before each answer.
-    GatewaySyncing,
+    /// Something about the usual stack, or about ours in turn with it.
+    Peer(peer::Contest),
+    /// What something costs at a size.
+    Growth(growth::Size, growth::Cost),
+    /// Milliseconds from when a buy was due until it reached a stage.
+    Confirmation(Load, Stage, Quantile),
+    /// Something about the sockets of a gateway.
+    Sockets(SocketFigure),
 }
 
 /// Who uses processor time, for what.
@@ -99,17 +120,6 @@ impl Consumer {
     ];
 }
 
-/// What is asked about requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Aspect {
-    /// Requests answered a second.
-    Rate,
-    /// Half of the answers came within this time.
-    Median,
-    /// 99 of 100 answers came within this time.
-    Percentile99,
-}
-
 /// What a value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
@@ -119,12 +129,16 @@ pub enum Unit {
     Milliseconds,
     /// Microseconds.
     Microseconds,
+    /// Milliseconds of processor time a second; ten are a hundredth of a core.
+    MillisecondsASecond,
     /// Megabytes of 1,000,000 bytes.
     Megabytes,
     /// Bytes.
     Bytes,
     /// A number of things.
     Count,
+    /// How many times as much one thing is as another.
+    Times,
 }
 
 impl Unit {
@@ -135,9 +149,11 @@ impl Unit {
             Self::PerSecond => "/s",
             Self::Milliseconds => "ms",
             Self::Microseconds => "µs",
+            Self::MillisecondsASecond => "ms/s",
             Self::Megabytes => "MB",
             Self::Bytes => "B",
             Self::Count => "",
+            Self::Times => "×",
         }
     }
 }
@@ -152,21 +168,44 @@ pub fn one_worker(batch: u32) -> Measure {
     }
 }
 
+/// The limit of settling `products`.
+fn plain_batches(products: u32, batch: u32, away_ms: u32) -> Measure {
+    Measure::PlainBatches(PlainBatches {
+        form: Form::Arrays,
+        products,
+        batch,
+        away_ms,
+    })
+}
+
+/// A number with what it counts.
+fn count(number: u32, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 impl Measure {
     /// What its values count.
     #[must_use]
     pub fn unit(self) -> Unit {
         match self {
-            Self::Pgbench { .. }
+            Self::PlainBatches(_)
+            | Self::Pgbench { .. }
             | Self::Settlement { .. }
+            | Self::FarSettlement { .. }
             | Self::PlainWrites
             | Self::Turnstile
-            | Self::Http(_, Aspect::Rate) => Unit::PerSecond,
-            Self::Http(_, Aspect::Median | Aspect::Percentile99) => Unit::Milliseconds,
+            | Self::RedisBenchmark { .. } => Unit::PerSecond,
+            Self::Http(_, aspect) => aspect.unit(),
+            Self::OpenLoop(_, _, figure) => figure.unit(),
             Self::ProcessorTime(_) => Unit::Microseconds,
             Self::GatewayMemory | Self::WorkerMemory => Unit::Megabytes,
             Self::RedisQueued | Self::RedisSettled => Unit::Bytes,
             Self::JobsQueued => Unit::Count,
+            Self::Confirmation(..) => Unit::Milliseconds,
+            Self::Sockets(figure) => figure.unit(),
+            Self::Growth(_, cost) => cost.unit(),
+            Self::Peer(contest) => contest.unit(),
         }
     }
 
@@ -176,10 +215,13 @@ impl Measure {
         match self {
             Self::Settlement {
                 products, batch, ..
-            } => Some(Self::Pgbench { products, batch }),
+            } => Some(plain_batches(products, batch, 0)),
+            Self::FarSettlement { away_ms, batch } => Some(plain_batches(1, batch, away_ms)),
             Self::Turnstile => Some(Self::PlainWrites),
-            Self::Http(Target::EmptyRoute, _) => None,
-            Self::Http(_, Aspect::Rate) => Some(Self::Http(Target::EmptyRoute, Aspect::Rate)),
+            Self::OpenLoop(target, load, figure) => open_loop::limit(target, load, figure),
+            Self::Growth(size, _) if size == size.smallest() => None,
+            Self::Growth(size, cost) => Some(Self::Growth(size.smallest(), cost)),
+            Self::Http(target, Aspect::Rate) => Some(Self::Http(target.limit()?, Aspect::Rate)),
             _ => None,
         }
     }
@@ -187,10 +229,15 @@ impl Measure {
     /// Whether it is itself a limit.
     #[must_use]
     pub fn is_limit(self) -> bool {
-        matches!(
-            self,
-            Self::Pgbench { .. } | Self::PlainWrites | Self::Http(Target::EmptyRoute, Aspect::Rate)
-        )
+        match self {
+            Self::PlainBatches(_)
+            | Self::Pgbench { .. }
+            | Self::PlainWrites
+            | Self::RedisBenchmark { .. }
+            | Self::OpenLoop(Target::EmptyRoute, _, open_loop::Figure::Latency(_)) => true,
+            Self::Http(target, Aspect::Rate) => target.limit().is_none(),
+            _ => false,
+        }
     }
 }
 
@@ -200,20 +247,14 @@ mod tests {
 
     #[test]
     fn settlement_is_held_against_the_pgbench_run_of_its_products_and_batch() {
-        assert_eq!(
-            one_worker(500).limit(),
-            Some(Measure::Pgbench {
-                products: 1,
-                batch: 500
-            })
-        );
+        assert_eq!(one_worker(500).limit(), Some(plain_batches(1, 500, 0)));
     }
 
     #[test]
     fn the_batch_that_is_judged_is_the_one_sales_have_by_default() {
         let default = flashsale_core::sale::spec::WorkerSpec::default().batch_size;
         assert_eq!(Ok(default), i32::try_from(DEFAULT_BATCH));
-        assert!(BATCHES.contains(&DEFAULT_BATCH));
+        assert!(settlement::BATCHES.contains(&DEFAULT_BATCH));
     }
 
     #[test]

@@ -55,7 +55,8 @@ pub async fn round(session: &mut Session) -> Result<(), BenchError> {
     Ok(())
 }
 
+/// Bytes that Redis needs for each of `count` things that came `before` and `after`.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-fn bytes_each(before: u64, after: u64, count: u32) -> f64 {
+pub(crate) fn bytes_each(before: u64, after: u64, count: u32) -> f64 {
     after.saturating_sub(before) as f64 / f64::from(count)
 }

@@ -28,8 +28,14 @@ impl Outcomes {
     /// as work: when it began is not known.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        let (begin, already_there) = self.first;
-        f64::from(self.jobs - already_there) / (self.last - begin).as_secs_f64()
+        let (_, already_there) = self.first;
+        f64::from(self.jobs - already_there) / self.seconds()
+    }
+
+    /// Seconds from the first batch to the last.
+    #[must_use]
+    pub fn seconds(&self) -> f64 {
+        (self.last - self.first.0).as_secs_f64()
     }
 }
 

@@ -3,7 +3,12 @@
 //! Unlike speed, processor time hardly depends on what else the machine does, so it shows where
 //! the time goes even where speed is disturbed.
 
-use std::fs;
+use std::{fs, time::Duration};
+
+use nix::{
+    time::{clock_getcpuclockid, clock_gettime},
+    unistd::Pid,
+};
 
 use crate::error::BenchError;
 
@@ -26,25 +31,35 @@ const ENDED_CHILDREN_TIMES: [usize; 2] = [13, 14];
 /// nobody is told whose they are.
 const IN_USE: [usize; 4] = [0, 1, 2, 7];
 
-/// Seconds that the process `pid` has used.
+/// Seconds that the process `pid` has used, exactly: by its own clock, not in ticks, which say
+/// nothing of a process that sleeps most of the time.
 pub fn seconds(pid: i32) -> Result<f64, BenchError> {
-    read_stat(pid)
-        .and_then(|stat| ticks(&stat, &OWN_TIMES))
-        .map(in_seconds)
-        .ok_or_else(|| gone(pid))
+    clock_getcpuclockid(Pid::from_raw(pid))
+        .and_then(clock_gettime)
+        .map(|used| Duration::from(used).as_secs_f64())
+        .map_err(|_| gone(pid))
 }
 
 /// Seconds that the process `pid` and all its children have used, those that have ended included.
 pub fn seconds_with_children(pid: i32) -> Result<f64, BenchError> {
-    let own = read_stat(pid)
-        .and_then(|stat| Some(ticks(&stat, &OWN_TIMES)? + ticks(&stat, &ENDED_CHILDREN_TIMES)?))
-        .ok_or_else(|| gone(pid))?;
-    let children: f64 = processes()
-        .filter_map(read_stat)
-        .filter(|stat| field(stat, PARENT) == Some(f64::from(pid)))
-        .filter_map(|stat| ticks(&stat, &OWN_TIMES))
-        .sum();
-    Ok(in_seconds(own + children))
+    let read = || read_stat(pid).ok_or_else(|| gone(pid));
+    let mut before = read()?;
+    loop {
+        let children: f64 = processes()
+            .filter_map(read_stat)
+            .filter(|stat| field(stat, PARENT) == Some(f64::from(pid)))
+            .filter_map(|stat| ticks(&stat, &OWN_TIMES))
+            .sum();
+        let after = read()?;
+        let ended = |stat: &str| ticks(stat, &ENDED_CHILDREN_TIMES);
+        // A child that ended meanwhile may have been counted in neither place, or in both.
+        if ended(&before) == ended(&after) {
+            let own = ticks(&after, &OWN_TIMES).zip(ended(&after));
+            let (own, ended) = own.ok_or_else(|| gone(pid))?;
+            return Ok(in_seconds(own + ended + children));
+        }
+        before = after;
+    }
 }
 
 /// Seconds that this process has used, and those of its children that have ended.

@@ -5,9 +5,11 @@ use std::path::Path;
 use crate::{
     acknowledgement,
     arguments::{Part, RunArguments},
+    broadcast, confirmation,
     error::BenchError,
+    growth,
     machine::Machine,
-    memory,
+    memory, peer,
     report::{json, table},
     session::Session,
     settlement,
@@ -20,18 +22,28 @@ const MISSED: u8 = 1;
 
 /// Measures what `arguments` ask for, prints the table, and answers the exit status.
 pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
-    if arguments.wants(Part::Acknowledgements) || arguments.wants(Part::Memory) {
+    if [Part::Acknowledgements, Part::Memory, Part::Growth]
+        .into_iter()
+        .any(|part| arguments.wants(part))
+    {
         wrk::check_installed()?;
     }
+    let peer = peer::install::prepare(&arguments).await?;
     let mut session = Session::start(arguments.clone()).await?;
     let mut machine = Machine::look(&session.stores).await?;
     session.tell(&machine.describe());
     for warning in machine.warnings() {
         session.tell(&format!("WARNING: {warning}"));
     }
-    for round in 1..=arguments.rounds() {
-        let round = session.begin(round)?;
+    for number in 1..=arguments.rounds() {
+        let round = session.begin(number)?;
         measure(&mut session, &arguments).await?;
+        if let Some(peer) = &peer {
+            peer::round(&mut session, peer).await?;
+        }
+        if number == arguments.rounds() && arguments.wants(Part::Growth) {
+            growth::measure(&mut session).await?;
+        }
         session.end(&round)?;
     }
     let Session {
@@ -64,6 +76,12 @@ async fn measure(session: &mut Session, arguments: &RunArguments) -> Result<(), 
     }
     if arguments.wants(Part::Memory) {
         memory::round(session).await?;
+    }
+    if arguments.wants(Part::Confirmations) {
+        confirmation::round(session).await?;
+    }
+    if arguments.wants(Part::Sockets) {
+        broadcast::round(session).await?;
     }
     Ok(())
 }

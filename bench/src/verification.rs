@@ -29,6 +29,22 @@ pub async fn settled(stores: &Stores, sale: &Sale, expected: u32) -> Result<(), 
     Err(BenchError::Wrong(format!("a law is broken: {findings}")))
 }
 
+/// Checks that no unit of `sale`, whose orders took all, is left.
+pub async fn nothing_left(stores: &Stores, sale: &Sale) -> Result<(), BenchError> {
+    let left: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(stock_quantity), 0) FROM products WHERE sale_id = $1",
+    )
+    .bind(sale.id.as_str())
+    .fetch_one(stores.ledger.pool())
+    .await?;
+    if left == 0 {
+        return Ok(());
+    }
+    Err(BenchError::Wrong(format!(
+        "{left} units are left though all were sold"
+    )))
+}
+
 /// Checks that `sale` made exactly `expected` orders.
 pub async fn orders(stores: &Stores, sale: &Sale, expected: u32) -> Result<(), BenchError> {
     let made: i64 = sqlx::query_scalar("SELECT count(*) FROM orders WHERE sale_id = $1")

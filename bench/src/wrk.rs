@@ -1,4 +1,4 @@
-//! Load by wrk: as many requests as 64 connections get answered.
+//! Load by wrk: as many requests as 64 connections, or another number, get answered.
 
 use std::{net::SocketAddr, process::Output};
 
@@ -28,6 +28,7 @@ pub struct Load {
     duration_us: f64,
     p50_us: f64,
     p99_us: f64,
+    p999_us: f64,
     /// Answers of status 400 or more.
     status: u32,
     /// Connections that failed, and requests that were not answered within 2 s.
@@ -52,6 +53,12 @@ impl Load {
     pub fn percentile99_ms(&self) -> f64 {
         self.p99_us / 1e3
     }
+
+    /// Milliseconds within which 999 of 1,000 answers came.
+    #[must_use]
+    pub fn percentile999_ms(&self) -> f64 {
+        self.p999_us / 1e3
+    }
 }
 
 /// Says how to get wrk where it is missing, before any time is spent.
@@ -59,7 +66,8 @@ pub fn check_installed() -> Result<(), BenchError> {
     program().map(|_| ())
 }
 
-fn program() -> Result<std::path::PathBuf, BenchError> {
+/// Where it is installed.
+pub(crate) fn program() -> Result<std::path::PathBuf, BenchError> {
     binaries::on_path(PROGRAM).ok_or(BenchError::NotInstalled {
         program: PROGRAM,
         package: PROGRAM,
@@ -75,6 +83,18 @@ pub async fn run(
     run: u32,
     seconds: u32,
 ) -> Result<Load, BenchError> {
+    run_over(CONNECTIONS, stores, address, product, run, seconds).await
+}
+
+/// The same over another number of connections.
+pub async fn run_over(
+    connections: u32,
+    stores: &Stores,
+    address: SocketAddr,
+    product: &str,
+    run: u32,
+    seconds: u32,
+) -> Result<Load, BenchError> {
     let script = stores.data_dir.path().join("buy.lua");
     std::fs::write(&script, SCRIPT).map_err(BenchError::file(&script))?;
     let output = Command::new(program()?)
@@ -82,7 +102,7 @@ pub async fn run(
             "--threads",
             THREADS,
             "--connections",
-            &CONNECTIONS.to_string(),
+            &connections.to_string(),
             "--latency",
         ])
         .arg("--script")
@@ -128,7 +148,7 @@ mod tests {
     #[test]
     fn figures_are_read_from_the_last_line_of_the_script() {
         let text = "Running 5s test\n{\"requests\":100000,\"duration_us\":5000000,\"p50_us\":2900,\
-                    \"p99_us\":7100,\"status\":0,\"socket\":0}\n";
+                    \"p99_us\":7100,\"p999_us\":9000,\"status\":0,\"socket\":0}\n";
         let load = parse(text).unwrap();
         assert!((load.rate() - 20_000.0).abs() < 0.001);
         assert!((load.median_ms() - 2.9).abs() < 0.001);

@@ -7,10 +7,13 @@
 
 use std::process::Command;
 
-use flashsale_bench::{measure::Measure, report::layout};
+use flashsale_bench::{
+    measure::{Aspect, Consumer, DEFAULT_BATCH, Measure, Target, WORKERS, one_worker, open_loop},
+    redis_benchmark::PIPELINES,
+};
 
 #[test]
-fn every_row_of_the_table_is_measured() {
+fn what_a_short_run_measures_is_told_in_table_and_report() {
     let directory = std::env::temp_dir().join(format!("bench-test-{}", std::process::id()));
     std::fs::create_dir(&directory).unwrap();
     let file = directory.join("figures.json");
@@ -38,11 +41,27 @@ fn every_row_of_the_table_is_measured() {
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
-/// All rows but those about memory, which takes as long as all others together.
+/// What both parts measure however short a run is.
 fn measured_rows() -> Vec<Measure> {
-    let sections = layout::sections().into_iter();
-    sections
-        .filter(|section| section.title != "Memory")
-        .flat_map(|section| section.rows)
-        .collect()
+    let (products, batch) = (1, DEFAULT_BATCH);
+    let many = Measure::Settlement {
+        workers: WORKERS,
+        products,
+        batch,
+    };
+    let mut rows = vec![
+        Measure::Pgbench { products, batch },
+        Measure::PlainWrites,
+        Measure::Turnstile,
+        one_worker(batch),
+        many,
+    ];
+    rows.extend(one_worker(batch).limit());
+    rows.extend(Consumer::ALL.map(Measure::ProcessorTime));
+    for target in Target::USUAL {
+        rows.extend(Aspect::ALL.map(|aspect| Measure::Http(target, aspect)));
+    }
+    rows.extend(open_loop::rows());
+    rows.extend(PIPELINES.map(|pipeline| Measure::RedisBenchmark { pipeline }));
+    rows
 }

@@ -4,7 +4,7 @@
 //! Hash `fs:{sale}`: `sale` is the checked [`Sale`] as JSON for gateways and workers; the other
 //! fields are what the turnstile's script compares, in its units (microseconds).
 
-use redis::{AsyncCommands, AsyncIter, Pipeline, RedisResult};
+use redis::{AsyncCommands, AsyncIter, Pipeline, RedisResult, ScanOptions};
 
 use crate::{
     connect::Queue,
@@ -14,7 +14,8 @@ use crate::{
     sale::{Sale, Turnstile},
 };
 
-/// How many keys one round trip frees.
+/// How many keys one round trip looks at, and how many one frees: few enough to hold up no buy of
+/// another sale by more than a millisecond.
 const FREE_CHUNK: usize = 1000;
 
 /// A sale in force.
@@ -222,7 +223,10 @@ pub async fn withdraw(connection: &mut (impl Queue + Clone), sale: &SaleId) -> R
         .exec_async(connection)
         .await?;
     let mut writer = connection.clone();
-    let mut found: AsyncIter<'_, String> = connection.scan_match(keys.pattern()).await?;
+    let all = ScanOptions::default()
+        .with_pattern(keys.pattern())
+        .with_count(FREE_CHUNK);
+    let mut found: AsyncIter<'_, String> = connection.scan_options(all).await?;
     let mut chunk = Vec::with_capacity(FREE_CHUNK);
     while let Some(key) = found.next_item().await {
         chunk.push(key?);

@@ -37,6 +37,18 @@ pub async fn hold(connection: &mut impl Queue, key: &str, owner: &str) -> RedisR
         .await
 }
 
+/// Whether each of the leases `keys` is held, by whomever, in one round trip.
+pub async fn held(connection: &mut impl Queue, keys: &[String]) -> RedisResult<Vec<bool>> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for key in keys {
+        pipe.cmd("EXISTS").arg(key);
+    }
+    pipe.query_async(connection).await
+}
+
 /// Gives the lease `key` back if `owner` has it.
 pub async fn release(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
     Script::new(RELEASE)

@@ -6,7 +6,7 @@ use axum::response::IntoResponse as _;
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state},
+    middleware::{Next, from_fn_with_state, map_request},
     response::Response,
     routing::{any, get, post},
 };
@@ -30,6 +30,7 @@ use crate::{
     problem::{Problem, ProblemKind, not_found, unavailable},
     request_id::REQUEST_ID,
     sales, session,
+    sockets::trim,
     stocks::Stocks,
     storefront::{self, Storefront},
 };
@@ -98,7 +99,8 @@ pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderVa
     // is opened by GET and written to by POST.
     let sockets = Router::new()
         .route("/socket.io/", any(no_socket))
-        .layer(sockets);
+        .layer(sockets)
+        .layer(map_request(trim));
     let router = Router::new()
         .route("/buy", post(buy::buy))
         .merge(quiet)

@@ -3,6 +3,7 @@
 mod connection;
 mod payload;
 mod presence;
+mod request;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::{catalogue::Catalogue, identity::Identity, metrics::SocketMetrics, st
 
 pub use payload::{LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
 use presence::Presence;
+pub(crate) use request::trim;
 
 /// Packets that may wait for one socket. A socket that reads slower misses what comes then; it
 /// learns outcomes by `GET /orders/{jobId}` and the stock by the next update.
@@ -25,6 +27,10 @@ const PACKETS_WAITING: usize = 1024;
 /// Largest message of a client in bytes: a handshake with a token. Clients have nothing else to
 /// say.
 const MAX_CLIENT_MESSAGE: usize = 16 * 1024;
+
+/// Bytes that a socket reads at a time, kept for each as long as it lives. Clients say little more
+/// than that they are still there; a longer message makes room for itself.
+const READ_BUFFER: usize = 512;
 
 /// A handle on all sockets of this gateway; clones share them.
 #[derive(Debug, Clone)]
@@ -64,6 +70,7 @@ impl Sockets {
         let (layer, io) = SocketIo::builder()
             .max_buffer_size(PACKETS_WAITING)
             .max_payload(MAX_CLIENT_MESSAGE as u64)
+            .ws_read_buffer_size(READ_BUFFER)
             .ws_max_message_size(MAX_CLIENT_MESSAGE)
             .ws_max_frame_size(MAX_CLIENT_MESSAGE)
             .with_state(welcome)
@@ -75,6 +82,12 @@ impl Sockets {
             metrics,
         };
         (sockets, layer)
+    }
+
+    /// How many sockets are connected here.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.presence.count()
     }
 
     /// Tells everyone how much is left.

@@ -10,13 +10,7 @@ mod next;
 mod reader;
 mod refusals;
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use flashsale_core::{
     id::JobId,
@@ -24,6 +18,7 @@ use flashsale_core::{
     lane::{self, Acknowledgement},
 };
 use redis::aio::ConnectionManager;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -38,8 +33,9 @@ use refusals::Refusals;
 /// How long a lane may be empty before its driver lets go of it.
 const IDLE_RELEASE: Duration = Duration::from_secs(10);
 
-/// The same when other lanes wait for a driver and this worker has no room left.
-const CROWDED_RELEASE: Duration = Duration::from_millis(200);
+/// How long a lane with jobs is driven at a stretch while other lanes wait for room in this worker:
+/// long against taking a lane over, which costs a few milliseconds, and short for those who wait.
+const TURN: Duration = Duration::from_millis(200);
 
 /// One look at an empty lane: how long to wait for a job before looking around.
 const LOOK: Duration = Duration::from_millis(200);
@@ -58,7 +54,7 @@ pub struct Driver {
     /// Cancelled when the worker stops, the lease is lost or the sale is gone.
     pub stop: CancellationToken,
     /// True while other lanes wait for room in this worker.
-    pub crowded: Arc<AtomicBool>,
+    pub crowded: watch::Receiver<bool>,
     /// What is counted.
     pub metrics: Metrics,
 }
@@ -69,17 +65,27 @@ struct Turn {
     next: Option<Next>,
 }
 
+/// Why a driver let go of its lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Departure {
+    /// The lane was empty, or the driver was told to stop.
+    Done,
+    /// Its turn was over, others wait: it wants another.
+    TurnOver,
+}
+
 impl Driver {
-    /// Drives until told to stop or until the lane has long been empty. What was settled is
-    /// acknowledged before this returns, if Redis answers.
-    pub async fn drive(self) {
+    /// Drives until told to stop, until the lane has long been empty, or, while other lanes wait
+    /// for room, until it is empty at all or its turn is over. What was settled is acknowledged
+    /// before this returns, if Redis answers.
+    pub async fn drive(self) -> Departure {
         let keys = SaleKeys::new(&self.settler.sale);
         let lane = keys.lane(&self.settler.product);
         let mut reader = Reader::new(self.client.clone(), lane);
         let mut patience = Patience::default();
         while !self.stop.is_cancelled() {
             match self.drive_connected(&keys, &mut reader).await {
-                Ok(()) => return,
+                Ok(departure) => return departure,
                 Err(error) => {
                     self.metrics.queue_up.set(0);
                     if patience.is_fresh() {
@@ -90,18 +96,21 @@ impl Driver {
                     // skipping is not.
                     reader.reset();
                     if !patience.wait(&self.stop).await {
-                        return;
+                        break;
                     }
                 }
             }
         }
+        Departure::Done
     }
 
     async fn drive_connected(
         &self,
         keys: &SaleKeys,
         reader: &mut Reader,
-    ) -> Result<(), redis::RedisError> {
+    ) -> Result<Departure, redis::RedisError> {
+        let began = Instant::now();
+        let mut departure = Departure::Done;
         let mut refusals =
             Refusals::load(self.queue.clone(), keys.clone(), &self.settler.product).await?;
         let mut pending = Acknowledgement::default();
@@ -109,20 +118,27 @@ impl Driver {
         let mut busy = Instant::now();
         // What was sent ahead is settled already, or about to be: it is seen to its end.
         while next.is_some() || !self.stop.is_cancelled() {
+            let turn_is_over = began.elapsed() > TURN && self.is_crowded();
             let batch = match next.take() {
                 Some(batch) => batch,
+                None if turn_is_over => {
+                    departure = Departure::TurnOver;
+                    break;
+                }
                 None => self.read(reader, &mut refusals).await?,
             };
             if batch.is_empty() {
                 self.acknowledge(keys, std::mem::take(&mut pending)).await;
                 self.metrics.queue_up.set(1);
-                if busy.elapsed() > self.patience_with_an_empty_lane() && refusals.is_empty() {
+                if refusals.is_empty() && (self.is_crowded() || busy.elapsed() > IDLE_RELEASE) {
                     break;
                 }
-                if reader
-                    .wait(self.batch_size, refusals.next_due_within(LOOK), &self.stop)
-                    .await?
-                {
+                let wait = refusals.next_due_within(LOOK);
+                let came = tokio::select! {
+                    came = reader.wait(self.batch_size, wait, &self.stop) => came?,
+                    () = self.crowd(), if refusals.is_empty() => break,
+                };
+                if came {
                     busy = Instant::now();
                 } else if refusals.is_empty() {
                     reader.rewind();
@@ -131,11 +147,12 @@ impl Driver {
             }
             busy = Instant::now();
             let previous = std::mem::take(&mut pending);
+            let may_send_ahead = refusals.is_empty() && !turn_is_over;
             let Some(turn) = self
-                .turn(keys, reader, batch, previous, refusals.is_empty())
+                .turn(keys, reader, batch, previous, may_send_ahead)
                 .await?
             else {
-                return Ok(());
+                return Ok(Departure::Done);
             };
             next = turn.next;
             pending = turn.settled.acknowledgement;
@@ -144,7 +161,7 @@ impl Driver {
                 .await;
         }
         self.acknowledge(keys, pending).await;
-        Ok(())
+        Ok(departure)
     }
 
     /// The batch whose turn it is; empty when nothing waits.
@@ -162,11 +179,16 @@ impl Driver {
         Ok(Next::of(entries, &self.settler.product))
     }
 
-    fn patience_with_an_empty_lane(&self) -> Duration {
-        if self.crowded.load(Ordering::Relaxed) {
-            CROWDED_RELEASE
-        } else {
-            IDLE_RELEASE
+    fn is_crowded(&self) -> bool {
+        *self.crowded.borrow()
+    }
+
+    /// Waits until other lanes wait for room.
+    async fn crowd(&self) {
+        let mut crowded = self.crowded.clone();
+        if crowded.wait_for(|crowded| *crowded).await.is_err() {
+            // The roster is gone, and with it whoever could wait.
+            std::future::pending::<()>().await;
         }
     }
 

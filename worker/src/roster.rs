@@ -2,14 +2,11 @@
 //! room for. Woken by the turnstile when a lane stops being empty, and looking by itself in
 //! between, which is also how a dead worker's lanes are found.
 
+mod waiting;
 mod wake;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::{Duration, Instant},
 };
 
@@ -24,7 +21,13 @@ use redis::aio::ConnectionManager;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::{driver::Driver, figures, lease_keeper, metrics::Metrics, settlement::Settler};
+use crate::{
+    driver::{Departure, Driver},
+    figures, lease_keeper,
+    metrics::Metrics,
+    settlement::Settler,
+};
+use waiting::Waiting;
 
 /// How often to look for lanes without a driver. With a lease's term this bounds how long a dead
 /// worker's lane stands still.
@@ -76,8 +79,9 @@ pub struct Roster {
     driven: HashMap<LaneName, CancellationToken>,
     /// The names of `driven`, for who watches.
     shown: watch::Sender<Vec<LaneName>>,
-    drivers: JoinSet<LaneName>,
-    crowded: Arc<AtomicBool>,
+    drivers: JoinSet<(LaneName, Departure)>,
+    /// Lanes that nobody drives and this worker has no room for.
+    waiting: Waiting,
 }
 
 impl Roster {
@@ -93,7 +97,7 @@ impl Roster {
             driven: HashMap::new(),
             shown: watch::Sender::default(),
             drivers: JoinSet::new(),
-            crowded: Arc::default(),
+            waiting: Waiting::default(),
         }
     }
 
@@ -110,7 +114,7 @@ impl Roster {
         loop {
             let result = tokio::select! {
                 () = self.stop.cancelled() => break,
-                Some(ended) = self.drivers.join_next() => { self.ended(ended); Ok(()) }
+                Some(ended) = self.drivers.join_next() => { self.ended(ended); self.fill().await }
                 Some(call) = calls.recv() => self.answer(call, &caller).await,
                 _ = look.tick() => self.look().await,
             };
@@ -167,9 +171,19 @@ impl Roster {
             .filter(|(_, depth)| *depth > 0)
             .map(|(lane, _)| lane)
             .collect();
-        let room = self.limits.lanes.saturating_sub(self.driven.len());
-        self.crowded.store(busy.len() > room, Ordering::Relaxed);
-        for lane in busy {
+        let leases: Vec<String> = busy.iter().map(lease_key).collect();
+        let held = lease::held(&mut self.resources.queue, &leases).await?;
+        let free = busy.into_iter().zip(held).filter(|(_, held)| !held);
+        self.waiting.replace(free.map(|(lane, _)| lane));
+        self.fill().await
+    }
+
+    /// Takes lanes that wait, the one that waits longest first, as long as there is room.
+    async fn fill(&mut self) -> Result<(), CatalogueError> {
+        while self.driven.len() < self.limits.lanes {
+            let Some(lane) = self.waiting.next() else {
+                break;
+            };
             self.take(lane).await?;
         }
         Ok(())
@@ -197,7 +211,7 @@ impl Roster {
         Ok(())
     }
 
-    /// Takes a lane if it is in force, not driven by anyone, and there is room.
+    /// Takes a lane if it is in force and not driven by anyone; without room, lets it wait.
     async fn take(&mut self, lane: LaneName) -> Result<(), CatalogueError> {
         if self.driven.contains_key(&lane) {
             return Ok(());
@@ -209,10 +223,10 @@ impl Roster {
             return Ok(());
         };
         if self.driven.len() >= self.limits.lanes {
-            self.crowded.store(true, Ordering::Relaxed);
+            self.waiting.join(lane);
             return Ok(());
         }
-        let key = SaleKeys::new(&lane.0).lease(&lane.1);
+        let key = lease_key(&lane);
         if lease::hold(&mut self.resources.queue, &key, &self.resources.owner).await? {
             self.start(lane, key, batch_size);
         }
@@ -242,7 +256,7 @@ impl Roster {
             },
             batch_size,
             stop: stop.clone(),
-            crowded: self.crowded.clone(),
+            crowded: self.waiting.crowded(),
             metrics: metrics.clone(),
         };
         self.driven.insert(lane.clone(), stop.clone());
@@ -251,11 +265,12 @@ impl Roster {
             let done = CancellationToken::new();
             let keeper = lease_keeper::keep(queue, lease_key, owner, stop, done.clone(), metrics);
             let driving = async {
-                driver.drive().await;
+                let departure = driver.drive().await;
                 done.cancel();
+                departure
             };
-            tokio::join!(keeper, driving);
-            lane
+            let ((), departure) = tokio::join!(keeper, driving);
+            (lane, departure)
         });
     }
 
@@ -265,12 +280,15 @@ impl Roster {
         self.shown.send_replace(lanes);
     }
 
-    fn ended(&mut self, ended: Result<LaneName, tokio::task::JoinError>) {
+    fn ended(&mut self, ended: Result<(LaneName, Departure), tokio::task::JoinError>) {
         self.resources.metrics.lanes_driven.dec();
         match ended {
-            Ok(lane) => {
+            Ok((lane, departure)) => {
                 self.driven.remove(&lane);
                 self.show_driven();
+                if departure == Departure::TurnOver {
+                    self.waiting.join(lane);
+                }
             }
             Err(error) => {
                 // The lane's name went with the task; its lease runs out, and whoever has room
@@ -280,4 +298,8 @@ impl Roster {
             }
         }
     }
+}
+
+fn lease_key((sale, product): &LaneName) -> String {
+    SaleKeys::new(sale).lease(product)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Aspect, Consumer, Measure, Target};
+use super::{Consumer, Measure, count};
 
 impl fmt::Display for Measure {
     /// What a row of the table is called, and unique.
@@ -25,29 +25,40 @@ impl fmt::Display for Measure {
                 count(workers, "worker"),
                 count(products, "product")
             ),
+            Self::PlainBatches(batches) => batches.fmt(formatter),
+            Self::FarSettlement { away_ms, batch } => {
+                write!(formatter, "1 worker, {away_ms} ms away, batches of {batch}")
+            }
             Self::PlainWrites => {
                 formatter.write_str("the same writes by plain commands, 128 at a time")
             }
             Self::Turnstile => formatter.write_str("turnstile script, calls of 128 buys"),
             Self::Http(target, aspect) => write!(formatter, "{target}, {aspect}"),
+            Self::OpenLoop(target, load, figure) => {
+                write!(formatter, "{target}, {load}: {figure}")
+            }
+            Self::RedisBenchmark { pipeline: 1 } => {
+                formatter.write_str("redis-benchmark, 64 connections")
+            }
+            Self::RedisBenchmark { pipeline } => {
+                write!(
+                    formatter,
+                    "redis-benchmark, 64 connections, {pipeline} calls each"
+                )
+            }
             Self::ProcessorTime(consumer) => consumer.fmt(formatter),
             Self::GatewayMemory => formatter.write_str("gateway, resident"),
             Self::WorkerMemory => formatter.write_str("worker draining the lane, most resident"),
             Self::JobsQueued => formatter.write_str("jobs queued"),
             Self::RedisQueued => formatter.write_str("Redis, for one queued buy"),
             Self::RedisSettled => formatter.write_str("Redis, for one settled buy"),
+            Self::Confirmation(load, stage, quantile) => {
+                write!(formatter, "{load}: {stage}, {quantile}")
+            }
+            Self::Sockets(figure) => figure.fmt(formatter),
+            Self::Peer(contest) => contest.fmt(formatter),
+            Self::Growth(size, cost) => write!(formatter, "{size}: {cost}"),
         }
-    }
-}
-
-impl fmt::Display for Target {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::EmptyRoute => "empty axum route",
-            Self::Gateway => "POST /buy",
-            Self::GatewayAndWorker => "POST /buy, a worker settling",
-            Self::GatewaySyncing => "POST /buy, appendfsync always",
-        })
     }
 }
 
@@ -63,19 +74,4 @@ impl fmt::Display for Consumer {
             Self::RedisForGateway => "a buy: Redis",
         })
     }
-}
-
-impl fmt::Display for Aspect {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Rate => "requests",
-            Self::Median => "p50",
-            Self::Percentile99 => "p99",
-        })
-    }
-}
-
-fn count(number: u32, thing: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {thing}{plural}")
 }

@@ -1,7 +1,18 @@
 //! Which rows stand where: each limit above what is held against it.
 
-use crate::measure::{
-    Aspect, BATCHES, Consumer, DEFAULT_BATCH, Measure, PRODUCTS, Target, WORKERS, one_worker,
+mod growth;
+mod settlement;
+
+use crate::{
+    measure::{
+        Aspect, Consumer, Measure, Target,
+        confirmation::{self, Load},
+        http::CONNECTIONS,
+        open_loop,
+        peer::Contest,
+        sockets,
+    },
+    redis_benchmark::PIPELINES,
 };
 
 /// Rows under one heading.
@@ -16,18 +27,23 @@ pub struct Section {
 /// All sections.
 #[must_use]
 pub fn sections() -> Vec<Section> {
-    vec![
-        Section {
-            title: "Settlement, orders",
-            rows: settlement(),
-        },
+    let mut sections = settlement::sections();
+    sections.extend([
         Section {
             title: "Turnstile, buys",
-            rows: vec![Measure::PlainWrites, Measure::Turnstile],
+            rows: turnstile(),
         },
         Section {
             title: "Acknowledgements, 64 connections",
             rows: acknowledgements(),
+        },
+        Section {
+            title: "Acknowledgements, other numbers of connections",
+            rows: crowds(),
+        },
+        Section {
+            title: "Open loop, of the most POST /buy does",
+            rows: open_loop::rows().collect(),
         },
         Section {
             title: "Processor time",
@@ -46,42 +62,48 @@ pub fn sections() -> Vec<Section> {
                 Measure::RedisSettled,
             ],
         },
-    ]
-}
-
-fn settlement() -> Vec<Measure> {
-    let settlement = |workers, products| Measure::Settlement {
-        workers,
-        products,
-        batch: DEFAULT_BATCH,
-    };
-    let mut rows = Vec::new();
-    for batch in BATCHES {
-        rows.extend([Measure::Pgbench { products: 1, batch }, one_worker(batch)]);
-        if batch == DEFAULT_BATCH {
-            rows.push(settlement(WORKERS, 1));
-        }
-    }
-    let limit = Measure::Pgbench {
-        products: PRODUCTS,
-        batch: DEFAULT_BATCH,
-    };
-    rows.extend([limit, settlement(1, PRODUCTS)]);
-    rows
+        Section {
+            title: "From a buy to order_confirmed",
+            rows: Load::ALL.into_iter().flat_map(confirmation::rows).collect(),
+        },
+        Section {
+            title: "Connected shoppers",
+            rows: sockets::rows().collect(),
+        },
+    ]);
+    sections.extend(growth::sections());
+    sections.push(Section {
+        title: "Beside the usual stack, 64 connections",
+        rows: Contest::rows().into_iter().map(Measure::Peer).collect(),
+    });
+    sections
 }
 
 fn acknowledgements() -> Vec<Measure> {
-    let targets = [
-        Target::EmptyRoute,
-        Target::Gateway,
-        Target::GatewayAndWorker,
-        Target::GatewaySyncing,
-    ];
-    let aspects = [Aspect::Rate, Aspect::Median, Aspect::Percentile99];
-    targets
-        .into_iter()
-        .flat_map(|target| aspects.map(|aspect| Measure::Http(target, aspect)))
-        .collect()
+    let targets = Target::USUAL.into_iter();
+    targets.flat_map(requests).collect()
+}
+
+fn crowds() -> Vec<Measure> {
+    let targets = CONNECTIONS.into_iter().flat_map(|connections| {
+        [
+            Target::EmptyRouteOver(connections),
+            Target::GatewayOver(connections),
+        ]
+    });
+    targets.flat_map(requests).collect()
+}
+
+fn requests(target: Target) -> impl Iterator<Item = Measure> {
+    let aspects = Aspect::ALL.into_iter();
+    aspects.map(move |aspect| Measure::Http(target, aspect))
+}
+
+fn turnstile() -> Vec<Measure> {
+    let benchmarks = PIPELINES.map(|pipeline| Measure::RedisBenchmark { pipeline });
+    let mut rows = vec![Measure::PlainWrites, Measure::Turnstile];
+    rows.extend(benchmarks);
+    rows
 }
 
 #[cfg(test)]

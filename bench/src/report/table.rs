@@ -150,16 +150,13 @@ mod tests {
 
     fn figures() -> Figures {
         let mut figures = Figures::default();
-        let pgbench = Measure::Pgbench {
-            products: 1,
-            batch: 1_000,
-        };
+        let plain = one_worker(1_000).limit().unwrap();
         for (limit, ours) in [
             (60_000.0, 20_000.0),
             (50_000.0, 24_000.0),
             (40_000.0, 22_000.0),
         ] {
-            figures.add(pgbench, limit);
+            figures.add(plain, limit);
             figures.add(one_worker(1_000), ours);
         }
         figures

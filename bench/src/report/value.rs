@@ -17,8 +17,8 @@ pub fn format(value: f64, unit: Unit) -> String {
 pub fn number(value: f64, unit: Unit) -> String {
     match unit {
         Unit::PerSecond | Unit::Bytes | Unit::Count => grouped(value),
-        Unit::Milliseconds => format!("{value:.2}"),
-        Unit::Megabytes | Unit::Microseconds => format!("{value:.1}"),
+        Unit::Milliseconds | Unit::MillisecondsASecond => format!("{value:.2}"),
+        Unit::Megabytes | Unit::Microseconds | Unit::Times => format!("{value:.1}"),
     }
 }
 

@@ -24,8 +24,9 @@ end
 
 function done(summary, latency, requests)
   io.write(string.format(
-    '{"requests":%d,"duration_us":%d,"p50_us":%d,"p99_us":%d,"status":%d,"socket":%d}\n',
+    '{"requests":%d,"duration_us":%d,"p50_us":%d,"p99_us":%d,"p999_us":%d,"status":%d,"socket":%d}\n',
     summary.requests, summary.duration, latency:percentile(50), latency:percentile(99),
+    latency:percentile(99.9),
     summary.errors.status,
     summary.errors.connect + summary.errors.read + summary.errors.write + summary.errors.timeout))
 end

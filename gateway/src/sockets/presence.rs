@@ -25,6 +25,15 @@ struct Present {
 }
 
 impl Presence {
+    /// How many sockets there are.
+    pub(super) fn count(&self) -> usize {
+        self.0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .sockets
+            .len()
+    }
+
     /// Whether no shopper is known by name here.
     pub(super) fn is_empty(&self) -> bool {
         self.0
