@@ -11,10 +11,6 @@ use flashsale_bench::{
 };
 use flashsale_telemetry::shutdown;
 
-/// The gateway's allocator, so that the empty route differs from it by its work alone.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Status of a process ended by Ctrl-C, by the shells' convention.
 const INTERRUPTED: u8 = 130;
 

@@ -1,9 +1,6 @@
 //! The limit of the turnstile: the writes that a buy needs, as plain commands without a decision.
 
-use std::{
-    sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Instant};
 
 use flashsale_core::{
     keys::SaleKeys,
@@ -18,6 +15,9 @@ use crate::{
     prefill::{CALLS_AT_A_TIME, finish, rate},
     stores::Stores,
 };
+
+/// What is remembered of a shopper's pace: microseconds into the middle of a turn of a minute.
+const SINCE_TURN_US: u32 = 30_000_000;
 
 /// Writes what the turnstile would write for `buys`, as many a round trip as a full call has, over
 /// as many round trips at a time; answers buys a second.
@@ -44,10 +44,6 @@ pub async fn write(stores: &Stores, sale: &Sale, buys: &Arc<[Buy]>) -> Result<f6
 }
 
 fn writes(keys: &SaleKeys, buys: &[Buy]) -> redis::Pipeline {
-    let arrival = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_micros();
     let mut pipe = redis::pipe();
     let (mut paces, mut answers) = (redis::cmd("HSET"), redis::cmd("HSET"));
     let [pace, _] = keys.paces();
@@ -62,10 +58,10 @@ fn writes(keys: &SaleKeys, buys: &[Buy]) -> redis::Pipeline {
             .arg("*")
             .arg("job")
             .arg(&buy.job[..]);
-        paces.arg(buy.user.as_str()).arg(arrival.to_string());
+        paces.arg(buy.user.as_str()).arg(SINCE_TURN_US);
         answers
             .arg(format!("{} {}", buy.user, buy.key))
-            .arg(format!("{job} {position} {}", buy.product));
+            .arg(format!("{job} {position}"));
         let record = JobRecord {
             state: JobState::Queued { ticket: position },
             product_id: buy.product.clone(),

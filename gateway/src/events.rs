@@ -106,7 +106,7 @@ impl EventsTask {
                 message = stream.next() => match message {
                     Some(message) => {
                         heard = Instant::now();
-                        self.hear(&message).await;
+                        self.hear(&message);
                     }
                     None => return Err(silence()),
                 },
@@ -121,11 +121,11 @@ impl EventsTask {
         }
     }
 
-    async fn hear(&self, message: &Msg) {
+    fn hear(&self, message: &Msg) {
         match message.get_channel_name() {
             CHANGED => self.catalogue.refresh_soon(),
             FIGURES => self.hear_process(message.get_payload_bytes()),
-            _ => self.hear_settled(message.get_payload_bytes()).await,
+            _ => self.hear_settled(message.get_payload_bytes()),
         }
     }
 
@@ -140,7 +140,7 @@ impl EventsTask {
         }
     }
 
-    async fn hear_settled(&self, message: &[u8]) {
+    fn hear_settled(&self, message: &[u8]) {
         match Settled::parse(message) {
             Ok(settled) => {
                 self.metrics.heard.inc();
@@ -150,7 +150,7 @@ impl EventsTask {
                 if let Some(operations) = &self.operations {
                     operations.hear_settled(&settled);
                 }
-                self.sockets.tell_owners(&settled).await;
+                self.sockets.tell_owners(&settled);
             }
             Err(error) => {
                 self.metrics.unreadable.inc();

@@ -10,10 +10,6 @@ use flashsale_gateway::{
 };
 use flashsale_telemetry::shutdown;
 
-/// Many small allocations on many threads: what this allocator is made for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -7,12 +7,9 @@ mod request;
 
 use std::sync::Arc;
 
-use flashsale_core::{
-    event::Settled,
-    id::{ProductId, UserId},
-};
+use flashsale_core::{event::Settled, id::ProductId};
 use serde::Serialize;
-use socketioxide::{SocketIo, layer::SocketIoLayer};
+use socketioxide::{SocketIo, extract::SocketRef, layer::SocketIoLayer};
 
 use crate::{catalogue::Catalogue, identity::Identity, metrics::SocketMetrics, stocks::Stocks};
 
@@ -36,7 +33,7 @@ const READ_BUFFER: usize = 512;
 #[derive(Debug, Clone)]
 pub struct Sockets {
     io: SocketIo,
-    presence: Arc<Presence>,
+    presence: Arc<Presence<SocketRef>>,
     metrics: SocketMetrics,
 }
 
@@ -46,7 +43,7 @@ struct Welcome {
     identity: Identity,
     catalogue: Catalogue,
     stocks: Stocks,
-    presence: Arc<Presence>,
+    presence: Arc<Presence<SocketRef>>,
     metrics: SocketMetrics,
 }
 
@@ -113,30 +110,32 @@ impl Sockets {
     }
 
     /// Tells the shoppers of a settled batch, those connected here, what became of their buys.
-    pub async fn tell_owners(&self, settled: &Settled) {
+    pub fn tell_owners(&self, settled: &Settled) {
         if self.presence.is_empty() {
             return;
         }
         for (user, job_id, order_id) in &settled.confirmed {
-            if self.presence.has(user) {
+            let sockets = self.presence.of(user);
+            if !sockets.is_empty() {
                 self.metrics.orders_confirmed.inc();
                 let event = OrderConfirmed {
                     job_id: *job_id,
                     order_id: *order_id,
                     product_id: settled.product.clone(),
                 };
-                self.emit_to_owner(user, OrderConfirmed::NAME, &event).await;
+                emit_to_owner(&sockets, OrderConfirmed::NAME, &event);
             }
         }
         for (user, job_id, outcome) in &settled.rejected {
-            if self.presence.has(user) {
+            let sockets = self.presence.of(user);
+            if !sockets.is_empty() {
                 self.metrics.orders_rejected.inc();
                 let event = OrderRejected {
                     job_id: *job_id,
                     product_id: settled.product.clone(),
                     reason: *outcome,
                 };
-                self.emit_to_owner(user, OrderRejected::NAME, &event).await;
+                emit_to_owner(&sockets, OrderRejected::NAME, &event);
             }
         }
     }
@@ -157,10 +156,11 @@ impl Sockets {
             tracing::debug!(%error, event, "an event did not reach every socket: {error}");
         }
     }
+}
 
-    async fn emit_to_owner<T: Serialize>(&self, user: &UserId, event: &str, payload: &T) {
-        let room = self.io.to(presence::room(user));
-        if let Err(error) = room.emit(event, payload).await {
+fn emit_to_owner<T: Serialize>(sockets: &[SocketRef], event: &str, payload: &T) {
+    for socket in sockets {
+        if let Err(error) = socket.emit(event, payload) {
             tracing::debug!(%error, event, "an event did not reach its owner: {error}");
         }
     }

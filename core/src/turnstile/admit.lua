@@ -8,20 +8,22 @@
 -- Answer: for a sale that is unknown or not yet open one text for all: U, or N<opensAt in
 -- microseconds>. Otherwise one value for each buy: an integer is "queued at this position"; a text
 -- is C closed, H held by hand, T<milliseconds to wait>, X key used for another product, P unknown
--- product, S sold out, F lane full, or R<job id> <position> <product> for a repeat.
+-- product, S sold out, F lane full, or R<job id> <position> for a repeat.
 --
 -- All buys of a call are looked up together and written down together: a command costs Redis more
 -- than one more field of it does.
 
+local call, format, max = redis.call, string.format, math.max
+
 -- Microseconds that one half of the rate limiter's memory gathers shoppers, at least.
 local MINUTE = 60000000
 
-local sale = redis.call('HMGET', KEYS[1],
+local sale = call('HMGET', KEYS[1],
   'opensAt', 'closesAt', 'suspended', 'closing', 'interval', 'tolerance', 'maxDepth')
 if not sale[5] then return {'U'} end
 
 -- Redis's own clock, so that every gateway opens and closes at the same instant (law 5).
-local clock = redis.call('TIME')
+local clock = call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 local shut = sale[4] == '1' or (sale[2] ~= '' and now >= tonumber(sale[2]))
 local refusal = shut and 'C' or sale[3] == '1' and 'H'
@@ -35,11 +37,14 @@ for buy = 1, buys do
   users[buy] = ARGV[base + 2]
   names[buy] = ARGV[base + 2] .. ' ' .. ARGV[base + 3]
 end
-local first = redis.call('HMGET', KEYS[4], unpack(names))
+local first = call('HMGET', KEYS[4], unpack(names))
 
--- The job, position and product that a key had before, as the answer to this buy for `product`.
+-- The job and position that a key had before, as the answer to this buy for `product`. What was
+-- bought then stands in the job's record, for the few that ask.
 local function repeated(answer, product)
-  return string.match(answer, '[^ ]+$') == product and 'R' .. answer or 'X'
+  local record = call('HGET', KEYS[3], string.match(answer, '^[^ ]+'))
+  if record and string.match(record, '^[^ ]+ [^ ]+ ([^ ]+)') ~= product then return 'X' end
+  return 'R' .. answer
 end
 
 if refusal then
@@ -53,57 +58,63 @@ if refusal then
 end
 
 -- Generic cell rate algorithm: a shopper's `arrival` is when their bucket will be full again. The
--- two halves take turns in gathering arrivals. Those of the half before are still looked at, and
--- what is older is over, so that it can be thrown away as a whole.
+-- two halves take turns in gathering arrivals, as microseconds since the turn began. Those of the
+-- turn before are still looked at; what is older is over, and can be thrown away as a whole.
 local interval, tolerance = tonumber(sale[5]), tonumber(sale[6])
-local turn = math.floor(now / math.max(MINUTE, interval + tolerance))
-local half, half_before = KEYS[5 + turn % 2], KEYS[6 - turn % 2]
-local began = redis.call('HGET', half, '')
+local length = max(MINUTE, math.ceil(interval + tolerance))
+local turn = math.floor(now / length)
+local half = KEYS[5 + turn % 2]
 local arrivals = {}
-local function look_up(key)
-  local found = redis.call('HMGET', key, unpack(users))
+local function look_up(key, of_turn)
+  local found = call('HMGET', key, '', unpack(users))
+  if tonumber(found[1] or -1) ~= of_turn then return false end
+  local began = of_turn * length
   for buy = 1, buys do
-    local user = users[buy]
-    arrivals[user] = math.max(arrivals[user] or now, tonumber(found[buy] or 0))
+    local since = found[1 + buy]
+    if since then
+      local user = users[buy]
+      arrivals[user] = max(arrivals[user] or now, began + since)
+    end
   end
+  return true
 end
-if began == tostring(turn) then
-  look_up(half)
-elseif began then
-  redis.call('UNLINK', half)
-end
-look_up(half_before)
+local is_begun = look_up(half, turn)
+look_up(KEYS[6 - turn % 2], turn - 1)
 
 local fields = {}
 for i = 1, products do
   fields[2 * i - 1] = ARGV[1 + i]
   fields[2 * i] = ARGV[1 + i] .. '#'
 end
-local known = redis.call('HMGET', KEYS[2], unpack(fields))
+local known = call('HMGET', KEYS[2], unpack(fields))
 local max_depth = tonumber(sale[7])
 local stock, settled, depth, was_empty = {}, {}, {}, {}
 for i = 1, products do
   stock[i] = tonumber(known[2 * i - 1])
   settled[i] = tonumber(known[2 * i] or 0)
-  depth[i] = stock[i] and redis.call('XLEN', KEYS[6 + i]) or 0
+  depth[i] = stock[i] and call('XLEN', KEYS[6 + i]) or 0
   was_empty[i] = depth[i] == 0
 end
 
 local answers, records, taken, rates, taken_now = {}, {}, {}, {'', turn}, {}
+local rated, recorded = 2, 0
 for buy = 1, buys do
   local base = 5 * buy + products - 4
   local lane, user, name = tonumber(ARGV[base + 1]), users[buy], names[buy]
-  local arrival = arrivals[user] + interval
+  local arrival = (arrivals[user] or now) + interval
   if arrival - now > tolerance + 1 then
-    answers[buy] = 'T' .. string.format('%d', math.ceil((arrival - now - tolerance) / 1000))
+    answers[buy] = 'T' .. format('%d', math.ceil((arrival - now - tolerance) / 1000))
   else
     arrivals[user] = arrival
-    rates[#rates + 1] = user
-    rates[#rates + 1] = string.format('%d', arrival)
+    rates[rated + 1], rates[rated + 2] = user, format('%d', arrival - turn * length)
+    rated = rated + 2
     local product = ARGV[1 + lane]
-    local before = first[buy] or taken_now[name]
+    local before = first[buy]
     if before then
       answers[buy] = repeated(before, product)
+    elseif taken_now[name] then
+      local of_product, answer = unpack(taken_now[name])
+      answers[buy] = of_product == product and 'R' .. answer or 'X'
     elseif not stock[lane] then
       answers[buy] = 'P'
     elseif stock[lane] <= depth[lane] then
@@ -113,34 +124,32 @@ for buy = 1, buys do
       answers[buy] = 'F'
     else
       local job = ARGV[base + 4]
-      redis.call('XADD', KEYS[6 + lane], '*', 'job', ARGV[base + 5])
+      call('XADD', KEYS[6 + lane], '*', 'job', ARGV[base + 5])
       local position = depth[lane] + 1
       depth[lane] = position
-      local answer = job .. ' ' .. position .. ' ' .. product
-      taken_now[name] = answer
-      taken[#taken + 1] = name
-      taken[#taken + 1] = answer
-      records[#records + 1] = job
-      records[#records + 1] = 'q ' .. string.format('%d', settled[lane] + position) ..
-        ' ' .. product .. ' ' .. user
+      local answer = format('%s %d', job, position)
+      taken_now[name] = {product, answer}
+      taken[recorded + 1], taken[recorded + 2] = name, answer
+      records[recorded + 1] = job
+      records[recorded + 2] = format('q %d %s %s', settled[lane] + position, product, user)
+      recorded = recorded + 2
       answers[buy] = position
     end
   end
 end
 
-if #rates > 2 then
-  redis.call('HSET', half, unpack(rates))
-  if began ~= tostring(turn) then
-    redis.call('PEXPIRE', half, string.format('%d', 2 * math.max(MINUTE, interval + tolerance) / 1000))
-  end
+if rated > 2 then
+  if not is_begun then call('UNLINK', half) end
+  call('HSET', half, unpack(rates))
+  if not is_begun then call('PEXPIRE', half, format('%d', 2 * length / 1000)) end
 end
-if #records > 0 then
-  redis.call('HSET', KEYS[4], unpack(taken))
-  redis.call('HSET', KEYS[3], unpack(records))
+if recorded > 0 then
+  call('HSET', KEYS[4], unpack(taken))
+  call('HSET', KEYS[3], unpack(records))
   local name = string.sub(KEYS[1], 5, -2) -- without 'fs:{' and '}'
   for i = 1, products do
     if was_empty[i] and depth[i] > 0 then
-      redis.call('PUBLISH', 'fs:wake', name .. ' ' .. ARGV[1 + i])
+      call('PUBLISH', 'fs:wake', name .. ' ' .. ARGV[1 + i])
     end
   end
 end

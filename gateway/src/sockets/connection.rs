@@ -11,7 +11,7 @@ use socketioxide::{
 };
 use tokio::time::sleep;
 
-use super::{LaneProgress, SaleStatus, StockUpdate, Welcome, presence::room};
+use super::{LaneProgress, SaleStatus, StockUpdate, Welcome};
 use crate::{identity::IdentityError, lane_ticker, sale_status};
 
 /// Pause before a packet is offered again to a socket that has no room.
@@ -58,10 +58,8 @@ async fn admit(
 async fn greet(socket: SocketRef, State(welcome): State<Welcome>) {
     let user: Option<UserId> = socket.extensions.get();
     socket.on_disconnect(farewell);
-    if let Some(user) = &user {
-        socket.join(room(user));
-    }
-    let count = welcome.presence.enter(socket.id, user);
+    let owner = user.map(|user| (user, socket.clone()));
+    let count = welcome.presence.enter(socket.id, owner);
     welcome.show_count(count);
     if !socket.connected() {
         // It left before it could be noted when it leaves.
