@@ -209,10 +209,10 @@ impl Driver {
         let after = batch
             .may_be_followed(self.batch_size, &previous)
             .filter(|_| may_send_ahead);
-        let (settled, (), next) = tokio::join!(
+        let (settled, next, ()) = tokio::join!(
             self.settler.settle(&batch.jobs, batch.sent, &self.stop),
-            self.acknowledge(keys, previous),
             self.prepare(reader, after),
+            self.acknowledge(keys, previous),
         );
         let settled = settled.map(|mut settled| {
             settled.acknowledgement.dead.extend(batch.malformed);
@@ -226,21 +226,24 @@ impl Driver {
         next.map(|next| settled.map(|settled| Turn { settled, next }))
     }
 
-    /// Reads the next entries; where they fill a batch that may come `after` a job, sends it ahead.
+    /// Reads the next entries; where they fill a batch that may come `after` a job, sends it ahead:
+    /// at once if they were read before, so that the ledger has it in good time.
     async fn prepare(
         &self,
         reader: &mut Reader,
         after: Option<JobId>,
     ) -> Result<Option<Next>, redis::RedisError> {
+        let next = self.send_ahead(reader, after);
         reader.read_ahead(self.batch_size).await?;
-        let Some(after) = after.filter(|_| self.settler.ledger.has_connections_to_spare()) else {
-            return Ok(None);
-        };
-        // Fewer would be worse: what arrives meanwhile can still join them.
-        let entries = reader.take_full(self.batch_size);
-        Ok(entries.map(|entries| {
-            Next::of(entries, &self.settler.product).sent_ahead(&self.settler, after)
-        }))
+        Ok(next.or_else(|| self.send_ahead(reader, after)))
+    }
+
+    /// The next batch, sent ahead, if there is a full one. Fewer jobs would be worse: what arrives
+    /// meanwhile can still join them.
+    fn send_ahead(&self, reader: &mut Reader, after: Option<JobId>) -> Option<Next> {
+        let after = after.filter(|_| self.settler.ledger.has_connections_to_spare())?;
+        let entries = reader.take_full(self.batch_size)?;
+        Some(Next::of(entries, &self.settler.product).sent_ahead(&self.settler, after))
     }
 
     /// Acknowledges, repeating while Redis is away. Given up when the driver is told to stop:
