@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_cli::local::{
+use flashsale_testbed::{
     binaries::{self, BinaryError},
     launch::Launch,
     ports::free_port,

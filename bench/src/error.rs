@@ -2,17 +2,17 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
-use flashsale_cli::local::{
+use flashsale_core::{
+    audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::IdError,
+    ledger::LedgerError, turnstile::TurnstileError,
+};
+use flashsale_testbed::{
     binaries::BinaryError,
     data_dir::DataDirError,
     ports::PortError,
     postgres::{InstallationError, PostgresError},
     process::ProcessError,
     redis::RedisError as RedisServerError,
-};
-use flashsale_core::{
-    audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::IdError,
-    ledger::LedgerError, turnstile::TurnstileError,
 };
 
 use crate::{baseline::BaselineError, crowd::SocketError, peer::install::PeerError};

@@ -8,8 +8,8 @@
 
 use std::{fmt::Write as _, process::Output};
 
-use flashsale_cli::local::{binaries, postgres::Installation};
 use flashsale_core::{sale::Sale, turnstile::Buy};
+use flashsale_testbed::{binaries, postgres::Installation};
 use tokio::process::Command;
 use url::Url;
 

@@ -6,8 +6,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use flashsale_cli::local::binaries;
 use flashsale_core::{keys::SaleKeys, sale::Sale, turnstile::Turnstile};
+use flashsale_testbed::binaries;
 use redis::{Cmd, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 use tokio::process::Command;
 use url::Url;

@@ -7,14 +7,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_cli::local::{
-    data_dir::DataDir,
-    postgres::Postgres,
-    redis::{AppendFsync, Redis},
-};
 use flashsale_core::{
     connect::{self, LedgerConfig},
     ledger::Ledger,
+};
+use flashsale_testbed::{
+    data_dir::DataDir,
+    postgres::Postgres,
+    redis::{AppendFsync, Redis},
 };
 use redis::{InfoDict, aio::MultiplexedConnection};
 

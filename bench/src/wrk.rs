@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, process::Output};
 
-use flashsale_cli::local::binaries;
+use flashsale_testbed::binaries;
 use serde::Deserialize;
 use tokio::process::Command;
 

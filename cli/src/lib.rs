@@ -1,8 +1,8 @@
 //! The hand tools: everything on one machine, load, audit, validation, dead letters.
 //!
 //! [`command`] is what people type; the rest is what the commands are made of: [`manifest`] reads
-//! and judges FlashSale files, [`local`] runs the services of one machine, [`up`] drives
-//! sales on them, [`load`] plays the crowd.
+//! and judges FlashSale files, [`up`] drives sales on the services of one machine, [`load`] plays
+//! the crowd.
 
 pub mod audit_report;
 pub mod command;
@@ -10,7 +10,6 @@ pub mod display;
 pub mod figures;
 mod http_client;
 pub mod load;
-pub mod local;
 pub mod manifest;
 pub mod progress;
 mod reach;

@@ -23,15 +23,11 @@ use flashsale_core::{
     ledger::Ledger,
     sale::Sale,
 };
+use flashsale_testbed::{data_dir::DataDir, redis::AppendFsync};
 use redis::aio::ConnectionManager;
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    display::Display,
-    load::crowd::CrowdPlan,
-    local::{data_dir::DataDir, redis::AppendFsync},
-    reach,
-};
+use crate::{display::Display, load::crowd::CrowdPlan, reach};
 
 use children::Program;
 use conductor::{Conductor, Running};

@@ -49,7 +49,7 @@ pub use commands::{told, tools};
 
 use std::path::{Path, PathBuf};
 
-use flashsale_cli::local::{data_dir::DataDir, process::Process};
+use flashsale_testbed::{data_dir::DataDir, process::Process};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Config,

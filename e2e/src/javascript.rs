@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Duration};
 
-use flashsale_cli::local::{binaries, launch::Launch, process::Process};
+use flashsale_testbed::{binaries, launch::Launch, process::Process};
 use serde_json::Value;
 
 use crate::{patience::until, services::Services};

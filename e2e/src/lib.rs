@@ -13,13 +13,9 @@
 pub mod cluster;
 pub mod javascript;
 pub mod operator;
-pub mod patience;
-pub mod poison;
 pub mod processes;
 pub mod prometheus;
-pub mod queue;
 pub mod readiness;
-pub mod sales;
-pub mod services;
 pub mod shopping;
-pub mod workers;
+
+pub use flashsale_testbed::fixtures::{patience, poison, queue, sales, services};

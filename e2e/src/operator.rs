@@ -9,9 +9,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_cli::local::{binaries, launch::Launch, ports::free_port, process::Process};
 use flashsale_core::id::SaleId;
 use flashsale_operator::crd::{FlashSale, status::FlashSaleStatus};
+use flashsale_testbed::{binaries, launch::Launch, ports::free_port, process::Process};
 use k8s_openapi::{
     ByteString,
     api::{

@@ -2,8 +2,8 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use flashsale_cli::local::{binaries, launch::Launch, ports::free_port, process::Process};
 use flashsale_core::id::SaleId;
+use flashsale_testbed::{binaries, launch::Launch, ports::free_port, process::Process};
 
 use crate::{patience::until, services::Services};
 

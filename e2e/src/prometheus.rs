@@ -9,7 +9,7 @@ mod server;
 
 use std::path::{Path, PathBuf};
 
-use flashsale_cli::local::binaries;
+use flashsale_testbed::binaries;
 
 pub use check::{Checked, check};
 pub use expression::{Expression, Plane};

@@ -11,8 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_cli::local::{binaries, launch::Launch, ports::free_port, process::Process};
 use flashsale_e2e::{cluster::ControlPlane, patience::until, processes::get};
+use flashsale_testbed::{binaries, launch::Launch, ports::free_port, process::Process};
 use k8s_openapi::api::{
     coordination::v1::{Lease, LeaseSpec},
     rbac::v1::{Role, RoleBinding},

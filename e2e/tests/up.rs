@@ -7,11 +7,11 @@
 
 use std::{path::PathBuf, process::Output, time::Duration};
 
-use flashsale_cli::local::binaries;
 use flashsale_e2e::{
     patience::until,
     processes::{client, get},
 };
+use flashsale_testbed::binaries;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

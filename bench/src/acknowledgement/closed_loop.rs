@@ -2,7 +2,7 @@
 //! acknowledged, and latencies under that load. What a pause of the server would have delayed is
 //! not sent meanwhile, so these latencies flatter; [`super::fixed_rates`] does not.
 
-use flashsale_cli::local::redis::AppendFsync;
+use flashsale_testbed::redis::AppendFsync;
 
 use super::{Servers, check_taken_but, open};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_cli::local::{launch::Launch, process::Process};
+use flashsale_testbed::{launch::Launch, process::Process};
 use redis::AsyncCommands as _;
 use url::Url;
 

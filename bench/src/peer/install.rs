@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flashsale_cli::local::binaries;
+use flashsale_testbed::binaries;
 use tokio::process::Command;
 
 use crate::{

@@ -10,12 +10,12 @@ use std::{
 use clap::Args;
 use flashsale_core::sale::Sale;
 use flashsale_telemetry::shutdown;
+use flashsale_testbed::redis::AppendFsync;
 use jiff::SignedDuration;
 
 use super::{CommandError, Outcome, crowd::CrowdArgs};
 use crate::{
     display::Display,
-    local::redis::AppendFsync,
     manifest::{self, Declared},
     up::{self, CrowdConfig, UpConfig},
 };

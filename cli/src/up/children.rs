@@ -6,15 +6,15 @@ use std::{
 };
 
 use flashsale_core::sale::Sale;
-use nix::sys::signal::Signal;
-
-use super::{UpConfig, UpError, stores::Stores, token::OperationsToken};
-use crate::local::{
+use flashsale_testbed::{
     binaries::{self, BinaryError},
     data_dir::DataDir,
     launch::Launch,
     ports::{self, PortError},
 };
+use nix::sys::signal::Signal;
+
+use super::{UpConfig, UpError, stores::Stores, token::OperationsToken};
 
 /// A child that can be started, any number of times.
 #[derive(Debug, Clone)]

@@ -6,16 +6,14 @@ use flashsale_core::{
     audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::SaleId,
     ledger::LedgerError,
 };
+use flashsale_testbed::{
+    binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
+    process::ProcessError, redis::RedisError,
+};
 use jiff::Timestamp;
 use tokio::task::JoinError;
 
-use crate::{
-    load::LoadError,
-    local::{
-        binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
-        process::ProcessError, redis::RedisError,
-    },
-};
+use crate::load::LoadError;
 
 /// Why the machine could not be set up or kept up.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale_testbed::process::{Process, ProcessError};
+
 use super::children::Recipe;
-use crate::local::process::{Process, ProcessError};
 
 /// Wait before a child that died is started again; doubled each time it dies young.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
@@ -223,8 +224,10 @@ fn backoff(deaths: u32) -> Duration {
 mod tests {
     use std::path::Path;
 
+    use flashsale_testbed::launch::Launch;
+
     use super::*;
-    use crate::{local::launch::Launch, up::children::Child};
+    use crate::up::children::Child;
 
     fn fleet(directory: &Path, script: &'static str) -> Fleet {
         let log = directory.join("log");

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale_testbed::process::Process;
 use tokio::time::sleep;
 
 use super::{UpError, fleet::Fleet};
-use crate::{http_client::Connection, load::target::Target, local::process::Process};
+use crate::{http_client::Connection, load::target::Target};
 
 /// A child that is not ready by then is broken; it takes a fraction of a second.
 const PATIENCE: Duration = Duration::from_mins(1);

@@ -2,13 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use flashsale_testbed::{data_dir::DataDir, postgres::Postgres, redis::Redis};
 use url::Url;
 
 use super::{UpConfig, UpError};
-use crate::{
-    display::Display,
-    local::{data_dir::DataDir, postgres::Postgres, redis::Redis},
-};
+use crate::display::Display;
 
 /// Wait before a store that could not be started again is tried again.
 const REVIVAL_WAIT: Duration = Duration::from_secs(5);

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use flashsale_testbed::{data_dir::DataDir, password};
+
 use super::{UpConfig, UpError};
-use crate::local::{data_dir::DataDir, password};
 
 /// Shortest token that gateways take, in characters.
 const MIN_LENGTH: usize = 16;

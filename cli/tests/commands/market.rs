@@ -1,11 +1,6 @@
 //! A sale on a private PostgreSQL and Redis, with buys that are taken and settled by the same
 //! functions that gateways and workers call.
 
-use flashsale_cli::local::{
-    data_dir::DataDir,
-    postgres::Postgres,
-    redis::{AppendFsync, Redis},
-};
 use flashsale_core::{
     catalogue,
     connect::{self, LedgerConfig},
@@ -19,6 +14,11 @@ use flashsale_core::{
     sale::{Sale, spec::FlashSaleSpec, validation},
     stock,
     turnstile::{Admission, Buy, Turnstile},
+};
+use flashsale_testbed::{
+    data_dir::DataDir,
+    postgres::Postgres,
+    redis::{AppendFsync, Redis},
 };
 use redis::aio::ConnectionManager;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, env, path::PathBuf};
 
-use flashsale_cli::local::data_dir::DataDir;
+use flashsale_testbed::data_dir::DataDir;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, api::ListParams};
 

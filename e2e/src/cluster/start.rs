@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_cli::local::{data_dir::DataDir, launch::Launch, ports::free_port, process::Process};
+use flashsale_testbed::{data_dir::DataDir, launch::Launch, ports::free_port, process::Process};
 use kube::{
     Config,
     config::{KubeConfigOptions, Kubeconfig},

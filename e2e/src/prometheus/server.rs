@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_cli::local::{launch::Launch, ports::free_port, process::Process};
+use flashsale_testbed::{launch::Launch, ports::free_port, process::Process};
 use jiff::Timestamp;
 use serde_json::Value;
 

@@ -2,7 +2,7 @@
 
 use std::{path::Path, process::Command};
 
-use flashsale_cli::local::binaries;
+use flashsale_testbed::binaries;
 use serde_json::Value;
 
 use crate::{

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_cli::local::ports::free_port;
+use flashsale_testbed::ports::free_port;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

@@ -7,11 +7,6 @@ pub mod tokens;
 use std::time::Duration;
 
 use clap::Parser as _;
-use flashsale_cli::local::{
-    data_dir::DataDir,
-    postgres::Postgres,
-    redis::{AppendFsync, Redis},
-};
 use flashsale_core::{
     catalogue,
     id::{ProductId, SaleId},
@@ -23,6 +18,11 @@ use flashsale_core::{
     stock,
 };
 use flashsale_gateway::{config::Arguments, process::Process};
+use flashsale_testbed::{
+    data_dir::DataDir,
+    postgres::Postgres,
+    redis::{AppendFsync, Redis},
+};
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;

@@ -2,10 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_cli::local::{
-    data_dir::DataDir,
-    redis::{AppendFsync, Redis},
-};
 use flashsale_core::{catalogue, connect};
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product},
@@ -13,6 +9,10 @@ use flashsale_e2e::{
     processes::Child,
     services::Services,
     shopping::{buy, orders, press},
+};
+use flashsale_testbed::{
+    data_dir::DataDir,
+    redis::{AppendFsync, Redis},
 };
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};

@@ -51,7 +51,7 @@ pub enum LaunchError {
 /// The description of a child process, built step by step.
 ///
 /// ```
-/// use flashsale_cli::local::launch::Launch;
+/// use flashsale_testbed::launch::Launch;
 ///
 /// let worker = Launch::new("worker-1", "/usr/bin/flashsale-worker", "/tmp/worker-1.log")
 ///     .arg("--log-format=json")

@@ -12,7 +12,7 @@ use flashsale_core::{
     ledger::{Ledger, SaleStock},
     sale::Sale,
 };
-use flashsale_e2e::{
+use flashsale_testbed::fixtures::{
     queue::job,
     sales::{open, sale},
     services::Services,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::process::Command;
 
-use crate::local::binaries;
+use crate::binaries;
 
 /// Where Debian and Ubuntu put each major version, off `PATH`.
 const DISTRIBUTION_ROOT: &str = "/usr/lib/postgresql";

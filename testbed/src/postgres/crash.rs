@@ -12,8 +12,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::time::{Instant, sleep};
 
-use crate::local::binaries;
-use crate::local::process::{Process, ProcessError};
+use crate::binaries;
+use crate::process::{Process, ProcessError};
 
 /// A killed process is gone within milliseconds unless the disk holds it up.
 const PATIENCE: Duration = Duration::from_secs(10);

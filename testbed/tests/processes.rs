@@ -10,11 +10,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use flashsale_cli::local::data_dir::DataDir;
-use flashsale_cli::local::launch::Launch;
-use flashsale_cli::local::postgres::Postgres;
-use flashsale_cli::local::process::{Process, ProcessError};
-use flashsale_cli::local::redis::{AppendFsync, Redis};
+use flashsale_testbed::data_dir::DataDir;
+use flashsale_testbed::launch::Launch;
+use flashsale_testbed::postgres::Postgres;
+use flashsale_testbed::process::{Process, ProcessError};
+use flashsale_testbed::redis::{AppendFsync, Redis};
 
 /// More than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -17,16 +17,17 @@ use flashsale_core::{
     outcome::{JobState, Outcome},
     sale::Sale,
 };
-use flashsale_e2e::{
+use flashsale_testbed::fixtures::{
     patience::until,
     poison::{mend_the_ledger, poison_the_ledger},
     queue::{admit, buy, depth, job, push, record},
     sales::{open, sale},
     services::Services,
-    workers::Worker,
 };
 use futures_util::StreamExt;
 use redis::AsyncCommands;
+
+use crate::running::Worker;
 
 const SOON: Duration = Duration::from_secs(10);
 

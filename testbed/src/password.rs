@@ -12,7 +12,7 @@ use rand::distr::Alphanumeric;
 const LENGTH: usize = 32;
 
 /// Reads the password in `file`, or generates one and writes it there (mode 0600).
-pub(crate) fn read_or_create(file: &Path) -> io::Result<String> {
+pub fn read_or_create(file: &Path) -> io::Result<String> {
     match fs::read_to_string(file) {
         Ok(password) => Ok(password.trim_end().to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(file),

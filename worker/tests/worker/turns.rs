@@ -7,13 +7,14 @@
 use std::time::Duration;
 
 use flashsale_core::sale::Sale;
-use flashsale_e2e::{
+use flashsale_testbed::fixtures::{
     patience::until,
     queue::{admit, buy, depth},
     sales::{open, sale},
     services::Services,
-    workers::Worker,
 };
+
+use crate::running::Worker;
 
 const SOON: Duration = Duration::from_secs(10);
 

@@ -5,11 +5,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::local::account::{Account, AccountError};
-use crate::local::data_dir::{DataDir, DataDirError};
-use crate::local::launch::Launch;
-use crate::local::password;
-use crate::local::process::{Process, ProcessError};
+use crate::account::{Account, AccountError};
+use crate::data_dir::{DataDir, DataDirError};
+use crate::launch::Launch;
+use crate::password;
+use crate::process::{Process, ProcessError};
 
 use super::installation::Installation;
 

@@ -16,7 +16,7 @@ use flashsale_core::{
     stock,
     turnstile::{Admission, Buy},
 };
-use flashsale_e2e::{
+use flashsale_testbed::fixtures::{
     queue::{admit, buy, depth, record},
     sales::{open, sale},
     services::Services,
@@ -263,7 +263,7 @@ async fn a_product_or_sale_that_is_not_there_is_said_so() {
     open(&services, &open_sale).await;
     open_sale
         .products
-        .push(flashsale_e2e::sales::product("other", 1));
+        .push(flashsale_testbed::fixtures::sales::product("other", 1));
     assert_eq!(
         one(&services, &open_sale, buy(&open_sale, "u", 1, "k")).await,
         Admission::UnknownProduct

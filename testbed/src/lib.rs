@@ -1,11 +1,12 @@
-//! The services of one machine: a private PostgreSQL, a private Redis and our own processes.
+//! One machine as a test bed: a private PostgreSQL, a private Redis and our own processes.
 //!
+//! `flashsale up`, the tests of every crate and the bench start what they need through this crate.
 //! Everything started here listens on 127.0.0.1 only, on a free port, with a generated password,
 //! keeps its files in one [`data_dir::DataDir`], and dies with the process that started it, even
 //! if that process is ended by SIGKILL. A server that was already on the machine is never touched.
 //!
 //! ```no_run
-//! use flashsale_cli::local::{data_dir::DataDir, postgres::Postgres, redis::{AppendFsync, Redis}};
+//! use flashsale_testbed::{data_dir::DataDir, postgres::Postgres, redis::{AppendFsync, Redis}};
 //!
 //! # async fn start() -> Result<(), Box<dyn std::error::Error>> {
 //! let data_dir = DataDir::temporary()?;
@@ -21,9 +22,10 @@
 pub mod account;
 pub mod binaries;
 pub mod data_dir;
+pub mod fixtures;
 pub mod launch;
 mod log_tail;
-pub(crate) mod password;
+pub mod password;
 mod pid_file;
 pub mod ports;
 pub mod postgres;

@@ -8,9 +8,9 @@
 use std::fs;
 use std::path::Path;
 
-use flashsale_cli::local::data_dir::DataDir;
-use flashsale_cli::local::postgres::{Postgres, PostgresError};
-use flashsale_cli::local::redis::{AppendFsync, Redis};
+use flashsale_testbed::data_dir::DataDir;
+use flashsale_testbed::postgres::{Postgres, PostgresError};
+use flashsale_testbed::redis::{AppendFsync, Redis};
 use sqlx::{Connection, PgConnection};
 
 async fn redis_command(url: &str, words: &[&str]) -> redis::RedisResult<redis::Value> {

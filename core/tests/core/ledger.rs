@@ -16,7 +16,7 @@ use flashsale_core::{
     ledger::{Ledger, LedgerError, Settlement, Verdict},
     sale::Sale,
 };
-use flashsale_e2e::{
+use flashsale_testbed::fixtures::{
     patience::until,
     queue::job,
     sales::{open, product, sale},

@@ -9,12 +9,12 @@ use prometheus::Registry;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::services::Services;
+use flashsale_testbed::fixtures::services::Services;
 
 /// A running worker.
-pub struct Worker {
+pub(crate) struct Worker {
     /// Its counts.
-    pub metrics: Metrics,
+    pub(crate) metrics: Metrics,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -22,7 +22,7 @@ pub struct Worker {
 impl Worker {
     /// Starts a worker that drives up to `lanes` lanes.
     #[must_use]
-    pub fn start(services: &Services, name: &str, lanes: usize) -> Self {
+    pub(crate) fn start(services: &Services, name: &str, lanes: usize) -> Self {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let client = services.client();
         let resources = Resources {
@@ -47,13 +47,13 @@ impl Worker {
     }
 
     /// Stops it as SIGTERM would.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.task.await.unwrap();
     }
 
     /// Ends it without a goodbye, as SIGKILL would: its leases stay.
-    pub fn kill(self) {
+    pub(crate) fn kill(self) {
         self.task.abort();
     }
 }

@@ -1,0 +1,5 @@
+//! The ledger, the turnstile and what a control loop reads, on a real PostgreSQL and a real Redis.
+
+mod ledger;
+mod looks;
+mod turnstile;

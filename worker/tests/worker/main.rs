@@ -1,0 +1,10 @@
+//! Workers on real lanes and a real ledger.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml covers test functions, not what they call"
+)]
+
+mod lanes;
+mod running;
+mod turns;
