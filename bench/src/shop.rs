@@ -90,7 +90,7 @@ fn product(number: u32, index: u32, stock: i32) -> Result<Product, BenchError> {
 
 /// Puts `sale` in force: ledger, stock, catalogue.
 pub async fn open(stores: &Stores, sale: &Sale) -> Result<(), BenchError> {
-    let levels = stores.ledger.declare(sale).await?;
+    let levels = stores.ledger.declare(sale).await?.levels;
     let mut queue = stores.queue.clone();
     stock::publish(&mut queue, &SaleKeys::new(&sale.id), &levels).await?;
     catalogue::announce(&mut queue, sale, false).await?;

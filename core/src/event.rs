@@ -23,7 +23,7 @@ pub struct Settled {
     pub version: i64,
     /// Orders, one tuple each: messages of a thousand orders go to every gateway, so field
     /// names are left out.
-    pub confirmed: Vec<(UserId, JobId, i32)>,
+    pub confirmed: Vec<(UserId, JobId, i64)>,
     /// Jobs that ended without an order.
     pub rejected: Vec<(UserId, JobId, Outcome)>,
 }

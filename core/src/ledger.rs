@@ -7,19 +7,25 @@
 
 mod books;
 mod error;
+mod fault;
 mod migration;
 mod orders;
 mod products;
+mod restock;
 mod settle;
 mod stocks;
+mod takeover;
 
 pub use books::ProductBooks;
 pub(crate) use books::books;
 pub use error::LedgerError;
+pub use fault::{Fault, WaitReason};
 pub use orders::Order;
-pub use products::{Restocked, StockLevel};
-pub use settle::{Settlement, Verdict};
+pub use products::{Declared, StockLevel};
+pub use restock::Restocked;
+pub use settle::{BatchTurn, Settlement, Verdict};
 pub use stocks::SaleStock;
+pub use takeover::Takeover;
 
 use sqlx::PgPool;
 

@@ -66,7 +66,7 @@ pub enum JobState {
         /// How it ended.
         outcome: Outcome,
         /// The order, where there is one.
-        order_id: Option<i32>,
+        order_id: Option<i64>,
     },
 }
 
@@ -136,7 +136,7 @@ fn parse(text: &str) -> Option<JobRecord> {
     let state = match outcome {
         None => JobState::Queued { ticket: number },
         Some(outcome) => {
-            let order_id = i32::try_from(number).ok().filter(|id| *id > 0);
+            let order_id = i64::try_from(number).ok().filter(|id| *id > 0);
             JobState::Final { outcome, order_id }
         }
     };

@@ -43,7 +43,7 @@ pub struct OrderStatus {
     pub product_id: String,
     /// The order, when confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub order_id: Option<i32>,
+    pub order_id: Option<i64>,
 }
 
 /// A buy as the stores know it.

@@ -92,7 +92,7 @@ fn end(
     acknowledgement: &mut Acknowledgement,
     waiting: &Waiting,
     outcome: Outcome,
-    order_id: Option<i32>,
+    order_id: Option<i64>,
 ) {
     acknowledgement.ended.push(Ended {
         entry_id: waiting.entry_id.clone(),

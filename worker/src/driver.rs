@@ -13,9 +13,9 @@ mod refusals;
 use std::time::{Duration, Instant};
 
 use flashsale_core::{
-    id::JobId,
     keys::SaleKeys,
     lane::{self, Acknowledgement},
+    ledger::Takeover,
 };
 use redis::aio::ConnectionManager;
 use tokio::sync::watch;
@@ -206,9 +206,12 @@ impl Driver {
             tracing::warn!(sale = %self.settler.sale, product = %self.settler.product,
                 entry = dead.entry_id, reason = dead.reason, "dead-lettered an entry: {}", dead.reason);
         }
-        let after = batch
-            .may_be_followed(self.batch_size, &previous)
-            .filter(|_| may_send_ahead);
+        let may_send_ahead = may_send_ahead && batch.may_be_followed(self.batch_size, &previous);
+        let after = match &batch.sent {
+            _ if !may_send_ahead => None,
+            Some(sent) => Some(sent.before()),
+            None => self.settler.takeover().await,
+        };
         let (settled, next, ()) = tokio::join!(
             self.settler.settle(&batch.jobs, batch.sent, &self.stop),
             self.prepare(reader, after),
@@ -226,12 +229,12 @@ impl Driver {
         next.map(|next| settled.map(|settled| Turn { settled, next }))
     }
 
-    /// Reads the next entries; where they fill a batch that may come `after` a job, sends it ahead:
-    /// at once if they were read before, so that the ledger has it in good time.
+    /// Reads the next entries; where they fill a batch that may come `after` the one being settled,
+    /// sends it ahead: at once if they were read before, so that the ledger has it in good time.
     async fn prepare(
         &self,
         reader: &mut Reader,
-        after: Option<JobId>,
+        after: Option<Takeover>,
     ) -> Result<Option<Next>, redis::RedisError> {
         let next = self.send_ahead(reader, after);
         reader.read_ahead(self.batch_size).await?;
@@ -240,7 +243,7 @@ impl Driver {
 
     /// The next batch, sent ahead, if there is a full one. Fewer jobs would be worse: what arrives
     /// meanwhile can still join them.
-    fn send_ahead(&self, reader: &mut Reader, after: Option<JobId>) -> Option<Next> {
+    fn send_ahead(&self, reader: &mut Reader, after: Option<Takeover>) -> Option<Next> {
         let after = after.filter(|_| self.settler.ledger.has_connections_to_spare())?;
         let entries = reader.take_full(self.batch_size)?;
         Some(Next::of(entries, &self.settler.product).sent_ahead(&self.settler, after))

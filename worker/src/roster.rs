@@ -7,6 +7,7 @@ mod wake;
 
 use std::{
     collections::HashMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -252,6 +253,7 @@ impl Roster {
                 ledger,
                 sale: lane.0.clone(),
                 product: lane.1.clone(),
+                takeover: Arc::default(),
                 metrics: metrics.clone(),
             },
             batch_size,

@@ -1,15 +1,15 @@
 //! Settles a batch whatever happens: waits for a ledger that is away, and finds the one job that
 //! the ledger refuses, so that the others are not held up by it.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use flashsale_core::{
-    id::{JobId, ProductId, SaleId},
+    id::{ProductId, SaleId},
     job::Job,
     lane::Acknowledgement,
-    ledger::{Ledger, LedgerError, Settlement},
+    ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Takeover},
 };
-use tokio::task::JoinHandle;
+use tokio::{sync::Mutex, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,13 +39,28 @@ pub struct Settled {
 /// A batch that was sent to the ledger while the one before it was still being settled. It waits
 /// there for the lock of the product's row, so that the ledger is never idle between the two.
 #[derive(Debug)]
-pub struct Sent(JoinHandle<Result<Settlement, LedgerError>>);
+pub struct Sent {
+    turn: BatchTurn,
+    task: JoinHandle<Result<Settlement, LedgerError>>,
+}
 
 impl Sent {
+    /// The takeover under which it is the next batch.
+    #[must_use]
+    pub fn before(&self) -> Takeover {
+        Takeover {
+            driver: self.turn.driver,
+            batch: self.turn.batch - 1,
+        }
+    }
+
     /// What the ledger decided; none when it did not, and the batch is to be settled in its turn.
-    async fn settlement(self) -> Option<Settlement> {
-        match self.0.await {
-            Ok(Ok(settlement)) => Some(settlement),
+    async fn settlement(self) -> Option<(Takeover, Settlement)> {
+        match self.task.await {
+            Ok(Ok(settlement)) => {
+                let BatchTurn { driver, batch, .. } = self.turn;
+                Some((Takeover { driver, batch }, settlement))
+            }
             Ok(Err(error)) => {
                 tracing::debug!(%error, "a batch sent ahead has to wait for its turn: {error}");
                 None
@@ -67,25 +82,40 @@ pub struct Settler {
     pub sale: SaleId,
     /// The product of the lane.
     pub product: ProductId,
+    /// The takeover under which batches are settled, with the number of the batch settled last;
+    /// none before the first one and after a batch that failed.
+    pub takeover: Arc<Mutex<Option<Takeover>>>,
     /// What is counted.
     pub metrics: Metrics,
 }
 
 impl Settler {
-    /// Sends `jobs` ahead, behind the batch that ends with job `after`.
+    /// The takeover under which the next batch is settled, if there is one already: the batch
+    /// behind that one may be sent ahead under it.
+    pub async fn takeover(&self) -> Option<Takeover> {
+        *self.takeover.lock().await
+    }
+
+    /// Sends `jobs` ahead, behind the batch that is the next one under `before`.
     #[must_use]
-    pub fn send_ahead(&self, jobs: &Arc<[Waiting]>, after: JobId) -> Sent {
+    pub fn send_ahead(&self, jobs: &Arc<[Waiting]>, before: Takeover) -> Sent {
         let (settler, jobs) = (self.clone(), Arc::clone(jobs));
-        Sent(tokio::spawn(async move {
-            let Self {
-                ledger,
-                sale,
-                product,
-                ..
-            } = settler;
-            let jobs: Vec<&Job> = jobs.iter().map(|waiting| &waiting.job).collect();
-            ledger.settle_after(&sale, &product, &jobs, after).await
-        }))
+        let batch = before.batch + 1;
+        let turn = Takeover { batch, ..before }.next(appended_ms(&jobs));
+        let task = tokio::spawn({
+            let turn = turn.clone();
+            async move {
+                let Self {
+                    ledger,
+                    sale,
+                    product,
+                    ..
+                } = settler;
+                let jobs: Vec<&Job> = jobs.iter().map(|waiting| &waiting.job).collect();
+                ledger.settle(&sale, &product, &turn, &jobs).await
+            }
+        });
+        Sent { turn, task }
     }
 
     /// Settles `jobs`, which may have been `sent` ahead, in their order. None when `stop` was
@@ -103,8 +133,9 @@ impl Settler {
         }
         if let Some(sent) = sent {
             let timer = self.metrics.settle_seconds.start_timer();
-            if let Some(settlement) = sent.settlement().await {
+            if let Some((takeover, settlement)) = sent.settlement().await {
                 timer.observe_duration();
+                *self.takeover.lock().await = Some(takeover);
                 self.metrics.settled(&settlement);
                 batch::record(&mut settled.acknowledgement, jobs, &settlement);
                 return Some(settled);
@@ -145,8 +176,8 @@ impl Settler {
         let mut patience = Patience::default();
         loop {
             let timer = self.metrics.settle_seconds.start_timer();
-            match self.ledger.settle(&self.sale, &self.product, &jobs).await {
-                Err(error) if error.is_outage() => {
+            match self.settle_next(part, &jobs).await {
+                Err(error) if error.fault() != Fault::Row => {
                     timer.stop_and_discard();
                     self.metrics.ledger_up.set(0);
                     if patience.is_fresh() {
@@ -164,5 +195,44 @@ impl Settler {
                 }
             }
         }
+    }
+
+    /// Settles `jobs` as the next batch. After a failure the product is taken over anew: that
+    /// refuses whatever is still on its way, so that nothing sent ahead can overtake these jobs.
+    async fn settle_next(
+        &self,
+        part: &[Waiting],
+        jobs: &[&Job],
+    ) -> Result<Settlement, LedgerError> {
+        let mut slot = self.takeover.lock().await;
+        let takeover = match slot.take() {
+            Some(takeover) => takeover,
+            None => self.ledger.take_over(&self.sale, &self.product).await?,
+        };
+        let turn = takeover.next(appended_ms(part));
+        let settlement = self
+            .ledger
+            .settle(&self.sale, &self.product, &turn, jobs)
+            .await?;
+        *slot = Some(Takeover {
+            batch: turn.batch,
+            ..takeover
+        });
+        Ok(settlement)
+    }
+}
+
+/// The times in the ids of the first and the last entry. Anything where an id has none: the ledger
+/// then looks at all jobs that it ever turned away.
+fn appended_ms(jobs: &[Waiting]) -> RangeInclusive<i64> {
+    let mut times = jobs.iter().map(|waiting| {
+        let (ms, _) = waiting.entry_id.split_once('-')?;
+        ms.parse::<i64>().ok()
+    });
+    let first = times.next().flatten();
+    let last = times.next_back().unwrap_or(first);
+    match (first, last) {
+        (Some(first), Some(last)) => first.min(last)..=first.max(last),
+        _ => 0..=i64::MAX,
     }
 }

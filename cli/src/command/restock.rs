@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     // Both must answer before anything changes: a stock that Redis is not told of sells nothing.
     let mut redis = arguments.redis.connect().await?;
     let ledger = arguments.ledger.connect().await?;
-    let restocked = ledger.restock(sale, product, *by).await?;
+    let restocked = ledger.restock(sale, product, *by, None).await?;
     let keys = SaleKeys::new(sale);
     stock::publish(&mut redis, &keys, std::slice::from_ref(&restocked.level)).await?;
     writeln!(

@@ -33,7 +33,7 @@ pub(super) async fn announce(
     queue: &mut impl Queue,
 ) -> Result<(), UpError> {
     for sale in sales.iter() {
-        let levels = ledger.declare(sale).await?;
+        let levels = ledger.declare(sale).await?.levels;
         stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
     }
     // By Redis's clock, which is the one that decides.

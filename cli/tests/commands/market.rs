@@ -71,7 +71,7 @@ impl Market {
             postgres,
             redis,
         };
-        let levels = market.ledger.declare(&market.sale).await.unwrap();
+        let levels = market.ledger.declare(&market.sale).await.unwrap().levels;
         let mut queue = market.queue.clone();
         stock::publish(&mut queue, &market.keys, &levels)
             .await
@@ -146,7 +146,7 @@ impl Market {
         let jobs: Vec<&Job> = waiting.iter().map(|(_, job)| job).collect();
         let settlement = self
             .ledger
-            .settle(&self.sale.id, &product, &jobs)
+            .settle_alone(&self.sale.id, &product, &jobs)
             .await
             .unwrap();
         let ended =

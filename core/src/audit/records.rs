@@ -158,7 +158,7 @@ const COMPARE: &str = "\
              WHEN state NOT IN ($7, 'queued') AND own.id IS NOT NULL THEN
                format('was told %s, but order %s settles it', state, own.id)
            END
-      FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::text[], $5::text[])
+      FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[])
              AS record(job, state, told, product, shopper)
       LEFT JOIN LATERAL (SELECT id, user_id, product_id, sale_id FROM orders
                           WHERE id = told LIMIT 1) AS known ON true

@@ -22,7 +22,7 @@ pub struct Ended {
     /// How it ended.
     pub outcome: Outcome,
     /// The order, where there is one.
-    pub order_id: Option<i32>,
+    pub order_id: Option<i64>,
 }
 
 /// An entry for the dead-letter lane.

@@ -9,7 +9,7 @@ use crate::id::JobId;
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
 pub struct Order {
     /// `orders.id`.
-    pub id: i32,
+    pub id: i64,
     /// Whose.
     pub user_id: String,
     /// Of what.
@@ -24,7 +24,10 @@ impl Ledger {
     /// The order that settled `job`, if there is one.
     pub async fn order_of_job(&self, job: JobId) -> Result<Option<Order>, LedgerError> {
         let order = sqlx::query_as(
-            "SELECT id, user_id, product_id, sale_id, status FROM orders WHERE job_id = $1",
+            // As a bigint whatever the column is: it may be widened while this runs.
+            "SELECT id::bigint AS id, user_id, product_id, sale_id,
+                    COALESCE(status, 'PENDING') AS status
+               FROM orders WHERE job_id = $1",
         )
         .bind::<Uuid>(job.0)
         .fetch_optional(&self.pool)

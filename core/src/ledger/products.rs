@@ -1,6 +1,8 @@
-//! What is on offer: declaring a sale's products, restocking, releasing them.
+//! What is on offer: declaring a sale's products and letting go of them.
 
-use sqlx::{PgConnection, Row};
+use std::collections::HashMap;
+
+use sqlx::PgConnection;
 
 use super::{Ledger, LedgerError};
 use crate::{
@@ -19,108 +21,207 @@ pub struct StockLevel {
     pub version: i64,
 }
 
-/// What a restock came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Restocked {
-    /// The stock afterwards.
-    pub level: StockLevel,
-    /// The change made: what was asked for, or less when units to be taken back are sold already.
-    pub change: i32,
+/// What a declaration came to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Declared {
+    /// The stock of each product that the sale lists, by id.
+    pub levels: Vec<StockLevel>,
+    /// Products that the sale no longer lists, now or since an earlier declaration. Nothing of
+    /// them is for sale, but the jobs in their lanes are still settled;
+    /// [`Ledger::release_products`] lets them go when there are none.
+    pub unlisted: Vec<ProductId>,
+}
+
+/// A product's row, as far as a declaration depends on it.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+struct Row {
+    id: String,
+    sale_id: Option<String>,
+    stock_quantity: i32,
+    sold: i32,
+    declared_stock: Option<i32>,
+    manifest_stock: Option<i32>,
+}
+
+/// What a declaration makes of a product's units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Units {
+    /// Units left.
+    stock: i64,
+    /// The declaration that the next edit is a difference to.
+    declared: i64,
+}
+
+impl Row {
+    /// The units of a product of which a sale declares `stock`: those of a free product are what is
+    /// declared; those of a product of this sale change by the edit. The same declaration again is
+    /// no edit, so that a restock by hand is kept. Units already sold are never taken back; where
+    /// less is declared than is sold, what is sold counts as declared, so that a later raise does
+    /// not offer it a second time.
+    fn declared(&self, stock: i32) -> Units {
+        let (left, stock) = (i64::from(self.stock_quantity), i64::from(stock));
+        let before = self.declared_stock.map_or(stock, i64::from);
+        if self.sale_id.is_none() {
+            Units {
+                stock,
+                declared: stock,
+            }
+        } else if self.manifest_stock.map(i64::from) == Some(stock) {
+            Units {
+                stock: left,
+                declared: before,
+            }
+        } else {
+            Units {
+                stock: (left + stock - before).max(0),
+                declared: stock.max(before - left),
+            }
+        }
+    }
 }
 
 impl Ledger {
     /// Makes the ledger offer what `sale` declares, and returns the stock of each product.
     ///
-    /// A new product starts with its declared stock; so does one that an earlier sale left
-    /// behind. For one that this sale offers already, a changed declaration is applied as the
-    /// difference to the one before, so that declaring twice changes nothing, and a restock by
-    /// hand is kept. Units already sold are never taken back; where less is declared than is sold,
-    /// what is sold counts as declared, so that a later raise does not offer it a second time.
+    /// A new product starts with its declared stock; so does one that an earlier sale left behind.
+    /// For one that this sale offers already, a changed declaration is applied as the difference to
+    /// the one before, so that declaring twice changes nothing, and a restock by hand is kept.
+    /// Products of the sale that it does not declare any more are no longer listed.
     ///
     /// # Errors
-    /// [`LedgerError::ProductTaken`] when another sale holds a product; then nothing is changed.
-    pub async fn declare(&self, sale: &Sale) -> Result<Vec<StockLevel>, LedgerError> {
-        let mut transaction = self.pool.begin().await?;
-        // In one order everywhere, so that two declarations cannot wait for each other.
+    /// [`LedgerError::ProductTaken`] when another sale holds a product, and
+    /// [`LedgerError::TooManyUnits`]; then nothing is changed.
+    pub async fn declare(&self, sale: &Sale) -> Result<Declared, LedgerError> {
         let mut products: Vec<&Product> = sale.products.iter().collect();
         products.sort_by(|left, right| left.id.cmp(&right.id));
+        let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
+        let mut transaction = self.pool.begin().await?;
+        let mut rows = lock(&mut transaction, &sale.id, &ids).await?;
         let mut levels = Vec::with_capacity(products.len());
         for product in products {
-            levels.push(declare_product(&mut transaction, &sale.id, product).await?);
+            let level = match rows.remove(product.id.as_str()) {
+                Some(row) => change(&mut transaction, &sale.id, product, &row).await?,
+                None => add(&mut transaction, &sale.id, product).await?,
+            };
+            levels.push(level);
         }
+        let unlisted = unlist(&mut transaction, &sale.id, &ids).await?;
         transaction.commit().await?;
-        Ok(levels)
+        Ok(Declared { levels, unlisted })
     }
 
-    /// Adds `change` units to a product (takes back, when negative), at most those not yet sold.
-    pub async fn restock(
+    /// Takes the products of `sale` off it, so that another sale may offer them. Orders stay. The
+    /// sale is over with that: declared again, its name begins a new incarnation, with limits and
+    /// keys of its own.
+    pub async fn release(&self, sale: &SaleId) -> Result<(), LedgerError> {
+        sqlx::query(
+            "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
+              WHERE sale_id = $1",
+        )
+        .bind(sale.as_str())
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Takes those of `products` off `sale` that it does not list any more, so that another sale
+    /// may offer them. For when their lanes are empty: jobs left there could not be settled.
+    pub async fn release_products(
         &self,
         sale: &SaleId,
-        product: &ProductId,
-        change: i32,
-    ) -> Result<Restocked, LedgerError> {
-        let row = sqlx::query(
-            "WITH before AS (
-               SELECT id, stock_quantity FROM products WHERE id = $1 AND sale_id = $2 FOR UPDATE)
-             UPDATE products AS p
-                SET stock_quantity = GREATEST(p.stock_quantity + $3, 0),
-                    initial_stock = p.sold + GREATEST(p.stock_quantity + $3, 0)
-               FROM before WHERE p.id = before.id
-             RETURNING p.stock_quantity, p.stock_version,
-                       p.stock_quantity - before.stock_quantity AS change",
+        products: &[ProductId],
+    ) -> Result<(), LedgerError> {
+        let ids: Vec<&str> = products.iter().map(ProductId::as_str).collect();
+        sqlx::query(
+            "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
+              WHERE sale_id = $1 AND id = ANY ($2) AND NOT listed",
         )
-        .bind(product.as_str())
         .bind(sale.as_str())
-        .bind(change)
-        .fetch_optional(&self.pool)
-        .await?
-        .ok_or_else(|| LedgerError::UnknownProduct {
-            sale: sale.clone(),
-            product: product.clone(),
-        })?;
-        Ok(Restocked {
-            level: StockLevel {
-                product: product.clone(),
-                stock: row.try_get(0)?,
-                version: row.try_get(1)?,
-            },
-            change: row.try_get(2)?,
-        })
-    }
-
-    /// Takes the products of `sale` off it, so that another sale may offer them. Orders stay.
-    pub async fn release(&self, sale: &SaleId) -> Result<(), LedgerError> {
-        sqlx::query("UPDATE products SET sale_id = NULL, declared_stock = NULL WHERE sale_id = $1")
-            .bind(sale.as_str())
-            .execute(&self.pool)
-            .await?;
+        .bind(ids)
+        .execute(&self.pool)
+        .await?;
         Ok(())
     }
 }
 
-async fn declare_product(
+/// Locks the rows of the sale and of the products that it declares: all at once and in one order
+/// everywhere, so that two declarations cannot wait for each other.
+async fn lock(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+    declared: &[&str],
+) -> Result<HashMap<String, Row>, sqlx::Error> {
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT id, sale_id, stock_quantity, sold, declared_stock, manifest_stock
+           FROM products WHERE sale_id = $1 OR id = ANY ($2) ORDER BY id FOR UPDATE",
+    )
+    .bind(sale.as_str())
+    .bind(declared)
+    .fetch_all(connection)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
+}
+
+/// Declares a product that the ledger knows.
+async fn change(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+    product: &Product,
+    row: &Row,
+) -> Result<StockLevel, LedgerError> {
+    if let Some(holder) = row.sale_id.as_ref().filter(|id| *id != sale.as_str()) {
+        return Err(LedgerError::ProductTaken {
+            product: product.id.clone(),
+            holder: holder.clone(),
+        });
+    }
+    let units = row.declared(product.stock);
+    let too_many = || LedgerError::TooManyUnits {
+        product: product.id.clone(),
+        units: units.stock + i64::from(row.sold),
+    };
+    let stock = i32::try_from(units.stock).map_err(|_| too_many())?;
+    let declared = i32::try_from(units.declared).map_err(|_| too_many())?;
+    row.sold.checked_add(stock).ok_or_else(too_many)?;
+    let (stock, version) = sqlx::query_as(
+        "UPDATE products SET
+           name = $2, description = $3, price = $4, image = $5, max_per_user = $6,
+           sold_before = CASE WHEN sale_id IS NULL THEN sold ELSE sold_before END,
+           sale_id = $7, listed = true, manifest_stock = $8, declared_stock = $9,
+           stock_quantity = $10, initial_stock = sold + $10
+         WHERE id = $1
+         RETURNING stock_quantity, stock_version",
+    )
+    .bind(product.id.as_str())
+    .bind(product.name.as_str())
+    .bind(product.description.as_deref())
+    .bind(product.price)
+    .bind(product.image.as_deref())
+    .bind(product.max_per_user)
+    .bind(sale.as_str())
+    .bind(product.stock)
+    .bind(declared)
+    .bind(stock)
+    .fetch_one(connection)
+    .await?;
+    Ok(StockLevel {
+        product: product.id.clone(),
+        stock,
+        version,
+    })
+}
+
+/// Declares a product that the ledger does not know.
+async fn add(
     connection: &mut PgConnection,
     sale: &SaleId,
     product: &Product,
 ) -> Result<StockLevel, LedgerError> {
-    // The new stock is: for a product of this sale, the old one plus the edit; for a free one,
-    // what is declared. A product of another sale matches no row, which is the refusal.
-    let row = sqlx::query_as::<_, (i32, i64)>(
-        "INSERT INTO products AS p (id, name, description, price, stock_quantity, image,
-                                    sale_id, declared_stock, max_per_user)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $5, $8)
-         ON CONFLICT (id) DO UPDATE SET
-           name = excluded.name, description = excluded.description, price = excluded.price,
-           image = excluded.image, max_per_user = excluded.max_per_user,
-           sold_before = CASE WHEN p.sale_id IS NULL THEN p.sold ELSE p.sold_before END,
-           sale_id = excluded.sale_id,
-           declared_stock = CASE WHEN p.sale_id IS NULL THEN $5
-             ELSE GREATEST($5, COALESCE(p.declared_stock, $5) - p.stock_quantity) END,
-           stock_quantity = CASE WHEN p.sale_id IS NULL THEN $5
-             ELSE GREATEST(p.stock_quantity + $5 - COALESCE(p.declared_stock, $5), 0) END,
-           initial_stock = p.sold + CASE WHEN p.sale_id IS NULL THEN $5
-             ELSE GREATEST(p.stock_quantity + $5 - COALESCE(p.declared_stock, $5), 0) END
-         WHERE p.sale_id IS NULL OR p.sale_id = excluded.sale_id
+    let added: Option<(i32, i64)> = sqlx::query_as(
+        "INSERT INTO products (id, name, description, price, stock_quantity, image, sale_id,
+                               declared_stock, manifest_stock, max_per_user)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $5, $5, $8)
+         ON CONFLICT (id) DO NOTHING
          RETURNING stock_quantity, stock_version",
     )
     .bind(product.id.as_str())
@@ -133,23 +234,92 @@ async fn declare_product(
     .bind(product.max_per_user)
     .fetch_optional(&mut *connection)
     .await?;
-    match row {
-        Some((stock, version)) => Ok(StockLevel {
+    if let Some((stock, version)) = added {
+        return Ok(StockLevel {
             product: product.id.clone(),
             stock,
             version,
-        }),
-        None => Err(LedgerError::ProductTaken {
-            product: product.id.clone(),
-            holder: holder(connection, &product.id).await?,
-        }),
+        });
+    }
+    // Somebody else added it since the rows were locked.
+    let id = product.id.as_str();
+    match lock(connection, sale, &[id]).await?.remove(id) {
+        Some(row) => change(connection, sale, product, &row).await,
+        None => Err(sqlx::Error::RowNotFound.into()),
     }
 }
 
-async fn holder(connection: &mut PgConnection, product: &ProductId) -> Result<String, LedgerError> {
-    let holder: Option<String> = sqlx::query_scalar("SELECT sale_id FROM products WHERE id = $1")
-        .bind(product.as_str())
-        .fetch_one(connection)
-        .await?;
-    Ok(holder.unwrap_or_default())
+/// Takes the products that are not `declared` any more off the list, and answers all that are off
+/// it.
+async fn unlist(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+    declared: &[&str],
+) -> Result<Vec<ProductId>, sqlx::Error> {
+    sqlx::query(
+        "UPDATE products SET listed = false WHERE sale_id = $1 AND listed AND id <> ALL ($2)",
+    )
+    .bind(sale.as_str())
+    .bind(declared)
+    .execute(&mut *connection)
+    .await?;
+    let ids: Vec<String> =
+        sqlx::query_scalar("SELECT id FROM products WHERE sale_id = $1 AND NOT listed ORDER BY id")
+            .bind(sale.as_str())
+            .fetch_all(connection)
+            .await?;
+    Ok(ids
+        .into_iter()
+        .filter_map(|id| ProductId::new(id).ok())
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(stock_quantity: i32, declared_stock: i32, manifest_stock: Option<i32>) -> Row {
+        Row {
+            id: "p".to_owned(),
+            sale_id: Some("drop".to_owned()),
+            stock_quantity,
+            sold: 0,
+            declared_stock: Some(declared_stock),
+            manifest_stock,
+        }
+    }
+
+    #[test]
+    fn a_free_product_has_what_is_declared() {
+        let free = Row {
+            sale_id: None,
+            ..row(7, 9, None)
+        };
+        let units = free.declared(i32::MAX);
+        assert_eq!(
+            (units.stock, units.declared),
+            (2_147_483_647, 2_147_483_647)
+        );
+    }
+
+    #[test]
+    fn the_same_declaration_again_is_no_edit_whatever_counts_as_declared() {
+        // 10 declared and sold, then 8 declared, then 5 added by hand.
+        let restocked = row(5, 10, Some(8));
+        assert_eq!(
+            restocked.declared(8),
+            Units {
+                stock: 5,
+                declared: 10
+            }
+        );
+        assert_eq!(restocked.declared(12).stock, 7);
+    }
+
+    #[test]
+    fn an_edit_of_the_largest_stock_does_not_overflow() {
+        let large = row(i32::MAX, 0, None);
+        assert_eq!(large.declared(i32::MAX).stock, 4_294_967_294);
+        assert_eq!(row(i32::MAX, i32::MAX, None).declared(0).stock, 0);
+    }
 }

@@ -1,12 +1,38 @@
 //! Settling a batch: the one way an order comes to be.
 
+use std::ops::RangeInclusive;
+
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, Takeover};
 use crate::{
-    id::{JobId, ProductId, SaleId},
+    id::{ProductId, SaleId},
     job::Job,
 };
+
+/// Whose turn it is to settle what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchTurn {
+    /// Token of the takeover, see [`Takeover`].
+    pub driver: Uuid,
+    /// Number of the batch: one more than the batch before it.
+    pub batch: i64,
+    /// The times in the ids of the batch's first and last lane entry, in milliseconds since the
+    /// Unix epoch. The ledger finds jobs that it turned away before by them.
+    pub appended_ms: RangeInclusive<i64>,
+}
+
+impl Takeover {
+    /// The turn of the batch behind the one settled last.
+    #[must_use]
+    pub fn next(&self, appended_ms: RangeInclusive<i64>) -> BatchTurn {
+        BatchTurn {
+            driver: self.driver,
+            batch: self.batch + 1,
+            appended_ms,
+        }
+    }
+}
 
 /// What the ledger decided about one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,12 +40,12 @@ pub enum Verdict {
     /// An order was made.
     Confirmed {
         /// `orders.id`.
-        order_id: i32,
+        order_id: i64,
     },
     /// The job, or another with its key, has its order from before.
     Redelivered {
         /// `orders.id`.
-        order_id: i32,
+        order_id: i64,
     },
     /// No unit was left.
     SoldOut,
@@ -40,15 +66,15 @@ pub struct Settlement {
     pub stock: i32,
     /// Version of that stock.
     pub version: i64,
-    /// Orders made by this batch.
+    /// Orders made by this call: 0 for a batch that was settled before.
     pub confirmed: u32,
 }
 
-/// The one row that `settle_batch` returns.
+/// The one row that `settle_jobs` returns.
 #[derive(sqlx::FromRow)]
 struct SettledRow {
     outcomes: String,
-    order_ids: Vec<Option<i32>>,
+    order_ids: Vec<Option<i64>>,
     stock_left: i32,
     version: i64,
     confirmed: i32,
@@ -56,42 +82,24 @@ struct SettledRow {
 
 impl Ledger {
     /// Settles `jobs` of `product`, in their order, in one transaction under the lock of the
-    /// product's row. Settling a job again is harmless and gives the order it already has.
+    /// product's row.
+    ///
+    /// A batch may be sent while the one before it is still being settled: the two then follow each
+    /// other without a pause. Sent again with its number, a settled batch changes nothing and gets
+    /// the answers that were given then. A job settled before gets the order it has, or is turned
+    /// away as it was then, whatever its batch is.
     ///
     /// # Errors
     /// The batch is settled wholly or, on any error, not at all; except that when the connection
-    /// breaks while committing nobody knows which, so the batch is to be settled again.
+    /// breaks while committing nobody knows which, so the batch is to be sent again.
+    /// [`super::Fault::Fenced`]: somebody else has taken the product over.
+    /// [`super::Fault::OutOfTurn`]: the batch before this one is not settled.
     pub async fn settle(
         &self,
         sale: &SaleId,
         product: &ProductId,
+        turn: &BatchTurn,
         jobs: &[&Job],
-    ) -> Result<Settlement, LedgerError> {
-        self.settle_batch(sale, product, jobs, None).await
-    }
-
-    /// Like [`Ledger::settle`], for a batch that is sent while the one before it, which ends with
-    /// job `after`, is still being settled: the two then follow each other without a pause.
-    ///
-    /// # Errors
-    /// As [`Ledger::settle`]; and nothing is settled where `after` has no order when the lock is
-    /// got, since these jobs would then overtake others. Settle them again when it is their turn.
-    pub async fn settle_after(
-        &self,
-        sale: &SaleId,
-        product: &ProductId,
-        jobs: &[&Job],
-        after: JobId,
-    ) -> Result<Settlement, LedgerError> {
-        self.settle_batch(sale, product, jobs, Some(after.0)).await
-    }
-
-    async fn settle_batch(
-        &self,
-        sale: &SaleId,
-        product: &ProductId,
-        jobs: &[&Job],
-        after: Option<Uuid>,
     ) -> Result<Settlement, LedgerError> {
         let ids: Vec<Uuid> = jobs.iter().map(|job| job.job_id.0).collect();
         let users: Vec<&str> = jobs.iter().map(|job| job.data.user_id.as_str()).collect();
@@ -101,14 +109,17 @@ impl Ledger {
             .collect();
         let row: SettledRow = sqlx::query_as(
             "SELECT outcomes, order_ids, stock_left, version, confirmed
-               FROM settle_batch($1, $2, $3, $4, $5, $6)",
+               FROM settle_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
         .bind(sale.as_str())
         .bind(product.as_str())
+        .bind(turn.driver)
+        .bind(turn.batch)
+        .bind(turn.appended_ms.start())
+        .bind(turn.appended_ms.end())
         .bind(ids)
         .bind(users)
         .bind(keys)
-        .bind(after)
         .fetch_one(&self.pool)
         .await?;
         Ok(Settlement {
@@ -118,13 +129,29 @@ impl Ledger {
             confirmed: u32::try_from(row.confirmed).unwrap_or(0),
         })
     }
+
+    /// Takes the product over and settles one batch, for those who drive no lane: tools and tests.
+    /// Jobs that were turned away at any time are turned away again.
+    ///
+    /// # Errors
+    /// As [`Ledger::take_over`] and [`Ledger::settle`].
+    pub async fn settle_alone(
+        &self,
+        sale: &SaleId,
+        product: &ProductId,
+        jobs: &[&Job],
+    ) -> Result<Settlement, LedgerError> {
+        let takeover = self.take_over(sale, product).await?;
+        self.settle(sale, product, &takeover.next(0..=i64::MAX), jobs)
+            .await
+    }
 }
 
-/// Reads the letters of `settle_batch`: `migrations/0003_settle_batch.sql` says what each means.
+/// Reads the letters of `settle_jobs`: `migrations/0008_settle_jobs.sql` says what each means.
 fn verdicts(
     count: usize,
     outcomes: &str,
-    order_ids: &[Option<i32>],
+    order_ids: &[Option<i64>],
 ) -> Result<Vec<Verdict>, LedgerError> {
     if outcomes.len() != count || order_ids.len() != count {
         return Err(LedgerError::Mismatch);

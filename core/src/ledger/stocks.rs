@@ -8,25 +8,29 @@ use crate::id::{ProductId, SaleId};
 /// What a sale has left and has sold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SaleStock {
-    /// What is left of each product that the sale offers.
+    /// What is left of each product that the sale lists.
     pub levels: Vec<StockLevel>,
-    /// Units that the sale has sold and that were not cancelled, since it took its products.
+    /// What is left of products that the sale does not list any more: not for sale, while the jobs
+    /// in their lanes are still settled.
+    pub unlisted: Vec<StockLevel>,
+    /// Units of listed products that the sale has sold and that were not cancelled, since it took
+    /// the products.
     pub sold: i64,
 }
 
 impl SaleStock {
-    /// Units left over all products.
+    /// Units left over all products that are listed.
     #[must_use]
     pub fn remaining(&self) -> i64 {
         self.levels.iter().map(|level| i64::from(level.stock)).sum()
     }
 }
 
-/// Sale, product, units left, version of that figure, units sold.
-type Row = (String, String, i32, i64, i32);
+/// Sale, product, units left, version of that figure, units sold, whether it is listed.
+type Row = (String, String, i32, i64, i32, bool);
 
 impl Ledger {
-    /// The stock of every product that `sale` offers.
+    /// The stock of every product that `sale` lists.
     pub async fn stock(&self, sale: &SaleId) -> Result<Vec<StockLevel>, LedgerError> {
         let mut stocks = self.stocks(std::slice::from_ref(sale)).await?;
         Ok(stocks.remove(sale).unwrap_or_default().levels)
@@ -40,7 +44,8 @@ impl Ledger {
     ) -> Result<HashMap<SaleId, SaleStock>, LedgerError> {
         let names: Vec<&str> = sales.iter().map(SaleId::as_str).collect();
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT sale_id, id, stock_quantity, stock_version, GREATEST(sold - sold_before, 0)
+            "SELECT sale_id, id, stock_quantity, stock_version, GREATEST(sold - sold_before, 0),
+                    listed
                FROM products WHERE sale_id = ANY ($1)",
         )
         .bind(names)
@@ -50,19 +55,24 @@ impl Ledger {
             .iter()
             .map(|sale| (sale.clone(), SaleStock::default()))
             .collect();
-        for (sale, product, stock, version, sold) in rows {
+        for (sale, product, stock, version, sold, is_listed) in rows {
             let stocks = SaleId::new(sale)
                 .ok()
                 .and_then(|sale| stocks.get_mut(&sale));
             // A row whose id is none of ours was not written by a declaration; no lane can serve
             // it.
             if let (Some(stocks), Ok(product)) = (stocks, ProductId::new(product)) {
-                stocks.sold += i64::from(sold);
-                stocks.levels.push(StockLevel {
+                let level = StockLevel {
                     product,
                     stock,
                     version,
-                });
+                };
+                if is_listed {
+                    stocks.sold += i64::from(sold);
+                    stocks.levels.push(level);
+                } else {
+                    stocks.unlisted.push(level);
+                }
             }
         }
         Ok(stocks)

@@ -13,7 +13,7 @@ use std::{
 use flashsale_core::{
     id::ProductId,
     job::Job,
-    ledger::{Ledger, LedgerError, Settlement, Verdict},
+    ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Verdict, WaitReason},
     sale::Sale,
 };
 use flashsale_testbed::fixtures::{
@@ -26,12 +26,18 @@ use proptest::{prelude::*, test_runner::TestRunner};
 
 const SOON: Duration = Duration::from_secs(10);
 
+/// Settles `jobs`, taking the product over anew as often as others take it over.
 async fn settle(ledger: &Ledger, sale: &Sale, jobs: &[Job]) -> Settlement {
     let jobs: Vec<&Job> = jobs.iter().collect();
-    ledger
-        .settle(&sale.id, &sale.products[0].id, &jobs)
-        .await
-        .unwrap()
+    loop {
+        let answer = ledger
+            .settle_alone(&sale.id, &sale.products[0].id, &jobs)
+            .await;
+        match answer {
+            Err(error) if error.fault() == Fault::Fenced => {}
+            answer => return answer.unwrap(),
+        }
+    }
 }
 
 /// Law 1, asked of the tables themselves.
@@ -50,7 +56,7 @@ async fn assert_law_1(ledger: &Ledger) {
     }
 }
 
-fn order_ids(settlement: &Settlement) -> Vec<i32> {
+fn order_ids(settlement: &Settlement) -> Vec<i64> {
     settlement
         .verdicts
         .iter()
@@ -135,7 +141,11 @@ async fn a_job_that_contradicts_the_ledger_is_told_apart() {
     open(&services, &sale).await;
     let (p, q) = (&sale.products[0].id, &sale.products[1].id);
     let of_q = job(&sale, "u", q, "k");
-    services.ledger.settle(&sale.id, q, &[&of_q]).await.unwrap();
+    services
+        .ledger
+        .settle_alone(&sale.id, q, &[&of_q])
+        .await
+        .unwrap();
     let mut stolen = job(&sale, "w", p, "k");
     stolen.job_id = of_q.job_id;
     let settlement = settle(
@@ -153,16 +163,68 @@ async fn a_job_that_contradicts_the_ledger_is_told_apart() {
 }
 
 #[tokio::test]
-async fn a_product_of_no_sale_is_no_outage() {
+async fn jobs_of_a_product_that_the_sale_does_not_offer_wait_for_its_declaration() {
     let services = Services::start().await;
     let sale = sale("drop", &[("p", 9)]);
     let stray = job(&sale, "u", &sale.products[0].id, "k");
     let error = services
         .ledger
-        .settle(&sale.id, &sale.products[0].id, &[&stray])
+        .settle_alone(&sale.id, &sale.products[0].id, &[&stray])
         .await
         .unwrap_err();
-    assert!(!error.is_outage(), "{error}");
+    assert_eq!(error.fault(), Fault::Server(WaitReason::NotOffered));
+    assert!(error.is_outage(), "no job is to blame: {error}");
+}
+
+#[tokio::test]
+async fn a_driver_that_was_replaced_can_settle_nothing_more() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 1)]);
+    open(&services, &sale).await;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    let jobs = [job(&sale, "u", p, "k"), job(&sale, "v", p, "k")];
+    let jobs: Vec<&Job> = jobs.iter().collect();
+    let paused = ledger.take_over(&sale.id, p).await.unwrap();
+    // Its successor settles the batch: the second shopper is told that nothing is left.
+    settle(ledger, &sale, &[jobs[0].clone(), jobs[1].clone()]).await;
+    ledger.restock(&sale.id, p, 5, None).await.unwrap();
+    let late = ledger
+        .settle(&sale.id, p, &paused.next(0..=9), &jobs)
+        .await
+        .unwrap_err();
+    assert_eq!(late.fault(), Fault::Fenced);
+    assert!(!late.is_outage());
+    let again = settle(ledger, &sale, &[jobs[0].clone(), jobs[1].clone()]).await;
+    assert_eq!(letters(&again), "rs", "nothing is decided twice");
+    assert_law_1(ledger).await;
+}
+
+#[tokio::test]
+async fn a_batch_sent_again_gets_the_answers_of_the_first_time() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 1)]);
+    open(&services, &sale).await;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    let jobs = [job(&sale, "u", p, "k"), job(&sale, "v", p, "k")];
+    let jobs: Vec<&Job> = jobs.iter().collect();
+    let turn = ledger.take_over(&sale.id, p).await.unwrap().next(5..=9);
+    let first = ledger.settle(&sale.id, p, &turn, &jobs).await.unwrap();
+    assert_eq!(letters(&first), "cs");
+    ledger.restock(&sale.id, p, 5, None).await.unwrap();
+    let again = ledger.settle(&sale.id, p, &turn, &jobs).await.unwrap();
+    assert_eq!((letters(&again).as_str(), again.confirmed), ("rs", 0));
+    assert_eq!(order_ids(&again), order_ids(&first));
+    let other = job(&sale, "w", p, "k");
+    let error = ledger
+        .settle(&sale.id, p, &turn, &[&other])
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.fault(),
+        Fault::OutOfTurn,
+        "another batch of the same number"
+    );
+    assert_law_1(ledger).await;
 }
 
 #[tokio::test]
@@ -170,21 +232,28 @@ async fn a_batch_sent_ahead_is_refused_until_the_one_before_it_is_settled() {
     let services = Services::start().await;
     let sale = sale("drop", &[("p", 9)]);
     open(&services, &sale).await;
-    let p = &sale.products[0].id;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
     let (first, second) = (job(&sale, "u", p, "k"), job(&sale, "v", p, "k"));
-    let ahead = async || {
-        services
-            .ledger
-            .settle_after(&sale.id, p, &[&second], first.job_id)
-            .await
-    };
-    let refused = ahead().await.unwrap_err();
-    assert!(refused.is_outage(), "may be sent again: {refused}");
-    assert_law_1(&services.ledger).await;
-    settle(&services.ledger, &sale, std::slice::from_ref(&first)).await;
+    let first_turn = ledger.take_over(&sale.id, p).await.unwrap().next(0..=9);
+    let second_turn = following(&first_turn);
+    let ahead = async || ledger.settle(&sale.id, p, &second_turn, &[&second]).await;
+    assert_eq!(ahead().await.unwrap_err().fault(), Fault::OutOfTurn);
+    assert_law_1(ledger).await;
+    ledger
+        .settle(&sale.id, p, &first_turn, &[&first])
+        .await
+        .unwrap();
     let settlement = ahead().await.unwrap();
     assert_eq!((settlement.confirmed, settlement.stock), (1, 7));
-    assert_law_1(&services.ledger).await;
+    assert_law_1(ledger).await;
+}
+
+/// The turn of the batch behind the one of `turn`.
+fn following(turn: &BatchTurn) -> BatchTurn {
+    BatchTurn {
+        batch: turn.batch + 1,
+        ..turn.clone()
+    }
 }
 
 #[tokio::test]
@@ -192,15 +261,16 @@ async fn a_batch_sent_ahead_follows_the_one_that_is_being_settled() {
     let services = Services::start().await;
     let sale = sale("drop", &[("p", 900)]);
     open(&services, &sale).await;
-    let p = &sale.products[0].id;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
     let batch = |of: &str| -> Vec<Job> {
         (0..200)
             .map(|nth| job(&sale, &format!("{of}{nth}"), p, "k"))
             .collect()
     };
     let (first, second) = (batch("a"), batch("b"));
+    let first_turn = ledger.take_over(&sale.id, p).await.unwrap().next(0..=9);
     // Whoever holds the row keeps both waiting, so that the second is certainly sent ahead.
-    let mut holder = services.ledger.pool().begin().await.unwrap();
+    let mut holder = ledger.pool().begin().await.unwrap();
     sqlx::query("SELECT 1 FROM products FOR UPDATE")
         .execute(&mut *holder)
         .await
@@ -208,26 +278,25 @@ async fn a_batch_sent_ahead_follows_the_one_that_is_being_settled() {
     let waiting = async |count: i64| {
         until("settlers wait for the row", SOON, async || {
             let waiting: i64 = sqlx::query_scalar(
-                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+                    AND datname = current_database()",
             )
-            .fetch_one(services.ledger.pool())
+            .fetch_one(ledger.pool())
             .await
             .unwrap();
             waiting == count
         })
         .await;
     };
-    let second: Vec<&Job> = second.iter().collect();
+    let send = async |turn: &BatchTurn, jobs: &[Job]| {
+        let jobs: Vec<&Job> = jobs.iter().collect();
+        ledger.settle(&sale.id, p, turn, &jobs).await.unwrap()
+    };
     let (first, second, ()) = tokio::join!(
-        settle(&services.ledger, &sale, &first),
+        send(&first_turn, &first),
         async {
             waiting(1).await;
-            let after = first.last().unwrap().job_id;
-            services
-                .ledger
-                .settle_after(&sale.id, p, &second, after)
-                .await
-                .unwrap()
+            send(&following(&first_turn), &second).await
         },
         async {
             waiting(2).await;
@@ -237,7 +306,7 @@ async fn a_batch_sent_ahead_follows_the_one_that_is_being_settled() {
     assert_eq!((first.confirmed, first.stock), (200, 700));
     assert_eq!((second.confirmed, second.stock), (200, 500));
     assert!(order_ids(&first).last() < order_ids(&second).first());
-    assert_law_1(&services.ledger).await;
+    assert_law_1(ledger).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -385,17 +454,17 @@ async fn declaring_twice_changes_nothing_and_an_edit_is_applied_as_a_difference(
         .map(|user| job(&sale, &format!("u{user}"), &p, "k"))
         .collect();
     settle(ledger, &sale, &jobs).await;
-    assert_eq!(ledger.declare(&sale).await.unwrap()[0].stock, 6);
-    ledger.restock(&sale.id, &p, 5).await.unwrap();
+    assert_eq!(ledger.declare(&sale).await.unwrap().levels[0].stock, 6);
+    ledger.restock(&sale.id, &p, 5, None).await.unwrap();
     assert_eq!(
-        ledger.declare(&sale).await.unwrap()[0].stock,
+        ledger.declare(&sale).await.unwrap().levels[0].stock,
         11,
         "a restock by hand is kept"
     );
     sale.products[0].stock = 12;
-    assert_eq!(ledger.declare(&sale).await.unwrap()[0].stock, 13);
+    assert_eq!(ledger.declare(&sale).await.unwrap().levels[0].stock, 13);
     sale.products[0].stock = 1;
-    let level = ledger.declare(&sale).await.unwrap().remove(0);
+    let level = ledger.declare(&sale).await.unwrap().levels.remove(0);
     assert_eq!(
         level.stock, 2,
         "12 to 1 takes back 11 of the 13 that are left"
@@ -416,7 +485,7 @@ async fn taken_off_sale_and_put_back_a_product_offers_no_more_than_before() {
     settle(ledger, &sale, &jobs).await;
     for (declared, left) in [(0, 0), (0, 0), (3, 0), (10, 6), (10, 6), (2, 0), (5, 1)] {
         sale.products[0].stock = declared;
-        let level = ledger.declare(&sale).await.unwrap().remove(0);
+        let level = ledger.declare(&sale).await.unwrap().levels.remove(0);
         assert_eq!(level.stock, left, "{declared} declared, 4 sold");
         assert_law_1(ledger).await;
     }
@@ -430,11 +499,14 @@ async fn units_already_sold_are_never_taken_back() {
     ledger.declare(&sale).await.unwrap();
     let p = &sale.products[0].id;
     settle(ledger, &sale, &[job(&sale, "u", p, "k")]).await;
-    let restocked = ledger.restock(&sale.id, p, -10).await.unwrap();
+    let restocked = ledger.restock(&sale.id, p, -10, None).await.unwrap();
     assert_eq!((restocked.change, restocked.level.stock), (-2, 0));
     assert_law_1(ledger).await;
     let unknown = ProductId::new("nothing").unwrap();
-    let error = ledger.restock(&sale.id, &unknown, 1).await.unwrap_err();
+    let error = ledger
+        .restock(&sale.id, &unknown, 1, None)
+        .await
+        .unwrap_err();
     assert!(matches!(error, LedgerError::UnknownProduct { .. }));
 }
 
@@ -454,7 +526,7 @@ async fn two_sales_cannot_offer_one_product_until_the_first_lets_go() {
         "a refused declaration changes nothing"
     );
     ledger.release(&first.id).await.unwrap();
-    assert_eq!(ledger.declare(&second).await.unwrap()[0].stock, 8);
+    assert_eq!(ledger.declare(&second).await.unwrap().levels[0].stock, 8);
     assert_law_1(ledger).await;
 }
 

@@ -25,7 +25,7 @@ async fn sell(ledger: &Ledger, sale: &Sale, units: usize) {
         .map(|user| job(sale, &format!("u{user}"), product, sale.id.as_str()))
         .collect();
     let jobs: Vec<&Job> = jobs.iter().collect();
-    ledger.settle(&sale.id, product, &jobs).await.unwrap();
+    ledger.settle_alone(&sale.id, product, &jobs).await.unwrap();
 }
 
 async fn run(ledger: &Ledger, statement: &'static str) {

@@ -49,7 +49,7 @@ pub struct OrderConfirmed {
     /// The buy.
     pub job_id: JobId,
     /// The order.
-    pub order_id: i32,
+    pub order_id: i64,
     /// Of what.
     pub product_id: ProductId,
 }

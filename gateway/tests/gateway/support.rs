@@ -153,7 +153,7 @@ impl World {
             .unwrap();
         let ended: Vec<Ended> = entries
             .into_iter()
-            .zip(4711..)
+            .zip(4711_i64..)
             .map(|(entry, order_id)| {
                 let job = flashsale_core::job::Job::parse(&entry.job.unwrap(), &product).unwrap();
                 Ended {

@@ -95,7 +95,7 @@ fn is_to_declare(context: &Context, sale: &Sale) -> bool {
 /// Declares the products in the ledger and tells Redis their stock. The inner error is an outage.
 async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Error> {
     let levels = match timeout(DECLARE_PATIENCE, stores.ledger.declare(sale)).await {
-        Ok(Ok(levels)) => levels,
+        Ok(Ok(declared)) => declared.levels,
         Ok(Err(error @ LedgerError::ProductTaken { .. })) => {
             return Err(Error::Refused(Refusal {
                 reason: Reason::ProductTaken,

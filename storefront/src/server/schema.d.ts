@@ -416,7 +416,7 @@ export interface components {
              */
             jobId: string;
             /**
-             * Format: int32
+             * Format: int64
              * @description The order, when confirmed.
              */
             orderId?: number | null;

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use flashsale_core::{
-    id::{JobId, ProductId},
+    id::ProductId,
     lane::{Acknowledgement, Dead, Entry},
+    ledger::Takeover,
 };
 
 use crate::{
@@ -39,26 +40,20 @@ impl Next {
         self.jobs.is_empty() && self.malformed.is_empty()
     }
 
-    /// The same, sent ahead behind the batch that ends with job `after`.
-    pub(super) fn sent_ahead(self, settler: &Settler, after: JobId) -> Self {
-        let sent = (!self.jobs.is_empty()).then(|| settler.send_ahead(&self.jobs, after));
+    /// The same, sent ahead behind the batch that is the next one under `before`.
+    pub(super) fn sent_ahead(self, settler: &Settler, before: Takeover) -> Self {
+        let sent = (!self.jobs.is_empty()).then(|| settler.send_ahead(&self.jobs, before));
         Self { sent, ..self }
     }
 
-    /// The job that a batch behind this one has to come after, if one of at most `batch_size` jobs
-    /// can be sent ahead: `before` is what the last settled batch came to. Where stock runs out,
-    /// the ledger would refuse it.
-    pub(super) fn may_be_followed(
-        &self,
-        batch_size: usize,
-        before: &Acknowledgement,
-    ) -> Option<JobId> {
-        let (stock, _) = before.stock?;
+    /// Whether a batch of at most `batch_size` jobs is worth being sent ahead behind this one:
+    /// `before` is what the last settled batch came to. Where stock runs out, the turnstile turns
+    /// buys away, and soon no full batch waits.
+    pub(super) fn may_be_followed(&self, batch_size: usize, before: &Acknowledgement) -> bool {
         let wanted = self.jobs.len() + batch_size;
-        let is_enough = usize::try_from(stock).is_ok_and(|stock| stock >= wanted);
-        self.jobs
-            .last()
-            .filter(|_| is_enough)
-            .map(|last| last.job.job_id)
+        let is_enough = before
+            .stock
+            .is_some_and(|(stock, _)| usize::try_from(stock).is_ok_and(|stock| stock >= wanted));
+        is_enough && !self.jobs.is_empty()
     }
 }

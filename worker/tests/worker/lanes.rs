@@ -323,7 +323,7 @@ async fn jobs_committed_but_not_acknowledged_get_the_orders_they_have() {
     let batch: Vec<&Job> = jobs[..3].iter().collect();
     services
         .ledger
-        .settle(&sale.id, &sale.products[0].id, &batch)
+        .settle_alone(&sale.id, &sale.products[0].id, &batch)
         .await
         .unwrap();
     let worker = Worker::start(&services, "w", 1);

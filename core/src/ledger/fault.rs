@@ -1,0 +1,152 @@
+//! Which failures of the ledger speak of a job, which of the server, and which of the driver that
+//! asked: one table of SQLSTATEs (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+
+/// What a failure of the ledger means for the batch that met it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The server cannot settle anything of this product now. The batch waits as it is, and no
+    /// attempt of a job is counted.
+    Server(WaitReason),
+    /// It took too long. A smaller batch may pass; a single job waits.
+    TooSlow,
+    /// Somebody else has taken the product over, so nothing more is to be settled by this driver.
+    Fenced,
+    /// The batch before this one is not settled.
+    OutOfTurn,
+    /// A row was refused: one of the jobs, or what was declared. Nothing but another batch, or
+    /// another declaration, can pass.
+    Row,
+}
+
+/// What a batch waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    /// The server is away, starting, stopping, or lets nobody in.
+    Unreachable,
+    /// The server takes no writes: a standby, or a primary set read-only.
+    ReadOnly,
+    /// Others hold the row, or changed it meanwhile.
+    Locked,
+    /// The server has no connection left.
+    TooManyConnections,
+    /// The sale does not offer the product; it has to be declared.
+    NotOffered,
+    /// There are no order ids left.
+    IdsExhausted,
+    /// The schema is missing, older than this version, or may not be used by this role.
+    Schema,
+    /// Anything else that is no job's fault: a full disk, for example.
+    Other,
+}
+
+impl WaitReason {
+    /// All of them, so that a metric can have each from the start.
+    pub const ALL: [Self; 8] = [
+        Self::Unreachable,
+        Self::ReadOnly,
+        Self::Locked,
+        Self::TooManyConnections,
+        Self::NotOffered,
+        Self::IdsExhausted,
+        Self::Schema,
+        Self::Other,
+    ];
+
+    /// The label of a metric.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::ReadOnly => "read_only",
+            Self::Locked => "locked",
+            Self::TooManyConnections => "too_many_connections",
+            Self::NotOffered => "not_offered",
+            Self::IdsExhausted => "ids_exhausted",
+            Self::Schema => "schema",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// SQLSTATE class of what the schema does not have, or the role may not use: undefined tables,
+/// columns, functions.
+pub(super) const SCHEMA_CLASS: &str = "42";
+
+/// SQLSTATEs, and classes of them, with what they mean; the first that a code begins with decides.
+/// What is not listed is [`WaitReason::Other`]: nobody's buy may fail because of a server whose
+/// trouble is unknown.
+const SQLSTATES: [(&str, Fault); 25] = [
+    // Raised by our functions, see `migrations/0008_settle_jobs.sql`.
+    ("FS001", Fault::Fenced),
+    ("FS002", Fault::Server(WaitReason::NotOffered)),
+    ("FS003", Fault::OutOfTurn),
+    // query_canceled: a statement timeout, or somebody's pg_cancel_backend.
+    ("57014", Fault::TooSlow),
+    ("57", Fault::Server(WaitReason::Unreachable)),
+    ("08", Fault::Server(WaitReason::Unreachable)),
+    // Refused passwords and roles, which are mended on the server.
+    ("28", Fault::Server(WaitReason::Unreachable)),
+    // read_only_sql_transaction.
+    ("25006", Fault::Server(WaitReason::ReadOnly)),
+    // idle_in_transaction_session_timeout.
+    ("25P03", Fault::Server(WaitReason::Unreachable)),
+    ("53300", Fault::Server(WaitReason::TooManyConnections)),
+    // lock_not_available: a lock timeout.
+    ("55P03", Fault::Server(WaitReason::Locked)),
+    // Serialization failures and deadlocks.
+    ("40", Fault::Server(WaitReason::Locked)),
+    // sequence_generator_limit_exceeded.
+    ("2200H", Fault::Server(WaitReason::IdsExhausted)),
+    // invalid_catalog_name, invalid_schema_name.
+    ("3D", Fault::Server(WaitReason::Schema)),
+    ("3F", Fault::Server(WaitReason::Schema)),
+    // duplicate_prepared_statement: a connection pooler mixed statements up.
+    ("42P05", Fault::Server(WaitReason::Other)),
+    (SCHEMA_CLASS, Fault::Server(WaitReason::Schema)),
+    // What speaks of the rows sent: cardinality, data exceptions, integrity constraints, external
+    // routines, WITH CHECK OPTION, limits of a single row, and errors raised by triggers.
+    ("21", Fault::Row),
+    ("22", Fault::Row),
+    ("23", Fault::Row),
+    ("38", Fault::Row),
+    ("39", Fault::Row),
+    ("44", Fault::Row),
+    ("54", Fault::Row),
+    ("P0", Fault::Row),
+];
+
+/// Tables whose constraints no job can break; only the ledger's own state can.
+const OWN_TABLES: [&str; 3] = ["products", "rejections", "sales"];
+
+/// The constraint that is broken when the sequence of order ids is behind the table. The function
+/// mends that itself; where it cannot, no job is to blame.
+const ORDER_IDS: &str = "orders_pkey";
+
+/// What a failure of the driver, or of the server behind it, means.
+pub(super) fn sqlstate_fault(error: &sqlx::Error) -> Fault {
+    match error {
+        sqlx::Error::Database(error) => {
+            let is_own = error
+                .table()
+                .is_some_and(|table| OWN_TABLES.contains(&table))
+                || error.constraint() == Some(ORDER_IDS);
+            match error.code() {
+                Some(code) if code.starts_with("23") && is_own => Fault::Server(WaitReason::Other),
+                Some(code) => of_code(&code),
+                None => Fault::Server(WaitReason::Other),
+            }
+        }
+        sqlx::Error::Encode(_) | sqlx::Error::Decode(_) => Fault::Row,
+        sqlx::Error::ColumnDecode { .. }
+        | sqlx::Error::ColumnNotFound(_)
+        | sqlx::Error::TypeNotFound { .. } => Fault::Server(WaitReason::Schema),
+        _ => Fault::Server(WaitReason::Unreachable),
+    }
+}
+
+fn of_code(code: &str) -> Fault {
+    SQLSTATES
+        .iter()
+        .find(|(prefix, _)| code.starts_with(prefix))
+        .map_or(Fault::Server(WaitReason::Other), |(_, fault)| *fault)
+}

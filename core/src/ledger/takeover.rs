@@ -1,0 +1,38 @@
+//! Taking a product over: from then on, the ledger accepts batches of its new driver alone.
+
+use uuid::Uuid;
+
+use super::{Ledger, LedgerError};
+use crate::id::{ProductId, SaleId};
+
+/// The right to settle the jobs of one product, until somebody else takes it over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takeover {
+    /// Token of this takeover, never used for another one.
+    pub driver: Uuid,
+    /// Number of the batch of the product that was settled last; the next one is this plus 1.
+    pub batch: i64,
+}
+
+impl Ledger {
+    /// Takes `product` over. Whatever an earlier driver has sent and is not settled yet is refused
+    /// as [`super::Fault::Fenced`], so that a driver that was paused, or cut off, can decide
+    /// nothing after its successor began. Waits for a batch that is being settled.
+    ///
+    /// # Errors
+    /// [`super::WaitReason::NotOffered`] when the sale does not offer the product.
+    pub async fn take_over(
+        &self,
+        sale: &SaleId,
+        product: &ProductId,
+    ) -> Result<Takeover, LedgerError> {
+        let driver = Uuid::new_v4();
+        let batch = sqlx::query_scalar("SELECT take_over($1, $2, $3)")
+            .bind(sale.as_str())
+            .bind(product.as_str())
+            .bind(driver)
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(Takeover { driver, batch })
+    }
+}
