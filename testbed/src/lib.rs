@@ -22,6 +22,7 @@
 pub mod account;
 pub mod binaries;
 pub mod data_dir;
+pub mod fault_proxy;
 pub mod fixtures;
 pub mod launch;
 mod log_tail;
