@@ -280,6 +280,8 @@ mod tests {
         fleet.scale(1).await;
         let log = || fs::read_to_string(directory.path().join("log")).unwrap_or_default();
         tend_until(&mut fleet, |_| log().contains("ready")).await;
+        fleet.scale(0).await;
+        tend_until(&mut fleet, |_| log().contains("asked")).await;
         fleet.stop().await.unwrap();
         assert_eq!(log(), "ready\nasked\n");
     }
