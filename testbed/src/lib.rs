@@ -22,7 +22,9 @@
 pub mod account;
 pub mod binaries;
 pub mod data_dir;
+pub mod fault_proxy;
 pub mod fixtures;
+pub mod http;
 pub mod launch;
 mod log_tail;
 pub mod password;
@@ -30,4 +32,5 @@ mod pid_file;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod program;
 pub mod redis;

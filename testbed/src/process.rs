@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -103,6 +104,9 @@ pub struct Process {
     launch: Launch,
     /// Its process id, which is also the id of its process group.
     pid: Pid,
+    /// Whether it was asked to end. To our own programs a second SIGTERM means "at once", so it is
+    /// sent once, however many callers want the child to end.
+    asked_to_end: AtomicBool,
     /// How it ended, `None` while it runs. The guard thread collects the exit status while it
     /// holds this value for writing, and signals are sent while it is held for reading, so that no
     /// signal can hit a stranger who was given the same process id.
@@ -133,7 +137,12 @@ impl Process {
             .unwrap_or_else(|_| Err(io::Error::other("its guard thread ended")))
             .map_err(start_error)?;
         tracing::debug!(child.name = name, child.pid = pid.as_raw(), "started");
-        Ok(Self { launch, pid, exit })
+        Ok(Self {
+            launch,
+            pid,
+            asked_to_end: AtomicBool::new(false),
+            exit,
+        })
     }
 
     /// What messages call it.
@@ -166,12 +175,15 @@ impl Process {
         self.exit.borrow().is_none()
     }
 
-    /// Asks it to end (SIGTERM). Does nothing when it has ended already.
+    /// Asks it to end (SIGTERM). Does nothing when it was asked before or has ended already.
     pub fn terminate(&self) -> Result<(), ProcessError> {
-        self.signal(Signal::SIGTERM)
+        if self.asked_to_end.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.if_running(Signal::SIGTERM, kill)
     }
 
-    /// Sends it any signal. Does nothing when it has ended already.
+    /// Sends it any signal, as often as it is called. Does nothing when it has ended already.
     pub fn signal(&self, signal: Signal) -> Result<(), ProcessError> {
         self.if_running(signal, kill)
     }
@@ -201,7 +213,7 @@ impl Process {
         })
     }
 
-    /// Asks it to end, and kills it if it has not ended within `grace`.
+    /// Asks it to end, unless that was done before, and kills it if it has not ended within `grace`.
     pub async fn stop(&self, grace: Duration) -> Result<ExitStatus, ProcessError> {
         self.terminate()?;
         match self.wait(grace).await {
@@ -265,7 +277,11 @@ impl Drop for Process {
             return;
         }
         let farewell = self.launch.drop_signal();
-        let asked = farewell == Signal::SIGKILL || self.signal(farewell).is_ok();
+        let asked = match farewell {
+            Signal::SIGKILL => true,
+            Signal::SIGTERM => self.terminate().is_ok(),
+            other => self.signal(other).is_ok(),
+        };
         if farewell != Signal::SIGKILL && asked && self.ends_within(DROP_PATIENCE) {
             return;
         }

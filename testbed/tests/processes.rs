@@ -15,6 +15,7 @@ use flashsale_testbed::launch::Launch;
 use flashsale_testbed::postgres::Postgres;
 use flashsale_testbed::process::{Process, ProcessError};
 use flashsale_testbed::redis::{AppendFsync, Redis};
+use nix::sys::signal::Signal;
 
 /// More than anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,6 +75,28 @@ async fn child_that_ignores_the_polite_signal_is_killed() {
     );
     process.stop(Duration::from_millis(10)).await.unwrap();
     assert!(!runs(process.pid()));
+}
+
+#[tokio::test]
+async fn child_is_asked_to_end_once_however_often_it_is_wanted_to() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "trap 'echo asked; asked=1' TERM; echo ready; \
+                  until [ \"$asked\" ]; do sleep 0.01; done; sleep 0.2";
+    let launch = shell(script, directory.path()).on_drop(Signal::SIGTERM);
+    let process = Process::start(launch).await.unwrap();
+    wait_until("the trap is set", || process.log_tail().contains("ready"));
+    let log = process.log_file().to_owned();
+    process.terminate().unwrap();
+    wait_until("it was asked", || process.log_tail().contains("asked"));
+    let error = process.wait(Duration::from_millis(20)).await.unwrap_err();
+    assert!(
+        matches!(error, ProcessError::StillRunning { .. }),
+        "{error}"
+    );
+    process.terminate().unwrap();
+    process.stop(PATIENCE).await.unwrap();
+    drop(process);
+    assert_eq!(fs::read_to_string(log).unwrap(), "ready\nasked\n");
 }
 
 #[tokio::test]

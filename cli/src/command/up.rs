@@ -61,8 +61,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = address)]
     listen: SocketAddr,
 
-    /// How many gateways; further ones take free ports.
-    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
+    /// How many gateways; further ones take free ports. 0: those that run elsewhere, by the same
+    /// stores.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=64))]
     gateways: u32,
 
     /// Opens the gateways' operations and the page /ops: at least 16 visible ASCII characters.
@@ -75,8 +76,9 @@ pub(super) struct Arguments {
     )]
     operations_token: Option<String>,
 
-    /// Most workers a sale, if fewer than its file says.
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// Most workers a sale, if fewer than its file says. 0: those that run elsewhere, by the same
+    /// stores.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=1000))]
     workers_max: Option<u32>,
 
     /// Keep everything in this directory, and go on from what is there. Without it: in a

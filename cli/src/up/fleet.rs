@@ -222,7 +222,7 @@ fn backoff(deaths: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{fs, path::Path};
 
     use flashsale_testbed::launch::Launch;
 
@@ -269,6 +269,21 @@ mod tests {
         tend_until(&mut fleet, |fleet| fleet.leaving.is_empty()).await;
         fleet.stop().await.unwrap();
         assert_eq!(fleet.size(), 0);
+    }
+
+    #[tokio::test]
+    async fn children_are_asked_to_end_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = "trap 'echo asked; asked=1' TERM; echo ready; \
+                      until [ \"$asked\" ]; do sleep 0.01; done; sleep 0.2";
+        let mut fleet = fleet(directory.path(), script);
+        fleet.scale(1).await;
+        let log = || fs::read_to_string(directory.path().join("log")).unwrap_or_default();
+        tend_until(&mut fleet, |_| log().contains("ready")).await;
+        fleet.scale(0).await;
+        tend_until(&mut fleet, |_| log().contains("asked")).await;
+        fleet.stop().await.unwrap();
+        assert_eq!(log(), "ready\nasked\n");
     }
 
     #[tokio::test]
