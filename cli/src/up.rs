@@ -19,12 +19,11 @@ mod view;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flashsale_core::{
-    connect::{self, LedgerConfig},
+    connect::{self, LedgerConfig, SharedConnection},
     ledger::Ledger,
     sale::Sale,
 };
 use flashsale_testbed::{data_dir::DataDir, redis::AppendFsync};
-use redis::aio::ConnectionManager;
 use tokio_util::sync::CancellationToken;
 
 use crate::{display::Display, load::crowd::CrowdPlan, reach};
@@ -116,7 +115,7 @@ struct Machine {
     sales: Vec<Sale>,
     ledger: Ledger,
     client: redis::Client,
-    queue: ConnectionManager,
+    queue: SharedConnection,
     /// Where the gateways are, the first one first.
     gateways: Vec<SocketAddr>,
     /// What people open; none without a gateway.

@@ -1,18 +1,25 @@
 //! Connections to Redis and PostgreSQL, with the time limits that make "away" a fast answer.
 
+mod blocking;
+mod pool;
+mod shared;
+mod subscription;
+
 use std::{str::FromStr, time::Duration};
 
-use bb8_redis::RedisConnectionManager;
 use redis::{
-    AsyncConnectionConfig, Client,
-    aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection},
+    AsyncConnectionConfig, Client, IntoConnectionInfo as _,
+    aio::MultiplexedConnection,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::ledger::Ledger;
 
-/// A pool of connections for commands off the hot path.
-pub type QueuePool = bb8::Pool<RedisConnectionManager>;
+pub use blocking::BlockingConnection;
+pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
+pub use shared::{SharedConnection, check_writable};
+pub use subscription::Subscription;
 
 /// How long a Redis command may take before it counts as failed. A script call takes under a
 /// millisecond; half a second is a stall, an fsync storm or a dead host.
@@ -20,6 +27,19 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// How long connecting to Redis may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long nothing may come from Redis before TCP asks whether the other host is still there, and
+/// how often it asks then. A command has its own, shorter time limit; this is for connections on
+/// which nothing is asked for.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
+
+/// Pause between two of TCP's questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long what was sent may stay unacknowledged by the other host before TCP gives the connection
+/// up; by itself it would try for a quarter of an hour.
+#[cfg(target_os = "linux")]
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How long a caller waits for a free PostgreSQL connection.
 pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -44,19 +64,30 @@ pub enum ConnectError {
 
 /// A client for `url`; nothing is connected yet.
 pub fn redis_client(url: &str) -> Result<Client, ConnectError> {
-    Client::open(url).map_err(ConnectError::RedisAddress)
+    let address = url
+        .into_connection_info()
+        .map_err(ConnectError::RedisAddress)?
+        .set_tcp_settings(tcp_settings());
+    Client::open(address).map_err(ConnectError::RedisAddress)
 }
 
-/// One shared connection: calls of many tasks pipeline over it, and it reconnects by itself.
-/// Nothing is connected yet, so a service can start while Redis is away.
-pub fn shared(client: &Client) -> Result<ConnectionManager, ConnectError> {
-    let config = ConnectionManagerConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(RESPONSE_TIMEOUT))
-        // The caller answers 503 or waits; a second layer of retries would only hide the outage.
-        .set_number_of_retries(1)
-        .set_max_delay(Duration::from_millis(100));
-    Ok(client.get_connection_manager_lazy(config)?)
+fn tcp_settings() -> TcpSettings {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_TIME)
+        .with_interval(KEEPALIVE_INTERVAL);
+    // Commands are small, and each is waited for.
+    let settings = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(TCP_USER_TIMEOUT);
+    settings
+}
+
+/// One connection that calls of many tasks pipeline over. Nothing is connected yet, so a service
+/// can start while Redis is away.
+pub fn shared(client: &Client) -> Result<SharedConnection, ConnectError> {
+    SharedConnection::new(client.clone())
 }
 
 /// A connection of one's own, for commands that block up to `longest`.
@@ -70,16 +101,6 @@ pub async fn blocking(
     client
         .get_multiplexed_async_connection_with_config(&config)
         .await
-}
-
-/// A pool of at most `size` connections; connects when first used.
-pub fn pool(url: &str, size: u32) -> Result<QueuePool, ConnectError> {
-    let manager = RedisConnectionManager::new(url).map_err(ConnectError::RedisAddress)?;
-    Ok(bb8::Pool::builder()
-        .max_size(size)
-        .min_idle(Some(0))
-        .connection_timeout(CONNECT_TIMEOUT)
-        .build_unchecked(manager))
 }
 
 /// How to reach the ledger.

@@ -6,29 +6,18 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    connect::CONNECT_TIMEOUT,
+    connect::{SharedConnection, Subscription},
     event::Settled,
     keys::{CHANGED, EVENTS, FIGURES},
 };
-use futures_util::StreamExt as _;
-use redis::{
-    Msg, RedisError, RedisResult,
-    aio::{PubSubSink, PubSubStream},
-};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use redis::{Msg, RedisResult};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::Catalogue, metrics::EventMetrics, operations::Operations, sockets::Sockets,
     stocks::Stocks,
 };
-
-/// How often the subscription is asked whether it still lives: a connection that fell silent
-/// looks like a sale without buyers.
-const PING_INTERVAL: Duration = Duration::from_secs(2);
-
-/// How long the answer to that may take.
-const PING_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Pause before the first attempt to subscribe again, doubled up to [`MAX_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -40,7 +29,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct EventsTask {
     /// Where to subscribe.
-    pub client: redis::Client,
+    pub queue: SharedConnection,
     /// Whose changes are heard of.
     pub catalogue: Catalogue,
     /// Where stock is noted.
@@ -60,7 +49,7 @@ impl EventsTask {
         let mut is_first = true;
         while !shutdown.is_cancelled() {
             let listening = async {
-                let (sink, stream) = self.subscribe().await?;
+                let subscription = self.subscribe().await?;
                 if !std::mem::take(&mut is_first) {
                     self.metrics.resubscriptions.inc();
                     tracing::info!("listening to workers again");
@@ -68,7 +57,7 @@ impl EventsTask {
                 pause = FIRST_PAUSE;
                 // What was said before now was not heard: read it instead.
                 self.catalogue.refresh_soon();
-                self.listen(sink, stream).await
+                self.listen(subscription).await
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,
@@ -84,40 +73,18 @@ impl EventsTask {
         }
     }
 
-    async fn subscribe(&self) -> RedisResult<(PubSubSink, PubSubStream)> {
-        let subscribed = timeout(CONNECT_TIMEOUT, async {
-            let mut subscription = self.client.get_async_pubsub().await?;
-            subscription.subscribe(&[EVENTS, CHANGED]).await?;
-            if self.operations.is_some() {
-                subscription.subscribe(FIGURES).await?;
-            }
-            Ok(subscription.split())
-        });
-        subscribed.await.unwrap_or_else(|_| Err(silence()))
+    async fn subscribe(&self) -> RedisResult<Subscription> {
+        let mut channels = vec![EVENTS, CHANGED];
+        if self.operations.is_some() {
+            channels.push(FIGURES);
+        }
+        self.queue.subscribe(&channels).await
     }
 
     /// Takes messages until the subscription is lost, and says how.
-    async fn listen(&self, mut sink: PubSubSink, mut stream: PubSubStream) -> RedisResult<()> {
-        let mut pings = interval(PING_INTERVAL);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
+    async fn listen(&self, mut subscription: Subscription) -> RedisResult<()> {
         loop {
-            tokio::select! {
-                message = stream.next() => match message {
-                    Some(message) => {
-                        heard = Instant::now();
-                        self.hear(&message);
-                    }
-                    None => return Err(silence()),
-                },
-                _ = pings.tick() => {
-                    if heard.elapsed() >= PING_INTERVAL {
-                        let pong = timeout(PING_PATIENCE, sink.ping::<redis::Value>()).await;
-                        pong.unwrap_or_else(|_| Err(silence()))?;
-                        heard = Instant::now();
-                    }
-                }
-            }
+            self.hear(&subscription.next().await?);
         }
     }
 
@@ -158,9 +125,4 @@ impl EventsTask {
             }
         }
     }
-}
-
-fn silence() -> RedisError {
-    let text = "the subscription fell silent";
-    std::io::Error::new(std::io::ErrorKind::ConnectionAborted, text).into()
 }

@@ -10,7 +10,7 @@ mod queue;
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{connect::ConnectError, id::SaleId, turnstile::Turnstile};
+use flashsale_core::{connect::SharedConnection, id::SaleId, turnstile::Turnstile};
 
 use crate::{config::IntakeConfig, metrics::TurnstileMetrics};
 
@@ -46,23 +46,25 @@ struct Shared {
 }
 
 impl Intake {
-    /// An intake over one shared connection of its own; connects when first used.
+    /// An intake over `connection`, which should be used for nothing else that is slow: its calls
+    /// would wait.
+    #[must_use]
     pub fn new(
-        client: redis::Client,
+        connection: SharedConnection,
         config: &IntakeConfig,
         metrics: TurnstileMetrics,
-    ) -> Result<Self, ConnectError> {
+    ) -> Self {
         let shared = Shared {
             turnstile: Turnstile::default(),
-            link: Link::new(client)?,
+            link: Link::new(connection),
             metrics,
             call_timeout: config.call_timeout(),
             queue_timeout: config.queue_timeout(),
             backlog: config.backlog(),
         };
-        Ok(Self {
+        Self {
             shared: Arc::new(shared),
-        })
+        }
     }
 
     /// A new queue for the buys of `sale`.
@@ -71,7 +73,8 @@ impl Intake {
         Arc::new(SaleQueue::new(sale, Arc::clone(&self.shared)))
     }
 
-    /// Asks whether the shared connection works, so that it is mended before a shopper needs it.
+    /// Asks whether Redis takes writes over the shared connection, so that it is replaced before a
+    /// shopper needs it.
     pub async fn heartbeat(&self) -> redis::RedisResult<()> {
         self.shared.link.heartbeat(self.shared.call_timeout).await
     }

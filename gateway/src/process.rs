@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use flashsale_core::connect::{self, ConnectError, QueuePool};
+use flashsale_core::connect::{self, ConnectError, QueuePool, SharedConnection};
 use flashsale_telemetry::probes::{self, Probes, ReadinessHandle};
 use prometheus::Registry;
 use socketioxide::layer::SocketIoLayer;
@@ -228,8 +228,9 @@ struct Built {
 async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Built, StartError> {
     let url = config.stores.redis_url();
     let client = connect::redis_client(url)?;
-    let pool = connect::pool(url, config.stores.redis_connections)?;
-    let intake = Intake::new(client.clone(), &config.intake, metrics.turnstile.clone())?;
+    let queue = SharedConnection::with_response_timeout(client, config.intake.call_timeout())?;
+    let pool = connect::pool(&queue, config.stores.redis_connections);
+    let intake = Intake::new(queue.clone(), &config.intake, metrics.turnstile.clone());
     let stocks = Stocks::default();
     let (refresher, catalogue) = Refresher::new(
         pool.clone(),
@@ -251,7 +252,7 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
         operations.open_namespace(sockets.server());
     }
     let events = EventsTask {
-        client,
+        queue,
         catalogue: catalogue.clone(),
         stocks: stocks.clone(),
         sockets: sockets.clone(),

@@ -7,10 +7,9 @@ use std::{
 };
 
 use flashsale_core::{
-    connect::{self, ConnectError, LedgerConfig},
+    connect::{self, ConnectError, LedgerConfig, SharedConnection},
     ledger::Ledger,
 };
-use redis::aio::ConnectionManager;
 
 /// Connections to PostgreSQL for all sales of one address: a look and a declaration at once, and
 /// one to spare.
@@ -38,7 +37,7 @@ impl fmt::Debug for Addresses {
 #[derive(Debug)]
 pub struct Stores {
     /// Redis.
-    pub queue: ConnectionManager,
+    pub queue: SharedConnection,
     /// PostgreSQL.
     pub ledger: Ledger,
 }

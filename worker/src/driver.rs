@@ -13,11 +13,11 @@ mod refusals;
 use std::time::{Duration, Instant};
 
 use flashsale_core::{
+    connect::SharedConnection,
     keys::SaleKeys,
     lane::{self, Acknowledgement},
     ledger::Takeover,
 };
-use redis::aio::ConnectionManager;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -46,7 +46,7 @@ pub struct Driver {
     /// Opens the connection on which the driver waits for jobs.
     pub client: redis::Client,
     /// For everything that does not wait; shared with the worker's other drivers.
-    pub queue: ConnectionManager,
+    pub queue: SharedConnection,
     /// Settles the batches; knows sale and product.
     pub settler: Settler,
     /// Jobs in one transaction at most.

@@ -1,10 +1,10 @@
 //! Telling the operations page which lanes this worker drives, once a second.
 
 use flashsale_core::{
+    connect::SharedConnection,
     figures::{self, INTERVAL, ProcessFigures, WorkerFigures},
     id::{ProductId, SaleId},
 };
-use redis::aio::ConnectionManager;
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -13,7 +13,7 @@ use tokio::{
 /// Tells of this worker, named `name`, and of the lanes that it drives as `lanes` shows them; ends
 /// when their sender is gone, and so with the roster.
 pub async fn tell(
-    mut queue: ConnectionManager,
+    mut queue: SharedConnection,
     name: String,
     lanes: watch::Receiver<Vec<(SaleId, ProductId)>>,
 ) {

@@ -2,8 +2,7 @@
 
 use std::time::Instant;
 
-use flashsale_core::lease;
-use redis::aio::ConnectionManager;
+use flashsale_core::{connect::SharedConnection, lease};
 use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
@@ -11,7 +10,7 @@ use crate::metrics::Metrics;
 /// Renews the lease `key` for `owner` until `done`, then gives it back. Cancels `lost` when
 /// another worker has taken it, or when nothing was heard for a whole term.
 pub async fn keep(
-    mut queue: ConnectionManager,
+    mut queue: SharedConnection,
     key: String,
     owner: String,
     lost: CancellationToken,

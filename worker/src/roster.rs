@@ -13,12 +13,12 @@ use std::{
 
 use flashsale_core::{
     catalogue::{self, CatalogueError},
+    connect::SharedConnection,
     id::{ProductId, SaleId},
     keys::SaleKeys,
     lane, lease,
     ledger::Ledger,
 };
-use redis::aio::ConnectionManager;
 use tokio::{sync::watch, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -49,7 +49,7 @@ pub struct Resources {
     /// Opens connections of one's own.
     pub client: redis::Client,
     /// The shared connection.
-    pub queue: ConnectionManager,
+    pub queue: SharedConnection,
     /// The ledger.
     pub ledger: Ledger,
     /// What is counted.

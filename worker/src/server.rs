@@ -3,12 +3,11 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    connect::{self, ConnectError, LedgerConfig},
+    connect::{self, ConnectError, LedgerConfig, SharedConnection},
     ledger::Ledger,
 };
 use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
 use prometheus::{IntGauge, Registry};
-use redis::aio::ConnectionManager;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -108,7 +107,7 @@ fn connect_all(
     })
 }
 
-async fn check_queue(mut queue: ConnectionManager, handle: ReadinessHandle) {
+async fn check_queue(mut queue: SharedConnection, handle: ReadinessHandle) {
     loop {
         match redis::cmd("PING").query_async::<()>(&mut queue).await {
             Ok(()) => handle.ready(),

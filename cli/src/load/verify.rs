@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use flashsale_core::{
+    connect::SharedConnection,
     id::SaleId,
     keys::SaleKeys,
     outcome::{JobRecord, JobState, Outcome},
 };
-use redis::aio::ConnectionManager;
 use serde::Deserialize;
 use tokio::{
     task::JoinSet,
@@ -36,7 +36,7 @@ type Buy = (Uuid, u32);
 #[derive(Debug)]
 pub struct Verifier {
     /// Redis, asked first where it is known: a thousand buys in one call.
-    pub redis: Option<ConnectionManager>,
+    pub redis: Option<SharedConnection>,
     /// The gateways, asked for what Redis does not know (they look into the ledger, too).
     pub gateways: Vec<Target>,
     /// Without any new outcome for this long, the rest counts as lost.
@@ -104,7 +104,7 @@ impl Verifier {
 
 /// What Redis knows of these buys.
 async fn ask_redis(
-    connection: &mut ConnectionManager,
+    connection: &mut SharedConnection,
     book: &Book,
     window: &[Buy],
 ) -> redis::RedisResult<HashMap<Uuid, JobState>> {

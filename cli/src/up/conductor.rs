@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use flashsale_core::{
     catalogue::{self, Announced},
+    connect::SharedConnection,
     control::{Controller, Step},
     keys::SaleKeys,
     ledger::Ledger,
@@ -13,7 +14,6 @@ use flashsale_core::{
     stock,
 };
 use jiff::{SignedDuration, Timestamp};
-use redis::aio::ConnectionManager;
 use tokio::{
     sync::watch,
     task::JoinHandle,
@@ -40,7 +40,7 @@ const TEND_INTERVAL: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) struct Conductor {
     pub(super) ledger: Ledger,
-    pub(super) queue: ConnectionManager,
+    pub(super) queue: SharedConnection,
     pub(super) display: Display,
     pub(super) gateways: Fleet,
     pub(super) stores: Stores,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flashsale_core::{
     catalogue::{self, Announced, CatalogueError},
+    connect::SharedConnection,
     control::Look,
     id::SaleId,
     ledger::Ledger,
@@ -11,7 +12,6 @@ use flashsale_core::{
     sale::Sale,
 };
 use jiff::Timestamp;
-use redis::aio::ConnectionManager;
 use tokio::time::timeout;
 
 /// How long the ledger may take; the loop comes round every second.
@@ -29,7 +29,7 @@ pub(super) struct Looks {
 }
 
 /// Looks at `sales`.
-pub(super) async fn look(ledger: &Ledger, queue: &mut ConnectionManager, sales: &[&Sale]) -> Looks {
+pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &[&Sale]) -> Looks {
     let mut looks = Looks {
         sales: sales.iter().map(|_| Look::default()).collect(),
         ..Looks::default()
@@ -65,7 +65,7 @@ type FromRedis = (
 );
 
 async fn look_at_redis(
-    queue: &mut ConnectionManager,
+    queue: &mut SharedConnection,
     sales: &[&Sale],
 ) -> Result<FromRedis, CatalogueError> {
     let now = catalogue::clock(queue).await?;

@@ -3,7 +3,7 @@
 
 use flashsale_core::{
     catalogue,
-    connect::{self, LedgerConfig},
+    connect::{self, LedgerConfig, SharedConnection},
     dead_letter,
     id::{IdempotencyKey, JobId, ProductId, SaleId, UserId},
     job::{Job, JobOptions, PURCHASE_JOB, Purchase},
@@ -20,7 +20,6 @@ use flashsale_testbed::{
     postgres::Postgres,
     redis::{AppendFsync, Redis},
 };
-use redis::aio::ConnectionManager;
 use serde_json::{Value, json};
 
 use crate::{Printed, flashsale};
@@ -31,7 +30,7 @@ pub(crate) const SALE: &str = "drop";
 /// A running sale. The stores end with it.
 pub(crate) struct Market {
     pub(crate) ledger: Ledger,
-    pub(crate) queue: ConnectionManager,
+    pub(crate) queue: SharedConnection,
     pub(crate) keys: SaleKeys,
     sale: Sale,
     turnstile: Turnstile,

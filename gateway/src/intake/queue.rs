@@ -126,9 +126,9 @@ impl SaleQueue {
     /// One call of the turnstile; none when it came to nothing, which is then counted and told.
     async fn ask(&self, buys: &[Buy]) -> Option<Vec<Admission>> {
         let shared = &self.shared;
-        let mut lease = shared.link.lease();
+        let mut connection = shared.link.connection();
         let started = Instant::now();
-        let call = shared.turnstile.admit(&mut lease.manager, &self.keys, buys);
+        let call = shared.turnstile.admit(&mut connection, &self.keys, buys);
         let outcome = timeout(shared.call_timeout, call)
             .await
             .unwrap_or_else(|_| Err(link::no_answer().into()));
@@ -140,13 +140,13 @@ impl SaleQueue {
         shared.metrics.call_buys.observe(buys.len() as f64);
         match outcome {
             Ok(admissions) => {
-                shared.link.answered(&lease);
+                shared.link.answered();
                 Some(admissions)
             }
             Err(error) => {
                 shared.metrics.failures.inc();
                 match &error {
-                    TurnstileError::Redis(redis) => shared.link.failed(&lease, redis),
+                    TurnstileError::Redis(redis) => shared.link.failed(redis),
                     TurnstileError::Answer(_) => tracing::error!(%error, "{error}"),
                 }
                 None

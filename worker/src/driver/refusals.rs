@@ -7,18 +7,19 @@ use std::{
 };
 
 use flashsale_core::{
+    connect::SharedConnection,
     id::ProductId,
     keys::SaleKeys,
     lane::{self, Acknowledgement, Entry},
     retry::{self, Retry},
 };
-use redis::{RedisResult, aio::ConnectionManager};
+use redis::RedisResult;
 
 use crate::{batch, metrics::Metrics, settlement::Refused};
 
 /// What is known of a lane's refused jobs.
 pub(super) struct Refusals {
-    queue: ConnectionManager,
+    queue: SharedConnection,
     keys: SaleKeys,
     product: ProductId,
     known: HashMap<String, Retry>,
@@ -35,7 +36,7 @@ pub(super) fn now_ms() -> i64 {
 impl Refusals {
     /// What the lane's last driver left.
     pub(super) async fn load(
-        mut queue: ConnectionManager,
+        mut queue: SharedConnection,
         keys: SaleKeys,
         product: &ProductId,
     ) -> RedisResult<Self> {

@@ -1,0 +1,70 @@
+//! A connection of one's own, for commands that make the server wait.
+
+use std::io;
+
+use redis::{
+    Cmd, Pipeline, RedisError, RedisFuture, Value,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
+
+use super::SharedConnection;
+
+/// A connection for commands that block. It belongs to the server that its [`SharedConnection`]
+/// led to when it was made: once that one is replaced, every command fails.
+#[derive(Debug, Clone)]
+pub struct BlockingConnection {
+    connection: MultiplexedConnection,
+    shared: SharedConnection,
+    generation: u64,
+}
+
+impl BlockingConnection {
+    pub(super) fn new(
+        connection: MultiplexedConnection,
+        shared: SharedConnection,
+        generation: u64,
+    ) -> Self {
+        Self {
+            connection,
+            shared,
+            generation,
+        }
+    }
+}
+
+impl ConnectionLike for BlockingConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = self.shared.replaced(self.generation) => Err(replaced()),
+                answer = self.connection.send_packed_command(command) => answer,
+            }
+        })
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = self.shared.replaced(self.generation) => Err(replaced()),
+                answer = self.connection.send_packed_commands(pipeline, offset, count) => answer,
+            }
+        })
+    }
+
+    fn get_db(&self) -> i64 {
+        self.connection.get_db()
+    }
+}
+
+/// The error of a connection whose shared connection was replaced.
+pub(super) fn replaced() -> RedisError {
+    let text = "the connection to Redis was replaced";
+    io::Error::new(io::ErrorKind::ConnectionAborted, text).into()
+}

@@ -1,0 +1,99 @@
+//! A subscription that notices when it hears nothing because nothing reaches it.
+
+use std::{io, time::Duration};
+
+use futures_util::StreamExt as _;
+use redis::{
+    Client, Msg, RedisError, RedisResult,
+    aio::{PubSubSink, PubSubStream},
+};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced};
+
+/// How long nothing may be heard before the server is asked for a sign of life: a subscription that
+/// fell silent looks like a sale without buyers.
+const PING_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long the answer to that may take.
+const PING_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Messages of channels. Pub/sub forgets: whatever was said before it was opened, or after it was
+/// lost, is not heard.
+pub struct Subscription {
+    sink: PubSubSink,
+    stream: PubSubStream,
+    /// When the server was heard last.
+    heard: Instant,
+    pings: tokio::time::Interval,
+    shared: SharedConnection,
+    generation: u64,
+}
+
+impl std::fmt::Debug for Subscription {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Subscription")
+            .finish_non_exhaustive()
+    }
+}
+
+impl Subscription {
+    pub(super) async fn open(
+        client: &Client,
+        channels: &[&str],
+        shared: SharedConnection,
+        generation: u64,
+    ) -> RedisResult<Self> {
+        let subscribed = timeout(CONNECT_TIMEOUT, async {
+            let mut subscription = client.get_async_pubsub().await?;
+            subscription.subscribe(channels).await?;
+            RedisResult::Ok(subscription.split())
+        });
+        let (sink, stream) = subscribed.await.unwrap_or_else(|_| Err(silence()))?;
+        let mut pings = interval(PING_INTERVAL);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(Self {
+            sink,
+            stream,
+            heard: Instant::now(),
+            pings,
+            shared,
+            generation,
+        })
+    }
+
+    /// The next message. Dropping the returned future loses none.
+    ///
+    /// # Errors
+    /// When the subscription is lost: it broke, it is silent, or the connection that it was opened
+    /// from has been replaced. Open another one then.
+    pub async fn next(&mut self) -> RedisResult<Msg> {
+        loop {
+            tokio::select! {
+                message = self.stream.next() => {
+                    self.heard = Instant::now();
+                    return message.ok_or_else(silence);
+                }
+                () = self.shared.replaced(self.generation) => return Err(replaced()),
+                _ = self.pings.tick() => {
+                    if self.heard.elapsed() >= PING_INTERVAL {
+                        self.ping().await?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn ping(&mut self) -> RedisResult<()> {
+        let pong = timeout(PING_TIMEOUT, self.sink.ping::<redis::Value>()).await;
+        pong.unwrap_or_else(|_| Err(silence()))?;
+        self.heard = Instant::now();
+        Ok(())
+    }
+}
+
+fn silence() -> RedisError {
+    let text = "the subscription fell silent";
+    io::Error::new(io::ErrorKind::ConnectionAborted, text).into()
+}
