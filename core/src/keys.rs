@@ -24,6 +24,7 @@ pub const FIGURES: &str = "fs:figures";
 /// The keys of one sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SaleKeys {
+    sale: SaleId,
     prefix: Box<str>,
 }
 
@@ -32,8 +33,15 @@ impl SaleKeys {
     #[must_use]
     pub fn new(sale: &SaleId) -> Self {
         Self {
+            sale: sale.clone(),
             prefix: format!("fs:{{{sale}}}").into(),
         }
+    }
+
+    /// The sale whose keys these are.
+    #[must_use]
+    pub fn sale(&self) -> &SaleId {
+        &self.sale
     }
 
     /// Hash: the sale's record (schedule, limits, catalogue), see [`crate::catalogue`].

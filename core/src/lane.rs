@@ -18,7 +18,7 @@ use redis::{
 
 use crate::connect::Queue;
 
-pub use acknowledge::{Acknowledgement, Dead, Ended, acknowledge};
+pub use acknowledge::{Acknowledged, Acknowledgement, Dead, Ended, acknowledge};
 
 /// One entry of a lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,33 @@ impl Entry {
     #[must_use]
     pub fn appended_ms(&self) -> Option<i64> {
         appended_ms(&self.id)
+    }
+}
+
+/// A piece of a lane, read from one entry to another with all that lay between them. Since entries
+/// are appended with ever greater ids, none can come between them later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    first: String,
+    last: String,
+    count: usize,
+}
+
+impl Run {
+    /// The run of `entries`, as one [`read`] or [`wait`] answered them, or several, each from where
+    /// the one before had ended.
+    #[must_use]
+    pub fn of(entries: &[Entry]) -> Option<Self> {
+        Some(Self {
+            first: entries.first()?.id.clone(),
+            last: entries.last()?.id.clone(),
+            count: entries.len(),
+        })
+    }
+
+    /// Whether `count` different entries from `first` to `last` are the whole run.
+    fn is(&self, first: &str, last: &str, count: usize) -> bool {
+        self.first == first && self.last == last && self.count == count
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Hash `fs:{sale}:stock`: field `PRODUCT` is the stock, `PRODUCT@` its version and `PRODUCT#`
 //! how many jobs of the lane have ended (from which positions are counted). A figure is written
-//! only over an older version, so late writers do no harm.
+//! only over an older version, so late writers do no harm. Field `$` is the greatest order number
+//! that was told to anybody.
 
 use std::collections::HashMap;
 

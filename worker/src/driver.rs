@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use flashsale_core::{
     connect::SharedConnection,
     keys::SaleKeys,
-    lane::{self, Acknowledgement},
+    lane::{self, Acknowledgement, Run},
     ledger::Takeover,
 };
 use tokio::sync::watch;
@@ -171,12 +171,14 @@ impl Driver {
         refusals: &mut Refusals,
     ) -> Result<Next, redis::RedisError> {
         // A refused job is tried again alone, so that it cannot spoil another batch.
-        let mut entries = refusals.due().await?;
-        if entries.is_empty() {
-            entries = reader.take(self.batch_size).await?;
-            entries.retain(|entry| !refusals.is_waiting(&entry.id));
+        let due = refusals.due().await?;
+        if !due.is_empty() {
+            return Ok(Next::of(due, &self.settler.product));
         }
-        Ok(Next::of(entries, &self.settler.product))
+        let mut entries = reader.take(self.batch_size).await?;
+        let run = Run::of(&entries);
+        entries.retain(|entry| !refusals.is_waiting(&entry.id));
+        Ok(Next::of(entries, &self.settler.product).read_in(run))
     }
 
     fn is_crowded(&self) -> bool {
@@ -219,6 +221,7 @@ impl Driver {
         );
         let settled = settled.map(|mut settled| {
             settled.acknowledgement.dead.extend(batch.malformed);
+            settled.acknowledgement.run = batch.run;
             settled
         });
         if let (Some(settled), Err(_)) = (&settled, &next) {
@@ -246,7 +249,9 @@ impl Driver {
     fn send_ahead(&self, reader: &mut Reader, after: Option<Takeover>) -> Option<Next> {
         let after = after.filter(|_| self.settler.ledger.has_connections_to_spare())?;
         let entries = reader.take_full(self.batch_size)?;
-        Some(Next::of(entries, &self.settler.product).sent_ahead(&self.settler, after))
+        let run = Run::of(&entries);
+        let next = Next::of(entries, &self.settler.product).read_in(run);
+        Some(next.sent_ahead(&self.settler, after))
     }
 
     /// Acknowledges, repeating while Redis is away. Given up when the driver is told to stop:
@@ -256,22 +261,16 @@ impl Driver {
             return;
         }
         let (sale, product) = (&self.settler.sale, &self.settler.product);
-        let event = match acknowledgement.event(sale, product).to_json() {
-            Ok(event) => event,
-            Err(error) => {
-                tracing::error!(%sale, %product, %error, "an event has no JSON: {error}");
-                Vec::new()
-            }
-        };
         let mut queue = self.queue.clone();
         let mut patience = Patience::default();
         loop {
             let timer = self.metrics.acknowledge_seconds.start_timer();
-            match lane::acknowledge(&mut queue, keys, product, &acknowledgement, &event).await {
-                Ok(_) => {
+            match lane::acknowledge(&mut queue, keys, product, &acknowledgement).await {
+                Ok(acknowledged) => {
                     timer.observe_duration();
+                    let now_ms = refusals::now_ms();
                     self.metrics
-                        .acknowledged(sale, &acknowledgement, refusals::now_ms());
+                        .acknowledged(sale, &acknowledgement, &acknowledged, now_ms);
                     return;
                 }
                 Err(error) => {

@@ -5,7 +5,12 @@ use prometheus::{
     core::Collector,
 };
 
-use flashsale_core::{id::SaleId, lane::Acknowledgement, ledger::Settlement, outcome::Outcome};
+use flashsale_core::{
+    id::SaleId,
+    lane::{Acknowledged, Acknowledgement},
+    ledger::Settlement,
+    outcome::Outcome,
+};
 use flashsale_telemetry::build_info;
 
 /// The worker's metrics; clones count together.
@@ -144,10 +149,18 @@ impl Metrics {
         }
     }
 
-    /// Counts what was acknowledged; `now_ms` is the time of it since the Unix epoch.
-    pub fn acknowledged(&self, sale: &SaleId, acknowledgement: &Acknowledgement, now_ms: i64) {
+    /// Counts what was acknowledged, as far as this worker was the one to tell it; `now_ms` is the
+    /// time of it since the Unix epoch.
+    pub fn acknowledged(
+        &self,
+        sale: &SaleId,
+        acknowledgement: &Acknowledgement,
+        acknowledged: &Acknowledged,
+        now_ms: i64,
+    ) {
         let ages = self.job_age_seconds.with_label_values(&[sale.as_str()]);
-        for job in &acknowledgement.ended {
+        let ended = acknowledgement.ended.iter();
+        for job in ended.filter(|job| acknowledged.has(&job.entry_id)) {
             self.outcomes
                 .with_label_values(&[sale.as_str(), job.outcome.as_str()])
                 .inc();
@@ -156,7 +169,9 @@ impl Metrics {
                 ages.observe(f64::from(age) / 1000.0);
             }
         }
-        self.dead_letters.inc_by(acknowledgement.dead.len() as u64);
+        let dead = acknowledgement.dead.iter();
+        let buried = dead.filter(|letter| acknowledged.has(&letter.entry_id));
+        self.dead_letters.inc_by(buried.count() as u64);
     }
 }
 

@@ -20,6 +20,7 @@ use flashsale_testbed::{
     postgres::Postgres,
     redis::{AppendFsync, Redis},
 };
+use redis::AsyncCommands;
 use serde_json::{Value, json};
 
 use crate::{Printed, flashsale};
@@ -175,6 +176,7 @@ impl Market {
             ended: ended.collect(),
             dead: Vec::new(),
             stock: Some((settlement.stock, settlement.version)),
+            ..Acknowledgement::default()
         };
         self.acknowledge(&product, &acknowledgement).await;
     }
@@ -204,26 +206,26 @@ impl Market {
 
     /// Adds a dead letter and nothing else.
     pub(crate) async fn add_letter(&self, product: &str, job: &Job, reason: &str) {
+        let product = ProductId::new(product).unwrap();
+        let job = serde_json::to_vec(job).unwrap();
+        let mut queue = self.queue.clone();
+        let lane = self.keys.lane(&product);
+        let entry_id = queue.xadd(lane, "*", &[("job", &job)]).await.unwrap();
         let acknowledgement = Acknowledgement {
             dead: vec![Dead {
-                entry_id: "1-1".to_owned(),
-                job: serde_json::to_vec(job).unwrap(),
+                entry_id,
+                job,
                 reason: reason.to_owned(),
                 attempts: 1,
             }],
             ..Acknowledgement::default()
         };
-        let product = ProductId::new(product).unwrap();
         self.acknowledge(&product, &acknowledgement).await;
     }
 
     async fn acknowledge(&self, product: &ProductId, acknowledgement: &Acknowledgement) {
-        let event = acknowledgement
-            .event(&self.sale.id, product)
-            .to_json()
-            .unwrap();
         let mut queue = self.queue.clone();
-        lane::acknowledge(&mut queue, &self.keys, product, acknowledgement, &event)
+        lane::acknowledge(&mut queue, &self.keys, product, acknowledgement)
             .await
             .unwrap();
     }

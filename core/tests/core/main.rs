@@ -1,5 +1,6 @@
 //! The ledger, the turnstile and what a control loop reads, on a real PostgreSQL and a real Redis.
 
+mod acknowledgements;
 mod connections;
 mod ledger;
 mod looks;

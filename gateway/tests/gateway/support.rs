@@ -169,9 +169,9 @@ impl World {
             ended: ended.clone(),
             dead: Vec::new(),
             stock: Some(level),
+            ..Acknowledgement::default()
         };
-        let event = acknowledgement.event(&sale.id, &product).to_json().unwrap();
-        lane::acknowledge(&mut connection, &keys, &product, &acknowledgement, &event)
+        lane::acknowledge(&mut connection, &keys, &product, &acknowledgement)
             .await
             .unwrap();
         ended

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use flashsale_core::{
     id::ProductId,
-    lane::{Acknowledgement, Dead, Entry},
+    lane::{Acknowledgement, Dead, Entry, Run},
     ledger::Takeover,
 };
 
@@ -20,6 +20,8 @@ pub(super) struct Next {
     pub(super) jobs: Arc<[Waiting]>,
     /// Entries that are no jobs of this lane.
     pub(super) malformed: Vec<Dead>,
+    /// The piece of the lane that its entries were read in.
+    pub(super) run: Option<Run>,
     /// Set once it was sent ahead.
     pub(super) sent: Option<Sent>,
 }
@@ -31,8 +33,14 @@ impl Next {
         Self {
             jobs: jobs.into(),
             malformed,
+            run: None,
             sent: None,
         }
+    }
+
+    /// The same, whose entries were read in `run`.
+    pub(super) fn read_in(self, run: Option<Run>) -> Self {
+        Self { run, ..self }
     }
 
     /// Whether there is nothing to settle and nothing to bury.

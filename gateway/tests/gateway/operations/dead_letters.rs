@@ -27,17 +27,21 @@ async fn bury(world: &World, sale: &Sale, letters: &[(&str, &str)]) {
             "name": "purchase-job",
             "opts": { "attempts": 3, "backoff": 1000 },
         });
+        let job = job.to_string().into_bytes();
+        let entry_id = connection
+            .xadd(keys.lane(&product), "*", &[("job", &job)])
+            .await
+            .unwrap();
         let acknowledgement = Acknowledgement {
-            ended: Vec::new(),
             dead: vec![Dead {
-                entry_id: "1-1".to_owned(),
+                entry_id,
                 reason: (*reason).to_owned(),
                 attempts: 3,
-                job: job.to_string().into_bytes(),
+                job,
             }],
-            stock: None,
+            ..Acknowledgement::default()
         };
-        lane::acknowledge(&mut connection, &keys, &product, &acknowledgement, b"")
+        lane::acknowledge(&mut connection, &keys, &product, &acknowledgement)
             .await
             .unwrap();
     }
