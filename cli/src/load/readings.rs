@@ -9,9 +9,10 @@ use rand::Rng as _;
 use redis::aio::ConnectionManager;
 use serde::Deserialize;
 use tokio::{
-    task::JoinSet,
+    task::{JoinHandle, JoinSet},
     time::{MissedTickBehavior, interval},
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{book::Book, record, target::Target};
 use crate::{
@@ -29,7 +30,17 @@ const POLL_EVERY: Duration = Duration::from_millis(20);
 /// Reads until it is dropped.
 #[derive(Debug)]
 pub struct Readings {
-    _tasks: JoinSet<()>,
+    /// Asks for buys.
+    _polling: JoinSet<()>,
+    /// Reads clock and sales until it is told to end.
+    reading: JoinHandle<()>,
+    end: CancellationToken,
+}
+
+impl Drop for Readings {
+    fn drop(&mut self) {
+        self.reading.abort();
+    }
 }
 
 impl Readings {
@@ -48,18 +59,33 @@ impl Readings {
             told: HashMap::new(),
         };
         reader.read().await;
-        let mut tasks = JoinSet::new();
-        tasks.spawn(async move {
-            let mut ticks = interval(READ_EVERY);
-            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-            loop {
-                ticks.tick().await;
+        let end = CancellationToken::new();
+        let reading = tokio::spawn({
+            let end = end.clone();
+            async move {
+                let mut ticks = interval(READ_EVERY);
+                ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+                while end.run_until_cancelled(ticks.tick()).await.is_some() {
+                    reader.read().await;
+                }
                 reader.read().await;
             }
         });
         let gateways = targets.iter().cloned().map(Connection::new).collect();
-        tasks.spawn(poll(gateways, Arc::clone(book), Arc::clone(history)));
-        Self { _tasks: tasks }
+        let mut polling = JoinSet::new();
+        polling.spawn(poll(gateways, Arc::clone(book), Arc::clone(history)));
+        Self {
+            _polling: polling,
+            reading,
+            end,
+        }
+    }
+
+    /// Takes a last reading: what happened since the one before is known by it.
+    pub async fn finish(mut self) {
+        self.end.cancel();
+        // It only reads; that it ended is all there is to know.
+        let _ = (&mut self.reading).await;
     }
 }
 

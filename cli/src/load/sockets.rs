@@ -234,6 +234,7 @@ async fn next(socket: &mut Socket) -> Result<String, String> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
 fn words(error: impl ToString) -> String {
     error.to_string()
 }
