@@ -191,7 +191,7 @@ fn open_history(
 struct Listening {
     _events: Option<EventReader>,
     _sockets: Option<Sockets>,
-    _readings: Option<Readings>,
+    readings: Option<Readings>,
 }
 
 impl Listening {
@@ -219,8 +219,16 @@ impl Listening {
         Ok(Self {
             _events: events,
             _sockets: sockets,
-            _readings: readings,
+            readings,
         })
+    }
+}
+
+impl Listening {
+    async fn end(self) {
+        if let Some(readings) = self.readings {
+            readings.finish().await;
+        }
     }
 }
 
@@ -260,7 +268,7 @@ async fn send(
     };
     let lost = verifier.run(&book, &CancellationToken::new()).await;
     progress.finish().await;
-    drop(listening);
+    listening.end().await;
     book.close_history(stop.is_cancelled());
     Ok(Report::new(&book, elapsed, &lost))
 }

@@ -111,7 +111,7 @@ impl<R: BufRead> HistoryReader<R> {
             return Ok(None);
         }
         let line: Line =
-            serde_json::from_slice(&self.buffer).map_err(|error| self.malformed(error))?;
+            serde_json::from_slice(&self.buffer).map_err(|error| self.malformed(&error))?;
         self.check_version(&line)?;
         self.ending = match line.entry {
             Entry::End { .. } => Ending::Complete,
@@ -135,7 +135,7 @@ impl<R: BufRead> HistoryReader<R> {
     fn check_version(&self, line: &Line) -> Result<(), ReadError> {
         match (&line.entry, self.line) {
             (Entry::Start { version, .. }, 1) if *version == VERSION => Ok(()),
-            (Entry::Start { version, .. }, 1) => Err(self.malformed(format!(
+            (Entry::Start { version, .. }, 1) => Err(self.malformed(&format!(
                 "version {version} of the format; this build reads {VERSION}"
             ))),
             (Entry::Start { .. }, _) => Err(self.malformed("a second `start`")),
@@ -144,7 +144,7 @@ impl<R: BufRead> HistoryReader<R> {
         }
     }
 
-    fn malformed(&self, reason: impl ToString) -> ReadError {
+    fn malformed(&self, reason: &(impl ToString + ?Sized)) -> ReadError {
         ReadError::Line {
             path: self.path.clone(),
             line: self.line.max(1),
