@@ -1,6 +1,7 @@
 //! What people type: one file a subcommand.
 
 mod audit;
+mod check;
 mod connection;
 mod crd;
 mod crowd;
@@ -59,6 +60,7 @@ enum Command {
     Crd(crd::Arguments),
     Load(load::Arguments),
     Audit(audit::Arguments),
+    Check(check::Arguments),
     Sales(sales::Arguments),
     Restock(restock::Arguments),
     Dead(dead::Arguments),
@@ -114,6 +116,7 @@ async fn run(command: Command) -> Result<Outcome, CommandError> {
         Command::Crd(arguments) => crd::run(&arguments),
         Command::Load(arguments) => Box::pin(load::run(arguments)).await,
         Command::Audit(arguments) => audit::run(&arguments).await,
+        Command::Check(arguments) => Box::pin(check::run(arguments)).await,
         Command::Sales(arguments) => sales::run(&arguments).await,
         Command::Restock(arguments) => restock::run(&arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,

@@ -2,12 +2,14 @@
 //!
 //! [`command`] is what people type; the rest is what the commands are made of: [`manifest`] reads
 //! and judges FlashSale files, [`up`] drives sales on the services of one machine, [`load`] plays
-//! the crowd.
+//! the crowd and writes its [`history`], which [`check`] judges.
 
 pub mod audit_report;
+pub mod check;
 pub mod command;
 pub mod display;
 pub mod figures;
+pub mod history;
 mod http_client;
 pub mod load;
 pub mod manifest;

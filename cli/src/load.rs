@@ -8,7 +8,8 @@
 //!
 //! [`crowd`] draws who presses what and when, [`engine`] sends it over keep-alive connections,
 //! [`book`] keeps count, [`events`] learns outcomes the moment they are published and [`verify`]
-//! asks at the end for each acknowledged buy; [`report`] is what comes out.
+//! asks at the end for each acknowledged buy; [`report`] is what comes out. With a history, [`record`]
+//! writes all of it down, [`sockets`] listens as shoppers do, and [`readings`] adds clock and sales.
 
 pub mod answer;
 pub mod book;
@@ -19,13 +20,17 @@ pub mod events;
 mod latency;
 mod offers;
 mod patience;
+pub mod readings;
+pub(crate) mod record;
 pub mod report;
 mod schedule;
+pub mod sockets;
 pub mod target;
 pub mod verify;
 
 pub use offers::offers_of;
 
+use crate::history::WriteError;
 use target::TargetError;
 
 /// Why a crowd could not be sent.
@@ -51,6 +56,9 @@ pub enum LoadError {
     /// Redis could not be asked for events.
     #[error("could not subscribe to events in Redis: {0}")]
     Events(#[from] redis::RedisError),
+    /// The history could not be written.
+    #[error(transparent)]
+    History(#[from] WriteError),
     /// A histogram could not be made.
     #[error("a latency histogram could not be made: {0}")]
     Histogram(#[from] hdrhistogram::CreationError),

@@ -8,7 +8,10 @@ use flashsale_core::{
 };
 use flashsale_telemetry::logging::LoggingError;
 
-use crate::{load::LoadError, manifest::ManifestError, up::UpError};
+use crate::{
+    check::snapshot::SnapshotError, history::ReadError, load::LoadError, manifest::ManifestError,
+    up::UpError,
+};
 
 /// Why a command could not be carried out. That something does not *hold* is no error but
 /// [`Outcome::Broken`](super::Outcome::Broken).
@@ -35,6 +38,12 @@ pub enum CommandError {
     /// The audit could not be made.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A history could not be read.
+    #[error(transparent)]
+    History(#[from] ReadError),
+    /// The stores could not be read.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
     /// The crowd could not be sent.
     #[error(transparent)]
     Load(#[from] LoadError),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write as _},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -18,13 +19,16 @@ use super::{
 };
 use crate::{
     display::Display,
+    history::{Entry, HistoryWriter, VERSION},
     load::{
         self, LoadError,
         book::Book,
         crowd::{Arrivals, Crowd},
         engine::Engine,
         events::EventReader,
+        readings::Readings,
         report::Report,
+        sockets::Sockets,
         target::Target,
         verify::Verifier,
     },
@@ -33,6 +37,9 @@ use crate::{
 
 /// Time to get ready before the first shopper is due.
 const LEAD: Duration = Duration::from_millis(200);
+
+/// Further time to get ready for each socket that is to be open before.
+const SOCKETS_LEAD: Duration = Duration::from_millis(2);
 
 /// Send shoppers to a running gateway, open loop, and check that every acknowledged buy reaches
 /// an outcome.
@@ -46,6 +53,7 @@ Examples:
   flashsale load --url http://127.0.0.1:8080 --crowd 100000
   flashsale load --url http://127.0.0.1:8080 --rate 2000 --duration 30 --product sneaker-001
   flashsale load --url http://127.0.0.1:8080 --crowd 5000 --json | jq .latencies.ack
+  flashsale load --url http://127.0.0.1:8080 --crowd 5000 --history run.jsonl && flashsale check run.jsonl
 
 With --redis-url (or FLASHSALE_REDIS_URL) outcomes are timed to the instant; without it they are
 asked for at the end, from the gateway, and buy-to-confirmation is not measured.
@@ -84,6 +92,22 @@ pub(super) struct Arguments {
     )]
     redis_url: Option<String>,
 
+    /// Write every request, answer and event with its times into this new file, for `flashsale
+    /// check`; docs/history.md has the format. Give --redis-url as well, so that the clock by
+    /// which sales open and close is in it to the microsecond.
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+
+    /// Shoppers that listen on Socket.io sockets for the history.
+    #[arg(
+        long,
+        value_name = "SHOPPERS",
+        default_value_t = 100,
+        value_parser = clap::value_parser!(u32).range(0..=20_000),
+        requires = "history"
+    )]
+    sockets: u32,
+
     /// Print the report as JSON for programs.
     #[arg(long)]
     json: bool,
@@ -98,8 +122,24 @@ pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
         .collect::<Result<Vec<_>, _>>()
         .map_err(LoadError::from)?;
     let crowd = Arc::new(draw(&arguments, &targets).await?);
-    let book = Book::new(crowd, Instant::now() + LEAD).map_err(LoadError::from)?;
-    let report = send(&arguments, targets, Arc::new(book), &stop).await?;
+    let history = open_history(&arguments, &crowd)?;
+    let report = match &history {
+        None => send(&arguments, &targets, crowd, None, &stop).await?,
+        Some(history) => {
+            let failed = stop.child_token();
+            let sending = send(&arguments, &targets, crowd, Some(history), &failed);
+            tokio::pin!(sending);
+            let report = tokio::select! {
+                report = &mut sending => report?,
+                () = history.failed().cancelled() => {
+                    failed.cancel();
+                    sending.await?
+                }
+            };
+            history.check().map_err(LoadError::from)?;
+            report
+        }
+    };
     let mut out = io::stdout().lock();
     if arguments.json {
         writeln!(out, "{}", serde_json::to_string_pretty(&report)?)?;
@@ -126,10 +166,77 @@ async fn draw(arguments: &Arguments, targets: &[Target]) -> Result<Crowd, LoadEr
     Crowd::draw(&arguments.shape.plan(arrivals, offers))
 }
 
+/// The history, if one is wanted, with its first line.
+fn open_history(
+    arguments: &Arguments,
+    crowd: &Crowd,
+) -> Result<Option<Arc<HistoryWriter>>, LoadError> {
+    let Some(path) = &arguments.history else {
+        return Ok(None);
+    };
+    let history = HistoryWriter::create(path)?;
+    let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+    history.note(Entry::Start {
+        version: VERSION,
+        program: concat!("flashsale ", env!("CARGO_PKG_VERSION")).to_owned(),
+        run: crowd.run().to_owned(),
+        gateways: arguments.urls.clone(),
+        shoppers: count(crowd.shoppers()),
+        presses: count(crowd.presses().len()),
+    });
+    Ok(Some(Arc::new(history)))
+}
+
+/// What listens and reads beside the crowd, until it is dropped.
+struct Listening {
+    _events: Option<EventReader>,
+    _sockets: Option<Sockets>,
+    readings: Option<Readings>,
+}
+
+impl Listening {
+    async fn start(
+        arguments: &Arguments,
+        targets: &[Target],
+        client: Option<&redis::Client>,
+        book: &Arc<Book>,
+    ) -> Result<Self, CommandError> {
+        let events = match client {
+            Some(client) => Some(
+                EventReader::start(client.clone(), Arc::clone(book))
+                    .await
+                    .map_err(LoadError::Events)?,
+            ),
+            None => None,
+        };
+        let (mut sockets, mut readings) = (None, None);
+        if let Some(history) = book.history() {
+            let count = usize::try_from(arguments.sockets).unwrap_or(0);
+            sockets = Some(Sockets::open(count, targets, book, history).await);
+            let redis = client.map(connect::shared).transpose()?;
+            readings = Some(Readings::start(targets, redis, book, history).await);
+        }
+        Ok(Self {
+            _events: events,
+            _sockets: sockets,
+            readings,
+        })
+    }
+}
+
+impl Listening {
+    async fn end(self) {
+        if let Some(readings) = self.readings {
+            readings.finish().await;
+        }
+    }
+}
+
 async fn send(
     arguments: &Arguments,
-    targets: Vec<Target>,
-    book: Arc<Book>,
+    targets: &[Target],
+    crowd: Arc<Crowd>,
+    history: Option<&Arc<HistoryWriter>>,
     stop: &CancellationToken,
 ) -> Result<Report, CommandError> {
     let client = arguments
@@ -137,17 +244,18 @@ async fn send(
         .as_deref()
         .map(connect::redis_client)
         .transpose()?;
-    let events = match &client {
-        Some(client) => Some(
-            EventReader::start(client.clone(), Arc::clone(&book))
-                .await
-                .map_err(LoadError::Events)?,
-        ),
-        None => None,
+    // Sockets know the crowd by a book, and the crowd starts when they are open.
+    let lead = if history.is_some() {
+        LEAD + SOCKETS_LEAD * arguments.sockets
+    } else {
+        LEAD
     };
+    let book = Book::new(crowd, Instant::now() + lead).map_err(LoadError::from)?;
+    let book = Arc::new(book.with_history(history.map(Arc::clone)));
+    let listening = Listening::start(arguments, targets, client.as_ref(), &book).await?;
     let progress = Progress::start(Display::new(), Arc::clone(&book), None);
     let engine = Engine {
-        targets: targets.clone(),
+        targets: targets.to_vec(),
         connections: arguments.shape.connections(),
         patience: arguments.shape.patience(),
     };
@@ -155,11 +263,12 @@ async fn send(
     let elapsed = book.start().elapsed();
     let verifier = Verifier {
         redis: client.as_ref().map(connect::shared).transpose()?,
-        gateways: targets,
+        gateways: targets.to_vec(),
         patience: arguments.shape.settle_patience(),
     };
     let lost = verifier.run(&book, &CancellationToken::new()).await;
     progress.finish().await;
-    drop(events);
+    listening.end().await;
+    book.close_history(stop.is_cancelled());
     Ok(Report::new(&book, elapsed, &lost))
 }

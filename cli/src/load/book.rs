@@ -19,6 +19,7 @@ use super::{
     crowd::{Crowd, Press, micros},
     latency::LatencySummary,
 };
+use crate::history::{Entry, HistoryWriter};
 use pages::Pages;
 
 /// The latencies of a crowd; each none while there is no value.
@@ -39,6 +40,8 @@ pub struct Book {
     crowd: Arc<Crowd>,
     start: Instant,
     pages: Mutex<Pages>,
+    /// Where everything is written down, if anywhere.
+    history: Option<Arc<HistoryWriter>>,
 }
 
 impl Book {
@@ -49,7 +52,21 @@ impl Book {
             crowd,
             start,
             pages,
+            history: None,
         })
+    }
+
+    /// The same book, with `history` for all who use it.
+    #[must_use]
+    pub fn with_history(mut self, history: Option<Arc<HistoryWriter>>) -> Self {
+        self.history = history;
+        self
+    }
+
+    /// Where everything is written down, if anywhere.
+    #[must_use]
+    pub fn history(&self) -> Option<&Arc<HistoryWriter>> {
+        self.history.as_ref()
     }
 
     /// The crowd.
@@ -98,6 +115,27 @@ impl Book {
     #[must_use]
     pub fn acknowledged(&self) -> Vec<(Uuid, u32)> {
         self.pages().acknowledged()
+    }
+
+    /// One of the acknowledged buys, by a random number.
+    pub(super) fn draw_acknowledged(&self, random: u32) -> Option<Uuid> {
+        self.pages().draw(random)
+    }
+
+    /// Writes the outcome of every acknowledged buy into the history, and that it is over.
+    pub fn close_history(&self, interrupted: bool) {
+        let Some(history) = &self.history else {
+            return;
+        };
+        for (job, shopper) in self.acknowledged() {
+            let outcome = self.pages().outcome(&job);
+            history.note(Entry::Outcome {
+                job,
+                user: self.crowd.user(shopper),
+                outcome,
+            });
+        }
+        history.note(Entry::End { interrupted });
     }
 
     /// One more attempt was needed.

@@ -121,6 +121,12 @@ impl Crowd {
         })
     }
 
+    /// Begins every user id and key of this crowd.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
     /// How many shoppers there are.
     #[must_use]
     pub fn shoppers(&self) -> usize {
@@ -242,7 +248,7 @@ fn press(
 }
 
 /// Whole microseconds; more than half a million years are not asked for.
-pub(super) fn micros(duration: Duration) -> u64 {
+pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -16,6 +16,7 @@ use super::{
     book::Book,
     crowd::Press,
     patience::{self, Next},
+    record,
     schedule::Schedule,
     target::Target,
 };
@@ -44,12 +45,14 @@ impl Engine {
         let (schedule, repeats) = Schedule::new(book.start(), crowd.presses().len());
         let schedule = Arc::new(schedule);
         let mut shoppers = JoinSet::new();
-        for (_, target) in (0..self.connections.max(1)).zip(self.targets.iter().cycle()) {
+        let targets = self.targets.iter().enumerate().cycle();
+        for (_, (gateway, target)) in (0..self.connections.max(1)).zip(targets) {
             let carrier = Carrier {
                 connection: Connection::new(target.clone()),
                 schedule: Arc::clone(&schedule),
                 book: Arc::clone(book),
                 patience: self.patience,
+                gateway,
                 path: target.path("/buy"),
                 host: target.authority(),
             };
@@ -68,6 +71,8 @@ struct Carrier {
     schedule: Arc<Schedule>,
     book: Arc<Book>,
     patience: Duration,
+    /// Its gateway's place among the targets.
+    gateway: usize,
     /// The path of a buy.
     path: String,
     /// The value of the header `Host`.
@@ -129,11 +134,14 @@ impl Carrier {
             .header("idempotency-key", crowd.key(press))
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| error.to_string())?;
-        let reply = self
-            .connection
-            .exchange(request)
-            .await
-            .map_err(|error| error.to_string())?;
+        let history = self.book.history();
+        let number = history.map(|history| record::buy(history, crowd, press, offer, self.gateway));
+        let reply = self.connection.exchange(request).await;
+        let reply = reply.map_err(|error| error.to_string());
+        if let (Some(history), Some(number)) = (history, number) {
+            record::answer(history, number, &reply);
+        }
+        let reply = reply?;
         Ok(answer::read(reply.status, &reply.headers, &reply.body))
     }
 }

@@ -10,7 +10,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::book::Book;
+use super::{book::Book, record};
 
 /// Wait before a lost subscription is taken up again.
 const RESUBSCRIBE_WAIT: Duration = Duration::from_millis(200);
@@ -65,6 +65,9 @@ async fn read(client: Client, mut subscription: PubSub, book: Arc<Book>) {
 }
 
 fn note(book: &Book, settled: &Settled, at: Instant) {
+    if let Some(history) = book.history() {
+        record::settled(history, settled);
+    }
     let crowd = book.crowd();
     for (user, job, _) in &settled.confirmed {
         if let Some(shopper) = crowd.shopper(user.as_str()) {

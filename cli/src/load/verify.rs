@@ -8,7 +8,6 @@ use flashsale_core::{
     keys::SaleKeys,
     outcome::{JobRecord, JobState, Outcome},
 };
-use serde::Deserialize;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -16,8 +15,12 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{book::Book, target::Target};
-use crate::http_client::Connection;
+use super::{
+    book::Book,
+    record::{self, OrderStatus},
+    target::Target,
+};
+use crate::{history::HistoryWriter, http_client::Connection};
 
 /// Buys asked for at a time. Lanes are settled in order, so while the first of them wait there is
 /// no use in asking for the rest.
@@ -41,12 +44,6 @@ pub struct Verifier {
     pub gateways: Vec<Target>,
     /// Without any new outcome for this long, the rest counts as lost.
     pub patience: Duration,
-}
-
-/// The statuses of `GET /orders/{jobId}`.
-#[derive(Deserialize)]
-struct OrderStatus {
-    status: String,
 }
 
 impl Verifier {
@@ -97,7 +94,7 @@ impl Verifier {
                 }
             }
         }
-        known.extend(ask_gateways(&self.gateways, unknown).await);
+        known.extend(ask_gateways(&self.gateways, unknown, book.history()).await);
         known
     }
 }
@@ -121,9 +118,13 @@ async fn ask_redis(
         for job in &jobs {
             command.arg(job.hyphenated().to_string());
         }
+        let sent_us = book.history().map(|history| history.now_us());
         let texts: Vec<Option<String>> = command.query_async(connection).await?;
         states.extend(jobs.into_iter().zip(texts).filter_map(|(job, text)| {
             let record: JobRecord = text?.parse().ok()?;
+            if let (Some(history), Some(sent_us)) = (book.history(), sent_us) {
+                record::record(history, sent_us, job, &record.state);
+            }
             Some((job, record.state))
         }));
     }
@@ -131,33 +132,34 @@ async fn ask_redis(
 }
 
 /// The outcomes that the gateways know; one that cannot be asked knows none.
-async fn ask_gateways(gateways: &[Target], buys: Vec<Buy>) -> HashMap<Uuid, Outcome> {
+async fn ask_gateways(
+    gateways: &[Target],
+    buys: Vec<Buy>,
+    history: Option<&Arc<HistoryWriter>>,
+) -> HashMap<Uuid, Outcome> {
     let mut asking = JoinSet::new();
     let buys = Arc::new(buys);
     for (first, gateway) in (0..ASKING.min(buys.len())).zip(gateways.iter().cycle()) {
         let mut connection = Connection::new(gateway.clone());
         let buys = Arc::clone(&buys);
+        let history = history.map(Arc::clone);
         asking.spawn(async move {
             let mut outcomes = Vec::new();
             for (job, _) in buys.iter().skip(first).step_by(ASKING) {
-                let Ok(reply) = connection.get(&format!("/orders/{job}")).await else {
+                let sent_us = history.as_ref().map(|history| history.now_us());
+                let reply = connection.get(&format!("/orders/{job}")).await;
+                let reply = reply.map_err(|error| error.to_string());
+                if let (Some(history), Some(sent_us)) = (&history, sent_us) {
+                    record::poll(history, sent_us, *job, &reply);
+                }
+                let Ok(reply) = reply else {
                     break;
                 };
-                let status = serde_json::from_slice::<OrderStatus>(&reply.body);
-                outcomes.extend(
-                    status
-                        .ok()
-                        .and_then(|order| Some((*job, outcome(&order.status)?))),
-                );
+                let outcome = OrderStatus::read(&reply).outcome();
+                outcomes.extend(outcome.map(|outcome| (*job, outcome)));
             }
             outcomes
         });
     }
     asking.join_all().await.into_iter().flatten().collect()
-}
-
-fn outcome(status: &str) -> Option<Outcome> {
-    Outcome::ALL
-        .into_iter()
-        .find(|outcome| outcome.as_str() == status)
 }

@@ -55,6 +55,18 @@ impl Pages {
         self.order.iter().filter_map(shopper).collect()
     }
 
+    /// One of the acknowledged buys, by a random number.
+    pub(super) fn draw(&self, random: u32) -> Option<Uuid> {
+        let count = u64::try_from(self.order.len()).ok()?;
+        let index = (u64::from(random) * count) >> 32;
+        self.order.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The outcome of a buy, as far as it is known.
+    pub(super) fn outcome(&self, job: &Uuid) -> Option<Outcome> {
+        self.jobs.get(job)?.outcome
+    }
+
     /// A gateway has acknowledged a buy that its shopper waits for since `since_us`.
     pub(super) fn acknowledge(&mut self, job: Uuid, shopper: u32, since_us: u64) {
         let entry = self.jobs.entry(job).or_insert_with(|| Entry::of(shopper));

@@ -1,0 +1,361 @@
+//! Law 2: every acknowledged job ends, in one way only, and what was told is what the ledger says.
+
+use std::collections::HashMap;
+
+use flashsale_core::outcome::Outcome;
+use uuid::Uuid;
+
+use super::case::{Case, SaleCase, subject, subject_of};
+use crate::check::{
+    facts::{Ack, HeardBy, JobFacts, Told},
+    stores::Order,
+    verdict::{Law, Store, Subject, Verdict},
+};
+use crate::history::Ending;
+
+/// Confirmations that the ledger has no order for, by sale and product; those that the ledger lost
+/// are not among them.
+pub(super) type Missing = HashMap<(String, String), i64>;
+
+pub(super) fn judge(case: &Case<'_>, verdict: &mut Verdict) -> Missing {
+    let mut missing = Missing::new();
+    for (job, facts) in &case.facts.jobs {
+        let Some(sale) = case.sale_of(*job, facts) else {
+            continue;
+        };
+        let told = all_told(*job, facts, sale);
+        contradictions(case, *job, facts, sale, &told, verdict);
+        for told in &told {
+            against_ledger(case, *job, facts, sale, told, &mut missing, verdict);
+        }
+        if let Some(ack) = &facts.ack {
+            end(case, *job, ack, sale, &told, verdict);
+            letter(*job, ack, sale, &told, verdict);
+        }
+    }
+    for sale in case.sales.values() {
+        unreadable(sale, verdict);
+        decided_twice(sale, verdict);
+    }
+    missing
+}
+
+/// What was told of a job, its record included: whoever asks is told what stands there.
+fn all_told(job: Uuid, facts: &JobFacts, sale: &SaleCase<'_>) -> Vec<Told> {
+    let mut told = facts.told.clone();
+    let Some(record) = sale.redis.records.get(&job) else {
+        return told;
+    };
+    if let Some(outcome) = record.outcome {
+        let is_same = |told: &Told| {
+            told.outcome == outcome && (record.order.is_none() || told.order == record.order)
+        };
+        if !told.iter().any(is_same) {
+            told.push(Told {
+                outcome,
+                order: record.order,
+                at: facts.ack.as_ref().map_or(0, |ack| ack.heard.at),
+                how: "its record",
+                sale: None,
+                product: None,
+            });
+        }
+    }
+    told
+}
+
+fn contradictions(
+    case: &Case<'_>,
+    job: Uuid,
+    facts: &JobFacts,
+    sale: &SaleCase<'_>,
+    told: &[Told],
+    verdict: &mut Verdict,
+) {
+    let may_change =
+        |told: &&Told| !(case.circumstances.letters_replayed && told.outcome == Outcome::Failed);
+    let mut final_ones = told.iter().filter(may_change);
+    let Some(first) = final_ones.next() else {
+        return;
+    };
+    for other in final_ones {
+        let is_same = first.outcome == other.outcome
+            && (first.order.is_none() || other.order.is_none() || first.order == other.order);
+        if !is_same {
+            let what = format!(
+                "was told {} by {}, and {} by {}",
+                words(first),
+                first.how,
+                words(other),
+                other.how
+            );
+            verdict.violate(Law::NoLostAck, subject_of(job, facts, sale), what);
+        }
+    }
+}
+
+fn words(told: &Told) -> String {
+    match told.order {
+        Some(order) => format!("{} with order {order}", told.outcome),
+        None => told.outcome.to_string(),
+    }
+}
+
+fn against_ledger(
+    case: &Case<'_>,
+    job: Uuid,
+    facts: &JobFacts,
+    sale: &SaleCase<'_>,
+    told: &Told,
+    missing: &mut Missing,
+    verdict: &mut Verdict,
+) {
+    let subject = || subject_of(job, facts, sale);
+    if told.outcome == Outcome::Confirmed {
+        if let Some(rejection) = sale.rejection(job) {
+            let what = format!(
+                "was told {}, but the ledger rejected it: {rejection}",
+                words(told)
+            );
+            verdict.violate(Law::NoLostAck, subject(), what);
+        }
+        confirmed(case, job, facts, sale, told, missing, verdict);
+        return;
+    }
+    if case.circumstances.letters_replayed && told.outcome == Outcome::Failed {
+        return;
+    }
+    if let Some(order) = sale.order_of(job) {
+        let what = format!(
+            "was told {}, but order {} settles it",
+            told.outcome, order.id
+        );
+        let subject = Subject {
+            order: Some(order.id),
+            ..subject()
+        };
+        verdict.violate(Law::NoLostAck, subject, what);
+    }
+    match sale.rejection(job) {
+        Some(rejection) if rejection != told.outcome => {
+            let what = format!(
+                "was told {}, but the ledger rejected it: {rejection}",
+                told.outcome
+            );
+            verdict.violate(Law::NoLostAck, subject(), what);
+        }
+        _ => {}
+    }
+}
+
+/// A confirmation: is its order there, and is it of this buy?
+fn confirmed(
+    case: &Case<'_>,
+    job: Uuid,
+    facts: &JobFacts,
+    sale: &SaleCase<'_>,
+    told: &Told,
+    missing: &mut Missing,
+    verdict: &mut Verdict,
+) {
+    let own = sale.order_of(job).or_else(|| {
+        let key = &facts.ack.as_ref()?.key;
+        sale.order_of_key(&key.user, &key.text)
+    });
+    let subject = Subject {
+        order: told.order,
+        ..subject_of(job, facts, sale)
+    };
+    match (own, told.order) {
+        (Some(order), Some(number)) if order.id != number => {
+            let what = format!(
+                "was told confirmed with order {number}, but order {} settles it",
+                order.id
+            );
+            verdict.violate(Law::NoLostAck, subject, what);
+        }
+        (Some(_), _) => {}
+        (None, number) => {
+            let other = number.and_then(|number| case.order(number));
+            if let Some(other) = other.filter(|other| !may_be_of_same_key(case, facts, other)) {
+                let what = format!(
+                    "was told confirmed with order {}, which is shopper {}'s, key {}, of {}",
+                    other.id, other.user, other.key, other.product
+                );
+                verdict.violate(Law::NoLostAck, subject, what);
+                return;
+            }
+            if other.is_some() {
+                return;
+            }
+            let what = match number {
+                Some(number) => format!(
+                    "was told confirmed with order {number} by {}, which the ledger does not have",
+                    told.how
+                ),
+                None => format!("was told confirmed by {}, and has no order", told.how),
+            };
+            let sent = facts.ack.as_ref().map_or(told.at, |ack| ack.sent.at);
+            if case.ledger_lost(sent, told.at) {
+                verdict.lose(Store::Ledger, subject, what);
+                return;
+            }
+            let product = subject.product.clone().unwrap_or_default();
+            *missing.entry((sale.name.to_owned(), product)).or_default() += 1;
+            verdict.violate(Law::NoLostAck, subject, what);
+        }
+    }
+}
+
+/// Whether a job that nobody was acknowledged may be a second one of the key of `order`, which
+/// Redis forgot.
+fn may_be_of_same_key(case: &Case<'_>, facts: &JobFacts, order: &Order) -> bool {
+    let is_buyer = |heard: &HeardBy| *heard.user == *order.user;
+    facts.ack.is_none()
+        && !case.circumstances.redis_lost.is_empty()
+        && facts.heard_by.iter().any(is_buyer)
+}
+
+/// How an acknowledged job ended, or that it did not.
+fn end(
+    case: &Case<'_>,
+    job: Uuid,
+    ack: &Ack,
+    sale: &SaleCase<'_>,
+    told: &[Told],
+    verdict: &mut Verdict,
+) {
+    verdict.counts.acknowledged += 1;
+    let in_lane = sale.redis.lanes.contains_key(&job);
+    // What was told last counts, where a replayed letter had a second end.
+    let told = told
+        .iter()
+        .max_by_key(|told| (told.outcome != Outcome::Failed, told.at));
+    let own = sale.order_of(job).map(|_| Outcome::Confirmed);
+    let outcome = own
+        .or(told.map(|told| told.outcome))
+        .or(sale.rejection(job));
+    if let Some(outcome) = outcome {
+        *match outcome {
+            Outcome::Confirmed => &mut verdict.counts.confirmed,
+            Outcome::SoldOut => &mut verdict.counts.sold_out,
+            Outcome::LimitReached => &mut verdict.counts.limit_reached,
+            Outcome::Failed => &mut verdict.counts.failed,
+        } += 1;
+        if told.is_some() && in_lane && !case.circumstances.running && !case.redis_lost(ack) {
+            let what = format!("ended as {outcome}, and waits in its lane again");
+            verdict.violate(Law::NoLostAck, subject(job, ack), what);
+        }
+        return;
+    }
+    if sale.order_of_key(&ack.key.user, &ack.key.text).is_some() || has_successor(case, job, ack) {
+        verdict.counts.renamed += 1;
+        return;
+    }
+    if in_lane {
+        verdict.counts.waiting += 1;
+        if !case.circumstances.running {
+            let what = "still waits in its lane (--running, if it is still being settled)";
+            verdict.violate(Law::NoLostAck, subject(job, ack), what);
+        }
+        return;
+    }
+    verdict.counts.without_outcome += 1;
+    let record = if sale.redis.records.contains_key(&job) {
+        "its record says queued"
+    } else {
+        "it has no record"
+    };
+    let what = format!("was acknowledged, has no outcome, and is in no lane; {record}");
+    if case.redis_lost(ack) {
+        verdict.lose(Store::Redis, subject(job, ack), what);
+    } else if is_unknown(case, ack, sale) {
+        let run = case
+            .facts
+            .runs
+            .get(ack.run)
+            .map_or("", |run| run.name.as_str());
+        let note = format!(
+            "{run} was cut off before outcomes were asked for, and sale {} is no longer in Redis: \
+             some of its buys cannot be judged",
+            sale.name
+        );
+        if !verdict.notes.contains(&note) {
+            verdict.notes.push(note);
+        }
+    } else {
+        verdict.violate(Law::NoLostAck, subject(job, ack), what);
+    }
+}
+
+/// Whether another job of the same key, which Redis forgot in between, has an end.
+fn has_successor(case: &Case<'_>, job: Uuid, ack: &Ack) -> bool {
+    let jobs = case.facts.keys.get(&ack.key).map_or(&[][..], Vec::as_slice);
+    let others = jobs.iter().filter(|other| **other != job);
+    others
+        .filter_map(|other| case.facts.jobs.get(other))
+        .any(|other| !other.told.is_empty())
+}
+
+/// A dead letter belongs to a job that was told failed, and to no other. (A failed job without a
+/// letter is one whose letter somebody discarded.)
+fn letter(job: Uuid, ack: &Ack, sale: &SaleCase<'_>, told: &[Told], verdict: &mut Verdict) {
+    let Some(letter) = sale.redis.letters.get(&job) else {
+        return;
+    };
+    // Another producer may have borrowed the job's id; such a letter says nothing of this buy.
+    let is_own = *letter.user == *ack.key.user && *letter.key == *ack.key.text;
+    let other = told.iter().find(|told| told.outcome != Outcome::Failed);
+    if let (true, Some(other)) = (is_own, other) {
+        let what = format!(
+            "is dead letter {}, and was told {}",
+            letter.id,
+            words(other)
+        );
+        verdict.violate(Law::NoLostAck, subject(job, ack), what);
+    }
+}
+
+/// Whether nobody can know any more: the load never asked, and what Redis held was freed.
+fn is_unknown(case: &Case<'_>, ack: &Ack, sale: &SaleCase<'_>) -> bool {
+    let run = case.facts.runs.get(ack.run);
+    !sale.redis.in_force && run.is_some_and(|run| run.ending != Ending::Complete)
+}
+
+fn unreadable(sale: &SaleCase<'_>, verdict: &mut Verdict) {
+    for text in &sale.redis.unreadable {
+        let subject = Subject {
+            sale: Some(sale.name.to_owned()),
+            ..Subject::default()
+        };
+        verdict.violate(Law::NoLostAck, subject, format!("record {text} is none"));
+    }
+}
+
+/// Jobs that the ledger decided twice, differently.
+fn decided_twice(sale: &SaleCase<'_>, verdict: &mut Verdict) {
+    for (job, outcomes) in sale.ledger.rejections.iter().flatten() {
+        let order = sale.order_of(*job);
+        let differs = outcomes
+            .iter()
+            .any(|outcome| Some(outcome) != outcomes.first());
+        if order.is_none() && !differs {
+            continue;
+        }
+        let rejected = outcomes
+            .iter()
+            .map(|outcome| outcome.as_str())
+            .collect::<Vec<_>>();
+        let mut what = format!("the ledger rejected it as {}", rejected.join(" and as "));
+        if let Some(order) = order {
+            what = format!("{what}, and made order {}", order.id);
+        }
+        let subject = Subject {
+            sale: Some(sale.name.to_owned()),
+            job: Some(*job),
+            order: order.map(|order| order.id),
+            ..Subject::default()
+        };
+        verdict.violate(Law::NoLostAck, subject, what);
+    }
+}

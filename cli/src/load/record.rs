@@ -1,0 +1,178 @@
+//! What a load writes into its history of buys, answers, events and polls.
+
+use flashsale_core::{
+    event::Settled,
+    outcome::{JobState, Outcome},
+};
+use http::StatusCode;
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::crowd::{Crowd, Offer, Press};
+use crate::{
+    history::{Asked, Entry, EventSource, HistoryWriter},
+    http_client::Reply,
+};
+
+/// The fields of an answer to a buy that a history has.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Said {
+    job_id: Option<Uuid>,
+    position: Option<u64>,
+    #[serde(rename = "type")]
+    kind: Option<String>,
+}
+
+/// What `GET /orders/{jobId}` answers.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(super) struct OrderStatus {
+    pub(super) status: Option<String>,
+    pub(super) order_id: Option<i64>,
+}
+
+impl OrderStatus {
+    /// Reads a body; a problem document has neither field of use.
+    pub(super) fn read(reply: &Reply) -> Self {
+        if reply.status != StatusCode::OK {
+            return Self::default();
+        }
+        serde_json::from_slice(&reply.body).unwrap_or_default()
+    }
+
+    /// The outcome, once there is one.
+    pub(super) fn outcome(&self) -> Option<Outcome> {
+        let status = self.status.as_deref()?;
+        Outcome::ALL
+            .into_iter()
+            .find(|outcome| outcome.as_str() == status)
+    }
+}
+
+/// A buy is about to be sent. Answers its number.
+pub(super) fn buy(
+    history: &HistoryWriter,
+    crowd: &Crowd,
+    press: Press,
+    offer: &Offer,
+    gateway: usize,
+) -> u64 {
+    let buy = history.number();
+    history.note(Entry::Buy {
+        buy,
+        user: crowd.user(press.shopper),
+        key: crowd.key(press),
+        sale: offer.sale.to_string(),
+        product: offer.product.to_string(),
+        gateway,
+        attempt: press.attempts,
+    });
+    buy
+}
+
+/// A buy was answered, or will not be.
+pub(super) fn answer(history: &HistoryWriter, buy: u64, reply: &Result<Reply, String>) {
+    let entry = match reply {
+        Ok(reply) => {
+            let said: Said = serde_json::from_slice(&reply.body).unwrap_or_default();
+            let kind = said
+                .kind
+                .as_deref()
+                .and_then(|kind| kind.rsplit('/').next());
+            Entry::Answer {
+                buy,
+                status: Some(reply.status.as_u16()),
+                job: said.job_id,
+                position: said.position,
+                replayed: reply.headers.contains_key("idempotent-replayed"),
+                kind: kind.map(str::to_owned),
+                error: None,
+            }
+        }
+        Err(error) => Entry::Answer {
+            buy,
+            status: None,
+            job: None,
+            position: None,
+            replayed: false,
+            kind: None,
+            error: Some(error.clone()),
+        },
+    };
+    history.note(entry);
+}
+
+/// A settled batch was published in Redis: its stock first, then each outcome.
+pub(super) fn settled(history: &HistoryWriter, settled: &Settled) {
+    let sale = settled.sale.to_string();
+    let product = settled.product.to_string();
+    if let Some(stock) = settled.stock {
+        history.note(Entry::Stock {
+            source: EventSource::Redis,
+            sale: Some(sale.clone()),
+            product: product.clone(),
+            stock: wide(stock),
+            version: Some(settled.version),
+            confirmed: u64::try_from(settled.confirmed.len()).ok(),
+        });
+    }
+    let event = |user: &str, job, outcome, order| Entry::Event {
+        source: EventSource::Redis,
+        listener: None,
+        user: Some(user.to_owned()),
+        sale: Some(sale.clone()),
+        product: product.clone(),
+        job,
+        outcome,
+        order,
+    };
+    for (user, job, order) in &settled.confirmed {
+        let order = Some(wide(*order));
+        history.note(event(user.as_str(), job.0, Outcome::Confirmed, order));
+    }
+    for (user, job, outcome) in &settled.rejected {
+        history.note(event(user.as_str(), job.0, *outcome, None));
+    }
+}
+
+/// A gateway was asked for a buy at `sent_us`.
+pub(super) fn poll(
+    history: &HistoryWriter,
+    sent_us: u64,
+    job: Uuid,
+    reply: &Result<Reply, String>,
+) {
+    let told = reply.as_ref().map(OrderStatus::read).unwrap_or_default();
+    history.note(Entry::Poll {
+        sent_us,
+        source: Asked::Gateway,
+        job,
+        asked_as: None,
+        status: reply.as_ref().ok().map(|reply| reply.status.as_u16()),
+        state: told.status,
+        order: told.order_id,
+        error: reply.as_ref().err().cloned(),
+    });
+}
+
+/// Redis was asked for a record at `sent_us`, and has an outcome in it.
+pub(super) fn record(history: &HistoryWriter, sent_us: u64, job: Uuid, state: &JobState) {
+    if let JobState::Final { outcome, order_id } = state {
+        history.note(Entry::Poll {
+            sent_us,
+            source: Asked::Redis,
+            job,
+            asked_as: None,
+            status: None,
+            state: Some(outcome.as_str().to_owned()),
+            order: order_id.map(wide),
+            error: None,
+        });
+    }
+}
+
+/// A number of the ledger, whatever its width there.
+pub(crate) fn wide(number: impl Into<i64>) -> i64 {
+    number.into()
+}
