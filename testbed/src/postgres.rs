@@ -5,7 +5,7 @@ mod crash;
 mod installation;
 mod settings;
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -187,6 +187,57 @@ impl Postgres {
         if let Some(process) = self.process.take() {
             crash::kill_all(&process, &self.cluster.pid_file()).await?;
         }
+        Ok(())
+    }
+
+    /// Stops it and all its backends (SIGSTOP), as a machine that stands still, until
+    /// [`resume`](Self::resume).
+    pub fn pause(&self) -> Result<(), PostgresError> {
+        self.signal_all(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) -> Result<(), PostgresError> {
+        self.signal_all(Signal::SIGCONT)
+    }
+
+    fn signal_all(&self, signal: Signal) -> Result<(), PostgresError> {
+        if let Some(process) = &self.process {
+            crash::signal_all(process, signal)?;
+        }
+        Ok(())
+    }
+
+    /// Starts a streaming replica of this server in a data directory of its own. It follows over
+    /// the server at `address`, which is this one or a proxy in front of it, asynchronously. Comes
+    /// back when it answers; it takes reads until [`promote`](Self::promote).
+    pub async fn replica(
+        &self,
+        data_dir: &DataDir,
+        address: SocketAddr,
+    ) -> Result<Self, PostgresError> {
+        let cluster = self
+            .cluster
+            .copy(data_dir, &self.installation, address)
+            .await?;
+        let mut replica = Self {
+            process: None,
+            installation: self.installation.clone(),
+            cluster,
+            port: ports::free_port()?,
+            _data_dir: data_dir.clone(),
+        };
+        replica.start_on_a_free_port().await?;
+        Ok(replica)
+    }
+
+    /// Makes a replica a server of its own. Comes back when it takes writes.
+    pub async fn promote(&self) -> Result<(), PostgresError> {
+        let mut connection = self.maintenance_connection().await?;
+        sqlx::query("SELECT pg_promote()")
+            .execute(&mut connection)
+            .await
+            .map_err(|source| self.refused(source))?;
         Ok(())
     }
 

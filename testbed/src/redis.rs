@@ -116,6 +116,8 @@ pub struct Redis {
     port: u16,
     /// When the append-only file reaches the disk.
     append_fsync: AppendFsync,
+    /// Variables of the server's environment.
+    environment: Vec<(String, String)>,
     /// Keeps the directory with the files in place.
     _data_dir: DataDir,
 }
@@ -124,6 +126,15 @@ impl Redis {
     /// Starts a server whose files are in `redis/` below `data_dir` and waits until it answers. Data
     /// of an earlier run is there again.
     pub async fn start(data_dir: &DataDir, append_fsync: AppendFsync) -> Result<Self, RedisError> {
+        Self::start_with(data_dir, append_fsync, Vec::new()).await
+    }
+
+    /// The same with further variables in the server's environment.
+    pub async fn start_with(
+        data_dir: &DataDir,
+        append_fsync: AppendFsync,
+        environment: Vec<(String, String)>,
+    ) -> Result<Self, RedisError> {
         let home = data_dir.subdirectory("redis")?;
         let password = password::read_or_create(&home.join("password"))
             .map_err(|source| file_error(&home, source))?;
@@ -134,6 +145,7 @@ impl Redis {
             password,
             port: ports::free_port()?,
             append_fsync,
+            environment,
             _data_dir: data_dir.clone(),
         };
         redis.start_on_a_free_port().await?;
@@ -151,6 +163,18 @@ impl Redis {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The password of the default user.
+    #[must_use]
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// The directory of its append-only file.
+    #[must_use]
+    pub fn append_only_directory(&self) -> PathBuf {
+        self.home.join("appendonlydir")
     }
 
     /// When it brings what it acknowledged to the disk.
@@ -195,6 +219,23 @@ impl Redis {
         Ok(())
     }
 
+    /// Stops it (SIGSTOP) until [`resume`](Self::resume).
+    pub fn pause(&self) -> Result<(), RedisError> {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) -> Result<(), RedisError> {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result<(), RedisError> {
+        if let Some(process) = &self.process {
+            process.signal(signal)?;
+        }
+        Ok(())
+    }
+
     /// Starts it again on the same port and files, stopping it first if it runs, and waits until it
     /// answers.
     pub async fn restart(&mut self) -> Result<(), RedisError> {
@@ -225,7 +266,11 @@ impl Redis {
         }
         .write(&file)
         .map_err(|source| file_error(&self.home, source))?;
-        let launch = Launch::new("redis", &self.program, self.log_file())
+        let mut launch = Launch::new("redis", &self.program, self.log_file());
+        for (name, value) in &self.environment {
+            launch = launch.env(name, value);
+        }
+        let launch = launch
             .arg(file)
             .current_dir(&self.home)
             .on_parent_death(Signal::SIGTERM)

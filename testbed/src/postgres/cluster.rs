@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,6 +54,14 @@ pub enum ClusterError {
         /// Where the files were to be.
         directory: PathBuf,
         /// The end of what it printed.
+        log: String,
+    },
+    /// A running server's files could not be copied.
+    #[error("could not copy PostgreSQL's files to `{}`; the end of the log:\n{log}", directory.display())]
+    Copy {
+        /// Where to.
+        directory: PathBuf,
+        /// The end of the log of `pg_basebackup`.
         log: String,
     },
     /// Another major version made the files.
@@ -125,6 +134,46 @@ impl Cluster {
     /// Where the server's messages go.
     pub(super) fn log_file(&self) -> PathBuf {
         self.home.join("postgres.log")
+    }
+
+    /// Copies the files of the running server of this cluster, whose address may be that of a
+    /// proxy, so that a server on the copy follows that address as a replica.
+    pub(super) async fn copy(
+        &self,
+        data_dir: &DataDir,
+        installation: &Installation,
+        address: SocketAddr,
+    ) -> Result<Self, ClusterError> {
+        let home = data_dir.subdirectory("postgres")?;
+        if let Some(account) = &self.account {
+            account.can_reach(&home)?;
+            account.take_over(&home)?;
+        }
+        let copy = Self {
+            home,
+            password: self.password.clone(),
+            account: self.account.clone(),
+            kept: data_dir.is_kept(),
+        };
+        let log = copy.home.join("pg_basebackup.log");
+        let launch = Launch::new("pg_basebackup", installation.pg_basebackup(), log)
+            .arg("--pgdata")
+            .arg(copy.data())
+            .args(["--checkpoint", "fast", "--write-recovery-conf", "--no-sync"])
+            .args(["--username", USER, "--no-password"])
+            .args(["--host", &address.ip().to_string()])
+            .args(["--port", &address.port().to_string()])
+            .env("PGPASSWORD", &copy.password)
+            .current_dir(&copy.home)
+            .run_as(copy.account.clone());
+        let backup = Process::start(launch).await?;
+        if backup.wait(INITDB_PATIENCE).await?.success() {
+            return Ok(copy);
+        }
+        Err(ClusterError::Copy {
+            directory: copy.data(),
+            log: backup.log_tail(),
+        })
     }
 
     fn check_version(&self, found: &str, installed: u32) -> Result<(), ClusterError> {

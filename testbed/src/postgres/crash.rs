@@ -43,6 +43,17 @@ pub(super) async fn kill_all(server: &Process, pid_file: &Path) -> Result<(), Pr
     Ok(())
 }
 
+/// Sends `signal` to the server and all its backends: SIGSTOP and SIGCONT, as if the machine
+/// stood still for a while.
+pub(super) fn signal_all(server: &Process, signal: Signal) -> Result<(), ProcessError> {
+    server.signal(signal)?;
+    for backend in children_of(server.pid()) {
+        // One that has just ended needs no signal.
+        let _ = kill(backend, signal);
+    }
+    Ok(())
+}
+
 /// Frees the segment by which PostgreSQL tells that backends of a dead server still live. A next
 /// server on the same files would free it, but after the last kill of a test there is none, and
 /// the kernel keeps such segments until it restarts.

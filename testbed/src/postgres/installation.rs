@@ -67,6 +67,12 @@ impl Installation {
         self.directory.join("postgres")
     }
 
+    /// The program that copies the data directory of a running server.
+    #[must_use]
+    pub fn pg_basebackup(&self) -> PathBuf {
+        self.directory.join("pg_basebackup")
+    }
+
     /// The program that makes a data directory.
     #[must_use]
     pub fn initdb(&self) -> PathBuf {

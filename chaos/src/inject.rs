@@ -1,0 +1,282 @@
+//! Makes faults happen, and undoes them.
+
+mod ledger_faults;
+mod redis_faults;
+
+use std::time::{Duration, Instant};
+
+use flashsale_testbed::fault_proxy::{Direction, End, FaultProxy, Flow};
+use nix::sys::signal::Signal;
+use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
+
+use crate::{
+    error::ChaosError,
+    faults::{Kind, Part, Side, Store, Trouble},
+    flow::Watcher,
+    judge::Loss,
+    stores::clock,
+    world::{GATEWAYS, Member, WORKERS, World},
+};
+
+/// How long a part that was killed stays away.
+const AWAY: Duration = Duration::from_secs(2);
+
+/// How late the bytes of a delayed link are, in milliseconds.
+const DELAY_MS: std::ops::Range<u64> = 200..800;
+
+/// A fault that happened.
+#[derive(Debug)]
+pub(crate) struct Injected {
+    /// From when on everything must flow again within the limit: from the beginning where another
+    /// part can take over, from the end where none can.
+    pub(crate) since: Instant,
+    /// What stores lost.
+    pub(crate) losses: Vec<Loss>,
+    /// What was drawn, for the report.
+    pub(crate) how: String,
+}
+
+impl Injected {
+    fn since(since: Instant, how: impl Into<String>) -> Self {
+        Self {
+            since,
+            losses: Vec::new(),
+            how: how.into(),
+        }
+    }
+}
+
+/// How long a fault lasts: 5 to 15 s.
+fn length(random: &mut StdRng) -> Duration {
+    Duration::from_millis(random.random_range(5_000..15_000))
+}
+
+/// Makes a fault happen and undoes it; comes back when it is over.
+pub(crate) async fn inject(
+    world: &mut World,
+    watcher: &Watcher,
+    kind: Kind,
+    random: &mut StdRng,
+) -> Result<Injected, ChaosError> {
+    match kind {
+        Kind::Killed(part) => kill(world, part, random).await,
+        Kind::Paused(part) => pause(world, part, length(random), random).await,
+        Kind::Link(side, store, trouble) => link(world, side, store, trouble, random).await,
+        Kind::Packets(store, direction) => packets(world, store, direction, random).await,
+        Kind::LedgerReadOnly => ledger_faults::read_only(world, length(random)).await,
+        Kind::LedgerFull => ledger_faults::full(world, length(random)).await,
+        Kind::CommitUnknown => ledger_faults::commit_unknown(world, length(random)).await,
+        Kind::LedgerPromoted => ledger_faults::promoted(world, random).await,
+        Kind::RedisFull => redis_faults::full(world, length(random)).await,
+        Kind::Flushed => redis_faults::flushed(world).await,
+        Kind::RedisRestored => redis_faults::restored(world, random).await,
+        Kind::RedisPromoted => redis_faults::promoted(world, watcher, true, random).await,
+        Kind::RedisDemoted => redis_faults::promoted(world, watcher, false, random).await,
+        Kind::RedisClock(step) => {
+            clock::step(world.directory(), "redis", step)?;
+            let since = Instant::now();
+            tokio::time::sleep(length(random)).await;
+            Ok(Injected::since(since, format!("{step:+} s")))
+        }
+        Kind::WorkerClock(step) => {
+            let name = format!("worker-{}", world.busiest_worker().await + 1);
+            clock::step(world.directory(), &name, step)?;
+            let since = Instant::now();
+            tokio::time::sleep(length(random)).await;
+            Ok(Injected::since(since, format!("{name} {step:+} s")))
+        }
+        Kind::Three => three(world, random).await,
+    }
+}
+
+async fn kill(world: &mut World, part: Part, random: &mut StdRng) -> Result<Injected, ChaosError> {
+    let began = Instant::now();
+    match part {
+        Part::Worker => {
+            let number = world.busiest_worker().await;
+            let began = Instant::now();
+            let worker = world.workers.get_mut(number).ok_or_else(nobody)?;
+            worker.kill().await?;
+            tokio::time::sleep(AWAY).await;
+            worker.restart().await?;
+            Ok(Injected::since(began, format!("worker {}", number + 1)))
+        }
+        Part::Gateway => {
+            let number = random.random_range(0..GATEWAYS);
+            let gateway = world.gateways.get_mut(number).ok_or_else(nobody)?;
+            gateway.kill().await?;
+            tokio::time::sleep(AWAY).await;
+            gateway.restart().await?;
+            Ok(Injected::since(began, format!("gateway {}", number + 1)))
+        }
+        Part::Control => {
+            world.kill_control().await?;
+            tokio::time::sleep(AWAY).await;
+            world.start_control().await?;
+            Ok(Injected::since(began, ""))
+        }
+        Part::Redis => {
+            world.stores.redis.kill().await?;
+            tokio::time::sleep(AWAY).await;
+            world.stores.redis.restart().await?;
+            Ok(Injected::since(Instant::now(), ""))
+        }
+        Part::Postgres => {
+            world.stores.postgres.kill().await?;
+            tokio::time::sleep(AWAY).await;
+            world.stores.postgres.restart().await?;
+            Ok(Injected::since(Instant::now(), ""))
+        }
+    }
+}
+
+async fn pause(
+    world: &mut World,
+    part: Part,
+    length: Duration,
+    random: &mut StdRng,
+) -> Result<Injected, ChaosError> {
+    let how = format!("{} ms", length.as_millis());
+    let began = Instant::now();
+    match part {
+        Part::Worker => {
+            let number = world.busiest_worker().await;
+            let worker = world.workers.get(number).ok_or_else(nobody)?;
+            let began = Instant::now();
+            worker.pause()?;
+            tokio::time::sleep(length).await;
+            worker.resume()?;
+            let how = format!("worker {}, {how}", number + 1);
+            return Ok(Injected::since(began, how));
+        }
+        Part::Gateway => {
+            let number = random.random_range(0..GATEWAYS);
+            let gateway = world.gateways.get(number).ok_or_else(nobody)?;
+            gateway.pause()?;
+            tokio::time::sleep(length).await;
+            gateway.resume()?;
+        }
+        Part::Control => {
+            world.control().signal(Signal::SIGSTOP)?;
+            tokio::time::sleep(length).await;
+            world.control().signal(Signal::SIGCONT)?;
+        }
+        Part::Redis => {
+            world.stores.redis.pause()?;
+            tokio::time::sleep(length).await;
+            world.stores.redis.resume()?;
+            return Ok(Injected::since(Instant::now(), how));
+        }
+        Part::Postgres => {
+            world.stores.postgres.pause()?;
+            tokio::time::sleep(length).await;
+            world.stores.postgres.resume()?;
+            return Ok(Injected::since(Instant::now(), how));
+        }
+    }
+    Ok(Injected::since(began, how))
+}
+
+async fn members(world: &World, side: Side) -> Vec<Member> {
+    match side {
+        Side::Worker => vec![Member::Worker(world.busiest_worker().await)],
+        Side::Workers => (0..WORKERS).map(Member::Worker).collect(),
+        Side::Gateways => (0..GATEWAYS).map(Member::Gateway).collect(),
+        Side::Control => vec![Member::Control],
+    }
+}
+
+async fn link(
+    world: &World,
+    side: Side,
+    store: Store,
+    trouble: Trouble,
+    random: &mut StdRng,
+) -> Result<Injected, ChaosError> {
+    let members = members(world, side).await;
+    let length = length(random);
+    let delay = Duration::from_millis(random.random_range(DELAY_MS));
+    let began = Instant::now();
+    for proxy in world.proxies(&members, store) {
+        apply(proxy, trouble, delay).await;
+    }
+    tokio::time::sleep(length).await;
+    world.heal();
+    // Another worker can take over from one, and lanes need neither gateways nor a control loop.
+    // A slow link needs nobody to take over, and swallowed connections can be replaced at once.
+    let is_the_only_way = side == Side::Workers && trouble != Trouble::Swallowed;
+    let since = if is_the_only_way {
+        Instant::now()
+    } else {
+        began
+    };
+    let how = format!("{members:?}, {} ms", length.as_millis());
+    Ok(Injected::since(since, how))
+}
+
+async fn apply(proxy: &FaultProxy, trouble: Trouble, delay: Duration) {
+    match trouble {
+        Trouble::Cut => proxy.cut(End::Reset).await,
+        Trouble::Delayed => proxy.set_both(Flow::Delayed(delay)),
+        Trouble::Silent(direction) => proxy.set(direction, Flow::Silent),
+        Trouble::Swallowed => proxy.swallow_present(),
+    }
+}
+
+async fn packets(
+    world: &World,
+    store: Store,
+    direction: Direction,
+    random: &mut StdRng,
+) -> Result<Injected, ChaosError> {
+    let namespace = world.namespace.as_ref().ok_or_else(nobody)?;
+    let port = match store {
+        Store::Redis => world.stores.redis.port(),
+        Store::Postgres => world.stores.postgres.port(),
+    };
+    let length = length(random);
+    let began = Instant::now();
+    namespace.drop_packets(port, direction).await?;
+    tokio::time::sleep(length).await;
+    namespace.pass().await?;
+    Ok(Injected::since(began, format!("{} ms", length.as_millis())))
+}
+
+/// Three faults that can be undone by themselves, at once.
+async fn three(world: &mut World, random: &mut StdRng) -> Result<Injected, ChaosError> {
+    let stopped = [Part::Worker, Part::Gateway, Part::Redis, Part::Postgres];
+    let mut troubles = vec![
+        Trouble::Cut,
+        Trouble::Delayed,
+        Trouble::Swallowed,
+        Trouble::Silent(Direction::ToTarget),
+        Trouble::Silent(Direction::ToClient),
+    ];
+    let part = *stopped.choose(random).ok_or_else(nobody)?;
+    let mut drawn = Vec::new();
+    for _ in 0..2 {
+        let trouble = troubles.swap_remove(random.random_range(0..troubles.len()));
+        let side = *[Side::Worker, Side::Gateways, Side::Workers, Side::Control]
+            .choose(random)
+            .ok_or_else(nobody)?;
+        let store = *[Store::Redis, Store::Postgres]
+            .choose(random)
+            .ok_or_else(nobody)?;
+        let delay = Duration::from_millis(random.random_range(DELAY_MS));
+        let members = members(world, side).await;
+        for proxy in world.proxies(&members, store) {
+            apply(proxy, trouble, delay).await;
+        }
+        drawn.push(format!("{side}-{store}-{trouble}"));
+    }
+    drawn.push(format!("{part}-paused"));
+    let length = length(random);
+    pause(world, part, length, random).await?;
+    world.heal();
+    let how = format!("{}, {} ms", drawn.join(" + "), length.as_millis());
+    Ok(Injected::since(Instant::now(), how))
+}
+
+fn nobody() -> ChaosError {
+    ChaosError::Wrong("there is nothing that this fault could hit".to_owned())
+}
