@@ -241,6 +241,15 @@ impl Postgres {
         Ok(())
     }
 
+    /// Promotes a replica at the address of `lost`, its primary, which is stopped for good. Commits
+    /// that the replica had not received are gone.
+    pub async fn take_the_place_of(&mut self, lost: &Self) -> Result<(), PostgresError> {
+        self.stop().await?;
+        self.port = lost.port;
+        self.launch().await?;
+        self.promote().await
+    }
+
     /// Starts it again on the same port and files, stopping it first if it runs, and waits until it
     /// answers.
     pub async fn restart(&mut self) -> Result<(), PostgresError> {

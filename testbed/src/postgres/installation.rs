@@ -73,6 +73,12 @@ impl Installation {
         self.directory.join("pg_basebackup")
     }
 
+    /// Another program of this version, e.g. `pg_dump`.
+    #[must_use]
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// The program that makes a data directory.
     #[must_use]
     pub fn initdb(&self) -> PathBuf {
