@@ -44,6 +44,7 @@ pub fn sale(number: u32, products: u32, stock: i32) -> Result<Sale, BenchError> 
         schedule: Schedule::default(),
         suspended: false,
         products,
+        retired: Vec::new(),
         turnstile: Turnstile {
             rate_limit: RateLimit {
                 requests: REQUESTS_A_SECOND,

@@ -25,6 +25,8 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod observation;
 pub mod outcome;
+pub mod recovery;
+pub mod retirement;
 pub mod retry;
 pub mod sale;
 pub mod scaling;

@@ -8,8 +8,8 @@ use redis::{FromRedisValue, RedisResult, Value, streams::StreamRangeReply};
 use crate::{
     connect::Queue,
     id::{ProductId, SaleId},
-    keys::SaleKeys,
-    lane,
+    keys::{SALES, SaleKeys},
+    lane, recovery,
     sale::Sale,
     scaling::Demand,
     stock::{self, KnownStock},
@@ -20,10 +20,23 @@ use crate::{
 pub struct SaleObservation {
     /// The sale.
     pub sale: SaleId,
-    /// Its lanes, in the order of its products.
+    /// Whether `fs:sales` lists it, without which nobody finds its record.
+    pub is_listed: bool,
+    /// Its lanes, in the order of [`Sale::lanes`].
     pub lanes: Vec<LaneObservation>,
     /// Dead letters.
     pub dead: u64,
+    /// The greatest order number that a shopper of the sale was told; none before the first order.
+    pub last_order: Option<i64>,
+    /// Products that Redis has a stock of, so that they could be bought, and that the sale does not
+    /// offer.
+    pub strays: Vec<ProductId>,
+    /// When the ledger was seen to have gone back, in milliseconds since the Unix epoch; none once
+    /// `flashsale repair` has settled what it lost.
+    pub went_back_ms: Option<i64>,
+    /// The Redis server that was given every outcome of the ledger ([`recovery::server_id`]); none
+    /// in a sale that was just announced, or that Redis has lost.
+    pub outcomes_of: Option<String>,
 }
 
 /// A lane as of one moment.
@@ -31,6 +44,8 @@ pub struct SaleObservation {
 pub struct LaneObservation {
     /// Its product.
     pub product: ProductId,
+    /// Whether the product was taken out of the sale.
+    pub is_retired: bool,
     /// Jobs in it, waiting or being settled.
     pub depth: u64,
     /// When its oldest job was appended, in milliseconds since the Unix epoch.
@@ -48,11 +63,17 @@ impl SaleObservation {
         self.lanes.iter().map(|lane| lane.depth).sum()
     }
 
-    /// Units left over all products; none as long as one product's stock is not known.
+    /// The lane of `product`, if it is one of the sale's.
+    #[must_use]
+    pub fn lane(&self, product: &ProductId) -> Option<&LaneObservation> {
+        self.lanes.iter().find(|lane| lane.product == *product)
+    }
+
+    /// Units left over all products on offer; none as long as one product's stock is not known.
     #[must_use]
     pub fn remaining(&self) -> Option<u64> {
-        self.lanes
-            .iter()
+        let offered = self.lanes.iter().filter(|lane| !lane.is_retired);
+        offered
             .map(|lane| u64::try_from(lane.stock.stock?).ok())
             .sum()
     }
@@ -80,9 +101,14 @@ pub async fn observe(
     for sale in sales {
         let keys = SaleKeys::new(&sale.id);
         pipe.cmd("HGETALL").arg(keys.stock());
+        pipe.cmd("HMGET")
+            .arg(keys.record())
+            .arg(recovery::WENT_BACK)
+            .arg(recovery::OUTCOMES_OF);
+        pipe.cmd("SISMEMBER").arg(SALES).arg(sale.id.as_str());
         pipe.cmd("XLEN").arg(keys.dead());
-        for product in &sale.products {
-            let lane = keys.lane(&product.id);
+        for product in sale.lanes() {
+            let lane = keys.lane(product);
             pipe.cmd("XLEN").arg(&lane);
             pipe.cmd("XRANGE")
                 .arg(&lane)
@@ -90,7 +116,7 @@ pub async fn observe(
                 .arg("+")
                 .arg("COUNT")
                 .arg(1);
-            pipe.cmd("GET").arg(keys.lease(&product.id));
+            pipe.cmd("GET").arg(keys.lease(product));
         }
     }
     let mut values = pipe
@@ -107,31 +133,50 @@ fn next<T: FromRedisValue>(values: &mut impl Iterator<Item = Value>) -> RedisRes
     Ok(T::from_redis_value(values.next().unwrap_or(Value::Nil))?)
 }
 
+fn strays(sale: &Sale, stock: &HashMap<ProductId, KnownStock>) -> Vec<ProductId> {
+    let is_offered = |id: &ProductId| sale.products.iter().any(|product| product.id == *id);
+    let buyable = stock.iter().filter(|(_, known)| known.stock.is_some());
+    let mut strays: Vec<ProductId> = buyable
+        .filter(|(id, _)| !is_offered(id))
+        .map(|(id, _)| id.clone())
+        .collect();
+    strays.sort_unstable();
+    strays
+}
+
 fn read_sale(
     sale: &Sale,
     values: &mut impl Iterator<Item = Value>,
 ) -> RedisResult<SaleObservation> {
     let fields: HashMap<String, i64> = next(values)?;
     let stock = stock::parse(&fields);
+    let (went_back_ms, outcomes_of) = next(values)?;
+    let is_listed = next(values)?;
     let dead = next(values)?;
-    let mut lanes = Vec::with_capacity(sale.products.len());
-    for product in &sale.products {
+    let mut lanes = Vec::with_capacity(sale.products.len() + sale.retired.len());
+    for (position, product) in sale.lanes().enumerate() {
         let depth = next(values)?;
         let head: StreamRangeReply = next(values)?;
         lanes.push(LaneObservation {
-            product: product.id.clone(),
+            product: product.clone(),
+            is_retired: position >= sale.products.len(),
             depth,
             oldest_ms: head
                 .ids
                 .first()
                 .and_then(|entry| lane::appended_ms(&entry.id)),
             driver: next(values)?,
-            stock: stock.get(&product.id).copied().unwrap_or_default(),
+            stock: stock.get(product).copied().unwrap_or_default(),
         });
     }
     Ok(SaleObservation {
         sale: sale.id.clone(),
+        is_listed,
         lanes,
+        strays: strays(sale, &stock),
         dead,
+        last_order: fields.get(stock::LAST_ORDER).copied(),
+        went_back_ms,
+        outcomes_of,
     })
 }

@@ -30,6 +30,10 @@ pub struct Sale {
     pub suspended: bool,
     /// What it offers; ids are unique, and there is at least one.
     pub products: Vec<Product>,
+    /// Products that were taken out of the sale while jobs stood in their lanes. Workers settle
+    /// those jobs; nobody can buy. Written by the control loop, and empty in a sale as declared.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<ProductId>,
     /// What the turnstile lets through.
     pub turnstile: Turnstile,
     /// How many workers, and how they batch.
@@ -38,6 +42,14 @@ pub struct Sale {
     pub retry: JobOptions,
     /// How long closing waits for the lanes to empty.
     pub drain_timeout: Duration,
+}
+
+impl Sale {
+    /// Every product that has a lane: those on offer, then those taken out of the sale.
+    pub fn lanes(&self) -> impl Iterator<Item = &ProductId> {
+        let offered = self.products.iter().map(|product| &product.id);
+        offered.chain(&self.retired)
+    }
 }
 
 /// When a sale takes buys: from `opens_at` on, until right before `closes_at`.

@@ -11,20 +11,33 @@ use redis::{AsyncCommands, RedisResult, Script};
 
 use crate::{connect::Queue, id::ProductId, keys::SaleKeys, ledger::StockLevel};
 
-/// ARGV: product, stock, version, repeated. Writes what is newer; answers how many were.
+/// Field of the greatest order number that a shopper of the sale was told. No product has this name.
+pub const LAST_ORDER: &str = "$";
+
+/// KEYS: stock, then the lane of each product. ARGV: product, stock, version, version of the last
+/// batch in it, repeated. Writes what is newer; answers how many were.
+///
+/// A figure that contains a batch whose jobs are still in the lane is left to the acknowledgement
+/// of that batch: the turnstile would count those jobs twice. A batch is acknowledged when Redis
+/// knows its version or a later one, and in any case when the lane is empty.
 const SET_NEWER: &str = r"
 local written = 0
-for i = 1, #ARGV, 3 do
-  local version = tonumber(redis.call('HGET', KEYS[1], ARGV[i] .. '@') or -1)
-  if tonumber(ARGV[i + 2]) > version then
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1], ARGV[i] .. '@', ARGV[i + 2])
+for i = 1, #ARGV / 4 do
+  local product, stock, version, settled = unpack(ARGV, 4 * i - 3, 4 * i)
+  local known = redis.call('HMGET', KEYS[1], product, product .. '@')
+  local before = tonumber(known[2] or -1)
+  local is_settled = not known[1] or before >= tonumber(settled)
+    or redis.call('XLEN', KEYS[1 + i]) == 0
+  if tonumber(version) > before and is_settled then
+    redis.call('HSET', KEYS[1], product, stock, product .. '@', version)
     written = written + 1
   end
 end
 return written";
 
-/// Tells Redis the ledger's stock of some products; older figures are passed over. Answers how
-/// many were news.
+/// Tells Redis the ledger's stock of some products. Passed over are figures older than what Redis
+/// knows, and figures that contain a batch which is not acknowledged yet: its acknowledgement tells
+/// them. Answers how many were written.
 pub async fn publish(
     connection: &mut impl Queue,
     keys: &SaleKeys,
@@ -36,11 +49,30 @@ pub async fn publish(
     let script = Script::new(SET_NEWER);
     let mut call = script.key(keys.stock());
     for level in levels {
-        call.arg(level.product.as_str())
+        call.key(keys.lane(&level.product))
+            .arg(level.product.as_str())
             .arg(level.stock)
-            .arg(level.version);
+            .arg(level.version)
+            .arg(level.settled_version);
     }
     call.invoke_async(connection).await
+}
+
+/// Takes the stock of products away, so that the turnstile does not know them any more. Their lanes
+/// stay.
+pub async fn forget(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    products: &[ProductId],
+) -> RedisResult<()> {
+    if products.is_empty() {
+        return Ok(());
+    }
+    let fields: Vec<String> = products
+        .iter()
+        .flat_map(|product| [product.to_string(), format!("{product}@")])
+        .collect();
+    connection.hdel(keys.stock(), fields).await
 }
 
 /// What Redis knows of one product.

@@ -98,6 +98,7 @@ mod tests {
             .iter()
             .map(|(product, settled, depth)| LaneObservation {
                 product: ProductId::new(*product).unwrap(),
+                is_retired: false,
                 depth: *depth,
                 oldest_ms: None,
                 driver: None,
@@ -109,8 +110,13 @@ mod tests {
         Observed {
             sales: vec![SaleObservation {
                 sale: SaleId::new("drop").unwrap(),
+                is_listed: true,
                 lanes: lanes.collect(),
                 dead: 0,
+                last_order: None,
+                strays: Vec::new(),
+                went_back_ms: None,
+                outcomes_of: None,
             }],
             is_current: true,
             ..Observed::default()

@@ -86,7 +86,7 @@ fn due(context: &Context) -> Due {
         let (_, sales) = due
             .entry(place)
             .or_insert_with(|| (entry.stores.clone(), Vec::new()));
-        sales.push(entry.mind.desired().clone());
+        sales.push(entry.mind.record());
     }
     due
 }

@@ -13,7 +13,7 @@ use flashsale_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
-use tokio::sync::Notify;
+use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{durability::Durability, stores::Stores};
 
@@ -40,6 +40,9 @@ pub struct Sight {
     pub lanes: Option<SaleObservation>,
     /// The stock in the ledger, as of the last time that it could be read.
     pub stock: Option<SaleStock>,
+    /// Whether the ledger lacks products of the sale, as of the last time that it could be read: it
+    /// was rebuilt, or restored from before the sale.
+    pub undeclared: bool,
     /// Why Redis could not be read at the last look.
     pub queue_error: Option<String>,
     /// Why PostgreSQL could not be read at the last look.
@@ -87,13 +90,12 @@ impl Sight {
         Some(left.filter_map(|stock| u64::try_from(stock).ok()).sum())
     }
 
-    /// Whether the ledger was read and does not hold the sale's products: it was lost, or restored
-    /// from before the sale.
+    /// Whether the ledger has forgotten what shoppers were told, and nobody has repaired it since;
+    /// none before Redis was read.
     #[must_use]
-    pub fn is_undeclared(&self) -> bool {
-        self.stock
-            .as_ref()
-            .is_some_and(|stock| stock.levels.is_empty())
+    pub fn ledger_went_back(&self) -> Option<bool> {
+        let lanes = self.lanes.as_ref()?;
+        Some(lanes.went_back_ms.is_some())
     }
 
     /// Units sold over all products, by the ledger.
@@ -117,6 +119,7 @@ struct Gist {
     announced: Option<bool>,
     sold_out: bool,
     undeclared: bool,
+    went_back: Option<bool>,
     durability: Option<Durability>,
     oversold: bool,
 }
@@ -130,7 +133,8 @@ impl From<&Sight> for Gist {
             ledger_up: sight.ledger_error.is_none(),
             announced: sight.announced,
             sold_out: sight.remaining() == Some(0),
-            undeclared: sight.is_undeclared(),
+            undeclared: sight.undeclared,
+            went_back: sight.ledger_went_back(),
             durability: sight.durability.clone(),
             oversold: sight.oversold.is_some_and(|units| units != 0),
         }
@@ -169,6 +173,8 @@ pub struct Entry {
     /// What was announced last, so that a record that reads back different is not written in a
     /// circle.
     pub announced: Option<Announced>,
+    /// Gives a Redis that lost them the outcomes of the ledger back; ends by itself.
+    pub restoring: Option<JoinHandle<()>>,
 }
 
 impl Entry {
@@ -193,6 +199,7 @@ impl Entry {
             audited: None,
             applied: None,
             announced: None,
+            restoring: None,
         }
     }
 
@@ -241,10 +248,12 @@ impl Roster {
     pub fn put(
         &self,
         object: ObjectReference,
-        desired: Announced,
+        mut desired: Announced,
         stores: Arc<Stores>,
         hands: Hands,
     ) -> bool {
+        // A record from Redis; the control loop learns anew what was taken out of the sale.
+        desired.sale.retired.clear();
         let id = desired.sale.id.clone();
         let mut entries = self.entries();
         let changed = if let Some(entry) = entries.get_mut(&id) {

@@ -199,8 +199,9 @@ impl Roster {
             }
             self.resources.metrics.show(&sale.id);
             let batch_size = self.limits.batch_size.unwrap_or(sale.workers.batch_size);
-            for product in sale.products {
-                self.lanes.insert((sale.id.clone(), product.id), batch_size);
+            for product in sale.lanes() {
+                self.lanes
+                    .insert((sale.id.clone(), product.clone()), batch_size);
             }
         }
         for (lane, stop) in &self.driven {

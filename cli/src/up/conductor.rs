@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use flashsale_core::{
     catalogue::{self, Announced},
     connect::SharedConnection,
-    control::{Controller, Step},
+    control::{Controller, Look, Step},
+    id::SaleId,
     keys::SaleKeys,
     ledger::Ledger,
     lifecycle::Phase,
+    recovery,
     sale::Sale,
     stock,
 };
@@ -17,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::watch,
     task::JoinHandle,
-    time::{MissedTickBehavior, interval},
+    time::{MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,12 @@ use crate::{display::Display, figures::grouped};
 
 /// How often is looked and decided.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a declaration may take; it waits for the row locks of batches being settled.
+const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is told how far the outcomes of a sale are restored.
+const RESTORE_PROGRESS: Duration = Duration::from_secs(2);
 
 /// How often dead children are noticed.
 const TEND_INTERVAL: Duration = Duration::from_millis(100);
@@ -51,6 +59,8 @@ pub(super) struct Conductor {
 struct Managed {
     controller: Controller,
     workers: Fleet,
+    /// Gives a Redis that lost them the outcomes of the ledger back; ends by itself.
+    restoring: Option<JoinHandle<()>>,
 }
 
 /// The running loop, from outside.
@@ -84,6 +94,7 @@ impl Conductor {
                 closing: false,
             }),
             workers,
+            restoring: None,
         });
         let (sender, view) = watch::channel(View::default());
         let state = Loop {
@@ -151,11 +162,12 @@ impl Loop {
     }
 
     async fn look_and_act(&mut self) {
-        let sales: Vec<&Sale> = self
+        let records: Vec<Announced> = self
             .sales
             .iter()
-            .map(|managed| &managed.controller.desired().sale)
+            .map(|managed| managed.controller.record())
             .collect();
+        let sales: Vec<&Sale> = records.iter().map(|record| &record.sale).collect();
         let conductor = &mut self.conductor;
         let looks = look::look(&conductor.ledger, &mut conductor.queue, &sales).await;
         if let Some(now) = looks.now {
@@ -171,7 +183,7 @@ impl Loop {
             let step = managed
                 .controller
                 .step(look, now, self.started.elapsed(), workers);
-            self.conductor.act(managed, &step).await;
+            self.conductor.act(managed, look, &step).await;
             phases.push((managed.controller.desired().sale.id.clone(), step.phase));
         }
         self.show(&looks, phases);
@@ -191,7 +203,7 @@ impl Loop {
         self.failures.clone_from(&looks.failures);
     }
 
-    fn show(&self, looks: &Looks, phases: Vec<(flashsale_core::id::SaleId, Phase)>) {
+    fn show(&self, looks: &Looks, phases: Vec<(SaleId, Phase)>) {
         let lanes = looks.sales.iter().filter_map(|look| look.lanes.as_ref());
         let all_read = looks.sales.iter().all(|look| look.lanes.is_some());
         let lanes: Vec<LaneView> = lanes
@@ -216,9 +228,15 @@ impl Loop {
 }
 
 impl Conductor {
-    async fn act(&mut self, managed: &mut Managed, step: &Step) {
+    async fn act(&mut self, managed: &mut Managed, look: &Look, step: &Step) {
         let desired = managed.controller.desired();
         let sale = &desired.sale.id;
+        if step.declare {
+            self.declare_again(&desired.sale).await;
+        }
+        if !step.went_back.is_empty() {
+            self.correct(&desired.sale, look, step).await;
+        }
         if !step.publish.is_empty() {
             // Before the sale is announced: a product without stock is unknown to the turnstile.
             let keys = SaleKeys::new(sale);
@@ -226,9 +244,15 @@ impl Conductor {
                 tracing::debug!(%sale, %error, "stock was not told: {error}");
             }
         }
-        if step.announce {
-            match catalogue::announce(&mut self.queue, &desired.sale, desired.closing).await {
-                Ok(()) if desired.closing => {}
+        self.retire(sale, step).await;
+        if let Some(record) = &step.announce {
+            let is_news = look.announced.as_ref().is_some_and(|announced| {
+                announced
+                    .as_ref()
+                    .is_none_or(|old| old.sale.retired == record.sale.retired)
+            });
+            match catalogue::announce(&mut self.queue, &record.sale, record.closing).await {
+                Ok(()) if record.closing || !is_news => {}
                 Ok(()) => {
                     let line =
                         format!("Redis did not have sale {sale} as it shall be; told it again");
@@ -237,6 +261,10 @@ impl Conductor {
                 Err(error) => tracing::debug!(%sale, %error, "the sale was not told: {error}"),
             }
         }
+        if let Some(server) = &step.restore {
+            self.restore(managed, server);
+        }
+        let sale = &managed.controller.desired().sale.id;
         let workers = managed.workers.size();
         let wanted = step.workers();
         if wanted != workers {
@@ -244,6 +272,99 @@ impl Conductor {
             self.display.line(line);
             for line in managed.workers.scale(wanted).await {
                 self.display.warning(line);
+            }
+        }
+    }
+
+    /// Gives Redis the outcomes of the ledger back, beside the loop: there may be many.
+    fn restore(&self, managed: &mut Managed, server: &str) {
+        let is_under_way = |task: &JoinHandle<()>| !task.is_finished();
+        if managed.restoring.as_ref().is_some_and(is_under_way) {
+            return;
+        }
+        let sale = managed.controller.desired().sale.id.clone();
+        let (ledger, mut queue) = (self.ledger.clone(), self.queue.clone());
+        let (display, server) = (self.display.clone(), server.to_owned());
+        managed.restoring = Some(tokio::spawn(async move {
+            let mut told = Instant::now();
+            let progress = |read| {
+                if told.elapsed() >= RESTORE_PROGRESS {
+                    told = Instant::now();
+                    display.passing(format!("{} outcomes of sale {sale} read", grouped(read)));
+                }
+            };
+            let restored =
+                recovery::restore_outcomes(&ledger, &mut queue, &sale, &server, progress).await;
+            match restored {
+                Ok(0) => {}
+                Ok(outcomes) => display.line(format!(
+                    "restored    Redis has the outcomes of {} buys of sale {sale}",
+                    grouped(outcomes)
+                )),
+                Err(error) => {
+                    tracing::debug!(%sale, %error, "outcomes were not restored yet: {error}");
+                }
+            }
+        }));
+    }
+
+    /// Takes products that were taken out of a sale off the shelf, and lets those go whose lanes are
+    /// empty.
+    async fn retire(&mut self, sale: &SaleId, step: &Step) {
+        let keys = SaleKeys::new(sale);
+        if let Err(error) = stock::forget(&mut self.queue, &keys, &step.forget).await {
+            tracing::debug!(%sale, %error, "stock was not forgotten: {error}");
+        }
+        if step.release.is_empty() {
+            return;
+        }
+        match self.ledger.release_products(sale, &step.release).await {
+            Ok(()) => {
+                for product in &step.release {
+                    let line = format!("released    product {product}: sale {sale} has let it go");
+                    self.display.line(line);
+                }
+            }
+            Err(error) => tracing::debug!(%sale, %error, "products were not released: {error}"),
+        }
+    }
+
+    /// Declares the products of a sale that the ledger does not offer any more.
+    async fn declare_again(&mut self, sale: &Sale) {
+        let id = &sale.id;
+        let declared = timeout(DECLARE_PATIENCE, self.ledger.declare(sale)).await;
+        let levels = match declared {
+            Ok(Ok(declared)) => declared.levels,
+            Ok(Err(error)) => {
+                tracing::debug!(sale = %id, %error, "the sale was not declared: {error}");
+                return;
+            }
+            Err(_) => return,
+        };
+        self.display.warning(format!(
+            "the ledger did not offer the products of sale {id} (was it rebuilt or restored?); \
+             declared them again"
+        ));
+        let told = stock::publish(&mut self.queue, &SaleKeys::new(id), &levels).await;
+        if let Err(error) = told {
+            tracing::debug!(sale = %id, %error, "stock was not told: {error}");
+        }
+    }
+
+    /// Has Redis follow a ledger that went back.
+    async fn correct(&mut self, sale: &Sale, look: &Look, step: &Step) {
+        let id = &sale.id;
+        let last_order = look.lanes.as_ref().and_then(|lanes| lanes.last_order);
+        let (ledger, queue) = (&self.ledger, &mut self.queue);
+        match recovery::correct(ledger, queue, id, &step.went_back, last_order).await {
+            Ok(corrected) => self.display.warning(format!(
+                "the ledger of sale {id} went back (a failover or a restore lost commits): Redis \
+                 follows it again, and the next order is number {} or later; orders that shoppers \
+                 were told may be gone: flashsale repair --sale {id}",
+                corrected.told_order + 1
+            )),
+            Err(error) => {
+                tracing::debug!(sale = %id, %error, "the ledger was not corrected: {error}");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::io;
 
 use flashsale_core::{
     audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::SaleId,
-    ledger::LedgerError,
+    ledger::LedgerError, recovery::RecoveryError,
 };
 use flashsale_testbed::{
     binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
@@ -36,6 +36,9 @@ pub enum UpError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Products that a sale does not offer any more could not be let go.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The sales could not be announced.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),

@@ -8,7 +8,7 @@ use flashsale_core::{
     control::Look,
     id::SaleId,
     ledger::Ledger,
-    observation,
+    observation, recovery,
     sale::Sale,
 };
 use jiff::Timestamp;
@@ -35,11 +35,12 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
         ..Looks::default()
     };
     match look_at_redis(queue, sales).await {
-        Ok((now, announced, lanes)) => {
+        Ok((now, server, announced, lanes)) => {
             looks.now = Timestamp::from_microsecond(now).ok();
             let read = announced.into_iter().zip(lanes);
             for (look, (announced, lanes)) in looks.sales.iter_mut().zip(read) {
                 look.announced = Some(announced);
+                look.server = Some(server.clone());
                 look.lanes = Some(lanes);
             }
         }
@@ -49,7 +50,10 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
     match timeout(LEDGER_PATIENCE, ledger.stocks(&ids)).await {
         Ok(Ok(mut stocks)) => {
             for (look, id) in looks.sales.iter_mut().zip(&ids) {
-                look.ledger = stocks.remove(id).map(|stock| stock.levels);
+                let stock = stocks.remove(id).unwrap_or_default();
+                look.ledger = Some(stock.levels);
+                let unlisted = stock.unlisted.into_iter();
+                look.unlisted = Some(unlisted.map(|level| level.product).collect());
             }
         }
         Ok(Err(error)) => looks.failures.push(error.to_string()),
@@ -60,6 +64,7 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
 
 type FromRedis = (
     i64,
+    String,
     Vec<Option<Announced>>,
     Vec<observation::SaleObservation>,
 );
@@ -69,7 +74,13 @@ async fn look_at_redis(
     sales: &[&Sale],
 ) -> Result<FromRedis, CatalogueError> {
     let now = catalogue::clock(queue).await?;
+    let server = recovery::server_id(queue).await?;
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
     let announced = catalogue::read_many(queue, &ids).await?;
-    Ok((now, announced, observation::observe(queue, sales).await?))
+    Ok((
+        now,
+        server,
+        announced,
+        observation::observe(queue, sales).await?,
+    ))
 }

@@ -6,7 +6,8 @@ use flashsale_core::{
     catalogue,
     connect::Queue,
     keys::SaleKeys,
-    ledger::Ledger,
+    ledger::{Declared, Ledger, LedgerError},
+    retirement,
     sale::{Sale, Schedule},
     stock,
 };
@@ -32,9 +33,16 @@ pub(super) async fn announce(
     ledger: &Ledger,
     queue: &mut impl Queue,
 ) -> Result<(), UpError> {
+    let mut taken = Vec::new();
     for sale in sales.iter() {
-        let levels = ledger.declare(sale).await?.levels;
-        stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
+        match declare(sale, ledger, queue).await {
+            Err(UpError::Ledger(LedgerError::ProductTaken { .. })) => taken.push(sale),
+            outcome => outcome?,
+        }
+    }
+    // A product may have been moved from one of the files to another, in either order.
+    for sale in taken {
+        declare(sale, ledger, queue).await?;
     }
     // By Redis's clock, which is the one that decides.
     let now = Timestamp::from_microsecond(catalogue::clock(queue).await?)
@@ -43,6 +51,13 @@ pub(super) async fn announce(
         sale.schedule = schedule(sale, config.opens_in, config.crowd.is_some(), now)?;
         catalogue::announce(queue, sale, false).await?;
     }
+    Ok(())
+}
+
+async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), UpError> {
+    let Declared { levels, unlisted } = ledger.declare(sale).await?;
+    stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
+    retirement::let_go(ledger, queue, &sale.id, &unlisted).await?;
     Ok(())
 }
 

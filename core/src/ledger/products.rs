@@ -19,6 +19,9 @@ pub struct StockLevel {
     pub stock: i32,
     /// Grows with every change of the stock; the greater of two figures is the newer.
     pub version: i64,
+    /// Version as of the last batch that sold units of it; 0 before the first. Redis may be told
+    /// this figure once that batch is acknowledged.
+    pub settled_version: i64,
 }
 
 /// What a declaration came to.
@@ -183,14 +186,14 @@ async fn change(
     let stock = i32::try_from(units.stock).map_err(|_| too_many())?;
     let declared = i32::try_from(units.declared).map_err(|_| too_many())?;
     row.sold.checked_add(stock).ok_or_else(too_many)?;
-    let (stock, version) = sqlx::query_as(
+    let (stock, version, settled_version) = sqlx::query_as(
         "UPDATE products SET
            name = $2, description = $3, price = $4, image = $5, max_per_user = $6,
            sold_before = CASE WHEN sale_id IS NULL THEN sold ELSE sold_before END,
            sale_id = $7, listed = true, manifest_stock = $8, declared_stock = $9,
            stock_quantity = $10, initial_stock = sold + $10
          WHERE id = $1
-         RETURNING stock_quantity, stock_version",
+         RETURNING stock_quantity, stock_version, settled_version",
     )
     .bind(product.id.as_str())
     .bind(product.name.as_str())
@@ -208,6 +211,7 @@ async fn change(
         product: product.id.clone(),
         stock,
         version,
+        settled_version,
     })
 }
 
@@ -217,12 +221,12 @@ async fn add(
     sale: &SaleId,
     product: &Product,
 ) -> Result<StockLevel, LedgerError> {
-    let added: Option<(i32, i64)> = sqlx::query_as(
+    let added: Option<(i32, i64, i64)> = sqlx::query_as(
         "INSERT INTO products (id, name, description, price, stock_quantity, image, sale_id,
                                declared_stock, manifest_stock, max_per_user)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $5, $5, $8)
          ON CONFLICT (id) DO NOTHING
-         RETURNING stock_quantity, stock_version",
+         RETURNING stock_quantity, stock_version, settled_version",
     )
     .bind(product.id.as_str())
     .bind(product.name.as_str())
@@ -234,11 +238,12 @@ async fn add(
     .bind(product.max_per_user)
     .fetch_optional(&mut *connection)
     .await?;
-    if let Some((stock, version)) = added {
+    if let Some((stock, version, settled_version)) = added {
         return Ok(StockLevel {
             product: product.id.clone(),
             stock,
             version,
+            settled_version,
         });
     }
     // Somebody else added it since the rows were locked.

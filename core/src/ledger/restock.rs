@@ -33,8 +33,8 @@ impl Ledger {
     ) -> Result<Restocked, LedgerError> {
         let mut transaction = self.pool.begin().await?;
         // Locked first, so that of two repeats at once the second sees what the first did.
-        let (stock, sold): (i32, i32) = sqlx::query_as(
-            "SELECT stock_quantity, sold FROM products WHERE id = $1 AND sale_id = $2 FOR UPDATE",
+        let (stock, sold, settled_version): (i32, i32, i64) = sqlx::query_as(
+            "SELECT stock_quantity, sold, settled_version FROM products WHERE id = $1 AND sale_id = $2 FOR UPDATE",
         )
         .bind(product.as_str())
         .bind(sale.as_str())
@@ -70,6 +70,7 @@ impl Ledger {
                 product: product.clone(),
                 stock: after,
                 version,
+                settled_version,
             },
             change: after - stock,
         };
@@ -104,11 +105,14 @@ async fn done_before(
     if !row.try_get::<bool, _>(0)? {
         return Err(LedgerError::RequestReused { request });
     }
+    let version = row.try_get(3)?;
     Ok(Some(Restocked {
         level: StockLevel {
             product: product.clone(),
             stock: row.try_get(2)?,
-            version: row.try_get(3)?,
+            version,
+            // The batches before it are not remembered; it may have been right behind one.
+            settled_version: version,
         },
         change: row.try_get(1)?,
     }))

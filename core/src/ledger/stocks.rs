@@ -26,8 +26,9 @@ impl SaleStock {
     }
 }
 
-/// Sale, product, units left, version of that figure, units sold, whether it is listed.
-type Row = (String, String, i32, i64, i32, bool);
+/// Sale, product, units left, version of that figure, version of the last batch in it, units sold,
+/// whether it is listed.
+type Row = (String, String, i32, i64, i64, i32, bool);
 
 impl Ledger {
     /// The stock of every product that `sale` lists.
@@ -44,8 +45,8 @@ impl Ledger {
     ) -> Result<HashMap<SaleId, SaleStock>, LedgerError> {
         let names: Vec<&str> = sales.iter().map(SaleId::as_str).collect();
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT sale_id, id, stock_quantity, stock_version, GREATEST(sold - sold_before, 0),
-                    listed
+            "SELECT sale_id, id, stock_quantity, stock_version, settled_version,
+                    GREATEST(sold - sold_before, 0), listed
                FROM products WHERE sale_id = ANY ($1)",
         )
         .bind(names)
@@ -55,7 +56,7 @@ impl Ledger {
             .iter()
             .map(|sale| (sale.clone(), SaleStock::default()))
             .collect();
-        for (sale, product, stock, version, sold, is_listed) in rows {
+        for (sale, product, stock, version, settled_version, sold, is_listed) in rows {
             let stocks = SaleId::new(sale)
                 .ok()
                 .and_then(|sale| stocks.get_mut(&sale));
@@ -66,6 +67,7 @@ impl Ledger {
                     product,
                     stock,
                     version,
+                    settled_version,
                 };
                 if is_listed {
                     stocks.sold += i64::from(sold);

@@ -105,6 +105,7 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
         schedule: check_schedule(spec, &mut findings),
         suspended: spec.suspend,
         products: check_products(&spec.products, &mut findings),
+        retired: Vec::new(),
         turnstile: check_turnstile(&spec.turnstile, &mut findings),
         workers: workers::check(&spec.worker, &mut findings),
         retry: JobOptions {

@@ -124,6 +124,7 @@ async fn a_restock_is_news_and_an_older_figure_is_not() {
             product: ProductId::new("p").unwrap(),
             stock,
             version,
+            settled_version: 0,
         }]
     };
     let mut queue = services.queue.clone();

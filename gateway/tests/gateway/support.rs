@@ -224,6 +224,7 @@ pub fn level(product: &ProductId, stock: i32, version: i64) -> StockLevel {
         product: product.clone(),
         stock,
         version,
+        settled_version: 0,
     }
 }
 

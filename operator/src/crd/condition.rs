@@ -20,6 +20,8 @@ pub enum Type {
     QueueReachable,
     /// PostgreSQL answers.
     DatabaseReachable,
+    /// The ledger holds what shoppers were told: it has not gone back, or was repaired since.
+    LedgerIntact,
     /// Redis keeps what it acknowledged through a crash, and evicts nothing.
     Durable,
     /// The operator keeps its hands off, as an annotation asks.
@@ -30,13 +32,14 @@ pub enum Type {
 
 impl Type {
     /// All, in the order in which people read them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Ready,
         Self::Open,
         Self::SoldOut,
         Self::Scaling,
         Self::QueueReachable,
         Self::DatabaseReachable,
+        Self::LedgerIntact,
         Self::Durable,
         Self::Paused,
         Self::Drained,
@@ -52,6 +55,7 @@ impl Type {
             Self::Scaling => "Scaling",
             Self::QueueReachable => "QueueReachable",
             Self::DatabaseReachable => "DatabaseReachable",
+            Self::LedgerIntact => "LedgerIntact",
             Self::Durable => "Durable",
             Self::Paused => "Paused",
             Self::Drained => "Drained",

@@ -99,6 +99,8 @@ reasons! {
     QueueUnreachable => Warning, "Connect";
     /// PostgreSQL does not answer.
     DatabaseUnreachable => Warning, "Connect";
+    /// PostgreSQL has lost commits that shoppers were told of.
+    LedgerWentBack => Warning, "Observe";
     /// PostgreSQL has not the tables that this version needs.
     SchemaMissing => Warning, "Connect";
     /// Redis could lose buys that were acknowledged.

@@ -27,6 +27,8 @@ pub struct SaleFigures {
     pub durable: Option<bool>,
     /// Units sold beyond the stock; 0 in a healthy system.
     pub oversold: Option<i64>,
+    /// Whether the ledger has forgotten what shoppers were told, and was not repaired since.
+    pub ledger_went_back: Option<bool>,
 }
 
 /// Every phase a sale can be in.
@@ -54,6 +56,7 @@ pub(super) struct Sales {
     ledger_up: IntGaugeVec,
     durable: IntGaugeVec,
     oversold: IntGaugeVec,
+    ledger_went_back: IntGaugeVec,
 }
 
 impl Sales {
@@ -78,6 +81,10 @@ impl Sales {
             oversold: by_sale(
                 "oversold_units",
                 "Units sold beyond the stock, 0 in a healthy system",
+            )?,
+            ledger_went_back: by_sale(
+                "ledger_went_back",
+                "1 from when the ledger was seen to have lost commits until it is repaired",
             )?,
         })
     }
@@ -106,6 +113,8 @@ impl Sales {
         set(&self.ledger_up, sale, Some(figures.ledger_up.into()));
         set(&self.durable, sale, figures.durable.map(i64::from));
         set(&self.oversold, sale, figures.oversold);
+        let went_back = figures.ledger_went_back.map(i64::from);
+        set(&self.ledger_went_back, sale, went_back);
     }
 
     pub(super) fn forget(&self, sale: &SaleId) {
@@ -114,7 +123,7 @@ impl Sales {
         }
     }
 
-    fn by_sale(&self) -> [&IntGaugeVec; 9] {
+    fn by_sale(&self) -> [&IntGaugeVec; 10] {
         [
             &self.queue_depth,
             &self.remaining,
@@ -125,6 +134,7 @@ impl Sales {
             &self.ledger_up,
             &self.durable,
             &self.oversold,
+            &self.ledger_went_back,
         ]
     }
 }

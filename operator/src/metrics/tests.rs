@@ -22,6 +22,7 @@ fn names_are_the_documented_ones() {
         remaining: Some(1),
         durable: Some(true),
         oversold: Some(0),
+        ledger_went_back: Some(false),
         ..SaleFigures::default()
     };
     metrics.sale(&sale(), &figures);
@@ -61,6 +62,7 @@ fn forgotten_sale_leaves_no_series() {
         remaining: Some(1),
         durable: Some(false),
         oversold: Some(0),
+        ledger_went_back: Some(false),
         ..SaleFigures::default()
     };
     metrics.sale(&sale(), &figures);

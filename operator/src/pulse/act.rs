@@ -1,7 +1,10 @@
 //! What follows from a look: decides for each sale, remembers what was seen, and does what is to be
 //! done at once.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use flashsale_core::{
     catalogue::{self, Announced},
@@ -9,9 +12,10 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     ledger::SaleStock,
-    stock,
+    recovery, stock,
 };
 use futures_util::future::join_all;
+use tokio::task::JoinHandle;
 
 use super::{figures, look::Looks, next_look, opening, scale::scale};
 use crate::{
@@ -23,6 +27,9 @@ use crate::{
 /// How often the numbers of a status are brought up to date while nothing else changes.
 const SHOW_NUMBERS: Duration = Duration::from_secs(3);
 
+/// Outcomes after which it is told how far they are restored.
+const PROGRESS: u64 = 50_000;
+
 /// What is to be done for one sale.
 #[derive(Debug)]
 struct Deed {
@@ -30,6 +37,8 @@ struct Deed {
     desired: Announced,
     /// What the control rule asks for.
     step: Step,
+    /// The greatest order number that Redis remembers as told.
+    last_order: Option<i64>,
     /// How much may be written.
     hands: Hands,
     /// Its Deployment, if there is one.
@@ -43,7 +52,7 @@ struct Deed {
 /// Decides and acts for `sales`, which were just looked at. `uptime` is a clock that never jumps.
 pub(super) async fn act(
     context: &Context,
-    stores: &Stores,
+    stores: &Arc<Stores>,
     sales: &[Announced],
     mut looks: Looks,
     uptime: Duration,
@@ -86,6 +95,7 @@ fn decide(
     let now = now.checked_add(clock_ahead).unwrap_or(now);
     let asked = workers.unwrap_or_default().asked;
     let step = entry.mind.step(&part.look, now, uptime, asked);
+    let last_order = part.look.lanes.as_ref().and_then(|lanes| lanes.last_order);
     if step.decision.workers <= asked {
         entry.calm = Instant::now();
     }
@@ -107,6 +117,7 @@ fn decide(
     Some(Deed {
         desired,
         step,
+        last_order,
         hands: entry.hands,
         workers,
         news,
@@ -124,12 +135,16 @@ fn sight(
     let before = &entry.sight;
     let announced = look
         .announced
-        .map(|announced| announced.as_ref() == Some(entry.mind.desired()));
+        .map(|announced| announced.as_ref() == Some(&entry.mind.record()));
     Sight {
         looked: true,
         settling: before.settling.filter(|_| announced == Some(false)),
         announced,
         lanes: look.lanes.or_else(|| before.lanes.clone()),
+        undeclared: match &stock {
+            Some(_) => step.declare,
+            None => before.undeclared,
+        },
         stock: stock.or_else(|| before.stock.clone()),
         queue_error: looks.queue_error.clone(),
         ledger_error: looks.ledger_error.clone(),
@@ -141,10 +156,11 @@ fn sight(
     }
 }
 
-async fn carry_out(context: &Context, stores: &Stores, deed: &Deed) {
+async fn carry_out(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
     let sale = &deed.desired.sale.id;
     if !deed.hands.off {
         tokio::join!(set_workers(context, deed), set_queue(context, stores, deed));
+        restore(context, stores, deed);
     }
     opening::tell(context, sale, &deed.news).await;
     if deed.visit {
@@ -167,6 +183,9 @@ async fn set_workers(context: &Context, deed: &Deed) {
 async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
     let sale = &deed.desired.sale.id;
     let mut queue = stores.queue.clone();
+    if !deed.step.went_back.is_empty() {
+        correct(stores, deed).await;
+    }
     if !deed.step.publish.is_empty() {
         // Before the sale is announced: a product without stock is unknown to the turnstile.
         let keys = SaleKeys::new(sale);
@@ -174,12 +193,85 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
             tracing::debug!(%sale, %error, "stock was not told: {error}");
         }
     }
-    if !deed.step.announce {
+    retire(stores, deed).await;
+    let Some(record) = &deed.step.announce else {
+        return;
+    };
+    match catalogue::announce(&mut queue, &record.sale, record.closing).await {
+        Ok(()) => look_again(context, record),
+        Err(error) => tracing::debug!(%sale, %error, "the sale was not announced: {error}"),
+    }
+}
+
+/// Takes products that were taken out of the sale off the shelf, and lets those go whose lanes are
+/// empty.
+async fn retire(stores: &Stores, deed: &Deed) {
+    let sale = &deed.desired.sale.id;
+    let mut queue = stores.queue.clone();
+    let keys = SaleKeys::new(sale);
+    if let Err(error) = stock::forget(&mut queue, &keys, &deed.step.forget).await {
+        tracing::debug!(%sale, %error, "stock was not forgotten: {error}");
+    }
+    if deed.step.release.is_empty() {
         return;
     }
-    match catalogue::announce(&mut queue, &deed.desired.sale, deed.desired.closing).await {
-        Ok(()) => look_again(context, &deed.desired),
-        Err(error) => tracing::debug!(%sale, %error, "the sale was not announced: {error}"),
+    let products = &deed.step.release;
+    match stores.ledger.release_products(sale, products).await {
+        Ok(()) => tracing::info!(%sale, ?products, "{sale} has let products go: {products:?}"),
+        Err(error) => tracing::warn!(%sale, %error, "products were not released yet: {error}"),
+    }
+}
+
+/// Gives Redis the outcomes of the ledger back, beside the control loop: there may be many. One
+/// sale is restored once at a time.
+fn restore(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
+    let Some(server) = deed.step.restore.clone() else {
+        return;
+    };
+    let sale = deed.desired.sale.id.clone();
+    let mut entries = context.roster.entries();
+    let Some(entry) = entries.get_mut(&sale) else {
+        return;
+    };
+    let is_under_way = |task: &JoinHandle<()>| !task.is_finished();
+    if entry.restoring.as_ref().is_some_and(is_under_way) {
+        return;
+    }
+    let stores = stores.clone();
+    entry.restoring = Some(tokio::spawn(async move {
+        let (ledger, mut queue) = (&stores.ledger, stores.queue.clone());
+        let progress = |read: u64| {
+            if read.is_multiple_of(PROGRESS) {
+                tracing::info!(%sale, read, "restoring the outcomes of {sale}: {read} read");
+            }
+        };
+        match recovery::restore_outcomes(ledger, &mut queue, &sale, &server, progress).await {
+            Ok(outcomes) => {
+                tracing::info!(%sale, outcomes, "Redis has all {outcomes} outcomes of {sale}");
+            }
+            Err(error) => {
+                tracing::warn!(%sale, %error, "the outcomes of {sale} are not restored yet: {error}");
+            }
+        }
+    }));
+}
+
+/// Has Redis follow a ledger that went back. The mark that this leaves in the sale's record is what
+/// people are told by, from the next look on.
+async fn correct(stores: &Stores, deed: &Deed) {
+    let sale = &deed.desired.sale.id;
+    let mut queue = stores.queue.clone();
+    let (ledger, back) = (&stores.ledger, &deed.step.went_back);
+    match recovery::correct(ledger, &mut queue, sale, back, deed.last_order).await {
+        Ok(corrected) => tracing::error!(
+            %sale,
+            told_order = corrected.told_order,
+            numbers_raised = corrected.numbers_raised,
+            "the ledger of {sale} went back: Redis follows it again; see docs/runbook.md"
+        ),
+        Err(error) => {
+            tracing::warn!(%sale, %error, "the ledger of {sale} went back and was not corrected yet: {error}");
+        }
     }
 }
 

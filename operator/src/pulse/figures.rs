@@ -34,6 +34,7 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Wor
             State::Unknown => None,
         }),
         oversold: sight.oversold,
+        ledger_went_back: sight.ledger_went_back(),
     };
     metrics.sale(sale, &figures);
 }

@@ -9,6 +9,7 @@ use flashsale_core::{
     id::SaleId,
     ledger::SaleStock,
     observation::{self, SaleObservation},
+    recovery,
     sale::Sale,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -67,8 +68,9 @@ pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
         Ok(Ok(mut stocks)) => {
             for (look, id) in looks.sales.iter_mut().zip(&ids) {
                 let stock = stocks.remove(id).unwrap_or_default();
-                // A ledger without its products was lost, not sold out.
-                look.ledger = Some(stock.levels.clone()).filter(|levels| !levels.is_empty());
+                look.ledger = Some(stock.levels.clone());
+                let unlisted = stock.unlisted.iter();
+                look.unlisted = Some(unlisted.map(|level| level.product.clone()).collect());
                 looks.stocks.push(stock);
             }
         }
@@ -83,28 +85,31 @@ pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
 }
 
 impl Looks {
-    fn take_queue(&mut self, (clock, announced, lanes): FromQueue) {
+    fn take_queue(&mut self, (clock, server, announced, lanes): FromQueue) {
         let clock = Timestamp::from_microsecond(clock).ok();
         self.clock_ahead = clock.map(|clock| clock.duration_since(Timestamp::now()));
         let read = announced.into_iter().zip(lanes);
         for (look, (announced, lanes)) in self.sales.iter_mut().zip(read) {
             look.announced = Some(announced);
+            look.server = Some(server.clone());
             look.lanes = Some(lanes);
         }
     }
 }
 
-/// Redis's clock in microseconds, the records in force, and the lanes.
-type FromQueue = (i64, Vec<Option<Announced>>, Vec<SaleObservation>);
+/// Redis's clock in microseconds, its name, the records in force, and the lanes.
+type FromQueue = (i64, String, Vec<Option<Announced>>, Vec<SaleObservation>);
 
 async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, CatalogueError> {
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
     let (mut one, mut two) = (stores.queue.clone(), stores.queue.clone());
-    let (clock, announced) = tokio::try_join!(
+    let mut three = stores.queue.clone();
+    let (clock, server, announced) = tokio::try_join!(
         async { Ok(catalogue::clock(&mut one).await?) },
+        async { Ok(recovery::server_id(&mut three).await?) },
         catalogue::read_many(&mut two, &ids),
     )?;
     // Surely after the records: a lane that is empty once its sale was seen closed stays empty.
     let lanes = observation::observe(&mut one, sales).await?;
-    Ok((clock, announced, lanes))
+    Ok((clock, server, announced, lanes))
 }

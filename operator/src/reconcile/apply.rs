@@ -88,7 +88,7 @@ pub async fn apply(
 /// edited it has not, so that a sale can be suspended while the ledger is away.
 fn is_to_declare(context: &Context, sale: &Sale) -> bool {
     context.roster.get(&sale.id).is_none_or(|(known, sight)| {
-        known.closing || known.sale.products != sale.products || sight.is_undeclared()
+        known.closing || known.sale.products != sale.products || sight.undeclared
     })
 }
 

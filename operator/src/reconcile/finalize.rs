@@ -66,10 +66,12 @@ pub async fn finalize(
         // Not knowing is not the same as nothing being there.
         Err(_) => return Ok(End::Draining),
     };
-    let desired = Announced {
+    let mut desired = Announced {
         sale: in_force.sale.clone(),
         closing: true,
     };
+    // The control loop sees to what was taken out of it.
+    desired.sale.retired.clear();
     let sight = context
         .roster
         .get(sale)

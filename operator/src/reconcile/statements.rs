@@ -26,6 +26,7 @@ pub fn statements(view: &View<'_>) -> Vec<Statement> {
                 Type::Scaling => scaling_of(view),
                 Type::QueueReachable => queue_reachable(&view.sight),
                 Type::DatabaseReachable => database_reachable(view),
+                Type::LedgerIntact => ledger_intact(view),
                 Type::Durable => durable(&view.sight),
                 Type::Paused => paused(view),
                 Type::Drained => drained(view),
@@ -240,6 +241,27 @@ fn database_reachable(view: &View<'_>) -> Found {
             false,
             "Unreachable",
             format!("{error}; buys are still queued, and settled when it is back"),
+        ),
+    }
+}
+
+fn ledger_intact(view: &View<'_>) -> Found {
+    match view.sight.ledger_went_back() {
+        None => found(
+            State::Unknown,
+            "NotSeenYet",
+            "Redis and PostgreSQL were not compared yet",
+        ),
+        Some(false) => found(
+            true,
+            "NothingMissing",
+            "PostgreSQL was not seen to have lost what it told",
+        ),
+        Some(true) => found(
+            false,
+            Reason::LedgerWentBack.as_str(),
+            "PostgreSQL has lost commits (a failover, a restore): Redis follows it again, but \
+             shoppers were told of orders that may be gone; run `flashsale repair` for this sale",
         ),
     }
 }

@@ -88,11 +88,15 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
             .find(|known| known.as_str() == reason)
     };
     match about {
-        Type::Ready if turn.fell() => named(),
+        Type::Ready | Type::LedgerIntact if turn.fell() => named(),
         Type::QueueReachable if turn.fell() => Some(Reason::QueueUnreachable),
         Type::DatabaseReachable if turn.fell() => Some(Reason::DatabaseUnreachable),
         Type::Durable if turn.fell() => Some(Reason::NotDurable),
-        Type::Ready | Type::QueueReachable | Type::DatabaseReachable | Type::Durable
+        Type::Ready
+        | Type::QueueReachable
+        | Type::DatabaseReachable
+        | Type::LedgerIntact
+        | Type::Durable
             if turn.rose() =>
         {
             Some(Reason::Recovered)

@@ -5,6 +5,8 @@
     reason = "clippy.toml covers test functions, not what they call"
 )]
 
+mod control_loop;
 mod lanes;
 mod running;
 mod turns;
+mod went_back;

@@ -2,7 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_e2e::services::Services;
+use flashsale_core::{id::ProductId, keys::SaleKeys, recovery, stock};
+use flashsale_e2e::{
+    operator::{Stage, one_product},
+    services::Services,
+};
+use redis::AsyncCommands as _;
 use serde_json::Value;
 
 use super::scene::{LANES, Scene, WORKERS};
@@ -56,4 +61,43 @@ async fn spike(scene: &Scene) {
         assert!(took <= Duration::from_secs(2), "{took:?}");
         tokio::time::sleep(Duration::from_secs(2) + random_phase()).await;
     }
+}
+
+/// PostgreSQL has forgotten what it told: Redis follows it again, and people are told until it is
+/// repaired.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_that_went_back_is_followed_and_told_until_it_is_repaired() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.operator("operator").await;
+    stage.create("drop", one_product("shoe", 5)).await;
+    stage.until_phase("drop", "Open").await;
+    stage
+        .until_condition("drop", "LedgerIntact", "True", "NothingMissing")
+        .await;
+    let sale = stage.id("drop");
+    let (keys, shoe) = (SaleKeys::new(&sale), ProductId::new("shoe").unwrap());
+    let mut queue = stage.services.queue.clone();
+    // What the lost commits had told: sold out, at a version that the ledger does not know.
+    let lost = [("shoe", 0), ("shoe@", 50), ("$", 4_711)];
+    let () = queue.hset_multiple(keys.stock(), &lost).await.unwrap();
+    stage
+        .until_condition("drop", "LedgerIntact", "False", "LedgerWentBack")
+        .await;
+    stage.until_event("drop", "LedgerWentBack").await;
+    let series = format!("flashsale_operator_ledger_went_back{{sale=\"{sale}\"}}");
+    assert_eq!(sample(&operator.metrics().await, &series), Some(1.0));
+    let known = stock::read(&mut queue, &keys).await.unwrap()[&shoe];
+    assert_eq!(known.stock, Some(5));
+    assert!(known.version > 50, "{known:?}");
+    let next: i64 = sqlx::query_scalar("SELECT nextval('orders_id_seq')")
+        .fetch_one(stage.services.ledger.pool())
+        .await
+        .unwrap();
+    assert_eq!(next, 4_712);
+    recovery::clear_mark(&mut queue, &sale).await.unwrap();
+    stage
+        .until_condition("drop", "LedgerIntact", "True", "NothingMissing")
+        .await;
+    stage.until_event("drop", "Recovered").await;
+    operator.terminate().await;
 }

@@ -2,6 +2,7 @@ use flashsale_core::{
     catalogue::Announced,
     id::{ProductId, SaleId},
     ledger::{SaleStock, StockLevel},
+    observation::SaleObservation,
     sale::{spec::FlashSaleSpec, validation::check_spec},
     scaling::{Decision, Reason as ScalingReason},
 };
@@ -43,6 +44,7 @@ fn sight(phase: Phase, stock: i32) -> Sight {
                 product: ProductId::new("shoe").unwrap(),
                 stock,
                 version: 1,
+                settled_version: 0,
             }],
             unlisted: Vec::new(),
             sold: 0,
@@ -102,6 +104,31 @@ fn every_condition_is_there_from_the_first_visit_on() {
         assert_eq!(condition.observed_generation, Some(3));
     }
     assert_eq!(phase(&conditions), Phase::Pending);
+}
+
+#[test]
+fn a_ledger_that_went_back_is_told_until_it_is_repaired() {
+    let object = object();
+    let of_mark = |went_back_ms| {
+        let lanes = SaleObservation {
+            sale: SaleId::new("shop.drop").unwrap(),
+            is_listed: true,
+            lanes: Vec::new(),
+            dead: 0,
+            last_order: None,
+            strays: Vec::new(),
+            went_back_ms,
+            outcomes_of: None,
+        };
+        let sight = Sight {
+            lanes: Some(lanes),
+            ..sight(Phase::Open, 5)
+        };
+        of(&told(&view(&object, sight)), Type::LedgerIntact)
+    };
+    let is = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
+    assert_eq!(of_mark(None), is("True", "NothingMissing"));
+    assert_eq!(of_mark(Some(1)), is("False", "LedgerWentBack"));
 }
 
 #[test]

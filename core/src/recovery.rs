@@ -1,0 +1,26 @@
+//! Bringing the two stores together again after one of them has lost something. The ledger judges,
+//! so Redis follows it; what only Redis remembers of a ledger that lost it is settled again.
+
+mod correct;
+mod outcomes;
+mod scan;
+
+pub use correct::{Corrected, clear_mark, correct, keep_order_numbers};
+pub use outcomes::{OUTCOMES_OF, restore_outcomes, server_id};
+
+use crate::ledger::LedgerError;
+
+/// Field of a sale's record: when its ledger was seen to have gone back, in milliseconds since the
+/// Unix epoch. `flashsale repair` takes it away.
+pub const WENT_BACK: &str = "wentBack";
+
+/// Why two stores could not be brought together. Worth another try: each step may run twice.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// PostgreSQL could not be asked or written.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Redis could not be asked or written.
+    #[error("Redis failed: {0}")]
+    Redis(#[from] redis::RedisError),
+}

@@ -1,0 +1,122 @@
+//! What Redis knew of jobs that ended, after it lost it.
+
+use redis::{RedisResult, Script};
+
+use super::RecoveryError;
+use crate::{
+    connect::Queue,
+    id::{IdempotencyKey, JobId, SaleId},
+    keys::SaleKeys,
+    ledger::{Decided, Ledger, Outcomes},
+    outcome::{JobRecord, JobState},
+};
+
+/// Field of a sale's record: the Redis server (its `run_id`) that has every outcome the ledger had
+/// decided when it began. A server that was restarted or replaced may have lost some.
+pub const OUTCOMES_OF: &str = "outcomesOf";
+
+/// Outcomes written in one call of Redis: about two milliseconds.
+const CHUNK: usize = 500;
+
+/// What stands for the server where its `run_id` may not be read.
+const UNNAMED: &str = "unnamed";
+
+/// KEYS: record. ARGV: field, value. Writes only into a sale that is in force.
+const SET_IN_FORCE: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end";
+
+/// Tells one run of a Redis server from another.
+///
+/// # Errors
+/// Redis does not answer. Where `INFO` is forbidden, all servers are called the same.
+pub async fn server_id(connection: &mut impl Queue) -> RedisResult<String> {
+    let info: RedisResult<String> = redis::cmd("INFO")
+        .arg("server")
+        .query_async(connection)
+        .await;
+    match info {
+        Ok(info) => {
+            let mut lines = info.lines();
+            let id = lines.find_map(|line| line.strip_prefix("run_id:"));
+            Ok(id.unwrap_or(UNNAMED).trim().to_owned())
+        }
+        Err(error) if error.is_io_error() || error.is_timeout() => Err(error),
+        Err(_) => Ok(UNNAMED.to_owned()),
+    }
+}
+
+/// Gives Redis every outcome back that the ledger decided and Redis has no record of, so that each
+/// job answers as before and each key gets its job again. Records that are there stay as they are.
+/// Then notes that `server` has them. Answers how many outcomes the ledger has; `progress` is told
+/// how many were read so far.
+///
+/// # Errors
+/// A store is away. What was restored stays, and the same call does the rest.
+pub async fn restore_outcomes(
+    ledger: &Ledger,
+    connection: &mut impl Queue,
+    sale: &SaleId,
+    server: &str,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, RecoveryError> {
+    let keys = SaleKeys::new(sale);
+    let mut outcomes = Outcomes::of(sale);
+    let mut read = 0;
+    while let Some(page) = ledger.next_outcomes(&mut outcomes).await? {
+        read += u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let records: Vec<_> = page.into_iter().map(record).collect();
+        write_absent(connection, &keys, &records).await?;
+        progress(read);
+    }
+    let () = Script::new(SET_IN_FORCE)
+        .key(keys.record())
+        .arg(OUTCOMES_OF)
+        .arg(server)
+        .invoke_async(connection)
+        .await?;
+    Ok(read)
+}
+
+/// KEYS: record, jobs, first answers. ARGV: job, its record, `USER KEY`, repeated. Writes what is
+/// absent, and only for a sale that is in force. Where the job stood in its lane is not known any
+/// more; it has ended.
+const WRITE_ABSENT: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return end
+for i = 1, #ARGV, 3 do
+  redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1])
+  redis.call('HSETNX', KEYS[3], ARGV[i + 2], ARGV[i] .. ' 1')
+end";
+
+async fn write_absent(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    records: &[Record],
+) -> RedisResult<()> {
+    let script = Script::new(WRITE_ABSENT);
+    for chunk in records.chunks(CHUNK) {
+        let mut call = script.key(keys.record());
+        call.key(keys.jobs()).key(keys.first_answers());
+        for (job, record, key) in chunk {
+            call.arg(job.to_string())
+                .arg(record.to_string())
+                .arg(format!("{} {key}", record.user_id));
+        }
+        let () = call.invoke_async(connection).await?;
+    }
+    Ok(())
+}
+
+/// A job, its record and its shopper's key.
+type Record = (JobId, JobRecord, IdempotencyKey);
+
+fn record(decided: Decided) -> Record {
+    let record = JobRecord {
+        state: JobState::Final {
+            outcome: decided.outcome,
+            order_id: decided.order,
+        },
+        product_id: decided.product,
+        user_id: decided.user,
+    };
+    (decided.job, record, decided.key)
+}
