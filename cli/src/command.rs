@@ -10,6 +10,7 @@ mod error;
 mod load;
 mod migrate;
 mod probe;
+mod repair;
 mod restock;
 mod sales;
 mod schema;
@@ -63,6 +64,7 @@ enum Command {
     Check(check::Arguments),
     Sales(sales::Arguments),
     Restock(restock::Arguments),
+    Repair(repair::Arguments),
     Dead(dead::Arguments),
     Migrate(migrate::Arguments),
     Probe(probe::Arguments),
@@ -119,6 +121,7 @@ async fn run(command: Command) -> Result<Outcome, CommandError> {
         Command::Check(arguments) => Box::pin(check::run(arguments)).await,
         Command::Sales(arguments) => sales::run(&arguments).await,
         Command::Restock(arguments) => restock::run(&arguments).await,
+        Command::Repair(arguments) => repair::run(&arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(&arguments).await,
         Command::Probe(arguments) => probe::run(&arguments).await,

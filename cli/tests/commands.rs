@@ -12,6 +12,8 @@ mod dead;
 mod load;
 #[path = "commands/market.rs"]
 mod market;
+#[path = "commands/repair.rs"]
+mod repair;
 #[path = "commands/stock.rs"]
 mod stock;
 #[path = "commands/validate.rs"]

@@ -3,10 +3,12 @@
 
 mod correct;
 mod outcomes;
+mod repair;
 mod scan;
 
 pub use correct::{Corrected, clear_mark, correct, keep_order_numbers};
 pub use outcomes::{OUTCOMES_OF, restore_outcomes, server_id};
+pub use repair::{LostOrders, lost_orders, settle_again};
 
 use crate::ledger::LedgerError;
 

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use flashsale_core::{
     audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::IdError,
-    ledger::LedgerError,
+    ledger::LedgerError, recovery::RecoveryError,
 };
 use flashsale_telemetry::logging::LoggingError;
 
@@ -32,6 +32,9 @@ pub enum CommandError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Two stores could not be brought together.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
     /// The sales in force could not be read.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
