@@ -53,6 +53,20 @@ pub enum CommandError {
     /// The machine could not be set up.
     #[error(transparent)]
     Up(#[from] UpError),
+    /// The ledger was restocked, and Redis could not be told.
+    #[error(
+        "the ledger is changed ({what}), but it is not known whether Redis took it over; repeat \
+         the command with --request-id {request}, which adds nothing a second time"
+    )]
+    NotTold {
+        /// What the ledger did.
+        what: String,
+        /// Names the restock.
+        request: uuid::Uuid,
+        /// What failed.
+        #[source]
+        source: Box<CommandError>,
+    },
     /// A name in a record is none of ours.
     #[error("{name:?} is no name of a sale: it {source}")]
     Name {

@@ -25,7 +25,10 @@ async fn a_restocked_product_sells_again_at_once() {
 
     let printed = restock(&market, "p", "2");
     assert_eq!(printed.status, Some(0), "{printed:?}");
-    assert_eq!(printed.out, "p of drop: +2 units, 2 left now\n");
+    assert_eq!(
+        printed.out,
+        "p of drop: +2 units, 2 left now; Redis took it over\n"
+    );
     assert_eq!(known_stock(&market).await, Some(2));
     assert_eq!(
         market.ask("p", "late", "k").await,
@@ -43,7 +46,7 @@ async fn what_is_sold_is_not_taken_back() {
     let printed = restock(&market, "p", "-9");
     assert_eq!(printed.status, Some(0), "{printed:?}");
     assert!(
-        printed.out.starts_with("p of drop: -6 units, 0 left now\n"),
+        printed.out.starts_with("p of drop: -6 units, 0 left now;"),
         "{printed:?}"
     );
     assert!(printed.out.contains("less than asked for"), "{printed:?}");
@@ -104,4 +107,55 @@ fn a_missing_address_is_asked_for() {
     let output = flashsale().arg("migrate").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--database-url"));
+}
+
+#[tokio::test]
+async fn a_restock_that_is_repeated_under_its_name_changes_nothing() {
+    let market = Market::of_one(1).await;
+    let restock = |by: &str| {
+        let id = "6f1c2a4e-8f0b-4c43-9a57-0d1f5b6f3a21";
+        let of = ["restock", "--sale", SALE, "--product", "p"];
+        market.run(&[&of[..], &["--by", by, "--request-id", id]].concat())
+    };
+    let first = restock("4");
+    assert_eq!(first.status, Some(0), "{first:?}");
+    assert_eq!(restock("4").out, first.out);
+    assert_eq!(known_stock(&market).await, Some(5));
+    let another = restock("5");
+    assert_eq!(another.status, Some(3), "{another:?}");
+    assert!(another.err.contains("was another restock"), "{another:?}");
+}
+
+/// A batch is committed and not acknowledged: told now, Redis would count its jobs twice.
+#[tokio::test]
+async fn a_restock_behind_a_batch_that_is_not_acknowledged_is_told_with_it() {
+    let market = Market::of_one(3).await;
+    market.buy("p", 2).await;
+    let waiting = market.waiting("p").await;
+    let jobs: Vec<_> = waiting.iter().map(|(_, job)| job).collect();
+    let (sale, product) = (SALE.parse().unwrap(), ProductId::new("p").unwrap());
+    let settled = market.ledger.settle_alone(&sale, &product, &jobs).await;
+    assert_eq!(settled.unwrap().confirmed, 2);
+    let printed = restock(&market, "p", "5");
+    assert_eq!(printed.status, Some(0), "{printed:?}");
+    let told = "p of drop: +5 units, 6 left now; Redis takes it over with the batch";
+    assert!(printed.out.starts_with(told), "{printed:?}");
+    assert_eq!(known_stock(&market).await, Some(3));
+    market.settle("p").await;
+    assert_eq!(known_stock(&market).await, Some(6));
+}
+
+#[tokio::test]
+async fn a_restock_says_that_redis_keeps_a_figure_of_a_ledger_that_went_back() {
+    let market = Market::of_one(1).await;
+    let () = redis::cmd("HSET")
+        .arg(market.keys.stock())
+        .arg(&["p", "0", "p@", "99"])
+        .query_async(&mut market.queue.clone())
+        .await
+        .unwrap();
+    let printed = restock(&market, "p", "10");
+    assert_eq!(printed.status, Some(1), "{printed:?}");
+    let told = "p of drop: +10 units, 11 left now; Redis did NOT take it over: it keeps 0 units";
+    assert!(printed.out.starts_with(told), "{printed:?}");
 }
