@@ -97,6 +97,13 @@ fn outcome_line(audit: &SaleAudit) -> String {
         let orders = grouped(outcomes.orders_without_record);
         let _ = write!(text, "; Redis has no record of {orders} older orders");
     }
+    if outcomes.rejections_without_record > 0 {
+        let rejections = grouped(outcomes.rejections_without_record);
+        let _ = write!(
+            text,
+            "; Redis has no record of {rejections} older rejections"
+        );
+    }
     text
 }
 

@@ -15,6 +15,7 @@ mod findings;
 mod letters;
 mod outcomes;
 mod records;
+mod rejections;
 mod second_look;
 mod stock;
 mod uniqueness;

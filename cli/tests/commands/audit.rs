@@ -287,7 +287,8 @@ async fn a_key_or_a_job_with_two_orders_and_an_order_of_nothing_are_duplicated()
     market.settle("p").await;
     market
         .tamper(
-            "ALTER TABLE orders DROP CONSTRAINT orders_of_one_key, DROP CONSTRAINT orders_of_one_job;
+            "ALTER TABLE orders DROP CONSTRAINT orders_of_one_job;
+             DROP INDEX orders_of_one_key_per_incarnation;
              UPDATE products SET stock_quantity = stock_quantity - 2, sold = sold + 2;
              INSERT INTO orders (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
                SELECT user_id, product_id, status, sale_id, gen_random_uuid(), idempotency_key, 1

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::{
     AuditError, Findings, letters,
     records::{self, Walk},
+    rejections,
     second_look::SecondLook,
     waiting::Waiting,
 };
@@ -45,6 +46,9 @@ pub struct OutcomeAudit {
     /// Orders whose job Redis has no record of: Redis was lost or the sale withdrawn since, or
     /// the order came to be by a repeat of an older job. The ledger has them, so none is lost.
     pub orders_without_record: u64,
+    /// Jobs that the ledger turned away and that Redis has no record of: Redis was lost since, and
+    /// the control loop has not restored them yet, or the sale was withdrawn.
+    pub rejections_without_record: u64,
     /// Jobs without an outcome that stands.
     pub lost: Findings,
     /// Records whose job has an order of its own; only for `orders_without_record`.
@@ -102,6 +106,7 @@ pub(super) async fn audit(
             audit.lost.add(|| format!("record {text} is none"));
         }
     }
+    rejections::audit(ledger, connection, sale, &mut audit).await?;
     suspects.extend(waiting.missing(connection, &keys).await?);
     // What is left here is a letter of a job that was not seen to have failed.
     suspects.extend(letters.keys());

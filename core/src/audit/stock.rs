@@ -106,6 +106,7 @@ async fn beyond_limit(
                 count(*) OVER (), (sum(units - max_per_user) OVER ())::bigint
            FROM (SELECT o.user_id, o.product_id, count(*) AS units, p.max_per_user
                    FROM orders o JOIN products p ON p.id = o.product_id AND p.sale_id = o.sale_id
+                                   AND p.incarnation = o.incarnation
                   WHERE o.sale_id = $1 AND p.max_per_user IS NOT NULL
                     AND o.status IS DISTINCT FROM 'CANCELLED'
                   GROUP BY o.user_id, o.product_id, p.max_per_user

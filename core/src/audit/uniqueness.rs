@@ -66,13 +66,14 @@ impl UniquenessAudit {
     }
 }
 
+// A name can be given to one sale after another; each counts its keys anew.
 const REPEATED_KEYS: &str = "\
     SELECT format('key %s of shopper %s made %s orders: %s', idempotency_key, user_id, times, ids),
            count(*) OVER (), (sum(times - 1) OVER ())::bigint
       FROM (SELECT user_id, idempotency_key, count(*) AS times,
                    string_agg(id::text, ', ' ORDER BY id) AS ids
               FROM orders WHERE sale_id = $1
-             GROUP BY user_id, idempotency_key HAVING count(*) > 1) AS repeated
+             GROUP BY user_id, idempotency_key, incarnation HAVING count(*) > 1) AS repeated
      ORDER BY times DESC, user_id LIMIT $2";
 
 // A job is one buy of one sale, so a job with orders in two sales is found from either.
