@@ -119,7 +119,7 @@ async fn check_queue(mut queue: SharedConnection, handle: ReadinessHandle) {
 
 async fn check_ledger(ledger: Ledger, handle: ReadinessHandle, up: IntGauge) {
     loop {
-        let answered = ledger.ping().await;
+        let answered = ledger.check_writable().await;
         up.set(i64::from(answered.is_ok()));
         match answered {
             Ok(()) => handle.ready(),
