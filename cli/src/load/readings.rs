@@ -3,10 +3,9 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use flashsale_core::catalogue;
+use flashsale_core::{catalogue, connect::SharedConnection};
 use jiff::Timestamp;
 use rand::Rng as _;
-use redis::aio::ConnectionManager;
 use serde::Deserialize;
 use tokio::{
     task::{JoinHandle, JoinSet},
@@ -47,7 +46,7 @@ impl Readings {
     /// Takes the first readings, then goes on beside the load.
     pub async fn start(
         targets: &[Target],
-        redis: Option<ConnectionManager>,
+        redis: Option<SharedConnection>,
         book: &Arc<Book>,
         history: &Arc<HistoryWriter>,
     ) -> Self {
@@ -94,7 +93,7 @@ struct Reader {
     gateways: Vec<Connection>,
     /// The gateway to ask next; they take turns.
     next: usize,
-    redis: Option<ConnectionManager>,
+    redis: Option<SharedConnection>,
     history: Arc<HistoryWriter>,
     /// Each sale as it was told last.
     told: HashMap<String, SaleView>,

@@ -6,5 +6,6 @@
 )]
 
 mod lanes;
+mod links;
 mod running;
 mod turns;
