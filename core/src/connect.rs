@@ -14,7 +14,7 @@ use redis::{
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::ledger::Ledger;
+use crate::ledger::{CALL_LIMIT, Ledger};
 
 pub use blocking::BlockingConnection;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
@@ -40,9 +40,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// up; by itself it would try for a quarter of an hour.
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// How long a caller waits for a free PostgreSQL connection.
-pub const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a connection could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -131,10 +128,13 @@ pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
     }
     let pool = PgPoolOptions::new()
         .max_connections(config.connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(config.ping_before_use)
-        .connect_lazy_with(options);
-    Ok(Ledger::new(pool))
+        .acquire_timeout(CALL_LIMIT);
+    Ok(Ledger::connect_lazily(
+        pool,
+        options,
+        config.transaction_pooler,
+        config.ping_before_use,
+    ))
 }
 
 /// The parser takes any scheme, and would look for PostgreSQL at the address of another database.

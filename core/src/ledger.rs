@@ -6,6 +6,7 @@
 //! constraint refuses whatever does not.
 
 mod books;
+mod call;
 mod error;
 mod fault;
 mod migration;
@@ -32,21 +33,19 @@ pub use settle::{BatchTurn, Settlement, Verdict};
 pub use stocks::SaleStock;
 pub use takeover::Takeover;
 
+pub(crate) use call::CALL_LIMIT;
+use call::{CHECK_LIMIT, Trust};
 use sqlx::PgPool;
 
 /// A handle on the ledger; clones share one pool.
 #[derive(Debug, Clone)]
 pub struct Ledger {
     pool: PgPool,
+    /// Which of the pool's idle connections may be used again.
+    trust: Trust,
 }
 
 impl Ledger {
-    /// The ledger behind `pool`.
-    #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
-    }
-
     /// The pool, for the audit's own questions.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
@@ -61,9 +60,18 @@ impl Ledger {
         in_use.saturating_add(1) < self.pool.options().get_max_connections()
     }
 
-    /// Whether the ledger answers.
-    pub async fn ping(&self) -> Result<(), LedgerError> {
-        sqlx::query("SELECT 1").execute(&self.pool).await?;
-        Ok(())
+    /// Asks for what settling a batch needs, and changes nothing: a server that answers may be a
+    /// standby, or set read-only.
+    ///
+    /// # Errors
+    /// When the ledger does not answer, takes no writes, or has no schema yet.
+    pub async fn check_writable(&self) -> Result<(), LedgerError> {
+        self.call(CHECK_LIMIT, async |connection| {
+            sqlx::query("SELECT FROM products WHERE false FOR UPDATE")
+                .execute(connection)
+                .await?;
+            Ok(())
+        })
+        .await
     }
 }

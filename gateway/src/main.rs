@@ -10,14 +10,13 @@ use flashsale_gateway::{
 };
 use flashsale_telemetry::shutdown;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
         Some(Command::Openapi) => openapi::json()
             .map(|json| print!("{json}"))
             .map_err(Into::into),
-        None => serve(arguments.config).await,
+        None => serve(arguments.config),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -28,11 +27,18 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     config.log.init()?;
     // Fails only where another provider was chosen before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let shutdown = shutdown::on_signals()?;
-    Process::start(config).await?.run(shutdown).await;
-    Ok(())
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        let stop = shutdown::on_signals()?;
+        shutdown::end_within(config.http.stop_limit(), stop.clone());
+        Process::start(config).await?.run(stop).await;
+        Ok(())
+    });
+    // A look-up of a name that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }

@@ -1,6 +1,6 @@
 //! The binary `flashsale-operator`.
 
-use std::{error::Error, io::Write as _, process::ExitCode};
+use std::{error::Error, io::Write as _, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use flashsale_operator::{config::OperatorArgs, crd, run};
@@ -12,6 +12,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The work waits for other machines most of the time; more threads would only take memory.
 const THREADS: usize = 2;
+
+/// How long stopping may take, whatever hangs; the chart gives the pod 20 s.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Runs the flash sales of a Kubernetes cluster: makes of each FlashSale what Redis has to know and
 /// a Deployment of workers, scales it by the queue, and reports what it sees.
@@ -71,6 +74,7 @@ fn work(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .build()?;
     let outcome = runtime.block_on(async {
         let stop = shutdown::on_signals()?;
+        shutdown::end_within(STOP_LIMIT, stop.clone());
         run::run(arguments.operator, stop).await?;
         Ok(())
     });

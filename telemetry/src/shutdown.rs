@@ -2,7 +2,10 @@
 
 use std::io;
 use std::process;
+use std::thread;
+use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +31,23 @@ pub fn on_signals() -> io::Result<CancellationToken> {
         process::exit(SIGNAL_EXIT_BASE + number);
     });
     Ok(token)
+}
+
+/// Ends the process with status 1 when it still runs `limit` after `stop` was cancelled, whatever
+/// hangs in it: Kubernetes would kill it a little later, and then its log would not say that it had
+/// to. Must be called inside a Tokio runtime.
+pub fn end_within(limit: Duration, stop: CancellationToken) {
+    let runtime = Handle::current();
+    // A thread of its own, which no task can keep from running.
+    thread::spawn(move || {
+        runtime.block_on(stop.cancelled());
+        thread::sleep(limit);
+        tracing::error!(
+            limit_s = limit.as_secs(),
+            "asked to stop {limit:?} ago and still not done, ending at once"
+        );
+        process::exit(1);
+    });
 }
 
 /// Name and number of the next of both signals.

@@ -8,6 +8,7 @@
 use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use flashsale_telemetry::shutdown;
 use nix::sys::signal::{Signal, kill};
@@ -65,6 +66,19 @@ async fn part_that_hangs_when_asked() {
     std::future::pending::<()>().await;
 }
 
+#[tokio::test]
+#[ignore = "a part for the tests below"]
+async fn part_that_blocks_its_runtime_when_asked() {
+    let token = shutdown::on_signals().unwrap();
+    shutdown::end_within(Duration::from_millis(200), token.clone());
+    println!("\nlistening");
+    token.cancelled().await;
+    println!("blocking");
+    loop {
+        std::thread::park();
+    }
+}
+
 #[test]
 fn either_signal_cancels_the_token() {
     for signal in [Signal::SIGTERM, Signal::SIGINT] {
@@ -85,4 +99,15 @@ fn second_signal_ends_the_process_at_once() {
     part.send(Signal::SIGINT);
     let status = part.child.wait().unwrap();
     assert_eq!((status.code(), status.signal()), (Some(128 + 2), None));
+}
+
+#[test]
+fn a_process_that_hangs_ends_when_its_time_is_over() {
+    let mut part = Part::play("part_that_blocks_its_runtime_when_asked");
+    part.wait_for_line("listening");
+    part.send(Signal::SIGTERM);
+    part.wait_for_line("blocking");
+    let began = Instant::now();
+    assert_eq!(part.child.wait().unwrap().code(), Some(1));
+    assert!(began.elapsed() < Duration::from_secs(10));
 }

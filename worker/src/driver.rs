@@ -81,7 +81,7 @@ impl Driver {
     pub async fn drive(self) -> Departure {
         let keys = SaleKeys::new(&self.settler.sale);
         let lane = keys.lane(&self.settler.product);
-        let mut reader = Reader::new(self.client.clone(), lane);
+        let mut reader = Reader::new(self.queue.clone(), lane);
         let mut patience = Patience::default();
         while !self.stop.is_cancelled() {
             match self.drive_connected(&keys, &mut reader).await {

@@ -34,10 +34,9 @@ struct Arguments {
     log: LogArgs,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments).await {
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("flashsale-worker: {error}");
@@ -46,17 +45,24 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     arguments.log.init()?;
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let stop = shutdown::on_signals()?;
-    server::run(
-        arguments.connections,
-        arguments.lanes,
-        arguments.probes,
-        stop,
-    )
-    .await?;
-    Ok(())
+    let runtime = tokio::runtime::Runtime::new()?;
+    let outcome = runtime.block_on(async {
+        let stop = shutdown::on_signals()?;
+        shutdown::end_within(server::STOP_LIMIT, stop.clone());
+        server::run(
+            arguments.connections,
+            arguments.lanes,
+            arguments.probes,
+            stop,
+        )
+        .await?;
+        Ok(())
+    });
+    // A look-up of a name that hangs must not keep the process from ending.
+    runtime.shutdown_background();
+    outcome
 }

@@ -104,7 +104,7 @@ impl Roster {
 
     /// Drives lanes until told to stop; then lets every driver finish its batch.
     pub async fn run(mut self) {
-        let (mut calls, caller) = wake::listen(self.resources.client.clone(), self.stop.clone());
+        let (mut calls, caller) = wake::listen(self.resources.queue.clone(), self.stop.clone());
         tokio::spawn(figures::tell(
             self.resources.queue.clone(),
             self.resources.owner.clone(),

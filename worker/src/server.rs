@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    connect::{self, ConnectError, LedgerConfig, SharedConnection},
+    connect::{self, ConnectError, LedgerConfig, SharedConnection, check_writable},
     ledger::Ledger,
 };
 use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
@@ -17,8 +17,14 @@ use crate::{
     roster::{Limits, Resources, Roster},
 };
 
-/// How often readiness asks Redis and PostgreSQL.
+/// How often readiness asks whether Redis and PostgreSQL take writes. That also has the connections
+/// of an idle worker replaced before they are needed.
 const CHECK: Duration = Duration::from_secs(2);
+
+/// How long a worker may take to end once it is told to: the calls in work have limits of two
+/// seconds, so this is reached only where something hangs. Below what `spec.worker` of a sale gives
+/// its pods by default, and `flashsale up` its children.
+pub const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why a worker cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -109,7 +115,7 @@ fn connect_all(
 
 async fn check_queue(mut queue: SharedConnection, handle: ReadinessHandle) {
     loop {
-        match redis::cmd("PING").query_async::<()>(&mut queue).await {
+        match check_writable(&mut queue).await {
             Ok(()) => handle.ready(),
             Err(error) => handle.not_ready(error.to_string()),
         }
@@ -119,7 +125,7 @@ async fn check_queue(mut queue: SharedConnection, handle: ReadinessHandle) {
 
 async fn check_ledger(ledger: Ledger, handle: ReadinessHandle, up: IntGauge) {
     loop {
-        let answered = ledger.ping().await;
+        let answered = ledger.check_writable().await;
         up.set(i64::from(answered.is_ok()));
         match answered {
             Ok(()) => handle.ready(),

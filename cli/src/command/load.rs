@@ -203,7 +203,7 @@ impl Listening {
     ) -> Result<Self, CommandError> {
         let events = match client {
             Some(client) => Some(
-                EventReader::start(client.clone(), Arc::clone(book))
+                EventReader::start(connect::shared(client)?, Arc::clone(book))
                     .await
                     .map_err(LoadError::Events)?,
             ),

@@ -2,9 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{event::Settled, keys::EVENTS, outcome::Outcome};
-use futures_util::StreamExt as _;
-use redis::{Client, RedisResult, aio::PubSub};
+use flashsale_core::{
+    connect::{SharedConnection, Subscription},
+    event::Settled,
+    keys::EVENTS,
+    outcome::Outcome,
+};
+use redis::RedisResult;
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -24,9 +28,9 @@ pub struct EventReader {
 
 impl EventReader {
     /// Subscribes, so that nothing published from now on is missed.
-    pub async fn start(client: Client, book: Arc<Book>) -> RedisResult<Self> {
-        let subscription = subscribe(&client).await?;
-        let task = tokio::spawn(read(client, subscription, book));
+    pub async fn start(queue: SharedConnection, book: Arc<Book>) -> RedisResult<Self> {
+        let subscription = queue.subscribe(&[EVENTS]).await?;
+        let task = tokio::spawn(read(queue, subscription, book));
         Ok(Self { task })
     }
 }
@@ -37,30 +41,26 @@ impl Drop for EventReader {
     }
 }
 
-async fn subscribe(client: &Client) -> RedisResult<PubSub> {
-    let mut subscription = client.get_async_pubsub().await?;
-    subscription.subscribe(EVENTS).await?;
-    Ok(subscription)
-}
-
-async fn read(client: Client, mut subscription: PubSub, book: Arc<Book>) {
+async fn read(queue: SharedConnection, mut subscription: Subscription, book: Arc<Book>) {
     loop {
-        let mut messages = subscription.on_message();
-        while let Some(message) = messages.next().await {
-            let at = Instant::now();
-            match Settled::parse(message.get_payload_bytes()) {
-                Ok(settled) => note(&book, &settled, at),
-                Err(error) => tracing::warn!(%error, "an event is not readable: {error}"),
+        match subscription.next().await {
+            Ok(message) => hear(&book, message.get_payload_bytes()),
+            Err(error) => {
+                tracing::debug!(%error, "no events for now: {error}");
+                sleep(RESUBSCRIBE_WAIT).await;
+                if let Ok(another) = queue.subscribe(&[EVENTS]).await {
+                    subscription = another;
+                }
             }
         }
-        drop(messages);
-        subscription = loop {
-            sleep(RESUBSCRIBE_WAIT).await;
-            match subscribe(&client).await {
-                Ok(subscription) => break subscription,
-                Err(error) => tracing::debug!(%error, "no events for now: {error}"),
-            }
-        };
+    }
+}
+
+fn hear(book: &Book, message: &[u8]) {
+    let at = Instant::now();
+    match Settled::parse(message) {
+        Ok(settled) => note(book, &settled, at),
+        Err(error) => tracing::warn!(%error, "an event is not readable: {error}"),
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn send(
     let opening = opening::instant(&machine.sales, &mut queue).await?;
     let book = Book::new(crowd, opening + AFTER_OPENING).map_err(LoadError::from)?;
     let book = Arc::new(book);
-    let events = EventReader::start(machine.client.clone(), Arc::clone(&book))
+    let events = EventReader::start(machine.queue.clone(), Arc::clone(&book))
         .await
         .map_err(LoadError::Events)?;
     opening::tell(&machine.sales, display);
@@ -150,7 +150,7 @@ async fn press(
     engine.run(book, stop).await;
     let elapsed = book.start().elapsed();
     let verifier = Verifier {
-        redis: Some(connect::shared(&machine.client)?),
+        redis: Some(machine.queue.clone()),
         gateways: targets,
         patience: config.settle_patience,
     };

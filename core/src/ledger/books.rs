@@ -4,7 +4,7 @@
 use serde::Serialize;
 use sqlx::PgConnection;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, call::COUNT_LIMIT};
 use crate::id::SaleId;
 
 /// The books of one product, over all sales that ever offered it.
@@ -44,8 +44,11 @@ impl Ledger {
     /// was: 0 in a healthy ledger. Counts the products' orders, so ask now and then, not every
     /// second.
     pub async fn oversold(&self, sale: &SaleId) -> Result<i64, LedgerError> {
-        let mut connection = self.pool.acquire().await?;
-        let books = books(&mut connection, sale).await?;
+        let books = self
+            .call(COUNT_LIMIT, async |connection| {
+                Ok(books(connection, sale).await?)
+            })
+            .await?;
         Ok(books.iter().map(ProductBooks::oversold).sum())
     }
 }

@@ -9,6 +9,7 @@ impl Ledger {
     /// Brings the schema up to date. Safe to run from several processes at once: the first takes
     /// a lock, the others wait and find nothing to do.
     pub async fn migrate(&self) -> Result<(), LedgerError> {
-        Ok(MIGRATOR.run(&self.pool).await?)
+        let mut connection = self.connection_without_limits().await?;
+        Ok(MIGRATOR.run(&mut connection).await?)
     }
 }

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, call::CALL_LIMIT};
 use crate::id::JobId;
 
 /// One order.
@@ -23,15 +23,16 @@ pub struct Order {
 impl Ledger {
     /// The order that settled `job`, if there is one.
     pub async fn order_of_job(&self, job: JobId) -> Result<Option<Order>, LedgerError> {
-        let order = sqlx::query_as(
+        let query = sqlx::query_as(
             // As a bigint whatever the column is: it may be widened while this runs.
             "SELECT id::bigint AS id, user_id, product_id, sale_id,
                     COALESCE(status, 'PENDING') AS status
                FROM orders WHERE job_id = $1",
         )
-        .bind::<Uuid>(job.0)
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(order)
+        .bind::<Uuid>(job.0);
+        self.call(CALL_LIMIT, async |connection| {
+            Ok(query.fetch_optional(connection).await?)
+        })
+        .await
     }
 }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use sqlx::PgConnection;
 
-use super::{Ledger, LedgerError};
+use super::{
+    Ledger, LedgerError,
+    call::{CALL_LIMIT, begin},
+};
 use crate::{
     id::{ProductId, SaleId},
     sale::{Product, Sale},
@@ -95,36 +98,26 @@ impl Ledger {
     /// [`LedgerError::ProductTaken`] when another sale holds a product, and
     /// [`LedgerError::TooManyUnits`]; then nothing is changed.
     pub async fn declare(&self, sale: &Sale) -> Result<Declared, LedgerError> {
-        let mut products: Vec<&Product> = sale.products.iter().collect();
-        products.sort_by(|left, right| left.id.cmp(&right.id));
-        let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
-        let mut transaction = self.pool.begin().await?;
-        let mut rows = lock(&mut transaction, &sale.id, &ids).await?;
-        let mut levels = Vec::with_capacity(products.len());
-        for product in products {
-            let level = match rows.remove(product.id.as_str()) {
-                Some(row) => change(&mut transaction, &sale.id, product, &row).await?,
-                None => add(&mut transaction, &sale.id, product).await?,
-            };
-            levels.push(level);
-        }
-        let unlisted = unlist(&mut transaction, &sale.id, &ids).await?;
-        transaction.commit().await?;
-        Ok(Declared { levels, unlisted })
+        self.call(CALL_LIMIT, async |connection| {
+            declare(connection, sale).await
+        })
+        .await
     }
 
     /// Takes the products of `sale` off it, so that another sale may offer them. Orders stay. The
     /// sale is over with that: declared again, its name begins a new incarnation, with limits and
     /// keys of its own.
     pub async fn release(&self, sale: &SaleId) -> Result<(), LedgerError> {
-        sqlx::query(
+        let query = sqlx::query(
             "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
               WHERE sale_id = $1",
         )
-        .bind(sale.as_str())
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .bind(sale.as_str());
+        self.call(CALL_LIMIT, async |connection| {
+            query.execute(connection).await?;
+            Ok(())
+        })
+        .await
     }
 
     /// Takes those of `products` off `sale` that it does not list any more, so that another sale
@@ -135,16 +128,37 @@ impl Ledger {
         products: &[ProductId],
     ) -> Result<(), LedgerError> {
         let ids: Vec<&str> = products.iter().map(ProductId::as_str).collect();
-        sqlx::query(
+        let query = sqlx::query(
             "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
               WHERE sale_id = $1 AND id = ANY ($2) AND NOT listed",
         )
         .bind(sale.as_str())
-        .bind(ids)
-        .execute(&self.pool)
-        .await?;
-        Ok(())
+        .bind(ids);
+        self.call(CALL_LIMIT, async |connection| {
+            query.execute(connection).await?;
+            Ok(())
+        })
+        .await
     }
+}
+
+async fn declare(connection: &mut PgConnection, sale: &Sale) -> Result<Declared, LedgerError> {
+    let mut products: Vec<&Product> = sale.products.iter().collect();
+    products.sort_by(|left, right| left.id.cmp(&right.id));
+    let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
+    let mut transaction = begin(connection).await?;
+    let mut rows = lock(&mut transaction, &sale.id, &ids).await?;
+    let mut levels = Vec::with_capacity(products.len());
+    for product in products {
+        let level = match rows.remove(product.id.as_str()) {
+            Some(row) => change(&mut transaction, &sale.id, product, &row).await?,
+            None => add(&mut transaction, &sale.id, product).await?,
+        };
+        levels.push(level);
+    }
+    let unlisted = unlist(&mut transaction, &sale.id, &ids).await?;
+    transaction.commit().await?;
+    Ok(Declared { levels, unlisted })
 }
 
 /// Locks the rows of the sale and of the products that it declares: all at once and in one order

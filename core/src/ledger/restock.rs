@@ -3,7 +3,10 @@
 use sqlx::{PgConnection, Row};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, StockLevel};
+use super::{
+    Ledger, LedgerError, StockLevel,
+    call::{CALL_LIMIT, begin},
+};
 use crate::id::{ProductId, SaleId};
 
 /// What a restock came to.
@@ -31,55 +34,68 @@ impl Ledger {
         change: i32,
         request: Option<Uuid>,
     ) -> Result<Restocked, LedgerError> {
-        let mut transaction = self.pool.begin().await?;
-        // Locked first, so that of two repeats at once the second sees what the first did.
-        let (stock, sold, settled_version): (i32, i32, i64) = sqlx::query_as(
-            "SELECT stock_quantity, sold, settled_version FROM products WHERE id = $1 AND sale_id = $2 FOR UPDATE",
-        )
-        .bind(product.as_str())
-        .bind(sale.as_str())
-        .fetch_optional(&mut *transaction)
-        .await?
-        .ok_or_else(|| LedgerError::UnknownProduct {
-            sale: sale.clone(),
-            product: product.clone(),
-        })?;
-        if let Some(request) = request
-            && let Some(done) =
-                done_before(&mut transaction, sale, product, change, request).await?
-        {
-            return Ok(done);
-        }
-        let units = (i64::from(stock) + i64::from(change)).max(0);
-        let too_many = || LedgerError::TooManyUnits {
-            product: product.clone(),
-            units: units + i64::from(sold),
-        };
-        let after = i32::try_from(units).map_err(|_| too_many())?;
-        sold.checked_add(after).ok_or_else(too_many)?;
-        let version = sqlx::query_scalar(
-            "UPDATE products SET stock_quantity = $2, initial_stock = sold + $2 WHERE id = $1
-             RETURNING stock_version",
-        )
-        .bind(product.as_str())
-        .bind(after)
-        .fetch_one(&mut *transaction)
-        .await?;
-        let restocked = Restocked {
-            level: StockLevel {
-                product: product.clone(),
-                stock: after,
-                version,
-                settled_version,
-            },
-            change: after - stock,
-        };
-        if let Some(request) = request {
-            remember(&mut transaction, sale, change, request, &restocked).await?;
-        }
-        transaction.commit().await?;
-        Ok(restocked)
+        self.call(CALL_LIMIT, async |connection| {
+            restock(connection, sale, product, change, request).await
+        })
+        .await
     }
+}
+
+async fn restock(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+    product: &ProductId,
+    change: i32,
+    request: Option<Uuid>,
+) -> Result<Restocked, LedgerError> {
+    let mut transaction = begin(connection).await?;
+    // Locked first, so that of two repeats at once the second sees what the first did.
+    let (stock, sold, settled_version): (i32, i32, i64) = sqlx::query_as(
+        "SELECT stock_quantity, sold, settled_version FROM products
+          WHERE id = $1 AND sale_id = $2 FOR UPDATE",
+    )
+    .bind(product.as_str())
+    .bind(sale.as_str())
+    .fetch_optional(&mut *transaction)
+    .await?
+    .ok_or_else(|| LedgerError::UnknownProduct {
+        sale: sale.clone(),
+        product: product.clone(),
+    })?;
+    if let Some(request) = request
+        && let Some(done) = done_before(&mut transaction, sale, product, change, request).await?
+    {
+        return Ok(done);
+    }
+    let units = (i64::from(stock) + i64::from(change)).max(0);
+    let too_many = || LedgerError::TooManyUnits {
+        product: product.clone(),
+        units: units + i64::from(sold),
+    };
+    let after = i32::try_from(units).map_err(|_| too_many())?;
+    sold.checked_add(after).ok_or_else(too_many)?;
+    let version = sqlx::query_scalar(
+        "UPDATE products SET stock_quantity = $2, initial_stock = sold + $2 WHERE id = $1
+         RETURNING stock_version",
+    )
+    .bind(product.as_str())
+    .bind(after)
+    .fetch_one(&mut *transaction)
+    .await?;
+    let restocked = Restocked {
+        level: StockLevel {
+            product: product.clone(),
+            stock: after,
+            version,
+            settled_version,
+        },
+        change: after - stock,
+    };
+    if let Some(request) = request {
+        remember(&mut transaction, sale, change, request, &restocked).await?;
+    }
+    transaction.commit().await?;
+    Ok(restocked)
 }
 
 async fn done_before(

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, Takeover};
+use super::{Ledger, LedgerError, Takeover, call::SETTLE_LIMIT};
 use crate::{
     id::{ProductId, SaleId},
     job::Job,
@@ -107,7 +107,7 @@ impl Ledger {
             .iter()
             .map(|job| job.data.idempotency_key.as_str())
             .collect();
-        let row: SettledRow = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT outcomes, order_ids, stock_left, version, confirmed
                FROM settle_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         )
@@ -119,9 +119,12 @@ impl Ledger {
         .bind(turn.appended_ms.end())
         .bind(ids)
         .bind(users)
-        .bind(keys)
-        .fetch_one(&self.pool)
-        .await?;
+        .bind(keys);
+        let row: SettledRow = self
+            .call(SETTLE_LIMIT, async |connection| {
+                Ok(query.fetch_one(connection).await?)
+            })
+            .await?;
         Ok(Settlement {
             verdicts: verdicts(jobs.len(), &row.outcomes, &row.order_ids)?,
             stock: row.stock_left,

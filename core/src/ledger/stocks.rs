@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Ledger, LedgerError, StockLevel};
+use super::{Ledger, LedgerError, StockLevel, call::CALL_LIMIT};
 use crate::id::{ProductId, SaleId};
 
 /// What a sale has left and has sold.
@@ -44,14 +44,17 @@ impl Ledger {
         sales: &[SaleId],
     ) -> Result<HashMap<SaleId, SaleStock>, LedgerError> {
         let names: Vec<&str> = sales.iter().map(SaleId::as_str).collect();
-        let rows: Vec<Row> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT sale_id, id, stock_quantity, stock_version, settled_version,
                     GREATEST(sold - sold_before, 0), listed
                FROM products WHERE sale_id = ANY ($1)",
         )
-        .bind(names)
-        .fetch_all(&self.pool)
-        .await?;
+        .bind(names);
+        let rows: Vec<Row> = self
+            .call(CALL_LIMIT, async |connection| {
+                Ok(query.fetch_all(connection).await?)
+            })
+            .await?;
         let mut stocks: HashMap<SaleId, SaleStock> = sales
             .iter()
             .map(|sale| (sale.clone(), SaleStock::default()))

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, call::SETTLE_LIMIT};
 use crate::id::{ProductId, SaleId};
 
 /// The right to settle the jobs of one product, until somebody else takes it over.
@@ -27,11 +27,14 @@ impl Ledger {
         product: &ProductId,
     ) -> Result<Takeover, LedgerError> {
         let driver = Uuid::new_v4();
-        let batch = sqlx::query_scalar("SELECT take_over($1, $2, $3)")
+        let query = sqlx::query_scalar("SELECT take_over($1, $2, $3)")
             .bind(sale.as_str())
             .bind(product.as_str())
-            .bind(driver)
-            .fetch_one(&self.pool)
+            .bind(driver);
+        let batch = self
+            .call(SETTLE_LIMIT, async |connection| {
+                Ok(query.fetch_one(connection).await?)
+            })
             .await?;
         Ok(Takeover { driver, batch })
     }

@@ -2,6 +2,7 @@
 
 mod acknowledgements;
 mod connections;
+mod deadlines;
 mod ledger;
 mod looks;
 mod turnstile;

@@ -100,6 +100,10 @@ pub struct HttpConfig {
     pub sign_in_url: Option<String>,
 }
 
+/// What stopping may take beside the delay and the grace. The chart lets Kubernetes wait for a second
+/// more than that.
+const STOP_RESERVE: Duration = Duration::from_secs(4);
+
 impl HttpConfig {
     /// How long a request may take.
     #[must_use]
@@ -123,6 +127,12 @@ impl HttpConfig {
     #[must_use]
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)
+    }
+
+    /// How long stopping may take in all, whatever hangs.
+    #[must_use]
+    pub fn stop_limit(&self) -> Duration {
+        self.shutdown_delay() + self.shutdown_grace() + STOP_RESERVE
     }
 }
 

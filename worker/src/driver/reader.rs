@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    connect,
+    connect::{BlockingConnection, SharedConnection},
     lane::{self, Entry, HEAD},
 };
-use redis::{RedisResult, aio::MultiplexedConnection};
+use redis::RedisResult;
 use tokio_util::sync::CancellationToken;
 
 /// The longest that [`Reader::wait`] is asked to wait; the connection's time limit follows it.
@@ -14,8 +14,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 /// A cursor in a lane, on a connection of its own: waiting for a job blocks a connection.
 pub(super) struct Reader {
-    client: redis::Client,
-    connection: Option<MultiplexedConnection>,
+    queue: SharedConnection,
+    connection: Option<BlockingConnection>,
     lane: String,
     /// The last entry read.
     cursor: String,
@@ -24,9 +24,9 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(client: redis::Client, lane: String) -> Self {
+    pub(super) fn new(queue: SharedConnection, lane: String) -> Self {
         Self {
-            client,
+            queue,
             connection: None,
             lane,
             cursor: HEAD.to_owned(),
@@ -47,11 +47,11 @@ impl Reader {
         HEAD.clone_into(&mut self.cursor);
     }
 
-    async fn connection(&mut self) -> RedisResult<MultiplexedConnection> {
+    async fn connection(&mut self) -> RedisResult<BlockingConnection> {
         if let Some(connection) = &self.connection {
             return Ok(connection.clone());
         }
-        let connection = connect::blocking(&self.client, LONGEST_WAIT).await?;
+        let connection = self.queue.blocking(LONGEST_WAIT).await?;
         self.connection = Some(connection.clone());
         Ok(connection)
     }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use flashsale_core::{
+    connect::SharedConnection,
     id::{ProductId, SaleId},
     keys::{CHANGED, WAKE},
 };
-use futures_util::StreamExt;
 use redis::Msg;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -46,7 +46,7 @@ impl Caller {
 
 /// Listens until `stop`.
 pub(super) fn listen(
-    client: redis::Client,
+    queue: SharedConnection,
     stop: CancellationToken,
 ) -> (mpsc::Receiver<Call>, Caller) {
     let (sender, receiver) = mpsc::channel(BACKLOG);
@@ -55,7 +55,7 @@ pub(super) fn listen(
         let mut patience = Patience::default();
         loop {
             tokio::select! {
-                heard = subscribe(&client, &sender) => if heard { patience = Patience::default() },
+                heard = pass_on(&queue, &sender) => if heard { patience = Patience::default() },
                 () = stop.cancelled() => return,
             }
             if !patience.wait(&stop).await {
@@ -66,18 +66,14 @@ pub(super) fn listen(
     (receiver, caller)
 }
 
-/// Passes calls on until the subscription breaks. True when there was one.
-async fn subscribe(client: &redis::Client, sender: &mpsc::Sender<Call>) -> bool {
-    let Ok(mut pubsub) = client.get_async_pubsub().await else {
+/// Passes calls on until the subscription is lost. True when there was one.
+async fn pass_on(queue: &SharedConnection, sender: &mpsc::Sender<Call>) -> bool {
+    let Ok(mut subscription) = queue.subscribe(&[WAKE, CHANGED]).await else {
         return false;
     };
-    if pubsub.subscribe(&[WAKE, CHANGED]).await.is_err() {
-        return false;
-    }
     // What was said before this moment is unknown.
     let _ = sender.try_send(Call::Changed);
-    let mut messages = pubsub.into_on_message();
-    while let Some(message) = messages.next().await {
+    while let Ok(message) = subscription.next().await {
         if let Some(call) = parse(&message) {
             let _ = sender.try_send(call);
         }

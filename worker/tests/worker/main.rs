@@ -7,6 +7,7 @@
 
 mod control_loop;
 mod lanes;
+mod links;
 mod running;
 mod turns;
 mod went_back;

@@ -1,11 +1,12 @@
 //! A worker inside the test's own process.
 
-use flashsale_core::connect;
+use flashsale_core::{connect, ledger::Ledger};
 use flashsale_worker::{
     metrics::Metrics,
     roster::{Limits, Resources, Roster},
 };
 use prometheus::Registry;
+use redis::Client;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -23,12 +24,17 @@ impl Worker {
     /// Starts a worker that drives up to `lanes` lanes.
     #[must_use]
     pub(crate) fn start(services: &Services, name: &str, lanes: usize) -> Self {
+        Self::start_at(services.client(), services.ledger.clone(), name, lanes)
+    }
+
+    /// The same over connections of its own to this Redis and this ledger.
+    #[must_use]
+    pub(crate) fn start_at(client: Client, ledger: Ledger, name: &str, lanes: usize) -> Self {
         let metrics = Metrics::register(&Registry::new()).unwrap();
-        let client = services.client();
         let resources = Resources {
             queue: connect::shared(&client).unwrap(),
             client,
-            ledger: services.ledger.clone(),
+            ledger,
             metrics: metrics.clone(),
             owner: name.to_owned(),
         };

@@ -1,0 +1,223 @@
+//! One call of the ledger: a connection of the pool, and a time limit over all that is done with it.
+//!
+//! A link to PostgreSQL can fall silent without being closed: the host vanished, a firewall forgot
+//! the connection. The driver would wait for ever, and so would the pool for the connection to come
+//! back. So no call goes without a limit, and a connection whose call was given up, by the limit or
+//! by a caller that lost interest, is closed: what its server is still doing, and what it is still
+//! going to say, is unknown.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use sqlx::{
+    Connection as _, PgConnection, Postgres, Transaction,
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{Fault, Ledger, LedgerError, WaitReason};
+
+/// How long settling a batch may take, with getting a connection. A batch of the largest size takes
+/// a tenth of it; a link that is silent stands still for this long, and then the batch is sent over
+/// another one. Below the term of a lease, so that the lane's driver finds out before it loses it.
+pub(super) const SETTLE_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long any other call may take, with getting a connection.
+pub(crate) const CALL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long asking whether the ledger can be written to may take, with getting a connection.
+pub(super) const CHECK_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long counting the orders of a sale may take.
+pub(super) const COUNT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long a connection may take to show that it is still good.
+const PING_LIMIT: Duration = Duration::from_millis(500);
+
+/// What each session is told, where no pooler shares it out by transactions: how long the server
+/// keeps locks, and itself, busy for a client that is gone.
+///
+/// | setting | why |
+/// |---|---|
+/// | `lock_timeout` | below [`SETTLE_LIMIT`]: the server says that somebody holds the row, instead of being given up |
+/// | `idle_in_transaction_session_timeout` | a client that vanishes in the middle of a declaration leaves locked rows behind |
+/// | `client_connection_check_interval` | a statement whose client has hung up ends, rather than waiting on for a lock |
+/// | `tcp_…` | the server notices a host that vanished within half a minute |
+///
+/// Settings that the server does not know (PostgreSQL 13 lacks one) or that the address gives
+/// (`?options=-c…`) are left alone.
+const SESSION_SETTINGS: &str = "\
+    SELECT set_config(name, value, false) FROM (VALUES \
+        ('lock_timeout', '1500ms'), \
+        ('idle_in_transaction_session_timeout', '10s'), \
+        ('client_connection_check_interval', '1s'), \
+        ('tcp_user_timeout', '15s'), \
+        ('tcp_keepalives_idle', '10'), \
+        ('tcp_keepalives_interval', '5'), \
+        ('tcp_keepalives_count', '3') \
+    ) AS wanted(name, value) JOIN pg_catalog.pg_settings USING (name) WHERE source <> 'client'";
+
+/// Begins a transaction that keeps its locks for no longer than the session's settings say, whoever
+/// the session belongs to.
+const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '1s'; \
+    SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// What migrations need: they wait for one another, and for readers.
+const NO_LIMITS: &str = "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
+    SET statement_timeout = 0";
+
+/// Which idle connections may be used again.
+#[derive(Debug, Clone)]
+pub(super) struct Trust {
+    epoch: Instant,
+    /// Milliseconds after `epoch`: connections that were used last before this are not used again.
+    after: Arc<AtomicU64>,
+}
+
+impl Trust {
+    fn new() -> Self {
+        Self {
+            epoch: Instant::now(),
+            after: Arc::default(),
+        }
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// One connection was bad: those that wait beside it are of the same age and lead to the same
+    /// place, and each would cost a call.
+    fn end(&self) {
+        self.after.fetch_max(self.now(), Ordering::Relaxed);
+    }
+
+    fn covers(&self, idle_for: Duration) -> bool {
+        let idle_ms = u64::try_from(idle_for.as_millis()).unwrap_or(u64::MAX);
+        self.now().saturating_sub(idle_ms) >= self.after.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection that is closed unless it is given back.
+struct Borrowed(Option<PoolConnection<Postgres>>);
+
+impl Borrowed {
+    /// Gives the connection back, once it has shown that it is still good. The pool would wait for
+    /// that without a limit.
+    fn give_back(mut self) {
+        if let Some(mut connection) = self.0.take() {
+            tokio::spawn(timeout(PING_LIMIT, connection.return_to_pool()));
+        }
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // Detached it belongs to nobody and is closed, without a word to a server that may not
+        // listen. Sent back to the pool it would block a place there until it answers.
+        drop(self.0.take().map(PoolConnection::detach));
+    }
+}
+
+impl Ledger {
+    /// A ledger that connects when first used.
+    pub(crate) fn connect_lazily(
+        pool: PgPoolOptions,
+        connection: PgConnectOptions,
+        transaction_pooler: bool,
+        ping_before_use: bool,
+    ) -> Self {
+        let trust = Trust::new();
+        let mut pool = pool.test_before_acquire(false).before_acquire({
+            let trust = trust.clone();
+            move |connection, idle| {
+                let trusted = trust.covers(idle.idle_for);
+                Box::pin(
+                    async move { Ok(trusted && (!ping_before_use || answers(connection).await)) },
+                )
+            }
+        });
+        if !transaction_pooler {
+            pool = pool.after_connect(|connection, _| Box::pin(set_up(connection)));
+        }
+        Self {
+            pool: pool.connect_lazy_with(connection),
+            trust,
+        }
+    }
+
+    /// Does `call` with a connection of the pool; getting one and all of `call` may take `limit`.
+    ///
+    /// # Errors
+    /// [`LedgerError::TimedOut`] when the time ran out while the ledger was at work: whether it did
+    /// what was asked is unknown then.
+    pub(crate) async fn call<T>(
+        &self,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut PgConnection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let deadline = Instant::now() + limit;
+        let acquired = timeout_at(deadline, self.pool.acquire()).await;
+        let connection = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let mut borrowed = Borrowed(Some(connection));
+        let Some(connection) = &mut borrowed.0 else {
+            return Err(sqlx::Error::PoolClosed.into());
+        };
+        match timeout_at(deadline, call(connection)).await {
+            Ok(answer) => {
+                if answer.as_ref().err().is_some_and(speaks_of_the_server) {
+                    self.trust.end();
+                } else {
+                    borrowed.give_back();
+                }
+                answer
+            }
+            Err(_) => {
+                self.trust.end();
+                Err(LedgerError::TimedOut(limit))
+            }
+        }
+    }
+
+    /// A connection without limits, for changes of the schema. It is not of the pool any more:
+    /// dropping it closes it.
+    pub(super) async fn connection_without_limits(&self) -> Result<PgConnection, LedgerError> {
+        let mut connection = self.pool.acquire().await?.detach();
+        sqlx::raw_sql(NO_LIMITS).execute(&mut connection).await?;
+        Ok(connection)
+    }
+}
+
+/// Begins a transaction in a [`Ledger::call`].
+pub(super) async fn begin(
+    connection: &mut PgConnection,
+) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
+    connection.begin_with(BEGIN).await
+}
+
+/// Whether the connection, or where it leads to, is bad. A server that takes no writes is a former
+/// primary: another connection may lead to the new one.
+fn speaks_of_the_server(error: &LedgerError) -> bool {
+    matches!(
+        error.fault(),
+        Fault::Server(WaitReason::Unreachable | WaitReason::ReadOnly)
+    )
+}
+
+async fn answers(connection: &mut PgConnection) -> bool {
+    matches!(timeout(PING_LIMIT, connection.ping()).await, Ok(Ok(())))
+}
+
+async fn set_up(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    // A server that refuses a setting is better than none.
+    if let Err(error) = sqlx::raw_sql(SESSION_SETTINGS).execute(connection).await {
+        tracing::debug!(%error, "PostgreSQL refuses the settings of a session: {error}");
+    }
+    Ok(())
+}
