@@ -225,6 +225,32 @@ async fn a_full_redis_lets_lanes_be_taken_and_acknowledged() {
     assert!(scene.lane().await.is_empty());
 }
 
+/// The ledger does not know of a job that failed, so a successor settles it: only who holds the
+/// lease may say that it failed.
+#[tokio::test]
+async fn only_the_holder_of_the_lease_tells_that_a_job_failed() {
+    let scene = Scene::open().await;
+    let entries = scene.queue(2).await;
+    let mut queue = scene.services.queue.clone();
+    let key = scene.keys.lease(&scene.product);
+    let mut acknowledgement = told(&entries, &scene.product, &[Outcome::Failed]);
+    acknowledgement.holder = Some("w1".to_owned());
+    for holder in [None, Some("w2")] {
+        if let Some(other) = holder {
+            assert!(lease::hold(&mut queue, &key, other).await.unwrap());
+        }
+        let before = scene.contents().await;
+        let answer = lane::acknowledge(&mut queue, &scene.keys, &scene.product, &acknowledgement);
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.kind(), redis::ErrorKind::Client, "{error}");
+        assert_eq!(scene.contents().await, before);
+    }
+    assert!(lease::release(&mut queue, &key, "w2").await.unwrap());
+    assert!(lease::hold(&mut queue, &key, "w1").await.unwrap());
+    assert!(scene.acknowledge(&acknowledgement).await.is_whole());
+    assert_eq!(scene.letters().await.len(), 2);
+}
+
 /// A connection to a server that became a replica is left for that error, not waited for.
 #[tokio::test]
 async fn a_replica_refuses_leases_and_acknowledgements_as_read_only() {

@@ -2,6 +2,7 @@
 //! Redis.
 
 mod acknowledgements;
+mod catalogue;
 mod connections;
 mod dead_letters;
 mod ledger;

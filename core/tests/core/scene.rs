@@ -11,7 +11,7 @@ use flashsale_core::{
     dead_letter::{self, DeadLetter},
     id::ProductId,
     job::Job,
-    keys::SaleKeys,
+    keys::{SaleKeys, WITHDRAWN},
     lane::{self, Acknowledged, Acknowledgement, Dead, Ended, Entry},
     outcome::Outcome,
     sale::Sale,
@@ -79,12 +79,13 @@ impl Scene {
             .unwrap()
     }
 
-    /// Everything in Redis but the lease, byte for byte.
+    /// Everything in Redis but the lease and past withdrawals, byte for byte.
     pub(crate) async fn contents(&self) -> BTreeMap<String, Option<Vec<u8>>> {
         let mut queue = self.services.queue.clone();
         let keys: Vec<String> = queue.keys("fs:*").await.unwrap();
         let mut contents = BTreeMap::new();
-        for key in keys {
+        let is_kept = |key: &String| !key.contains(":lease:") && key != WITHDRAWN;
+        for key in keys.into_iter().filter(is_kept) {
             let dump = redis::cmd("DUMP").arg(&key).query_async(&mut queue).await;
             contents.insert(key, dump.unwrap());
         }
