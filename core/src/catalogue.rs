@@ -4,12 +4,14 @@
 //! Hash `fs:{sale}`: `sale` is the checked [`Sale`] as JSON for gateways and workers; the other
 //! fields are what the turnstile's script compares, in its units (microseconds).
 
-use redis::{AsyncCommands, AsyncIter, Pipeline, RedisResult, ScanOptions};
+use std::{sync::LazyLock, time::Duration};
+
+use redis::{AsyncCommands, AsyncIter, RedisResult, ScanOptions, Script};
 
 use crate::{
     connect::Queue,
     id::SaleId,
-    keys::{CHANGED, SALES, SaleKeys},
+    keys::{CHANGED, SALES, SaleKeys, WITHDRAWN},
     lifecycle::Switches,
     sale::{Sale, Turnstile},
 };
@@ -17,6 +19,10 @@ use crate::{
 /// How many keys one round trip looks at, and how many one frees: few enough to hold up no buy of
 /// another sale by more than a millisecond.
 const FREE_CHUNK: usize = 1000;
+
+/// How long a withdrawal is remembered: longer than any process that keeps sales could be paused and
+/// go on as if nothing had happened.
+const REMEMBERED_FOR: Duration = Duration::from_hours(1);
 
 /// A sale in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,37 +55,79 @@ pub enum CatalogueError {
     Json(#[from] serde_json::Error),
 }
 
-/// Puts `sale` in force, or changes it. The products' stock must be told to Redis
-/// ([`crate::stock::publish`]) before a buy can pass: a product without stock is unknown.
+/// Which sale of this name: it changes whenever one of the name is withdrawn. Whoever keeps a sale in
+/// force asks for it before it is put in force for the first time, so that it cannot bring the sale
+/// back after somebody else withdrew it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Generation(i64);
+
+/// The present generation of the name `sale`.
+pub async fn generation(connection: &mut impl Queue, sale: &SaleId) -> RedisResult<Generation> {
+    let withdrawn: Option<i64> = connection.zscore(WITHDRAWN, sale.as_str()).await?;
+    Ok(Generation(withdrawn.unwrap_or(0)))
+}
+
+/// KEYS: ids of all sales, the record, withdrawals, stock. ARGV: id, channel, generation (empty: any),
+/// then fields and values. What can fail comes first: of a sale that is not listed there is no record.
+const ANNOUNCE: &str = r"
+if ARGV[3] ~= '' then
+  local withdrawn = redis.call('ZSCORE', KEYS[3], ARGV[1])
+  if withdrawn and tonumber(withdrawn) > tonumber(ARGV[3]) then
+    -- The stock was told before the sale.
+    if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('UNLINK', KEYS[4]) end
+    return 0
+  end
+end
+redis.call('SADD', KEYS[1], ARGV[1])
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 1";
+
+static ANNOUNCE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ANNOUNCE));
+
+/// Puts `sale` in force, or changes it, wholly or not at all. The products' stock must be told to
+/// Redis ([`crate::stock::publish`]) before a buy can pass: a product without stock is unknown.
 pub async fn announce(
     connection: &mut impl Queue,
     sale: &Sale,
     closing: bool,
 ) -> Result<(), CatalogueError> {
-    let keys = SaleKeys::new(&sale.id);
-    let mut pipe = redis::pipe();
-    write_record(&mut pipe, &keys, sale, closing)?;
-    pipe.cmd("SADD").arg(SALES).arg(sale.id.as_str()).ignore();
-    pipe.cmd("PUBLISH")
-        .arg(CHANGED)
-        .arg(sale.id.as_str())
-        .ignore();
-    Ok(pipe.exec_async(connection).await?)
+    write_record(connection, sale, closing, None).await?;
+    Ok(())
 }
 
-fn write_record(
-    pipe: &mut Pipeline,
-    keys: &SaleKeys,
+/// Like [`announce`], unless a sale of this name was withdrawn since it was of `generation`: then
+/// nothing is changed, and this answers false.
+pub async fn announce_unless_withdrawn(
+    connection: &mut impl Queue,
     sale: &Sale,
     closing: bool,
-) -> Result<(), CatalogueError> {
+    generation: Generation,
+) -> Result<bool, CatalogueError> {
+    write_record(connection, sale, closing, Some(generation)).await
+}
+
+async fn write_record(
+    connection: &mut impl Queue,
+    sale: &Sale,
+    closing: bool,
+    generation: Option<Generation>,
+) -> Result<bool, CatalogueError> {
+    let keys = SaleKeys::new(&sale.id);
     let microseconds = |at: Option<jiff::Timestamp>| {
         at.map(|at| at.as_microsecond().to_string())
             .unwrap_or_default()
     };
     let (interval, tolerance) = rate_in_microseconds(&sale.turnstile);
-    pipe.cmd("HSET")
-        .arg(keys.record())
+    let generation = generation.map(|Generation(number)| number.to_string());
+    let written = ANNOUNCE_SCRIPT
+        .key(SALES)
+        .key(keys.record())
+        .key(WITHDRAWN)
+        .key(keys.stock())
+        .arg(sale.id.as_str())
+        .arg(CHANGED)
+        .arg(generation.unwrap_or_default())
         .arg(&[("sale", serde_json::to_string(sale)?)])
         .arg(&[
             ("opensAt", microseconds(sale.schedule.opens_at)),
@@ -90,8 +138,9 @@ fn write_record(
             ("tolerance", format!("{tolerance:.3}")),
             ("maxDepth", sale.turnstile.max_queue_depth.to_string()),
         ])
-        .ignore();
-    Ok(())
+        .invoke_async(connection)
+        .await?;
+    Ok(written)
 }
 
 /// Time that one request costs, and how much may be owed at once.
@@ -105,25 +154,21 @@ fn rate_in_microseconds(turnstile: &Turnstile) -> (f64, f64) {
     (interval, interval * f64::from(rate.burst))
 }
 
+/// KEYS: the record. ARGV: id, channel.
+const CLOSE: &str = r"
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[1], 'closing', 1)
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return 1";
+
 /// Closes intake for good, whatever the schedule says. False when the sale is not in force.
 pub async fn close(connection: &mut impl Queue, sale: &SaleId) -> RedisResult<bool> {
-    let keys = SaleKeys::new(sale);
-    let known: bool = connection.exists(keys.record()).await?;
-    if known {
-        redis::pipe()
-            .cmd("HSET")
-            .arg(keys.record())
-            .arg("closing")
-            .arg(1)
-            .ignore()
-            .cmd("PUBLISH")
-            .arg(CHANGED)
-            .arg(sale.as_str())
-            .ignore()
-            .exec_async(connection)
-            .await?;
-    }
-    Ok(known)
+    Script::new(CLOSE)
+        .key(SaleKeys::new(sale).record())
+        .arg(sale.as_str())
+        .arg(CHANGED)
+        .invoke_async(connection)
+        .await
 }
 
 /// One sale in force.
@@ -204,23 +249,32 @@ fn parse_or_log(sale: &SaleId, fields: RecordFields) -> Option<Announced> {
     })
 }
 
-/// Frees everything that the sale holds in Redis. The caller has drained its lanes.
+/// KEYS: the record, ids of all sales, withdrawals. ARGV: id, channel, milliseconds that a withdrawal
+/// is remembered for. Its number is the time of it, in microseconds, and greater than the one before.
+const WITHDRAW: &str = r"#!lua flags=allow-oom
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local before = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[1]) or 0)
+redis.call('UNLINK', KEYS[1])
+redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[3] * 1000))
+redis.call('ZADD', KEYS[3], string.format('%.0f', math.max(now, before + 1)), ARGV[1])
+redis.call('PEXPIRE', KEYS[3], ARGV[3])
+redis.call('PUBLISH', ARGV[2], ARGV[1])";
+
+/// Frees everything that the sale holds in Redis, but the number of the withdrawal, which goes by
+/// itself. The caller has drained its lanes.
 pub async fn withdraw(connection: &mut (impl Queue + Clone), sale: &SaleId) -> RedisResult<()> {
     let keys = SaleKeys::new(sale);
     // The record goes first: from then on no buy can pass and leave a key behind.
-    redis::pipe()
-        .cmd("UNLINK")
-        .arg(keys.record())
-        .ignore()
-        .cmd("SREM")
-        .arg(SALES)
+    let () = Script::new(WITHDRAW)
+        .key(keys.record())
+        .key(SALES)
+        .key(WITHDRAWN)
         .arg(sale.as_str())
-        .ignore()
-        .cmd("PUBLISH")
         .arg(CHANGED)
-        .arg(sale.as_str())
-        .ignore()
-        .exec_async(connection)
+        .arg(REMEMBERED_FOR.as_millis().to_string())
+        .invoke_async(connection)
         .await?;
     let mut writer = connection.clone();
     let all = ScanOptions::default()

@@ -2,7 +2,7 @@
 //! look at, replay or discard. Stream `fs:{sale}:dead`, fields `product`, `reason`, `attempts`,
 //! `job`.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::LazyLock};
 
 use redis::{
     AsyncCommands, RedisResult, Script,
@@ -122,20 +122,26 @@ pub async fn count(connection: &mut impl Queue, keys: &SaleKeys) -> RedisResult<
     connection.xlen(keys.dead()).await
 }
 
-/// KEYS: dead, lane, jobs, stock. ARGV: letter id, product, job id, user, job. The job id is empty
-/// when the letter is not a job. Takes the letter out only if it is still there, so that two
-/// replays make one job.
+/// KEYS: the sale's record, dead, lane, jobs, stock. ARGV: letter id, product, job id, user, job. The
+/// job id is empty when the letter is not a job. Takes the letter out only if it is still there, so
+/// that two replays make one job. The job is shown as queued unless its id has another record: then
+/// it is the one of another buy, whose outcome stays.
 const REPLAY: &str = r"
-if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return 0 end
-redis.call('XADD', KEYS[2], '*', 'job', ARGV[5])
-if ARGV[3] ~= '' then
-  local ticket = (redis.call('HGET', KEYS[4], ARGV[2] .. '#') or 0) + redis.call('XLEN', KEYS[2])
-  redis.call('HSET', KEYS[3], ARGV[3], 'q ' .. string.format('%.0f', ticket) .. ' ' .. ARGV[2] .. ' ' .. ARGV[4])
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if redis.call('XDEL', KEYS[2], ARGV[1]) == 0 then return 0 end
+redis.call('XADD', KEYS[3], '*', 'job', ARGV[5])
+if ARGV[3] == '' then return 1 end
+local record = redis.call('HGET', KEYS[4], ARGV[3])
+if not record or string.match(record, '^f [^ ]+ [^ ]+ (.*)$') == ARGV[4] then
+  local ticket = (redis.call('HGET', KEYS[5], ARGV[2] .. '#') or 0) + redis.call('XLEN', KEYS[3])
+  redis.call('HSET', KEYS[4], ARGV[3], 'q ' .. string.format('%.0f', ticket) .. ' ' .. ARGV[2] .. ' ' .. ARGV[4])
 end
 return 1";
 
+static REPLAY_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(REPLAY));
+
 /// Puts a letter back at the end of its lane, with all its attempts before it. False when it was
-/// gone already, or names no product that a lane could have.
+/// gone already, names no product that a lane could have, or is of a sale that is not in force.
 pub async fn replay(
     connection: &mut impl Queue,
     keys: &SaleKeys,
@@ -145,7 +151,8 @@ pub async fn replay(
         return Ok(false);
     };
     let job = letter.parse();
-    Script::new(REPLAY)
+    REPLAY_SCRIPT
+        .key(keys.record())
         .key(keys.dead())
         .key(keys.lane(&product))
         .key(keys.jobs())

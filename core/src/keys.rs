@@ -1,13 +1,17 @@
 //! The names of everything in Redis.
 //!
-//! All keys of one sale carry the hash tag `{sale}` and so share one slot of a Redis Cluster: a
-//! script may touch them together, and sales spread over the nodes. `docs/redis.md` lists each
-//! key with its type and life; a test holds that page against this file.
+//! All keys of one sale carry the hash tag `{sale}`. `docs/redis.md` lists each key with its type and
+//! life; a test holds that page against this file.
 
 use crate::id::{ProductId, SaleId};
 
-/// Set of the ids of all sales that are in force. The one key without a hash tag.
+/// Set of the ids of all sales that are in force. It has no hash tag: with a sale's record it is
+/// changed in one script, so Redis is one primary (with replicas), not a Redis Cluster.
 pub const SALES: &str = "fs:sales";
+
+/// Sorted set of the sales withdrawn within the last hour, see [`crate::catalogue::Generation`].
+/// Without a hash tag, as [`SALES`].
+pub const WITHDRAWN: &str = "fs:withdrawn";
 
 /// Pub/sub channel of settled batches ([`crate::event::Settled`]).
 pub const EVENTS: &str = "fs:events";
@@ -142,7 +146,7 @@ mod tests {
         let page = include_str!("../../docs/redis.md");
         for name in [
             ":stock", ":jobs", ":lane:", ":lease:", ":retry:", ":dead", ":keys", ":pace:", SALES,
-            EVENTS, CHANGED, WAKE, FIGURES,
+            WITHDRAWN, EVENTS, CHANGED, WAKE, FIGURES,
         ] {
             assert!(page.contains(name), "docs/redis.md does not mention {name}");
         }

@@ -63,6 +63,12 @@ impl Run {
         })
     }
 
+    /// The run of `count` entries from `first` to `last`.
+    #[must_use]
+    pub fn new(first: String, last: String, count: usize) -> Self {
+        Self { first, last, count }
+    }
+
     /// Whether `count` different entries from `first` to `last` are the whole run.
     fn is(&self, first: &str, last: &str, count: usize) -> bool {
         self.first == first && self.last == last && self.count == count
@@ -122,6 +128,12 @@ pub async fn read_one(
 ) -> RedisResult<Option<Entry>> {
     let reply: StreamRangeReply = connection.xrange(lane, id, id).await?;
     Ok(reply.ids.into_iter().next().map(Entry::from_stream))
+}
+
+/// Redis's clock, in milliseconds since the Unix epoch: the clock of the ids of entries.
+pub async fn now_ms(connection: &mut impl Queue) -> RedisResult<i64> {
+    let (seconds, microseconds): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
+    Ok(seconds * 1000 + microseconds / 1000)
 }
 
 /// How many entries each of `lanes` has, in one round trip.

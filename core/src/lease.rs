@@ -4,7 +4,7 @@
 //! not what keeps the laws. Should two drive a lane for a moment (one was paused longer than
 //! its lease), the row lock and the unique keys of the ledger let each order be made once.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use redis::{RedisResult, Script};
 
@@ -28,9 +28,12 @@ const RELEASE: &str = r"#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
+static RENEW_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
+static RELEASE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE));
+
 /// Takes the lease `key` for `owner`, or keeps it when `owner` has it. False when another has it.
 pub async fn hold(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
-    Script::new(RENEW)
+    RENEW_SCRIPT
         .key(key)
         .arg(owner)
         .arg(TERM.as_secs() * 1000)
@@ -52,7 +55,7 @@ pub async fn held(connection: &mut impl Queue, keys: &[String]) -> RedisResult<V
 
 /// Gives the lease `key` back if `owner` has it.
 pub async fn release(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
-    Script::new(RELEASE)
+    RELEASE_SCRIPT
         .key(key)
         .arg(owner)
         .invoke_async(connection)

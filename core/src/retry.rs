@@ -4,9 +4,9 @@
 //! (`fs:{sale}:retry:{product}`, entry id → `ATTEMPTS DUE_MS`) is what the lane's driver, or the
 //! worker that takes the lane over, knows of them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::LazyLock};
 
-use redis::{AsyncCommands, RedisResult};
+use redis::{RedisResult, Script};
 
 use crate::{connect::Queue, id::ProductId, keys::SaleKeys};
 
@@ -15,7 +15,8 @@ use crate::{connect::Queue, id::ProductId, keys::SaleKeys};
 pub struct Retry {
     /// Attempts made so far.
     pub attempts: u32,
-    /// When the next one is due, in milliseconds since the Unix epoch.
+    /// When the next one is due, in milliseconds since the Unix epoch by Redis's clock: whoever
+    /// takes the lane over has another clock than who noted it.
     pub due_ms: i64,
 }
 
@@ -31,20 +32,43 @@ pub fn backoff_ms(backoff: u64, attempts: u32) -> u64 {
         .min(MAX_BACKOFF_MS)
 }
 
-/// All of a lane's failed jobs, by entry id.
+/// All of a lane's failed jobs, by entry id. None is due later than [`MAX_BACKOFF_MS`] from now,
+/// whatever was noted: Redis's clock may have been set back since.
 pub async fn read(
     connection: &mut impl Queue,
     keys: &SaleKeys,
     product: &ProductId,
 ) -> RedisResult<HashMap<String, Retry>> {
-    let fields: HashMap<String, String> = connection.hgetall(keys.retry(product)).await?;
+    let ((seconds, microseconds), fields): ((i64, i64), HashMap<String, String>) = redis::pipe()
+        .cmd("TIME")
+        .cmd("HGETALL")
+        .arg(keys.retry(product))
+        .query_async(connection)
+        .await?;
+    let now_ms = seconds * 1000 + microseconds / 1000;
+    let latest_ms = now_ms + i64::try_from(MAX_BACKOFF_MS).unwrap_or(i64::MAX - now_ms);
     Ok(fields
         .into_iter()
-        .filter_map(|(entry, text)| Some((entry, parse(&text)?)))
+        .filter_map(|(entry, text)| {
+            let retry = parse(&text)?;
+            let due_ms = retry.due_ms.min(latest_ms);
+            Some((entry, Retry { due_ms, ..retry }))
+        })
         .collect())
 }
 
-/// Notes a failed attempt. Acknowledging the entry takes the note away.
+/// KEYS: the sale's record, lane, notes. ARGV: entry id, note.
+const NOTE: &str = r"#!lua flags=allow-oom
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+if #redis.call('XRANGE', KEYS[2], ARGV[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[3], ARGV[1], ARGV[2])
+return 1";
+
+static NOTE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(NOTE));
+
+/// Notes a failed attempt of an entry that is still in the lane of a sale in force; of another
+/// there is nothing to note, and the note would stay for ever. Acknowledging the entry takes the
+/// note away.
 pub async fn write(
     connection: &mut impl Queue,
     keys: &SaleKeys,
@@ -53,7 +77,14 @@ pub async fn write(
     retry: Retry,
 ) -> RedisResult<()> {
     let text = format!("{} {}", retry.attempts, retry.due_ms);
-    connection.hset(keys.retry(product), entry_id, text).await
+    NOTE_SCRIPT
+        .key(keys.record())
+        .key(keys.lane(product))
+        .key(keys.retry(product))
+        .arg(entry_id)
+        .arg(text)
+        .invoke_async(connection)
+        .await
 }
 
 fn parse(text: &str) -> Option<Retry> {

@@ -2,31 +2,32 @@
 -- Acknowledges some entries of one lane: takes them out of it and tells what became of them, but
 -- only of those that were still there. Runs at maxmemory too, since it is what frees memory.
 --
--- KEYS: 1 the sale's record, 2 the lane, 3 stock, 4 notes of retries, 5 jobs, 6 dead letters.
+-- KEYS: 1 the sale's record, 2 the lane, 3 stock, 4 notes of retries, 5 jobs, 6 dead letters, 7 lease.
 -- ARGV: 1 product, 2 stock, 3 its version (both empty when unknown), 4 greatest order number,
 --       5 the event's channel, 6 the event if every entry is still there,
 --       7 and 8 ids of the first and the last entry (empty: they do not stand in order),
 --       9 a text of the last entry, by which it is known again,
 --       10 the id after the last (empty: other entries lay between these when they were read),
---       11 number of entries, 12 of entry ids given here, 13 of jobs that ended, 14 of dead letters;
+--       11 number of entries, 12 of entry ids given here, 13 of jobs that ended, 14 of dead letters,
+--       15 who must hold the lane's lease (empty: anybody may);
 --       then the entry ids (those of the jobs first, in their order), id and record of each job,
 --       and of each dead letter the number of its entry, reason, attempts and job.
 --
 -- Answer: the number of entries, all of which were there; or the numbers of those that were; or -1
--- when the sale is not in force, or -2 when it takes the entry ids to tell. With -1 and -2 nothing
--- was changed.
+-- when the sale is not in force, or -2 when it takes the entry ids to tell, or -3 when another holds
+-- the lease. With a negative answer nothing was changed.
 --
 -- An entry can be taken out only once, so XDEL alone says who tells of it. It costs a call for each
 -- entry, though, several times what all the rest of an order does. So where it can be proved before
 -- that all are there, they go in one command: see `intact`.
 
 local call = redis.call
-local RECORD, LANE, STOCK, RETRIES, JOBS, DEAD = unpack(KEYS)
+local RECORD, LANE, STOCK, RETRIES, JOBS, DEAD, LEASE = unpack(KEYS)
 local product, event = ARGV[1], ARGV[6]
 local first, last = ARGV[7], ARGV[8]
 local entries, given, ended, dead =
   tonumber(ARGV[11]), tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
-local ids = 14
+local ids = 15
 local jobs = ids + given
 local letters = jobs + 2 * ended
 
@@ -38,6 +39,8 @@ local FEW = 8
 
 -- A sale that was withdrawn is being freed: what were written now would stay for ever.
 if call('EXISTS', RECORD) == 0 then return -1 end
+
+if ARGV[15] ~= '' and call('GET', LEASE) ~= ARGV[15] then return -3 end
 
 -- Whether the entry id `a` comes before `b`. False too where a number is too great to be compared.
 local function before(a, b)

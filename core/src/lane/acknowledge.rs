@@ -57,6 +57,9 @@ pub struct Acknowledgement {
     /// How the entries were read, if in one piece: where all of it is acknowledged, Redis needs
     /// less than half the time. None is always right.
     pub run: Option<Run>,
+    /// Who must hold the lane's lease; whoever it is when none. To be given with jobs that failed,
+    /// the one outcome that the ledger does not know of: a successor may be settling them.
+    pub holder: Option<String>,
 }
 
 /// Which entries an acknowledgement took out of their lane. What it says of the others was passed
@@ -112,9 +115,16 @@ const NOT_IN_FORCE: i64 = -1;
 /// What it answers when it was given no entry ids and needs them.
 const NEEDS_IDS: i64 = -2;
 
+/// What it answers when somebody else holds the lane's lease.
+const NOT_HOLDER: i64 = -3;
+
 /// Takes the entries out of the lane, and writes outcomes and dead letters, tells the stock and
 /// publishes the event of those that were still in it, wholly or not at all. An acknowledgement
 /// that comes late or again therefore changes nothing and tells nobody.
+///
+/// # Errors
+/// Redis does not answer, or somebody else than [`Acknowledgement::holder`] holds the lease
+/// ([`ErrorKind::Client`]): then nothing was changed either.
 pub async fn acknowledge(
     connection: &mut impl Queue,
     keys: &SaleKeys,
@@ -172,7 +182,11 @@ impl<'a> Call<'a> {
 
     async fn invoke(&self, connection: &mut impl Queue, with_ids: bool) -> RedisResult<Value> {
         let Acknowledgement {
-            ended, dead, stock, ..
+            ended,
+            dead,
+            stock,
+            holder,
+            ..
         } = self.acknowledgement;
         let ids: &[&str] = if with_ids { &self.entries } else { &[] };
         let mut call = ACKNOWLEDGE.prepare_invoke();
@@ -181,7 +195,8 @@ impl<'a> Call<'a> {
             .key(self.keys.stock())
             .key(self.keys.retry(self.product))
             .key(self.keys.jobs())
-            .key(self.keys.dead());
+            .key(self.keys.dead())
+            .key(self.keys.lease(self.product));
         call.arg(self.product.as_str());
         match stock {
             Some((stock, version)) => call.arg(stock).arg(version),
@@ -207,6 +222,7 @@ impl<'a> Call<'a> {
             .arg(ids.len())
             .arg(ended.len())
             .arg(dead.len())
+            .arg(holder.as_deref().unwrap_or_default())
             .arg(ids);
         for job in ended {
             call.arg(job.job_id.to_string())
@@ -232,6 +248,10 @@ impl<'a> Call<'a> {
 
     fn read(&self, answer: Value) -> RedisResult<Acknowledged> {
         let gone = match answer {
+            Value::Int(NOT_HOLDER) => {
+                let text = "the lane's lease is held by another";
+                return Err((ErrorKind::Client, text).into());
+            }
             Value::Int(NOT_IN_FORCE) => return Ok(Acknowledged::none(false)),
             Value::Int(gone) => {
                 if usize::try_from(gone) != Ok(self.entries.len()) {

@@ -8,155 +8,20 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use flashsale_core::{
-    catalogue, dead_letter,
+    catalogue,
     event::Settled,
-    id::ProductId,
-    job::Job,
-    keys::{EVENTS, SaleKeys},
-    lane::{self, Acknowledged, Acknowledgement, Dead, Ended, Entry, Run},
+    keys::EVENTS,
+    lane::{self, Acknowledgement, Dead, Entry, Run},
     lease,
     outcome::{JobRecord, JobState, Outcome},
     retry::{self, Retry},
-    sale::Sale,
 };
-use flashsale_testbed::fixtures::{
-    queue::{job, push},
-    sales::{open, sale},
-    services::Services,
-};
+use flashsale_testbed::fixtures::queue::{job, push};
 use futures_util::StreamExt;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use redis::AsyncCommands;
 
-/// A lane and what is kept beside it.
-struct Scene {
-    services: Services,
-    sale: Sale,
-    keys: SaleKeys,
-    product: ProductId,
-}
-
-impl Scene {
-    async fn open() -> Self {
-        let services = Services::start().await;
-        let sale = sale("drop", &[("p", 100)]);
-        open(&services, &sale).await;
-        Self {
-            keys: SaleKeys::new(&sale.id),
-            product: sale.products[0].id.clone(),
-            services,
-            sale,
-        }
-    }
-
-    /// Appends `count` jobs and reads the whole lane.
-    async fn queue(&self, count: usize) -> Vec<Entry> {
-        let mut queue = self.services.queue.clone();
-        let mut pipe = redis::pipe();
-        for number in 0..count {
-            let job = job(&self.sale, &format!("u{number}"), &self.product, "k");
-            let json = serde_json::to_vec(&job).unwrap();
-            pipe.xadd(self.keys.lane(&self.product), "*", &[("job", json)])
-                .ignore();
-        }
-        pipe.exec_async(&mut queue).await.unwrap();
-        self.lane().await
-    }
-
-    async fn lane(&self) -> Vec<Entry> {
-        let mut queue = self.services.queue.clone();
-        let lane = self.keys.lane(&self.product);
-        let mut entries: Vec<Entry> = Vec::new();
-        loop {
-            let after = entries.last().map_or(lane::HEAD, |entry| &entry.id);
-            let page = lane::read(&mut queue, &lane, after, 1_000).await.unwrap();
-            if page.is_empty() {
-                return entries;
-            }
-            entries.extend(page);
-        }
-    }
-
-    async fn acknowledge(&self, acknowledgement: &Acknowledgement) -> Acknowledged {
-        let mut queue = self.services.queue.clone();
-        lane::acknowledge(&mut queue, &self.keys, &self.product, acknowledgement)
-            .await
-            .unwrap()
-    }
-
-    /// Everything in Redis but the lease, byte for byte.
-    async fn contents(&self) -> BTreeMap<String, Option<Vec<u8>>> {
-        let mut queue = self.services.queue.clone();
-        let keys: Vec<String> = queue.keys("fs:*").await.unwrap();
-        let mut contents = BTreeMap::new();
-        for key in keys {
-            let dump = redis::cmd("DUMP").arg(&key).query_async(&mut queue).await;
-            contents.insert(key, dump.unwrap());
-        }
-        contents
-    }
-
-    async fn records(&self) -> BTreeMap<String, String> {
-        let mut queue = self.services.queue.clone();
-        queue.hgetall(self.keys.jobs()).await.unwrap()
-    }
-
-    async fn stock_field(&self, field: &str) -> Option<i64> {
-        let mut queue = self.services.queue.clone();
-        queue.hget(self.keys.stock(), field).await.unwrap()
-    }
-
-    async fn letters(&self) -> Vec<dead_letter::DeadLetter> {
-        let mut queue = self.services.queue.clone();
-        dead_letter::list(&mut queue, &self.keys, lane::HEAD, 100)
-            .await
-            .unwrap()
-    }
-
-    async fn fill_up(&self) {
-        let mut queue = self.services.queue.clone();
-        let _: () = redis::pipe()
-            .cmd("CONFIG")
-            .arg("SET")
-            .arg(&["maxmemory-policy", "noeviction", "maxmemory", "1"])
-            .query_async(&mut queue)
-            .await
-            .unwrap();
-        let refused = queue.set::<_, _, ()>("other", "x").await.unwrap_err();
-        assert_eq!(refused.code(), Some("OOM"), "{refused}");
-    }
-}
-
-fn parse(entry: &Entry, product: &ProductId) -> Job {
-    Job::parse(entry.job.as_ref().unwrap(), product).unwrap()
-}
-
-/// What a worker acknowledges that settled `entries` with these outcomes; orders count from 1 on.
-fn told(entries: &[Entry], product: &ProductId, outcomes: &[Outcome]) -> Acknowledgement {
-    let mut acknowledgement = Acknowledgement {
-        stock: Some((50, 7)),
-        ..Acknowledgement::default()
-    };
-    for ((entry, outcome), number) in entries.iter().zip(outcomes.iter().cycle()).zip(1..) {
-        let job = parse(entry, product);
-        if *outcome == Outcome::Failed {
-            acknowledgement.dead.push(Dead {
-                entry_id: entry.id.clone(),
-                job: entry.job.clone().unwrap(),
-                reason: format!("the reason of {}", job.data.user_id),
-                attempts: 3,
-            });
-        }
-        acknowledgement.ended.push(Ended {
-            entry_id: entry.id.clone(),
-            job_id: job.job_id,
-            user_id: job.data.user_id,
-            outcome: *outcome,
-            order_id: (*outcome == Outcome::Confirmed).then_some(number),
-        });
-    }
-    acknowledgement
-}
+use crate::scene::{Scene, parse, told};
 
 #[tokio::test]
 async fn late_acknowledgement_changes_nothing_and_tells_nobody() {
@@ -358,6 +223,50 @@ async fn a_full_redis_lets_lanes_be_taken_and_acknowledged() {
     }
     assert_eq!(scene.records().await.len(), 53);
     assert!(scene.lane().await.is_empty());
+}
+
+/// The ledger does not know of a job that failed, so a successor settles it: only who holds the
+/// lease may say that it failed.
+#[tokio::test]
+async fn only_the_holder_of_the_lease_tells_that_a_job_failed() {
+    let scene = Scene::open().await;
+    let entries = scene.queue(2).await;
+    let mut queue = scene.services.queue.clone();
+    let key = scene.keys.lease(&scene.product);
+    let mut acknowledgement = told(&entries, &scene.product, &[Outcome::Failed]);
+    acknowledgement.holder = Some("w1".to_owned());
+    for holder in [None, Some("w2")] {
+        if let Some(other) = holder {
+            assert!(lease::hold(&mut queue, &key, other).await.unwrap());
+        }
+        let before = scene.contents().await;
+        let answer = lane::acknowledge(&mut queue, &scene.keys, &scene.product, &acknowledgement);
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.kind(), redis::ErrorKind::Client, "{error}");
+        assert_eq!(scene.contents().await, before);
+    }
+    assert!(lease::release(&mut queue, &key, "w2").await.unwrap());
+    assert!(lease::hold(&mut queue, &key, "w1").await.unwrap());
+    assert!(scene.acknowledge(&acknowledgement).await.is_whole());
+    assert_eq!(scene.letters().await.len(), 2);
+}
+
+/// A connection to a server that became a replica is left for that error, not waited for.
+#[tokio::test]
+async fn a_replica_refuses_leases_and_acknowledgements_as_read_only() {
+    let scene = Scene::open().await;
+    let entries = scene.queue(2).await;
+    let mut queue = scene.services.queue.clone();
+    let _: () = redis::cmd("REPLICAOF")
+        .arg(&["127.0.0.1", "1"])
+        .query_async(&mut queue)
+        .await
+        .unwrap();
+    let acknowledgement = told(&entries, &scene.product, &[Outcome::Confirmed]);
+    let answer = lane::acknowledge(&mut queue, &scene.keys, &scene.product, &acknowledgement);
+    assert_eq!(answer.await.unwrap_err().code(), Some("READONLY"));
+    let held = lease::hold(&mut queue, &scene.keys.lease(&scene.product), "w").await;
+    assert_eq!(held.unwrap_err().code(), Some("READONLY"));
 }
 
 #[tokio::test]

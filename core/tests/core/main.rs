@@ -1,8 +1,13 @@
-//! The ledger, the turnstile and what a control loop reads, on a real PostgreSQL and a real Redis.
+//! The ledger, the turnstile, lanes and what a control loop reads, on a real PostgreSQL and a real
+//! Redis.
 
 mod acknowledgements;
+mod catalogue;
 mod connections;
+mod dead_letters;
 mod deadlines;
 mod ledger;
 mod looks;
+mod retries;
+mod scene;
 mod turnstile;
