@@ -44,6 +44,7 @@ fn sight(phase: Phase, stock: i32) -> Sight {
                 stock,
                 version: 1,
             }],
+            unlisted: Vec::new(),
             sold: 0,
         }),
         announced: Some(true),
