@@ -60,7 +60,7 @@ async fn a_sale_in_full_swing_holds() {
     let (_, job) = market.waiting("q").await.remove(0);
     market
         .ledger
-        .settle(
+        .settle_alone(
             &SALE.parse().unwrap(),
             &ProductId::new("q").unwrap(),
             &[&job],
