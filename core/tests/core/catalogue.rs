@@ -85,6 +85,7 @@ async fn a_withdrawn_sale_is_not_brought_back_by_who_kept_it_before() {
         product: sale.products[0].id.clone(),
         stock: 5,
         version: 1,
+        settled_version: 0,
     };
     stock::publish(&mut queue, &SaleKeys::new(&sale.id), &[level])
         .await

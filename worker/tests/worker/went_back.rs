@@ -125,7 +125,7 @@ async fn a_promoted_replica_that_lost_commits_is_followed() {
     primary.kill().await.unwrap();
     replica.take_the_place_of(&primary).await.unwrap();
     until("the ledger answers", SOON, async || {
-        services.ledger.ping().await.is_ok()
+        services.ledger.check_writable().await.is_ok()
     })
     .await;
     assert_eq!(order_numbers(&services.ledger).await.len(), 3);
