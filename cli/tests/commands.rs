@@ -6,6 +6,8 @@
 
 #[path = "commands/audit.rs"]
 mod audit;
+#[path = "commands/check.rs"]
+mod check;
 #[path = "commands/dead.rs"]
 mod dead;
 #[path = "commands/load.rs"]

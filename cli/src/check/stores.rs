@@ -87,6 +87,10 @@ pub struct LedgerSale {
     /// Jobs that were rejected, with the outcome of each row that has them; none where the ledger
     /// keeps no rejections.
     pub rejections: Option<HashMap<Uuid, Vec<Outcome>>>,
+    /// Whether every rejection of the sale is among them.
+    pub keeps_all_rejections: bool,
+    /// The present incarnation of the sale; none where the ledger knows no incarnations.
+    pub incarnation: Option<i32>,
 }
 
 /// One order.

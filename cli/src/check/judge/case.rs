@@ -91,6 +91,9 @@ impl<'a> Case<'a> {
 impl<'a> SaleCase<'a> {
     fn new(name: &'a str, stores: &'a SaleStores) -> Self {
         let orders = &stores.ledger.orders;
+        // Of several incarnations the last one counts: it is collected last.
+        let mut latest: Vec<&Order> = orders.iter().collect();
+        latest.sort_by_key(|order| order.incarnation);
         let key = |order: &'a Order| (order.user.as_str(), order.key.as_str());
         Self {
             name,
@@ -98,7 +101,10 @@ impl<'a> SaleCase<'a> {
             ledger: &stores.ledger,
             by_id: orders.iter().map(|order| (order.id, order)).collect(),
             by_job: orders.iter().map(|order| (order.job, order)).collect(),
-            by_key: orders.iter().map(|order| (key(order), order)).collect(),
+            by_key: latest
+                .into_iter()
+                .map(|order| (key(order), order))
+                .collect(),
         }
     }
 

@@ -76,8 +76,9 @@ fn rejections(case: &Case<'_>, verdict: &mut Verdict) {
         let Some(kept) = &sale.ledger.rejections else {
             continue;
         };
-        // They are freed with the sale, and a sale without any may be one of older workers.
-        if kept.is_empty() || !sale.offers_any() || kept.contains_key(&job) {
+        // They are freed with the sale, and older workers keep none.
+        let all_kept = sale.ledger.keeps_all_rejections && sale.offers_any();
+        if !all_kept || kept.contains_key(&job) {
             continue;
         }
         for outcome in [Outcome::SoldOut, Outcome::LimitReached] {

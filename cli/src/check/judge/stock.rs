@@ -55,20 +55,16 @@ fn complaint(product: &Product) -> Option<String> {
 
 /// Shoppers with more units of one incarnation of the sale than one shopper may have.
 fn beyond_limit(sale: &SaleCase<'_>, product: &str, limit: i64, verdict: &mut Verdict) {
-    let mut units: BTreeMap<(&str, i32), i64> = BTreeMap::new();
-    let present = sale
-        .ledger
-        .orders
-        .iter()
-        .map(|order| order.incarnation)
-        .max();
+    // Without incarnations, all orders are of the first.
+    let present = sale.ledger.incarnation.unwrap_or(1);
+    let mut units: BTreeMap<&str, i64> = BTreeMap::new();
     for order in &sale.ledger.orders {
         // The limit is the one in force now, which an earlier incarnation need not have had.
-        if !order.cancelled && order.product == product && Some(order.incarnation) == present {
-            *units.entry((&order.user, order.incarnation)).or_default() += 1;
+        if !order.cancelled && order.product == product && order.incarnation == present {
+            *units.entry(&order.user).or_default() += 1;
         }
     }
-    for ((user, _), units) in units.into_iter().filter(|(_, units)| *units > limit) {
+    for (user, units) in units.into_iter().filter(|(_, units)| *units > limit) {
         let subject = Subject {
             user: Some(user.to_owned()),
             ..product_subject(sale, product)

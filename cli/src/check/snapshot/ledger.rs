@@ -14,10 +14,13 @@ pub(super) async fn read(
     connection: &mut PgConnection,
     sale: &SaleId,
 ) -> Result<LedgerSale, sqlx::Error> {
+    let (incarnation, keeps_all_rejections) = incarnation(connection, sale).await?;
     Ok(LedgerSale {
         orders: orders(connection, sale).await?,
         products: products(connection, sale).await?,
         rejections: rejections(connection, sale).await?,
+        keeps_all_rejections,
+        incarnation,
     })
 }
 
@@ -35,6 +38,24 @@ async fn has_column(
     .bind(column)
     .fetch_one(connection)
     .await
+}
+
+/// The present incarnation of the sale, and whether all its rejections are kept. A sale without a
+/// row is in its first one, which began when the ledger kept them.
+async fn incarnation(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+) -> Result<(Option<i32>, bool), sqlx::Error> {
+    if !has_column(connection, "sales", "rejections_kept").await? {
+        return Ok((None, false));
+    }
+    let row: Option<(i32, bool)> =
+        sqlx::query_as("SELECT incarnation, rejections_kept FROM sales WHERE id = $1")
+            .bind(sale.as_str())
+            .fetch_optional(connection)
+            .await?;
+    let (incarnation, kept) = row.unwrap_or((1, true));
+    Ok((Some(incarnation), kept))
 }
 
 /// Number, shopper, product, job, key, whether cancelled, incarnation.

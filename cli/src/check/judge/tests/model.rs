@@ -757,6 +757,7 @@ impl Model {
                 self.ledger.rejections.clone()
             };
             stores.ledger.rejections = Some(kept);
+            stores.ledger.keeps_all_rejections = true;
         }
         if withdrawn {
             return stores;
