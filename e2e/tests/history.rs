@@ -31,7 +31,6 @@ struct Shop {
     services: Services,
     sale: Sale,
     gateways: [Child; 2],
-    _worker: Child,
     history: PathBuf,
 }
 
@@ -48,12 +47,10 @@ impl Shop {
             Child::gateway(&services, "gateway-1").await,
             Child::gateway(&services, "gateway-2").await,
         ];
-        let worker = Child::worker(&services, "worker").await;
         Self {
             services,
             sale,
             gateways,
-            _worker: worker,
             history,
         }
     }
@@ -140,23 +137,31 @@ fn told(output: &Output) -> String {
 async fn a_run_that_keeps_the_laws_is_clean_and_what_is_planted_into_the_stores_is_found() {
     let shop = Shop::open("judged").await;
     let keys = SaleKeys::new(&shop.sale.id);
-    // Redis lets more in than there is, and the ledger turns them away.
+    // Redis lets more in than there is, as long as no worker tells it; the ledger turns them away.
     shop.set(&keys.stock(), "judged-p", "70").await;
 
     let crowd = ["--crowd", "300", "--arrival-seconds", "1"];
-    let output = shop.load(&crowd).output().await.unwrap();
+    let loading = tokio::spawn(shop.load(&crowd).output());
+    until("more are let in than there is", LONGEST, || async {
+        depth(&shop.services, &shop.sale, 0).await == 70
+    })
+    .await;
+    let _worker = Child::worker(&shop.services, "worker").await;
+    let output = loading.await.unwrap().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     let (status, json, told) = shop.check(&[]).await;
     assert_eq!(status, Some(0), "{json:#} {told}");
     assert_eq!(json["clean"], true);
-    assert_eq!(json["counts"]["confirmed"], 100);
-    let turned_away = json["counts"]["soldOut"].as_u64().unwrap();
-    assert!(turned_away > 0, "{json:#}");
+    assert!(
+        json["counts"]["confirmed"].as_u64().unwrap() > 40,
+        "{json:#}"
+    );
+    assert_eq!(json["counts"]["soldOut"], 30, "{json:#}");
     assert!(json["counts"]["events"].as_u64().unwrap() > 100, "{json:#}");
 
     let confirmed = shop.ended("confirmed");
     let [(deleted, _), (changed, shopper), (stolen, _), ..] = confirmed.as_slice() else {
-        unreachable!("a hundred were confirmed");
+        unreachable!("forty were confirmed");
     };
     shop.tamper(format!("DELETE FROM orders WHERE job_id = '{deleted}'"))
         .await;
@@ -203,6 +208,7 @@ async fn a_run_that_keeps_the_laws_is_clean_and_what_is_planted_into_the_stores_
 #[tokio::test]
 async fn the_history_of_a_load_that_was_killed_is_judged_up_to_its_last_line() {
     let shop = Shop::open("killed").await;
+    let _worker = Child::worker(&shop.services, "worker").await;
     let mut load = shop.load(&["--rate", "100", "--duration", "30"]);
     let mut load = load
         .stdout(Stdio::null())

@@ -82,7 +82,11 @@ fn contradictions(
     for other in final_ones {
         let is_same = first.outcome == other.outcome
             && (first.order.is_none() || other.order.is_none() || first.order == other.order);
-        if !is_same {
+        // A repair may have to honour a lost order under another number.
+        let sent = facts.ack.as_ref().map_or(first.at, |ack| ack.sent.at);
+        let is_renumbered =
+            first.outcome == other.outcome && case.ledger_lost(sent, first.at.min(other.at));
+        if !is_same && !is_renumbered {
             let what = format!(
                 "was told {} by {}, and {} by {}",
                 words(first),
@@ -163,6 +167,10 @@ fn confirmed(
         let key = &facts.ack.as_ref()?.key;
         sale.order_of_key(&key.user, &key.text)
     });
+    let ledger_lost = |told: &Told| {
+        let sent = facts.ack.as_ref().map_or(told.at, |ack| ack.sent.at);
+        case.ledger_lost(sent, told.at)
+    };
     let subject = Subject {
         order: told.order,
         ..subject_of(job, facts, sale)
@@ -173,6 +181,10 @@ fn confirmed(
                 "was told confirmed with order {number}, but order {} settles it",
                 order.id
             );
+            if ledger_lost(told) {
+                verdict.lose(Store::Ledger, subject, what);
+                return;
+            }
             verdict.violate(Law::NoLostAck, subject, what);
         }
         (Some(_), _) => {}
@@ -196,8 +208,7 @@ fn confirmed(
                 ),
                 None => format!("was told confirmed by {}, and has no order", told.how),
             };
-            let sent = facts.ack.as_ref().map_or(told.at, |ack| ack.sent.at);
-            if case.ledger_lost(sent, told.at) {
+            if ledger_lost(told) {
                 verdict.lose(Store::Ledger, subject, what);
                 return;
             }

@@ -140,7 +140,6 @@ fn an_order_in_a_lost_commit_is_named_in_its_own_column_and_is_a_violation_other
 fn a_store_that_lost_data_excuses_no_second_outcome_and_no_second_order() {
     let never_excused = [
         "two_outcomes_by_events",
-        "two_orders_told",
         "two_orders_of_a_key",
         "number_told_twice",
         "unit_appeared",
@@ -178,4 +177,25 @@ fn losses_that_happened_are_listed_and_nothing_is_listed_where_no_store_lost_dat
         }
     }
     assert!(listed > 20, "{listed}");
+}
+
+#[test]
+fn an_order_that_was_made_again_with_another_number_is_listed_where_the_ledger_lost_commits() {
+    let mut renumbered = 0;
+    for seed in 0..SALES {
+        let mut made = Model::run(seed, Trouble::None);
+        let mut random = StdRng::seed_from_u64(seed);
+        let Some(job) = plant::renumber(&mut made, &mut random) else {
+            continue;
+        };
+        renumbered += 1;
+        let violated = made.judge();
+        let names = |row: &super::super::verdict::Violation| row.subject.job == Some(job);
+        assert!(violated.violations.iter().any(names));
+        made.circumstances.ledger_lost = vec![Loss::default()];
+        let excused = made.judge();
+        assert!(excused.is_clean(), "{:#?}", excused.violations);
+        assert_eq!(lost(&excused, Store::Ledger), [job]);
+    }
+    assert!(renumbered > 10, "{renumbered}");
 }

@@ -325,6 +325,9 @@ fn two_outcomes_by_poll(made: &mut Made, random: &mut StdRng) -> Option<Expected
 }
 
 fn two_orders_told(made: &mut Made, random: &mut StdRng) -> Option<Expected> {
+    if !made.circumstances.ledger_lost.is_empty() {
+        return None;
+    }
     let (job, user, ..) = told(made, Outcome::Confirmed, random)?;
     event(made, &user, job, Outcome::Confirmed, Some(FREE));
     found(Law::NoLostAck, Names::Job(job))
@@ -704,4 +707,12 @@ pub(super) fn confirmed_in_a_lost_commit(made: &mut Made) -> (Uuid, u64) {
     let (job, user) = fresh(made, us, us + 1);
     event(made, &user, job, Outcome::Confirmed, Some(FREE));
     (job, us)
+}
+
+/// The order of a job that was told confirmed has another number.
+pub(super) fn renumber(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
+    let (job, ..) = told(made, Outcome::Confirmed, random)?;
+    let mut orders = made.sale().ledger.orders.iter_mut();
+    orders.find(|order| order.job == job)?.id = FREE;
+    Some(job)
 }
