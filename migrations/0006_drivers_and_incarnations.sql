@@ -88,6 +88,10 @@ CREATE INDEX restocks_by_sale ON restocks (sale_id);
 CREATE FUNCTION products_follow_sale() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.listed := true;
+  IF TG_OP = 'INSERT' THEN
+    -- A row that was deleted by hand may have left rejections behind; their numbers are taken.
+    NEW.batch := COALESCE((SELECT max(batch) FROM rejections WHERE product_id = NEW.id), 0);
+  END IF;
   IF TG_OP = 'INSERT' OR NEW.sale_id IS DISTINCT FROM OLD.sale_id THEN
     NEW.driver := NULL;
     NEW.incarnation := COALESCE((SELECT incarnation FROM sales WHERE id = NEW.sale_id), 1);

@@ -29,12 +29,19 @@ END $$;
 -- it. A dump restored in parts, or a failover, can leave it behind the table.
 CREATE FUNCTION raise_order_ids(p_least bigint) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
-  v_least bigint;
+  v_least  bigint;
+  v_behind bigint;
 BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended('flashsale: sequence of order ids', 0));
   SELECT GREATEST(p_least, max(id)) INTO v_least FROM orders;
-  PERFORM setval('orders_id_seq', v_least)
-    FROM orders_id_seq WHERE last_value < v_least OR (last_value = v_least AND NOT is_called);
+  SELECT v_least - last_value + CASE WHEN is_called THEN 0 ELSE 1 END
+    INTO v_behind FROM orders_id_seq;
+  IF v_behind > 1000000 THEN
+    PERFORM setval('orders_id_seq', v_least) FROM orders_id_seq WHERE last_value < v_least;
+  ELSIF v_behind > 0 THEN
+    -- Drawn, not set: others may have drawn beyond it by now.
+    PERFORM max(nextval('orders_id_seq')) FROM generate_series(1, v_behind);
+  END IF;
 END $$;
 
 -- Settles jobs of a product whose row the caller has locked. With `p_is_repeat`, decides nothing

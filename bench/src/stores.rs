@@ -77,7 +77,10 @@ impl Stores {
 
     /// Empties both, so that every measurement starts alike.
     pub async fn empty(&self) -> Result<(), BenchError> {
-        for statement in ["TRUNCATE orders RESTART IDENTITY", "TRUNCATE products"] {
+        for statement in [
+            "TRUNCATE orders RESTART IDENTITY",
+            "TRUNCATE products, sales, rejections",
+        ] {
             sqlx::raw_sql(statement).execute(self.ledger.pool()).await?;
         }
         let mut queue = self.queue.clone();

@@ -210,6 +210,10 @@ async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
         ping_before_use: true,
     })?;
     ledger.migrate().await?;
+    if config.database_url.is_none() {
+        // Nobody else uses this server, so no process of an earlier release can be there.
+        ledger.widen_orders().await?;
+    }
     Ok(ledger)
 }
 

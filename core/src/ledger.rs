@@ -19,6 +19,7 @@ mod restock;
 mod settle;
 mod stocks;
 mod takeover;
+mod widen;
 
 pub use books::ProductBooks;
 pub(crate) use books::books;
@@ -32,6 +33,7 @@ pub use restock::Restocked;
 pub use settle::{BatchTurn, Settlement, Verdict};
 pub use stocks::SaleStock;
 pub use takeover::Takeover;
+pub use widen::Widened;
 
 pub(crate) use call::CALL_LIMIT;
 use call::{CHECK_LIMIT, Trust};

@@ -94,11 +94,23 @@ async fn sales_are_listed_with_their_lanes() {
 }
 
 #[tokio::test]
-async fn migrating_twice_is_harmless() {
+async fn migrating_twice_is_harmless_and_order_ids_are_widened_when_asked_for() {
     let market = Market::of_one(1).await;
-    for _ in 0..2 {
-        let printed = market.run(&["migrate"]);
-        assert_eq!(printed.status, Some(0), "{printed:?}");
+    market.buy("p", 1).await;
+    market.settle("p").await;
+    for (flags, expected) in [
+        (&["migrate"][..], "the schema is up to date\n"),
+        (
+            &["migrate", "--widen-orders"],
+            "the schema is up to date\norder ids have 64 bits, 1 orders copied\n",
+        ),
+        (
+            &["migrate", "--widen-orders"],
+            "the schema is up to date\norder ids had 64 bits already\n",
+        ),
+    ] {
+        let printed = market.run(flags);
+        assert_eq!((printed.status, printed.out.as_str()), (Some(0), expected));
     }
 }
 

@@ -1,15 +1,107 @@
 //! The schema, embedded in every binary.
 
-use super::{Ledger, LedgerError};
+use std::time::Duration;
+
+use sqlx::{
+    PgConnection,
+    migrate::{MigrateError, Migrator},
+};
+use tokio::time::sleep;
+
+use super::{Fault, Ledger, LedgerError, WaitReason};
+
+/// How often to ask whether another process has finished changing the schema.
+const LOCK_POLL: Duration = Duration::from_millis(200);
+
+/// How long to leave a table alone after a lock on it was not to be had. Migrations give up
+/// waiting after two seconds, since every buy queues behind a lock that is waited for.
+const LOCK_RETRY: Duration = Duration::from_secs(1);
+
+/// How often a lock is tried for before the migration fails: a backup that holds a table takes
+/// minutes.
+const LOCK_ATTEMPTS: u32 = 200;
+
+/// An index that was being built when its process died is left behind, and is of no use.
+const REMOVE_BROKEN_INDEX: &str =
+    "DROP INDEX CONCURRENTLY IF EXISTS orders_of_one_key_per_incarnation";
 
 /// The migrations of `migrations/`, checked by checksum against those already applied.
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+fn migrator() -> Migrator {
+    sqlx::migrate!("../migrations")
+}
 
 impl Ledger {
-    /// Brings the schema up to date. Safe to run from several processes at once: the first takes
-    /// a lock, the others wait and find nothing to do.
+    /// Brings the schema up to date, while the ledger is in use. Safe to run from several
+    /// processes at once: the first takes a lock, the others wait and find nothing to do. A schema
+    /// that is newer than this version is left as it is.
     pub async fn migrate(&self) -> Result<(), LedgerError> {
+        let _guard = self.lock_schema().await?;
         let mut connection = self.connection_without_limits().await?;
-        Ok(MIGRATOR.run(&mut connection).await?)
+        if is_broken(&mut connection, "orders_of_one_key_per_incarnation").await? {
+            sqlx::raw_sql(REMOVE_BROKEN_INDEX)
+                .execute(&mut connection)
+                .await?;
+        }
+        let mut migrator = migrator();
+        // Ours instead: a session that waits for sqlx's holds a snapshot, and an index that is
+        // built concurrently would wait for that session.
+        migrator.set_locking(false);
+        let newest = migrator.iter().map(|migration| migration.version).max();
+        let mut attempts = 1;
+        loop {
+            match migrator.run_direct(None, &mut connection, false).await {
+                Err(MigrateError::VersionMissing(version))
+                    if Some(version) > newest && !migrator.ignore_missing =>
+                {
+                    migrator.set_ignore_missing(true);
+                }
+                Err(MigrateError::ExecuteMigration(error, version))
+                    if is_locked(&error) && attempts < LOCK_ATTEMPTS =>
+                {
+                    tracing::info!(version, "migration {version} waits for a table: {error}");
+                    attempts += 1;
+                    sleep(LOCK_RETRY).await;
+                }
+                result => return Ok(result?),
+            }
+        }
     }
+
+    /// Waits until no other process changes the schema, and keeps others from it until the answer
+    /// is dropped. A transaction of its own, so that it is right behind a pooler too.
+    pub(super) async fn lock_schema(&self) -> Result<PgConnection, LedgerError> {
+        let mut connection = self.connection_without_limits().await?;
+        sqlx::raw_sql("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")
+            .execute(&mut connection)
+            .await?;
+        loop {
+            let is_ours: bool = sqlx::query_scalar(
+                "SELECT pg_try_advisory_xact_lock(hashtextextended('flashsale: schema', 0))",
+            )
+            .fetch_one(&mut connection)
+            .await?;
+            if is_ours {
+                return Ok(connection);
+            }
+            sleep(LOCK_POLL).await;
+        }
+    }
+}
+
+/// Whether others hold what a change of the schema needs.
+pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+    super::fault::sqlstate_fault(error) == Fault::Server(WaitReason::Locked)
+}
+
+/// Whether an index exists that was never finished.
+pub(super) async fn is_broken(
+    connection: &mut PgConnection,
+    index: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass($1) AND NOT indisvalid)",
+    )
+    .bind(index)
+    .fetch_one(connection)
+    .await
 }
