@@ -8,8 +8,13 @@ use std::{
 };
 
 use flashsale_core::{
-    catalogue::Announced, control::Controller, id::SaleId, ledger::SaleStock, lifecycle::Phase,
-    observation::SaleObservation, scaling::Decision,
+    catalogue::{Announced, Generation},
+    control::Controller,
+    id::SaleId,
+    ledger::SaleStock,
+    lifecycle::Phase,
+    observation::SaleObservation,
+    scaling::Decision,
 };
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -173,6 +178,8 @@ pub struct Entry {
     /// What was announced last, so that a record that reads back different is not written in a
     /// circle.
     pub announced: Option<Announced>,
+    /// Which sale of this name it is, as Redis told before it was announced first.
+    pub generation: Option<Generation>,
     /// Gives a Redis that lost them the outcomes of the ledger back; ends by itself.
     pub restoring: Option<JoinHandle<()>>,
 }
@@ -199,6 +206,7 @@ impl Entry {
             audited: None,
             applied: None,
             announced: None,
+            generation: None,
             restoring: None,
         }
     }
@@ -282,6 +290,19 @@ impl Roster {
     /// The connections of a sale in force.
     pub fn stores(&self, sale: &SaleId) -> Option<Arc<Stores>> {
         self.entries().get(sale).map(|entry| entry.stores.clone())
+    }
+
+    /// Which sale of its name it is, once that was asked for.
+    pub fn generation(&self, sale: &SaleId) -> Option<Generation> {
+        self.entries().get(sale).and_then(|entry| entry.generation)
+    }
+
+    /// Remembers which sale of its name it is; the first answer stays. None when the sale is not in
+    /// the roster any more.
+    pub fn remember_generation(&self, sale: &SaleId, read: Generation) -> Option<Generation> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(sale)?;
+        Some(*entry.generation.get_or_insert(read))
     }
 
     /// Changes how much may be written for a sale.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flashsale_core::{
     catalogue::{self, Announced, CatalogueError},
-    connect::SharedConnection,
+    connect::{SharedConnection, check_writable},
     control::Look,
     id::SaleId,
     ledger::Ledger,
@@ -73,6 +73,8 @@ async fn look_at_redis(
     queue: &mut SharedConnection,
     sales: &[&Sale],
 ) -> Result<FromRedis, CatalogueError> {
+    // A server that was demoted still answers reads; a write leads on to the new primary.
+    check_writable(queue).await?;
     let now = catalogue::clock(queue).await?;
     let server = recovery::server_id(queue).await?;
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();

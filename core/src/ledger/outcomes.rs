@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use super::{Ledger, LedgerError, call::CALL_LIMIT};
 use crate::{
     id::{IdempotencyKey, JobId, ProductId, SaleId, UserId},
     outcome::Outcome,
@@ -115,8 +115,8 @@ impl Ledger {
         sale: &SaleId,
         user: &str,
         key: &str,
-    ) -> Result<Vec<OrderRow>, sqlx::Error> {
-        sqlx::query_as(
+    ) -> Result<Vec<OrderRow>, LedgerError> {
+        let page = sqlx::query_as(
             "SELECT job_id, user_id, idempotency_key, product_id, id::bigint FROM orders
               WHERE sale_id = $1 AND (user_id, idempotency_key) > ($2, $3)
                 AND incarnation = COALESCE((SELECT incarnation FROM sales WHERE id = $1), 1)
@@ -125,8 +125,10 @@ impl Ledger {
         .bind(sale.as_str())
         .bind(user)
         .bind(key)
-        .bind(ORDERS)
-        .fetch_all(&self.pool)
+        .bind(ORDERS);
+        self.call(CALL_LIMIT, async |connection| {
+            Ok(page.fetch_all(connection).await?)
+        })
         .await
     }
 
@@ -135,8 +137,8 @@ impl Ledger {
         sale: &SaleId,
         product: &str,
         batch: i64,
-    ) -> Result<Vec<RejectionRow>, sqlx::Error> {
-        sqlx::query_as(
+    ) -> Result<Vec<RejectionRow>, LedgerError> {
+        let page = sqlx::query_as(
             "SELECT product_id, batch, job_ids, user_ids, keys, outcomes FROM rejections
               WHERE sale_id = $1 AND (product_id, batch) > ($2, $3)
                 AND incarnation = COALESCE((SELECT incarnation FROM sales WHERE id = $1), 1)
@@ -145,8 +147,10 @@ impl Ledger {
         .bind(sale.as_str())
         .bind(product)
         .bind(batch)
-        .bind(BATCHES)
-        .fetch_all(&self.pool)
+        .bind(BATCHES);
+        self.call(CALL_LIMIT, async |connection| {
+            Ok(page.fetch_all(connection).await?)
+        })
         .await
     }
 }

@@ -1,6 +1,8 @@
 //! What a ledger needs after it went back: versions and order numbers above those that were told.
 
-use super::{Ledger, LedgerError, StockLevel};
+use sqlx::PgConnection;
+
+use super::{Ledger, LedgerError, StockLevel, call::CALL_LIMIT};
 use crate::{
     control::WentBack,
     id::{ProductId, SaleId},
@@ -33,17 +35,11 @@ impl Ledger {
         // One row a statement: whoever locks several rows does so in the order of their names, and
         // a correction need not be of one moment.
         for WentBack { product, told, .. } in behind {
-            let row: Option<(i32, i64, i64)> = sqlx::query_as(
-                "UPDATE products SET stock_version = $3 + $4, driver = NULL
-                  WHERE id = $1 AND sale_id = $2 AND stock_version <= $3
-                 RETURNING stock_quantity, stock_version, settled_version",
-            )
-            .bind(product.as_str())
-            .bind(sale.as_str())
-            .bind(told)
-            .bind(VERSIONS_ON_THEIR_WAY)
-            .fetch_optional(&self.pool)
-            .await?;
+            let row = self
+                .call(CALL_LIMIT, async |connection| {
+                    Ok(raise_version(connection, sale, product, *told).await?)
+                })
+                .await?;
             levels.extend(row.map(|row| level(product, row)));
         }
         Ok(levels)
@@ -55,28 +51,53 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be written; the sequence is then never lower than before.
     pub async fn raise_order_numbers(&self, told: i64) -> Result<bool, LedgerError> {
-        // A sequence that was never used shows the number that it will give first.
-        let behind: i64 = sqlx::query_scalar(
-            "SELECT $1 - last_value + CASE WHEN is_called THEN 0 ELSE 1 END FROM orders_id_seq",
-        )
-        .bind(told)
-        .fetch_one(&self.pool)
-        .await?;
-        if behind > DRAWN_AT_MOST {
-            sqlx::query(
-                "SELECT setval('orders_id_seq', $1) FROM orders_id_seq WHERE last_value < $1",
-            )
-            .bind(told)
-            .execute(&self.pool)
-            .await?;
-        } else if behind > 0 {
-            sqlx::query("SELECT max(nextval('orders_id_seq')) FROM generate_series(1, $1)")
-                .bind(behind)
-                .execute(&self.pool)
-                .await?;
-        }
-        Ok(behind > 0)
+        self.call(CALL_LIMIT, async |connection| {
+            Ok(raise_sequence(connection, told).await?)
+        })
+        .await
     }
+}
+
+async fn raise_version(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+    product: &ProductId,
+    told: i64,
+) -> Result<Option<(i32, i64, i64)>, sqlx::Error> {
+    sqlx::query_as(
+        "UPDATE products SET stock_version = $3 + $4, driver = NULL
+          WHERE id = $1 AND sale_id = $2 AND stock_version <= $3
+         RETURNING stock_quantity, stock_version, settled_version",
+    )
+    .bind(product.as_str())
+    .bind(sale.as_str())
+    .bind(told)
+    .bind(VERSIONS_ON_THEIR_WAY)
+    .fetch_optional(connection)
+    .await
+}
+
+/// Raises the sequence of order numbers to `told` at least; true when it was behind.
+async fn raise_sequence(connection: &mut PgConnection, told: i64) -> Result<bool, sqlx::Error> {
+    // A sequence that was never used shows the number that it will give first.
+    let behind: i64 = sqlx::query_scalar(
+        "SELECT $1 - last_value + CASE WHEN is_called THEN 0 ELSE 1 END FROM orders_id_seq",
+    )
+    .bind(told)
+    .fetch_one(&mut *connection)
+    .await?;
+    if behind > DRAWN_AT_MOST {
+        sqlx::query("SELECT setval('orders_id_seq', $1) FROM orders_id_seq WHERE last_value < $1")
+            .bind(told)
+            .execute(connection)
+            .await?;
+    } else if behind > 0 {
+        sqlx::query("SELECT max(nextval('orders_id_seq')) FROM generate_series(1, $1)")
+            .bind(behind)
+            .execute(connection)
+            .await?;
+    }
+    Ok(behind > 0)
 }
 
 fn level(product: &ProductId, (stock, version, settled_version): (i32, i64, i64)) -> StockLevel {

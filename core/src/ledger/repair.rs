@@ -1,12 +1,22 @@
 //! Making orders again that the ledger has forgotten.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, StockLevel};
+use super::{
+    Ledger, LedgerError, StockLevel,
+    call::{self, CALL_LIMIT},
+};
 use crate::id::{IdempotencyKey, JobId, ProductId, SaleId, UserId};
+
+/// How long making the lost orders of one product again may take: a hundred thousand of them take a
+/// few seconds.
+const REPAIR_LIMIT: Duration = Duration::from_mins(2);
 
 /// An order that a shopper was told of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,11 +102,13 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be asked.
     pub async fn jobs_with_order(&self, jobs: &[Uuid]) -> Result<HashSet<Uuid>, LedgerError> {
-        let known: Vec<Uuid> =
-            sqlx::query_scalar("SELECT job_id FROM orders WHERE job_id = ANY ($1)")
-                .bind(jobs)
-                .fetch_all(&self.pool)
-                .await?;
+        let known = sqlx::query_scalar("SELECT job_id FROM orders WHERE job_id = ANY ($1)");
+        let known = known.bind(jobs);
+        let known: Vec<Uuid> = self
+            .call(CALL_LIMIT, async |connection| {
+                Ok(known.fetch_all(connection).await?)
+            })
+            .await?;
         Ok(known.into_iter().collect())
     }
 
@@ -118,22 +130,34 @@ impl Ledger {
         // or later, gets one that nobody was told.
         let told = claims.iter().map(|claim| claim.told).max().unwrap_or(0);
         self.raise_order_numbers(told).await?;
-        let mut transaction = self.pool.begin().await?;
-        let row = lock(&mut transaction, sale, product).await?;
-        let known = known(&mut transaction, sale, row.incarnation, claims).await?;
-        let held = held(&mut transaction, (sale, product, row.incarnation), claims).await?;
-        let (mut repairs, orders) = decide(&row, claims, &known, held);
-        let numbers = insert(&mut transaction, (sale, product), &row, &orders).await?;
-        for order in &orders {
-            if let Some(number) = numbers.get(&order.claim.job.0) {
-                repairs[order.at] = Repair::Made { order: *number };
-            }
-        }
-        let made = i32::try_from(orders.len()).map_err(|_| LedgerError::Mismatch)?;
-        let level = take_units(&mut transaction, product, made, row.settled_version).await?;
-        transaction.commit().await?;
-        Ok(Repaired { repairs, level })
+        self.call(REPAIR_LIMIT, async |connection| {
+            settle_locked(connection, sale, product, claims).await
+        })
+        .await
     }
+}
+
+async fn settle_locked(
+    connection: &mut PgConnection,
+    sale: &SaleId,
+    product: &ProductId,
+    claims: &[Claim],
+) -> Result<Repaired, LedgerError> {
+    let mut transaction = call::begin(connection).await?;
+    let row = lock(&mut transaction, sale, product).await?;
+    let known = known(&mut transaction, sale, row.incarnation, claims).await?;
+    let held = held(&mut transaction, (sale, product, row.incarnation), claims).await?;
+    let (mut repairs, orders) = decide(&row, claims, &known, held);
+    let numbers = insert(&mut transaction, (sale, product), &row, &orders).await?;
+    for order in &orders {
+        if let Some(number) = numbers.get(&order.claim.job.0) {
+            repairs[order.at] = Repair::Made { order: *number };
+        }
+    }
+    let made = i32::try_from(orders.len()).map_err(|_| LedgerError::Mismatch)?;
+    let level = take_units(&mut transaction, product, made, row.settled_version).await?;
+    transaction.commit().await?;
+    Ok(Repaired { repairs, level })
 }
 
 async fn lock(

@@ -7,7 +7,8 @@ use std::{
 };
 
 use flashsale_core::{
-    catalogue::{self, Announced},
+    catalogue::{self, Announced, CatalogueError},
+    connect::SharedConnection,
     control::{Look, Step},
     id::SaleId,
     keys::SaleKeys,
@@ -197,10 +198,32 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
     let Some(record) = &deed.step.announce else {
         return;
     };
-    match catalogue::announce(&mut queue, &record.sale, record.closing).await {
-        Ok(()) => look_again(context, record),
+    match announce(context, &mut queue, record).await {
+        Ok(true) => look_again(context, record),
+        Ok(false) => tracing::info!(%sale, "{sale} was withdrawn, so it is not announced again"),
         Err(error) => tracing::debug!(%sale, %error, "the sale was not announced: {error}"),
     }
+}
+
+/// Announces a sale unless it was withdrawn since it was announced first: by this operator, which
+/// takes a sale out of the roster before it withdraws it, or by the one that leads now. False when
+/// it was.
+async fn announce(
+    context: &Context,
+    queue: &mut SharedConnection,
+    record: &Announced,
+) -> Result<bool, CatalogueError> {
+    let sale = &record.sale.id;
+    let known = context.roster.generation(sale);
+    let read = match known {
+        Some(generation) => generation,
+        None => catalogue::generation(queue, sale).await?,
+    };
+    // Asked after it was read: a sale that is still here is withdrawn after that, if at all.
+    let Some(generation) = context.roster.remember_generation(sale, read) else {
+        return Ok(false);
+    };
+    catalogue::announce_unless_withdrawn(queue, &record.sale, record.closing, generation).await
 }
 
 /// Takes products that were taken out of the sale off the shelf, and lets those go whose lanes are

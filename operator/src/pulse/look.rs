@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use flashsale_core::{
     catalogue::{self, Announced, CatalogueError},
+    connect::check_writable,
     control::Look,
     id::SaleId,
     ledger::SaleStock,
@@ -104,6 +105,8 @@ async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, Ca
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
     let (mut one, mut two) = (stores.queue.clone(), stores.queue.clone());
     let mut three = stores.queue.clone();
+    // A server that was demoted still answers reads; a write leads on to the new primary.
+    check_writable(&mut one).await?;
     let (clock, server, announced) = tokio::try_join!(
         async { Ok(catalogue::clock(&mut one).await?) },
         async { Ok(recovery::server_id(&mut three).await?) },
