@@ -169,20 +169,16 @@ impl Ledger {
         let Some(connection) = &mut borrowed.0 else {
             return Err(sqlx::Error::PoolClosed.into());
         };
-        match timeout_at(deadline, call(connection)).await {
-            Ok(answer) => {
-                if answer.as_ref().err().is_some_and(speaks_of_the_server) {
-                    self.trust.end();
-                } else {
-                    borrowed.give_back();
-                }
-                answer
-            }
-            Err(_) => {
-                self.trust.end();
-                Err(LedgerError::TimedOut(limit))
-            }
+        let Ok(answer) = timeout_at(deadline, call(connection)).await else {
+            self.trust.end();
+            return Err(LedgerError::TimedOut(limit));
+        };
+        if answer.as_ref().err().is_some_and(speaks_of_the_server) {
+            self.trust.end();
+        } else {
+            borrowed.give_back();
         }
+        answer
     }
 
     /// A connection without limits, for changes of the schema. It is not of the pool any more:

@@ -38,6 +38,8 @@ async fn settle(ledger: &Ledger, sale: &Sale, jobs: &[Job]) -> Settlement {
             .await;
         match answer {
             Err(error) if error.fault() == Fault::Fenced => {}
+            // No connection in time, on a machine busy with other tests: nothing was sent.
+            Err(LedgerError::Database(sqlx::Error::PoolTimedOut)) => {}
             answer => return answer.unwrap(),
         }
     }
