@@ -38,6 +38,7 @@ async fn what_is_published_is_heard_in_its_own_database_alone() {
         product: product.clone(),
         stock: 5,
         version: 1,
+        settled_version: 0,
     };
     stock::publish(&mut one, &keys, &[level]).await.unwrap();
     catalogue::announce(&mut one, &sale, false).await.unwrap();
