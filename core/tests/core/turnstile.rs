@@ -414,6 +414,8 @@ async fn no_buy_passes_before_the_opening_or_from_the_closing_on() {
     let services = Services::start().await;
     let mut sale = sale("drop", &[("p", 1_000_000)]);
     let mut queue = services.queue.clone();
+    // Before the times are set: declaring may take as long as until the opening.
+    open(&services, &sale).await;
     let now = Timestamp::from_microsecond(catalogue::clock(&mut queue).await.unwrap()).unwrap();
     let (opens, closes) = (
         now + SignedDuration::from_millis(300),
@@ -421,7 +423,7 @@ async fn no_buy_passes_before_the_opening_or_from_the_closing_on() {
     );
     sale.schedule.opens_at = Some(opens);
     sale.schedule.closes_at = Some(closes);
-    open(&services, &sale).await;
+    catalogue::announce(&mut queue, &sale, false).await.unwrap();
     let (mut early, mut queued, mut late) = (0, 0, 0);
     for number in 0.. {
         let before = catalogue::clock(&mut queue).await.unwrap();
