@@ -10,6 +10,7 @@ use redis::{
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced};
+use crate::keys::channel;
 
 /// How long nothing may be heard before the server is asked for a sign of life: a subscription that
 /// fell silent looks like a sale without buyers.
@@ -47,7 +48,12 @@ impl Subscription {
     ) -> RedisResult<Self> {
         let subscribed = timeout(CONNECT_TIMEOUT, async {
             let mut subscription = client.get_async_pubsub().await?;
-            subscription.subscribe(channels).await?;
+            let database = client.get_connection_info().redis_settings().db();
+            for name in channels {
+                subscription
+                    .subscribe(channel(name, database).as_ref())
+                    .await?;
+            }
             RedisResult::Ok(subscription.split())
         });
         let (sink, stream) = subscribed.await.unwrap_or_else(|_| Err(silence()))?;
@@ -63,7 +69,7 @@ impl Subscription {
         })
     }
 
-    /// The next message. Dropping the returned future loses none.
+    /// The next message; [`crate::keys::channel_name`] tells of which channel. Dropping the returned future loses none.
     ///
     /// # Errors
     /// When the subscription is lost: it broke, it is silent, or the connection that it was opened
