@@ -32,7 +32,7 @@ pub const GATEWAYS: usize = 2;
 pub const WORKERS: usize = 2;
 
 /// How long the sale may take to be in force.
-const IN_FORCE: Duration = Duration::from_secs(60);
+const IN_FORCE: Duration = Duration::from_mins(1);
 
 /// How far away PostgreSQL is from workers, each way: as in another zone of a slow cloud, so that
 /// the deep lane is deep and batches are on their way at any instant.
