@@ -89,11 +89,11 @@ impl World {
         let stores = Stores::start(&data_dir, with_clock).await?;
         let links = links(&stores).await?;
         let is_below_tcp = kinds.iter().any(|kind| matches!(kind, Kind::Packets(..)));
-        let namespace = if is_below_tcp {
-            Some(Namespace::create().await?)
-        } else {
-            None
-        };
+        let mut namespace = None;
+        if is_below_tcp {
+            let created = namespace.insert(Namespace::create().await?);
+            stores.let_in(&format!("{}/32", created.inside())).await?;
+        }
         let control_launch = control(&stores, &links, &directory)?;
         let control = Process::start(control_launch.clone()).await?;
         let mut world = Self {

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_testbed::{
-    data_dir::DataDir,
-    fault_proxy::{Direction, End, FaultProxy, Flow},
-};
+use flashsale_testbed::fault_proxy::{Direction, End, FaultProxy, Flow};
 use jiff::Timestamp;
 use rand::{Rng, rngs::StdRng};
 use sqlx::PgConnection;
@@ -138,15 +135,8 @@ pub(super) async fn promoted(
     random: &mut StdRng,
 ) -> Result<Injected, ChaosError> {
     let link = FaultProxy::start(world.stores.postgres_address()).await?;
-    let data_dir = DataDir::temporary()?;
-    let replica = world
-        .stores
-        .postgres
-        .replica(&data_dir, link.address())
-        .await?;
-    world.stores.further.push(data_dir);
+    let (replica, from) = world.stores.postgres_replica(&link).await?;
     let lag = Duration::from_millis(random.random_range(500..2_500));
-    let from = Timestamp::now();
     link.set_both(Flow::Silent);
     tokio::time::sleep(lag).await;
     world.stores.postgres.kill().await?;
