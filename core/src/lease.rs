@@ -17,22 +17,40 @@ pub const TERM: Duration = Duration::from_secs(3);
 /// How often a holder renews: three times a term, so that one lost renewal costs nothing.
 pub const RENEWAL: Duration = Duration::from_secs(1);
 
-// Both run at maxmemory too: without a driver, a lane that has filled Redis would never empty.
-const RENEW: &str = r"#!lua flags=allow-oom
+// All run at maxmemory too: without a driver, a lane that has filled Redis would never empty.
+const HOLD: &str = r"#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then
   return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0";
 
+const RENEW: &str = r"#!lua flags=allow-oom
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  return redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return 0";
+
 const RELEASE: &str = r"#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end
 return 0";
 
+static HOLD_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(HOLD));
 static RENEW_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RENEW));
 static RELEASE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(RELEASE));
 
 /// Takes the lease `key` for `owner`, or keeps it when `owner` has it. False when another has it.
 pub async fn hold(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
+    HOLD_SCRIPT
+        .key(key)
+        .arg(owner)
+        .arg(TERM.as_secs() * 1000)
+        .invoke_async(connection)
+        .await
+}
+
+/// Keeps the lease `key` if `owner` still has it. False when another has it, and also when nobody
+/// has: another may have had it meanwhile, and what a driver knows of its lane is then out of date.
+pub async fn renew(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
     RENEW_SCRIPT
         .key(key)
         .arg(owner)

@@ -32,7 +32,7 @@ pub use repair::{Claim, Repair, Repaired};
 pub use restock::Restocked;
 pub use settle::{BatchTurn, Settlement, Verdict};
 pub use stocks::SaleStock;
-pub use takeover::Takeover;
+pub use takeover::{Succession, Takeover};
 pub use widen::Widened;
 
 pub(crate) use call::CALL_LIMIT;

@@ -8,6 +8,7 @@
 
 mod calls;
 pub mod departure;
+pub mod known;
 mod pipeline;
 mod reader;
 mod refusals;
@@ -22,8 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::{metrics::Metrics, progress::Progress, settlement::Settler};
 use calls::Calls;
 use departure::Departure;
+use known::Known;
 use pipeline::{Now, Pipeline};
-use size::BatchSize;
 
 /// How often to look around when nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
@@ -37,8 +38,8 @@ pub struct Driver {
     pub settler: Settler,
     /// Whose lease the lane is: only its holder may say that a job has failed.
     pub owner: String,
-    /// Jobs in one transaction at most, and what earlier drivers learnt of it.
-    pub size: BatchSize,
+    /// What earlier drivers learnt of the lane.
+    pub known: Known,
     /// Cancelled when the worker stops, the lease is lost or the sale is gone.
     pub stop: CancellationToken,
     /// True while other lanes wait for room in this worker.
@@ -53,9 +54,9 @@ impl Driver {
     /// Drives until there is a reason to let go of the lane. What was decided is acknowledged
     /// before this returns, if Redis answers; what is in the ledger's hands is waited for, unless
     /// the ledger is the reason. Every call has a time limit, and so has this after `stop`.
-    pub async fn drive(self) -> (Departure, BatchSize) {
+    pub async fn drive(self) -> (Departure, Known) {
         let product = self.settler.product.clone();
-        let mut pipeline = Pipeline::new(product, self.size, Instant::now());
+        let mut pipeline = Pipeline::new(product, self.known, Instant::now());
         let mut calls = Calls::new(self.settler, self.queue, self.owner, self.metrics);
         let mut crowded = self.crowded;
         loop {
@@ -70,7 +71,7 @@ impl Driver {
                 calls.start(command);
             }
             if let Some(departure) = pipeline.departure() {
-                return (departure.clone(), pipeline.into_size());
+                return (departure.clone(), pipeline.into_known());
             }
             let look = Instant::now() + LOOK;
             let wake = pipeline.wake_at().map_or(look, |at| at.min(look));

@@ -86,14 +86,14 @@ impl Lease {
     async fn renew(&mut self) -> Renewal {
         let end = self.held_since + lease::TERM.saturating_sub(MARGIN);
         let sent = Instant::now();
-        let held = lease::hold(&mut self.queue, &self.key, &self.owner);
+        let held = lease::renew(&mut self.queue, &self.key, &self.owner);
         match tokio::time::timeout_at(end.into(), held).await {
             // A process that was paused finds the answer of another time.
             Ok(Ok(true)) if Instant::now() < end => {
                 self.held_since = sent;
                 Renewal::Held
             }
-            Ok(Ok(false)) => Renewal::Lost("another has it".to_owned()),
+            Ok(Ok(false)) => Renewal::Lost("another has it, or nobody".to_owned()),
             Ok(Err(error)) if Instant::now() < end => {
                 tracing::debug!(lease = self.key, %error, "could not renew the lease {} yet: {error}", self.key);
                 Renewal::Again

@@ -27,7 +27,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    driver::{Driver, departure::Departure, size::BatchSize},
+    driver::{Driver, departure::Departure, known::Known},
     figures,
     lease_keeper::{self, Lease},
     metrics::Metrics,
@@ -102,7 +102,7 @@ pub struct Roster {
 struct Ended {
     lane: LaneName,
     departure: Departure,
-    size: BatchSize,
+    known: Known,
     /// The lease, where nobody knows whether it was given back.
     stray: Option<(String, String)>,
 }
@@ -347,7 +347,7 @@ impl Roster {
                 metrics: metrics.clone(),
             },
             owner: lease.owner.clone(),
-            size: self.memory.size(&lane, batch_size),
+            known: self.memory.known(&lane, batch_size),
             stop: stop.clone(),
             crowded: self.waiting.crowded(),
             progress: progress.clone(),
@@ -364,11 +364,11 @@ impl Roster {
                 done.cancel();
                 ended
             };
-            let (end, (departure, size)) = tokio::join!(keeping, driving);
+            let (end, (departure, known)) = tokio::join!(keeping, driving);
             Ended {
                 lane,
                 departure,
-                size,
+                known,
                 stray: (end == lease_keeper::End::Unknown).then_some(name),
             }
         });
@@ -386,7 +386,7 @@ impl Roster {
         let Ended {
             lane,
             departure,
-            size,
+            known,
             stray,
         } = match ended {
             Ok(ended) => ended,
@@ -406,7 +406,7 @@ impl Roster {
         }
         let is_first = !self.memory.has_failed(&lane);
         self.tell(&lane, &departure, is_first);
-        let left_for = self.memory.left(&lane, &departure, size, now);
+        let left_for = self.memory.left(&lane, &departure, known, now);
         if let (Some(wait), Some(caller)) = (left_for, caller) {
             caller.remind(lane, wait);
         } else if departure == Departure::TurnOver {

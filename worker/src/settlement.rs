@@ -3,8 +3,10 @@
 use flashsale_core::{
     id::{ProductId, SaleId},
     job::Job,
-    ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Takeover, WaitReason},
+    ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Succession, WaitReason},
 };
+
+use uuid::Uuid;
 
 use crate::{batch::Waiting, metrics::Metrics};
 
@@ -64,12 +66,16 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Takes the lane over in the ledger: batches of an earlier takeover are refused from then on.
+    /// Takes the lane over in the ledger from the driver `expected`: batches of an earlier takeover
+    /// are refused from then on.
     ///
     /// # Errors
     /// When the ledger did not say so; it may have happened nevertheless.
-    pub async fn take_over(&self) -> Result<Takeover, Failure> {
-        self.heard(self.ledger.take_over(&self.sale, &self.product).await)
+    pub async fn take_over(&self, expected: Option<Uuid>) -> Result<Succession, Failure> {
+        let taken = self
+            .ledger
+            .take_over_from(&self.sale, &self.product, expected);
+        self.heard(taken.await)
     }
 
     /// Settles `jobs` as the batch `turn`.

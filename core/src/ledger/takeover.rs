@@ -14,7 +14,45 @@ pub struct Takeover {
     pub batch: i64,
 }
 
+/// What came of taking a product over from a driver that was expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Succession {
+    /// The product was taken over.
+    Done(Takeover),
+    /// Nothing was changed: this driver is there, or none.
+    Present(Option<Uuid>),
+}
+
 impl Ledger {
+    /// Takes `product` over if `expected` is its driver. So a call that is late changes nothing
+    /// once somebody else has taken over; see `migrations/0030_take_over_from.sql`.
+    ///
+    /// # Errors
+    /// As [`Ledger::take_over`].
+    pub async fn take_over_from(
+        &self,
+        sale: &SaleId,
+        product: &ProductId,
+        expected: Option<Uuid>,
+    ) -> Result<Succession, LedgerError> {
+        let driver = Uuid::new_v4();
+        let query =
+            sqlx::query_as("SELECT last_batch, present FROM take_over_from($1, $2, $3, $4)")
+                .bind(sale.as_str())
+                .bind(product.as_str())
+                .bind(driver)
+                .bind(expected);
+        let (last_batch, present): (Option<i64>, Option<Uuid>) = self
+            .call(SETTLE_LIMIT, async |connection| {
+                Ok(query.fetch_one(connection).await?)
+            })
+            .await?;
+        Ok(match last_batch {
+            Some(batch) => Succession::Done(Takeover { driver, batch }),
+            None => Succession::Present(present),
+        })
+    }
+
     /// Takes `product` over. Whatever an earlier driver has sent and is not settled yet is refused
     /// as [`super::Fault::Fenced`], so that a driver that was paused, or cut off, can decide
     /// nothing after its successor began. Waits for a batch that is being settled.

@@ -9,10 +9,13 @@ use flashsale_core::connect::SharedConnection;
 use flashsale_core::{
     keys::SaleKeys,
     lane::{self, Acknowledgement},
+    lease,
     ledger::BatchTurn,
     retry::{self, Retry},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
+
+use uuid::Uuid;
 
 use super::{
     pipeline::{Batch, Command, Event},
@@ -112,7 +115,8 @@ impl Calls {
 
     pub(super) fn start(&mut self, command: Command) {
         let call = match command {
-            Command::TakeOver => self.take_over(),
+            Command::TakeOver { from } => self.take_over(from),
+            Command::AskLease => self.ask_lease(),
             Command::Load => self.load(),
             Command::Read { after, count, wait } => match self.reader.take() {
                 Some(reader) => read(reader, after, count, wait),
@@ -158,9 +162,19 @@ impl Calls {
         self.answered = Some(Instant::now());
     }
 
-    fn take_over(&self) -> BoxFuture<'static, Ended> {
+    fn ask_lease(&self) -> BoxFuture<'static, Ended> {
+        let (mut queue, owner) = (self.queue.clone(), self.owner.clone());
+        let key = self.keys.lease(&self.settler.product);
+        async move {
+            let held = lease::renew(&mut queue, &key, &owner).await;
+            Ended::Plain(Event::LeaseAsked(held.map_err(|error| error.to_string())))
+        }
+        .boxed()
+    }
+
+    fn take_over(&self, from: Option<Uuid>) -> BoxFuture<'static, Ended> {
         let settler = self.settler.clone();
-        async move { Ended::Plain(Event::TakenOver(settler.take_over().await)) }.boxed()
+        async move { Ended::Plain(Event::TakenOver(settler.take_over(from).await)) }.boxed()
     }
 
     /// As a task of its own, so that a batch that was sent ahead travels while the driver is busy,

@@ -33,7 +33,7 @@ use flashsale_core::{
 };
 use uuid::Uuid;
 
-use super::{departure::Departure, refusals::Refusals, size::BatchSize};
+use super::{departure::Departure, known::Known, refusals::Refusals};
 use crate::batch::{self, Waiting};
 
 pub(super) use command::{Batch, Command, Event, Now};
@@ -83,7 +83,7 @@ struct Sent {
 )]
 pub(super) struct Pipeline {
     product: ProductId,
-    size: BatchSize,
+    known: Known,
     /// When the driver began: lanes that wait for room get theirs a turn later.
     began: Instant,
     /// When the lane last had something to do.
@@ -139,10 +139,10 @@ pub(super) struct Pipeline {
 
 impl Pipeline {
     /// A driver that begins at `now` to settle the jobs of `product`.
-    pub(super) fn new(product: ProductId, size: BatchSize, now: Instant) -> Self {
+    pub(super) fn new(product: ProductId, known: Known, now: Instant) -> Self {
         Self {
             product,
-            size,
+            known,
             began: now,
             busy: now,
             claim: Claim::Wanted { not_before: None },
@@ -207,9 +207,9 @@ impl Pipeline {
         retake.into_iter().chain(self.tell_again).min()
     }
 
-    /// What was learnt of the size of batches.
-    pub(super) fn into_size(self) -> BatchSize {
-        self.size
+    /// What was learnt of the lane.
+    pub(super) fn into_known(self) -> Known {
+        self.known
     }
 
     fn consider_leaving(&mut self, now: &Now) {
@@ -270,7 +270,9 @@ impl Pipeline {
         match self.claim {
             Claim::Wanted { not_before } if not_before.is_none_or(|at| at <= now) => {
                 self.claim = Claim::Asked;
-                Some(Command::TakeOver)
+                Some(Command::TakeOver {
+                    from: self.known.driver,
+                })
             }
             _ => None,
         }
@@ -310,7 +312,7 @@ impl Pipeline {
 
     /// The jobs whose turn it is, when none are in the ledger's hands.
     fn batch_in_turn(&mut self, now: &Now) -> Option<Vec<Waiting>> {
-        let size = self.size.at(now.at);
+        let size = self.known.size.at(now.at);
         if let Some(mut piece) = self.pieces.pop_front() {
             if piece.len() > size {
                 let rest = piece.split_off(size);
@@ -342,7 +344,7 @@ impl Pipeline {
     /// A full batch to be sent ahead. Fewer jobs would be worse: what arrives meanwhile can still
     /// join them.
     fn full_batch(&mut self, now: &Now) -> Option<Vec<Waiting>> {
-        let size = self.size.at(now.at);
+        let size = self.known.size.at(now.at);
         let may = self.sent.len() == 1
             && now.connection_to_spare
             && self.pieces.is_empty()
@@ -359,7 +361,7 @@ impl Pipeline {
     /// What to read, if anything: ahead while a batch is settled, to top a batch up, or the next
     /// job of a lane that is empty.
     fn read(&mut self, now: &Now) -> Option<Command> {
-        let size = self.size.at(now.at);
+        let size = self.known.size.at(now.at);
         if self.reading || self.queued.len() >= size {
             return None;
         }

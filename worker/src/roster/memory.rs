@@ -8,7 +8,7 @@ use std::{
 use flashsale_core::lease;
 
 use super::LaneName;
-use crate::driver::{departure::Departure, size::BatchSize};
+use crate::driver::{departure::Departure, known::Known};
 
 /// How long a lane is left to others after the ledger could not settle it from here: long enough
 /// for every other worker to look at it once.
@@ -35,7 +35,7 @@ pub(super) struct Memory {
 
 #[derive(Debug, Default)]
 struct Lane {
-    size: Option<BatchSize>,
+    known: Option<Known>,
     /// Not to be taken before.
     not_before: Option<Instant>,
     /// Drivers that left one after the other without having done anything.
@@ -59,10 +59,10 @@ impl Memory {
         self.lanes.retain(|lane, _| is_in_force(lane));
     }
 
-    /// The size of batches for a next driver of `lane`, whose sale asks for `most`.
-    pub(super) fn size(&mut self, lane: &LaneName, most: usize) -> BatchSize {
-        let known = self.lanes.get_mut(lane).and_then(|lane| lane.size.take());
-        known.map_or_else(|| BatchSize::new(most), |size| size.of_at_most(most))
+    /// What a next driver of `lane` is to know, whose sale asks for batches of up to `most` jobs.
+    pub(super) fn known(&mut self, lane: &LaneName, most: usize) -> Known {
+        let known = self.lanes.get_mut(lane).and_then(|lane| lane.known.take());
+        known.map_or_else(|| Known::new(most), |known| known.of_at_most(most))
     }
 
     /// Whether `lane` is left to others, or alone, at `now`.
@@ -81,11 +81,11 @@ impl Memory {
         &mut self,
         lane: &LaneName,
         departure: &Departure,
-        size: BatchSize,
+        known: Known,
         now: Instant,
     ) -> Option<Duration> {
         let lane = self.lanes.entry(lane.clone()).or_default();
-        lane.size = Some(size);
+        lane.known = Some(known);
         let wait = match departure {
             Departure::Done | Departure::TurnOver => None,
             Departure::NotBefore(wait) => Some((*wait).min(WAIT_MOST)),
@@ -145,13 +145,13 @@ mod tests {
     #[test]
     fn a_lane_that_cannot_be_settled_from_here_is_left_to_others_for_a_moment() {
         let (mut memory, now) = (Memory::default(), Instant::now());
-        let size = BatchSize::new(10);
+        let known = Known::new(10);
         assert!(!memory.is_left(&lane(), now));
-        let wait = memory.left(&lane(), &waits(), size.clone(), now);
+        let wait = memory.left(&lane(), &waits(), known.clone(), now);
         assert_eq!(wait, Some(LEFT_TO_OTHERS));
         assert!(memory.is_left(&lane(), now));
         assert!(!memory.is_left(&lane(), now + LEFT_TO_OTHERS));
-        assert_eq!(memory.left(&lane(), &Departure::Done, size, now), None);
+        assert_eq!(memory.left(&lane(), &Departure::Done, known, now), None);
         assert!(!memory.is_left(&lane(), now));
     }
 
@@ -160,7 +160,7 @@ mod tests {
         let (mut memory, now) = (Memory::default(), Instant::now());
         let mut left = |departure: Departure| {
             memory
-                .left(&lane(), &departure, BatchSize::new(10), now)
+                .left(&lane(), &departure, Known::new(10), now)
                 .map(|wait| wait.as_millis())
         };
         let waits: Vec<_> = (0..6).map(|_| left(Departure::Fenced)).collect();
@@ -170,12 +170,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_driver_learnt_of_the_batch_size_is_handed_to_the_next() {
+    fn what_a_driver_learnt_is_handed_to_the_next() {
         let (mut memory, now) = (Memory::default(), Instant::now());
-        let mut size = BatchSize::new(100);
-        size.shrink(100, now);
-        memory.left(&lane(), &Departure::TurnOver, size.clone(), now);
-        assert_eq!(memory.size(&lane(), 100), size);
+        let mut known = Known::new(100);
+        known.size.shrink(100, now);
+        known.driver = Some(uuid::Uuid::from_u128(7));
+        memory.left(&lane(), &Departure::TurnOver, known.clone(), now);
+        assert_eq!(memory.known(&lane(), 100), known);
     }
 
     #[test]

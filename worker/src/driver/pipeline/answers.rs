@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use flashsale_core::{
     lane::{Acknowledgement, Entry},
-    ledger::{Fault, Settlement, Takeover, WaitReason},
+    ledger::{Fault, Settlement, Succession, Takeover, WaitReason},
     retry::Retry,
 };
 use uuid::Uuid;
@@ -42,6 +42,8 @@ impl Pipeline {
     pub(in crate::driver) fn on(&mut self, event: Event, now: &Now) {
         match event {
             Event::TakenOver(taken) => self.taken_over(taken, now.at),
+            Event::LeaseAsked(Ok(true)) => self.claim = Claim::Wanted { not_before: None },
+            Event::LeaseAsked(Ok(false)) => self.leave_unsettled(Departure::Fenced),
             Event::Loaded(Ok(known)) => {
                 let refusals = Refusals::new(known);
                 self.queued
@@ -60,7 +62,9 @@ impl Pipeline {
             } => self.answered(driver, number, answer, now),
             Event::Acknowledged(told) => self.acknowledged(told, now.at),
             Event::Noted => self.noting = self.noting.saturating_sub(1),
-            Event::Loaded(Err(message)) | Event::Read(Err(message)) => {
+            Event::Loaded(Err(message))
+            | Event::Read(Err(message))
+            | Event::LeaseAsked(Err(message)) => {
                 self.leave(Departure::QueueAway { message });
             }
         }
@@ -71,13 +75,20 @@ impl Pipeline {
         self.leaving.get_or_insert(departure);
     }
 
-    fn taken_over(&mut self, taken: Result<Takeover, Failure>, now: Instant) {
+    fn taken_over(&mut self, taken: Result<Succession, Failure>, now: Instant) {
         match taken {
-            Ok(Takeover { driver, batch }) => {
+            Ok(Succession::Done(Takeover { driver, batch })) => {
+                self.known.driver = Some(driver);
                 self.claim = Claim::Held {
                     driver,
                     last: batch,
                 };
+            }
+            // Whoever is there may have come later. The lease tells, now that the name is known:
+            // its next holder finds this driver in the ledger, or one that comes after.
+            Ok(Succession::Present(driver)) => {
+                self.known.driver = driver;
+                self.outbox.push(Command::AskLease);
             }
             Err(failure) => self.wait_for_ledger(failure, now),
         }
@@ -203,7 +214,7 @@ impl Pipeline {
             // The ledger no longer has the batch before: it went back.
             Fault::OutOfTurn => self.leave_unsettled(Departure::Fenced),
             Fault::TooSlow => {
-                self.size.shrink(jobs.len(), now.at);
+                self.known.size.shrink(jobs.len(), now.at);
                 let is_smaller = failure.certain && jobs.len() > 1;
                 self.pieces.push_front(jobs);
                 if !is_smaller {

@@ -9,7 +9,7 @@ use std::{
 
 use flashsale_core::{
     lane::{Acknowledgement, Entry},
-    ledger::{Settlement, Takeover},
+    ledger::{Settlement, Succession},
     retry::Retry,
 };
 use uuid::Uuid;
@@ -32,8 +32,13 @@ pub(in crate::driver) struct Batch {
 /// Something to start.
 #[derive(Debug)]
 pub(in crate::driver) enum Command {
-    /// Take the lane over in the ledger.
-    TakeOver,
+    /// Take the lane over in the ledger, from the driver that is expected there.
+    TakeOver {
+        /// The driver; none: nobody is expected.
+        from: Option<Uuid>,
+    },
+    /// Ask the lease whether it is still this driver's.
+    AskLease,
     /// Read what the last driver noted of refused jobs.
     Load,
     /// Read entries after one.
@@ -64,7 +69,9 @@ pub(in crate::driver) enum Command {
 #[derive(Debug)]
 pub(in crate::driver) enum Event {
     /// Of [`Command::TakeOver`].
-    TakenOver(Result<Takeover, Failure>),
+    TakenOver(Result<Succession, Failure>),
+    /// Of [`Command::AskLease`].
+    LeaseAsked(Result<bool, String>),
     /// Of [`Command::Load`].
     Loaded(Result<HashMap<String, Retry>, String>),
     /// Of [`Command::Read`].

@@ -69,8 +69,3 @@ fn a_ledger_that_forgets_rejections_is_noticed() {
 fn an_acknowledgement_that_writes_without_an_entry_is_noticed() {
     assert!(is_noticed(Broken::Acknowledgement));
 }
-
-#[test]
-fn a_failure_told_by_a_driver_without_the_lease_is_noticed() {
-    assert!(is_noticed(Broken::LeaseOfFailure));
-}

@@ -7,14 +7,14 @@ use std::{
 use flashsale_core::{
     id::ProductId,
     lane::{Acknowledgement, Entry},
-    ledger::{Fault, Settlement, Takeover, Verdict, WaitReason},
+    ledger::{Fault, Settlement, Succession, Takeover, Verdict, WaitReason},
     retry::Retry,
 };
 use uuid::Uuid;
 
 use super::{Batch, Command, Event, LOOK, Now, Pipeline, TURN};
 use crate::{
-    driver::{departure::Departure, size::BatchSize},
+    driver::{departure::Departure, known::Known},
     settlement::Failure,
 };
 
@@ -91,7 +91,7 @@ impl Stage {
         let at = Instant::now();
         let product = ProductId::new("p").unwrap();
         let mut stage = Self {
-            pipeline: Pipeline::new(product, BatchSize::new(SIZE), at),
+            pipeline: Pipeline::new(product, Known::new(SIZE), at),
             now: Now {
                 at,
                 redis_ms: 1_000_000,
@@ -146,12 +146,15 @@ impl Stage {
     }
 
     fn take_over(&mut self) -> Uuid {
-        self.find(|command| matches!(command, Command::TakeOver))
+        self.find(|command| matches!(command, Command::TakeOver { .. }))
             .expect("takes over");
         self.takeovers += 1;
         let driver = Uuid::from_u128(self.takeovers);
         let batch = 70;
-        self.answer(Event::TakenOver(Ok(Takeover { driver, batch })));
+        self.answer(Event::TakenOver(Ok(Succession::Done(Takeover {
+            driver,
+            batch,
+        }))));
         driver
     }
 
@@ -310,7 +313,7 @@ fn a_lost_connection_is_tried_again_once_and_then_the_lane_is_given_back() {
     assert!(stage.pipeline.departure().is_none());
     stage.pass(Duration::from_millis(60));
     stage
-        .find(|command| matches!(command, Command::TakeOver))
+        .find(|command| matches!(command, Command::TakeOver { .. }))
         .expect("takes over");
     stage.answer(Event::TakenOver(Err(unknown())));
     let Some(Departure::Waits { reason, .. }) = stage.pipeline.departure() else {
@@ -619,4 +622,25 @@ fn a_lane_found_empty_is_read_from_its_head_again() {
         panic!("does not read");
     };
     assert_eq!(after, "0-0");
+}
+
+#[test]
+fn another_driver_in_the_ledger_is_succeeded_only_by_the_holder_of_the_lease() {
+    for holds in [true, false] {
+        let mut stage = Stage::new();
+        let other = Uuid::from_u128(99);
+        stage
+            .find(|command| matches!(command, Command::TakeOver { from: None }))
+            .expect("expects nobody");
+        stage.answer(Event::TakenOver(Ok(Succession::Present(Some(other)))));
+        stage
+            .find(|command| matches!(command, Command::AskLease))
+            .expect("asks the lease");
+        stage.answer(Event::LeaseAsked(Ok(holds)));
+        let again = stage.find(|command| matches!(command, Command::TakeOver { .. }));
+        match again {
+            Some(Command::TakeOver { from }) => assert_eq!((from, holds), (Some(other), true)),
+            _ => assert!(!holds && stage.pipeline.departure().is_some()),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use flashsale_core::{
     id::JobId,
-    ledger::{Fault, Settlement, Takeover, Verdict, WaitReason},
+    ledger::{Fault, Settlement, Succession, Takeover, Verdict, WaitReason},
 };
 use uuid::Uuid;
 
@@ -58,13 +58,20 @@ impl Ledger {
         self.version += 1;
     }
 
-    pub(super) fn take_over(&mut self, driver: Uuid) -> Result<Takeover, Failure> {
+    pub(super) fn take_over(
+        &mut self,
+        driver: Uuid,
+        expected: Option<Uuid>,
+    ) -> Result<Succession, Failure> {
         if self.locked {
             return Err(failure(Fault::Server(WaitReason::Locked)));
         }
+        if self.driver != expected {
+            return Ok(Succession::Present(self.driver));
+        }
         self.driver = Some(driver);
         let batch = self.batch;
-        Ok(Takeover { driver, batch })
+        Ok(Succession::Done(Takeover { driver, batch }))
     }
 
     pub(super) fn settle(&mut self, batch: &Batch) -> Result<Settlement, Failure> {
@@ -128,6 +135,10 @@ impl Ledger {
     }
 
     fn refuses(&self, job: &crate::batch::Waiting) -> bool {
+        if self.order(job.job.job_id).is_some() {
+            // It is not inserted again.
+            return false;
+        }
         let user = job.job.data.user_id.as_str();
         (user == POISON && !self.is_cured)
             || (user == FLAKY && !self.refused.contains(&job.job.job_id))

@@ -61,6 +61,10 @@ impl Queue {
         is_free
     }
 
+    pub(super) fn renew(&mut self, owner: &str, now: u64, term: u64) -> bool {
+        self.is_held_by(owner, now) && self.hold(owner, now, term)
+    }
+
     pub(super) fn release(&mut self, owner: &str) {
         self.lease.take_if(|(holder, _)| holder == owner);
     }
@@ -72,8 +76,7 @@ impl Queue {
 
     /// False when nothing was changed, since a failure may be told by the holder of the lease alone.
     pub(super) fn acknowledge(&mut self, told: &Acknowledgement, owner: &str, now: u64) -> bool {
-        let holds = self.is_held_by(owner, now) || self.broken == Broken::LeaseOfFailure;
-        if !told.dead.is_empty() && !holds {
+        if !told.dead.is_empty() && !self.is_held_by(owner, now) {
             return false;
         }
         for job in &told.ended {

@@ -21,8 +21,8 @@ use super::{
 use crate::{
     driver::{
         departure::Departure,
+        known::Known,
         pipeline::{Command, Event, Now, Pipeline},
-        size::BatchSize,
     },
     settlement::Failure,
 };
@@ -49,7 +49,6 @@ pub(super) enum Broken {
     Numbers,
     Rejections,
     Acknowledgement,
-    LeaseOfFailure,
 }
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -111,6 +110,8 @@ struct Worker {
     queue_silent_until: u64,
     not_before: u64,
     driver: Option<usize>,
+    /// What its last driver learnt.
+    known: Option<Known>,
 }
 
 struct Driver {
@@ -142,7 +143,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(seed: u64, broken: Broken) -> Self {
         let mut dice = Dice(seed);
-        let stock = i32::try_from(dice.below(150)).unwrap();
+        let stock = i32::try_from(dice.below(100)).unwrap();
         let mut world = Self {
             now: 1_000,
             base: Instant::now(),
@@ -166,7 +167,7 @@ impl World {
             world.at(after, Action::Job);
         }
         world.at(0, Action::Cure);
-        for _ in 0..world.dice.below(25) {
+        for _ in 0..world.dice.below(40) {
             let after = world.dice.below(BAD_TIMES);
             world.at(after, Action::Misfortune);
         }
@@ -314,7 +315,7 @@ impl World {
         let worker = usize::try_from(self.dice.below(WORKERS as u64)).unwrap();
         let until = self.now + self.dice.below(8_000);
         self.last_misfortune = self.last_misfortune.max(until);
-        match self.dice.below(9) {
+        match self.dice.below(12) {
             0 | 1 => self.workers[worker].paused_until = until,
             2 => self.workers[worker].ledger_silent_until = until,
             3 => self.workers[worker].queue_silent_until = until,
@@ -336,6 +337,7 @@ impl World {
         if let Some(driver) = self.workers[worker].driver.take() {
             self.drivers[driver].pipeline = None;
         }
+        self.workers[worker].known = None;
     }
 
     fn look(&mut self, worker: usize) {
@@ -356,8 +358,9 @@ impl World {
         if !may || self.queue.lane.is_empty() || !self.queue.hold(&owner, self.now, TERM) {
             return;
         }
-        let size = BatchSize::new(8);
-        let pipeline = Pipeline::new(self.product.clone(), size, self.instant());
+        let known = self.workers[worker].known.clone();
+        let known = known.unwrap_or_else(|| Known::new(8));
+        let pipeline = Pipeline::new(self.product.clone(), known, self.instant());
         self.drivers.push(Driver {
             worker,
             pipeline: Some(pipeline),
@@ -380,7 +383,7 @@ impl World {
         let silent = self.workers[self.drivers[driver].worker].queue_silent_until > self.now;
         let it = &mut self.drivers[driver];
         let is_late = self.now >= it.held_since + TERM - MARGIN;
-        if !silent && !is_late && self.queue.hold(&it.owner, self.now, TERM) {
+        if !silent && !is_late && self.queue.renew(&it.owner, self.now, TERM) {
             it.held_since = self.now;
         } else if !silent || is_late {
             it.stopping = true;
@@ -421,8 +424,9 @@ impl World {
         let Driver { worker, owner, .. } = &self.drivers[driver];
         let (worker, owner) = (*worker, owner.clone());
         self.queue.release(&owner);
-        self.drivers[driver].pipeline = None;
+        let pipeline = self.drivers[driver].pipeline.take();
         let it = &mut self.workers[worker];
+        it.known = pipeline.map(Pipeline::into_known);
         it.driver = None;
         it.not_before = self.now
             + match departure {
@@ -436,7 +440,7 @@ impl World {
         let call = self.count;
         self.drivers[driver].calls.insert(call);
         let worker = &self.workers[self.drivers[driver].worker];
-        let is_ledgers = matches!(command, Command::TakeOver | Command::Settle(_));
+        let is_ledgers = matches!(command, Command::TakeOver { .. } | Command::Settle(_));
         let (silent_until, limit) = if is_ledgers {
             (worker.ledger_silent_until, LEDGER_LIMIT)
         } else {
@@ -451,8 +455,8 @@ impl World {
             },
         );
         let mut delay = 1 + self.dice.below(20);
-        if self.are_bad_times() && self.dice.percent(3) {
-            delay += self.dice.below(4_000);
+        if self.are_bad_times() && self.dice.percent(6) {
+            delay += self.dice.below(6_000);
         }
         if silent_until > self.now {
             if self.dice.percent(50) {
@@ -471,7 +475,7 @@ impl World {
     }
 
     fn arrive(&mut self, driver: usize, call: u64, command: Command) {
-        let is_ledgers = matches!(command, Command::TakeOver | Command::Settle(_));
+        let is_ledgers = matches!(command, Command::TakeOver { .. } | Command::Settle(_));
         let event = self.execute(driver, command);
         let worker = &self.workers[self.drivers[driver].worker];
         let silent_until = if is_ledgers {
@@ -496,16 +500,17 @@ impl World {
     fn execute(&mut self, driver: usize, command: Command) -> Event {
         let owner = self.drivers[driver].owner.clone();
         match command {
-            Command::TakeOver => {
+            Command::TakeOver { from } => {
                 self.count += 1;
                 let token = Uuid::from_u128(self.count.into());
-                Event::TakenOver(self.ledger.take_over(token))
+                Event::TakenOver(self.ledger.take_over(token, from))
             }
             Command::Settle(batch) => Event::Settled {
                 driver: batch.driver,
                 number: batch.number,
                 answer: self.ledger.settle(&batch),
             },
+            Command::AskLease => Event::LeaseAsked(Ok(self.queue.renew(&owner, self.now, TERM))),
             Command::Load => Event::Loaded(Ok(self.queue.notes.clone())),
             Command::Read { after, count, .. } => Event::Read(Ok(self.queue.read(&after, count))),
             Command::ReadRefused(asked) => Event::RefusedRead {
@@ -558,12 +563,13 @@ fn given_up(command: &Command) -> Event {
     };
     let away = || "timed out".to_owned();
     match command {
-        Command::TakeOver => Event::TakenOver(Err(silent())),
+        Command::TakeOver { .. } => Event::TakenOver(Err(silent())),
         Command::Settle(batch) => Event::Settled {
             driver: batch.driver,
             number: batch.number,
             answer: Err(silent()),
         },
+        Command::AskLease => Event::LeaseAsked(Err(away())),
         Command::Load => Event::Loaded(Err(away())),
         Command::Read { .. } => Event::Read(Err(away())),
         Command::ReadRefused(asked) => Event::RefusedRead {
