@@ -130,6 +130,24 @@ pub async fn read_one(
     Ok(reply.ids.into_iter().next().map(Entry::from_stream))
 }
 
+/// Those of the entries `ids` that are still in the lane, in one round trip, in the order of `ids`.
+pub async fn read_each(
+    connection: &mut impl Queue,
+    lane: &str,
+    ids: &[String],
+) -> RedisResult<Vec<Entry>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut pipe = redis::pipe();
+    for id in ids {
+        pipe.xrange(lane, id, id);
+    }
+    let replies: Vec<StreamRangeReply> = pipe.query_async(connection).await?;
+    let found = replies.into_iter().flat_map(|reply| reply.ids);
+    Ok(found.map(Entry::from_stream).collect())
+}
+
 /// Redis's clock, in milliseconds since the Unix epoch: the clock of the ids of entries.
 pub async fn now_ms(connection: &mut impl Queue) -> RedisResult<i64> {
     let (seconds, microseconds): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;

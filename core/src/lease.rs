@@ -53,6 +53,12 @@ pub async fn held(connection: &mut impl Queue, keys: &[String]) -> RedisResult<V
     pipe.query_async(connection).await
 }
 
+/// The worker in the name of a lease's owner, which also names the takeover: `WORKER/TAKEOVER`.
+#[must_use]
+pub fn worker(owner: &str) -> &str {
+    owner.split_once('/').map_or(owner, |(worker, _)| worker)
+}
+
 /// Gives the lease `key` back if `owner` has it.
 pub async fn release(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
     RELEASE_SCRIPT

@@ -9,7 +9,7 @@ use crate::{
     connect::Queue,
     id::{ProductId, SaleId},
     keys::{SALES, SaleKeys},
-    lane, recovery,
+    lane, lease, recovery,
     sale::Sale,
     scaling::Demand,
     stock::{self, KnownStock},
@@ -165,7 +165,7 @@ fn read_sale(
                 .ids
                 .first()
                 .and_then(|entry| lane::appended_ms(&entry.id)),
-            driver: next(values)?,
+            driver: next::<Option<String>>(values)?.map(|owner| lease::worker(&owner).to_owned()),
             stock: stock.get(product).copied().unwrap_or_default(),
         });
     }

@@ -1,5 +1,7 @@
 //! From entries of a lane to a batch, and from verdicts to an acknowledgement. Pure.
 
+use std::ops::RangeInclusive;
+
 use flashsale_core::{
     id::ProductId,
     job::{Job, MalformedJob},
@@ -17,30 +19,38 @@ pub struct Waiting {
     pub job: Job,
     /// The job as it stood in the entry, for the dead-letter lane.
     pub raw: Vec<u8>,
+    /// Number of the entry among all that were read: two in a row have nothing between them. None
+    /// for an entry that was read by its id.
+    pub read_as: Option<u64>,
 }
 
 /// Entries, sorted by whether they can be settled.
 #[derive(Debug, Default)]
-pub struct Batch {
+pub struct Sorted {
     /// Jobs in order of arrival.
     pub jobs: Vec<Waiting>,
     /// Entries that are no jobs of this lane; no retry would mend them.
     pub malformed: Vec<Dead>,
 }
 
-/// Sorts `entries` of the lane of `product`.
+/// Sorts `entries` of the lane of `product`, the first of which was read as number `first`.
 #[must_use]
-pub fn sort(entries: Vec<Entry>, product: &ProductId) -> Batch {
-    let mut batch = Batch::default();
-    for entry in entries {
+pub fn sort(entries: Vec<Entry>, product: &ProductId, first: Option<u64>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for (entry, offset) in entries.into_iter().zip(0..) {
         let parsed = match &entry.job {
             Some(json) => Job::parse(json, product),
             None => Err(MalformedJob::MissingField),
         };
         let (entry_id, raw) = (entry.id, entry.job.unwrap_or_default());
         match parsed {
-            Ok(job) => batch.jobs.push(Waiting { entry_id, job, raw }),
-            Err(error) => batch.malformed.push(Dead {
+            Ok(job) => sorted.jobs.push(Waiting {
+                entry_id,
+                job,
+                raw,
+                read_as: first.map(|first| first + offset),
+            }),
+            Err(error) => sorted.malformed.push(Dead {
                 entry_id,
                 job: raw,
                 reason: error.to_string(),
@@ -48,7 +58,28 @@ pub fn sort(entries: Vec<Entry>, product: &ProductId) -> Batch {
             }),
         }
     }
-    batch
+    sorted
+}
+
+/// Where an entry stands in its lane: the two numbers of its id, which order entries by arrival.
+/// Redis makes no id that cannot be read.
+#[must_use]
+pub fn position(entry_id: &str) -> (u64, u64) {
+    let (ms, sequence) = entry_id.split_once('-').unwrap_or((entry_id, ""));
+    (ms.parse().unwrap_or(0), sequence.parse().unwrap_or(0))
+}
+
+/// The times in the entry ids of `jobs`, first to last, in milliseconds by Redis's clock.
+#[must_use]
+pub fn appended_ms(jobs: &[Waiting]) -> RangeInclusive<i64> {
+    let times = jobs.iter().map(|job| {
+        let (ms, _) = position(&job.entry_id);
+        i64::try_from(ms).unwrap_or(i64::MAX)
+    });
+    let (first, last) = times.fold((i64::MAX, 0), |(first, last), ms| {
+        (first.min(ms), last.max(ms))
+    });
+    first.min(last)..=last
 }
 
 /// Adds to `acknowledgement` what the ledger decided about `jobs`.
@@ -142,7 +173,7 @@ mod tests {
             entry("3-0", None),
             entry("4-0", Some(&job(4))),
         ];
-        let batch = sort(entries, &product());
+        let batch = sort(entries, &product(), None);
         let ids: Vec<&str> = batch.jobs.iter().map(|job| job.entry_id.as_str()).collect();
         assert_eq!(ids, ["1-0", "4-0"]);
         assert_eq!(batch.malformed.len(), 2);
@@ -154,7 +185,7 @@ mod tests {
         let entries = (1..=6)
             .map(|id| entry(&format!("{id}-0"), Some(&job(id))))
             .collect();
-        let jobs = sort(entries, &product()).jobs;
+        let jobs = sort(entries, &product(), None).jobs;
         let settlement = Settlement {
             verdicts: vec![
                 Verdict::Confirmed { order_id: 1 },

@@ -1,5 +1,7 @@
 //! What a worker counts; `docs/metrics.md` is the table for readers.
 
+use std::time::Duration;
+
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
     core::Collector,
@@ -13,6 +15,8 @@ use flashsale_core::{
 };
 use flashsale_telemetry::build_info;
 
+use crate::lanes_waiting::LanesWaiting;
+
 /// The worker's metrics; clones count together.
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -22,6 +26,10 @@ pub struct Metrics {
     pub lanes_taken: IntCounter,
     /// Leases lost while driving.
     pub leases_lost: IntCounter,
+    /// Drivers that the ledger refused.
+    pub fenced: IntCounter,
+    /// Lanes that wait for the ledger.
+    pub lanes_waiting: LanesWaiting,
     /// Jobs in a settled batch.
     pub batch_size: Histogram,
     /// Seconds from sending a batch to the ledger to its commit.
@@ -84,6 +92,12 @@ impl Metrics {
             lanes_driven: gauge(registry, "lanes_driven", "Lanes driven now")?,
             lanes_taken: counter(registry, "lanes_taken_total", "Lanes taken to drive")?,
             leases_lost: counter(registry, "leases_lost_total", "Leases lost while driving")?,
+            fenced: counter(
+                registry,
+                "fenced_total",
+                "Drivers whose batch the ledger refused because another took the lane over",
+            )?,
+            lanes_waiting: LanesWaiting::register(registry)?,
             batch_size: histogram(
                 registry,
                 "batch_jobs",
@@ -121,8 +135,9 @@ impl Metrics {
         })
     }
 
-    /// Counts a settled batch.
-    pub fn settled(&self, settlement: &Settlement) {
+    /// Counts a batch that was settled within `took`.
+    pub fn settled(&self, settlement: &Settlement, took: Duration) {
+        self.settle_seconds.observe(took.as_secs_f64());
         #[expect(
             clippy::cast_precision_loss,
             reason = "a batch has at most 10,000 jobs"
@@ -143,6 +158,7 @@ impl Metrics {
     /// with the first batch has, to Prometheus, never risen.
     pub fn show(&self, sale: &SaleId) {
         self.job_age_seconds.with_label_values(&[sale.as_str()]);
+        self.lanes_waiting.show(sale);
         for outcome in Outcome::ALL {
             self.outcomes
                 .with_label_values(&[sale.as_str(), outcome.as_str()]);

@@ -2,32 +2,39 @@
 //! room for. Woken by the turnstile when a lane stops being empty, and looking by itself in
 //! between, which is also how a dead worker's lanes are found.
 
+mod memory;
 mod waiting;
 mod wake;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
+use flashsale_core::connect::SharedConnection;
 use flashsale_core::{
     catalogue::{self, CatalogueError},
-    connect::SharedConnection,
     id::{ProductId, SaleId},
     keys::SaleKeys,
     lane, lease,
     ledger::Ledger,
 };
-use tokio::{sync::watch, task::JoinSet};
+use flashsale_telemetry::probes::Heartbeat;
+use tokio::{
+    sync::watch,
+    task::{JoinError, JoinSet},
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    driver::{Departure, Driver},
-    figures, lease_keeper,
+    driver::{Driver, departure::Departure, size::BatchSize},
+    figures,
+    lease_keeper::{self, Lease},
     metrics::Metrics,
+    progress::Progress,
     settlement::Settler,
 };
+use memory::Memory;
 use waiting::Waiting;
 
 /// How often to look for lanes without a driver. With a lease's term this bounds how long a dead
@@ -40,21 +47,23 @@ const REFRESH: Duration = Duration::from_secs(5);
 /// For each lane driven already, how long to let workers with fewer go first when a lane wakes.
 const COURTESY: Duration = Duration::from_millis(5);
 
+/// How long drivers may take to end when the worker stops. Each of their calls has a time limit of
+/// two seconds at most, so this is reached only where something hangs that must not.
+const END: Duration = Duration::from_secs(6);
+
 /// A lane: its sale and its product.
 pub type LaneName = (SaleId, ProductId);
 
 /// What a roster works with.
 #[derive(Debug, Clone)]
 pub struct Resources {
-    /// Opens connections of one's own.
-    pub client: redis::Client,
     /// The shared connection.
     pub queue: SharedConnection,
     /// The ledger.
     pub ledger: Ledger,
     /// What is counted.
     pub metrics: Metrics,
-    /// Names this worker in leases.
+    /// Names this worker in leases, before a part that names the takeover.
     pub owner: String,
 }
 
@@ -80,9 +89,22 @@ pub struct Roster {
     driven: HashMap<LaneName, CancellationToken>,
     /// The names of `driven`, for who watches.
     shown: watch::Sender<Vec<LaneName>>,
-    drivers: JoinSet<(LaneName, Departure)>,
+    drivers: JoinSet<Ended>,
     /// Lanes that nobody drives and this worker has no room for.
     waiting: Waiting,
+    /// Of lanes that it drove.
+    memory: Memory,
+    /// Beats with each look.
+    heartbeat: Option<Heartbeat>,
+}
+
+/// A driver that let go of its lane.
+struct Ended {
+    lane: LaneName,
+    departure: Departure,
+    size: BatchSize,
+    /// The lease, where nobody knows whether it was given back.
+    stray: Option<(String, String)>,
 }
 
 impl Roster {
@@ -99,6 +121,17 @@ impl Roster {
             shown: watch::Sender::default(),
             drivers: JoinSet::new(),
             waiting: Waiting::default(),
+            memory: Memory::default(),
+            heartbeat: None,
+        }
+    }
+
+    /// The same, which shows by `heartbeat` that it goes on.
+    #[must_use]
+    pub fn with_heartbeat(self, heartbeat: Heartbeat) -> Self {
+        Self {
+            heartbeat: Some(heartbeat),
+            ..self
         }
     }
 
@@ -113,9 +146,15 @@ impl Roster {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            if let Some(heartbeat) = &self.heartbeat {
+                heartbeat.beat();
+            }
             let result = tokio::select! {
                 () = self.stop.cancelled() => break,
-                Some(ended) = self.drivers.join_next() => { self.ended(ended); self.fill().await }
+                Some(ended) = self.drivers.join_next() => {
+                    self.ended(ended, Some(&caller));
+                    self.fill().await
+                }
                 Some(call) = calls.recv() => self.answer(call, &caller).await,
                 _ = look.tick() => self.look().await,
             };
@@ -128,8 +167,24 @@ impl Roster {
                 tokio::time::sleep(LOOK).await;
             }
         }
-        while let Some(ended) = self.drivers.join_next().await {
-            self.ended(ended);
+        self.finish().await;
+    }
+
+    /// Lets every driver finish what is in the ledger's hands.
+    async fn finish(&mut self) {
+        let end = Instant::now() + END;
+        while !self.drivers.is_empty() {
+            match tokio::time::timeout_at(end.into(), self.drivers.join_next()).await {
+                Ok(Some(ended)) => self.ended(ended, None),
+                Ok(None) => break,
+                Err(_) => {
+                    tracing::error!(
+                        "{} drivers do not end, their leases run out",
+                        self.drivers.len()
+                    );
+                    self.drivers.shutdown().await;
+                }
+            }
         }
     }
 
@@ -152,6 +207,7 @@ impl Roster {
 
     /// Looks at every lane that this worker does not drive, and takes those that have jobs.
     async fn look(&mut self) -> Result<(), CatalogueError> {
+        self.give_back().await?;
         if self.refreshed.is_none_or(|at| at.elapsed() > REFRESH) {
             self.refresh().await?;
         }
@@ -175,8 +231,27 @@ impl Roster {
         let leases: Vec<String> = busy.iter().map(lease_key).collect();
         let held = lease::held(&mut self.resources.queue, &leases).await?;
         let free = busy.into_iter().zip(held).filter(|(_, held)| !held);
-        self.waiting.replace(free.map(|(lane, _)| lane));
+        let free: Vec<LaneName> = free.map(|(lane, _)| lane).collect();
+        let driven = &self.driven;
+        let waits = &self.resources.metrics.lanes_waiting;
+        waits.retain(|lane| driven.contains_key(lane) || free.contains(lane));
+        let now = Instant::now();
+        let memory = &self.memory;
+        let may_be_taken = free.into_iter().filter(|lane| !memory.is_left(lane, now));
+        self.waiting.replace(may_be_taken);
         self.fill().await
+    }
+
+    /// Gives back leases of drivers that have ended, where that could not be done at once: nobody
+    /// drives their lanes.
+    async fn give_back(&mut self) -> Result<(), CatalogueError> {
+        for stray in self.memory.strays(Instant::now()) {
+            let queue = &mut self.resources.queue;
+            if lease::release(queue, &stray.key, &stray.owner).await? {
+                self.memory.found(&stray);
+            }
+        }
+        Ok(())
     }
 
     /// Takes lanes that wait, the one that waits longest first, as long as there is room.
@@ -209,13 +284,15 @@ impl Roster {
                 stop.cancel();
             }
         }
+        let lanes = &self.lanes;
+        self.memory.retain(|lane| lanes.contains_key(lane));
         self.refreshed = Some(Instant::now());
         Ok(())
     }
 
     /// Takes a lane if it is in force and not driven by anyone; without room, lets it wait.
     async fn take(&mut self, lane: LaneName) -> Result<(), CatalogueError> {
-        if self.driven.contains_key(&lane) {
+        if self.driven.contains_key(&lane) || self.memory.is_left(&lane, Instant::now()) {
             return Ok(());
         }
         if !self.lanes.contains_key(&lane) {
@@ -228,52 +305,72 @@ impl Roster {
             self.waiting.join(lane);
             return Ok(());
         }
-        let key = lease_key(&lane);
-        if lease::hold(&mut self.resources.queue, &key, &self.resources.owner).await? {
-            self.start(lane, key, batch_size);
+        // Named after the takeover, not after the worker: what an earlier driver of this worker
+        // still has on its way can neither renew nor give back this lease.
+        let takeover = uuid::Uuid::new_v4().simple();
+        let mut lease = Lease {
+            queue: self.resources.queue.clone(),
+            key: lease_key(&lane),
+            owner: format!("{}/{takeover}", self.resources.owner),
+            held_since: Instant::now(),
+        };
+        match lease::hold(&mut lease.queue, &lease.key, &lease.owner).await {
+            Ok(true) => self.start(lane, lease, batch_size),
+            Ok(false) => {}
+            Err(error) => {
+                // It may have been taken all the same.
+                self.memory.stray(lease.key, lease.owner, Instant::now());
+                return Err(error.into());
+            }
         }
         Ok(())
     }
 
-    fn start(&mut self, lane: LaneName, lease_key: String, batch_size: usize) {
+    fn start(&mut self, lane: LaneName, lease: Lease, batch_size: usize) {
         let Resources {
-            client,
             queue,
             ledger,
             metrics,
-            owner,
+            ..
         } = self.resources.clone();
         let stop = self.stop.child_token();
+        let progress = Progress::new();
         tracing::debug!(sale = %lane.0, product = %lane.1, "driving lane {}", lane.1);
         metrics.lanes_taken.inc();
         metrics.lanes_driven.inc();
         let driver = Driver {
-            client,
-            queue: queue.clone(),
+            queue,
             settler: Settler {
                 ledger,
                 sale: lane.0.clone(),
                 product: lane.1.clone(),
-                takeover: Arc::default(),
                 metrics: metrics.clone(),
             },
-            batch_size,
+            owner: lease.owner.clone(),
+            size: self.memory.size(&lane, batch_size),
             stop: stop.clone(),
             crowded: self.waiting.crowded(),
+            progress: progress.clone(),
             metrics: metrics.clone(),
         };
         self.driven.insert(lane.clone(), stop.clone());
         self.show_driven();
         self.drivers.spawn(async move {
             let done = CancellationToken::new();
-            let keeper = lease_keeper::keep(queue, lease_key, owner, stop, done.clone(), metrics);
+            let name = (lease.key.clone(), lease.owner.clone());
+            let keeping = lease.keep(progress, stop, done.clone(), metrics);
             let driving = async {
-                let departure = driver.drive().await;
+                let ended = driver.drive().await;
                 done.cancel();
-                departure
+                ended
             };
-            let ((), departure) = tokio::join!(keeper, driving);
-            (lane, departure)
+            let (end, (departure, size)) = tokio::join!(keeping, driving);
+            Ended {
+                lane,
+                departure,
+                size,
+                stray: (end == lease_keeper::End::Unknown).then_some(name),
+            }
         });
     }
 
@@ -283,22 +380,64 @@ impl Roster {
         self.shown.send_replace(lanes);
     }
 
-    fn ended(&mut self, ended: Result<(LaneName, Departure), tokio::task::JoinError>) {
+    /// A driver ended; `caller` reminds of a lane that is to be taken again later.
+    fn ended(&mut self, ended: Result<Ended, JoinError>, caller: Option<&wake::Caller>) {
         self.resources.metrics.lanes_driven.dec();
-        match ended {
-            Ok((lane, departure)) => {
-                self.driven.remove(&lane);
-                self.show_driven();
-                if departure == Departure::TurnOver {
-                    self.waiting.join(lane);
-                }
-            }
+        let Ended {
+            lane,
+            departure,
+            size,
+            stray,
+        } = match ended {
+            Ok(ended) => ended,
             Err(error) => {
                 // The lane's name went with the task; its lease runs out, and whoever has room
                 // takes it. A worker with a broken driver makes way for a fresh one.
                 tracing::error!(%error, "a driver broke, this worker stops: {error}");
                 self.stop.cancel();
+                return;
             }
+        };
+        self.driven.remove(&lane);
+        self.show_driven();
+        let now = Instant::now();
+        if let Some((key, owner)) = stray {
+            self.memory.stray(key, owner, now);
+        }
+        let is_first = !self.memory.has_failed(&lane);
+        self.tell(&lane, &departure, is_first);
+        let left_for = self.memory.left(&lane, &departure, size, now);
+        if let (Some(wait), Some(caller)) = (left_for, caller) {
+            caller.remind(lane, wait);
+        } else if departure == Departure::TurnOver {
+            self.waiting.join(lane);
+        }
+    }
+
+    /// Says once, not with each try, that a lane cannot be driven.
+    fn tell(&self, lane: &LaneName, departure: &Departure, is_first: bool) {
+        let (sale, product) = lane;
+        let waits = &self.resources.metrics.lanes_waiting;
+        match departure {
+            Departure::Waits { reason, message } => {
+                if waits.wait(lane, reason) {
+                    tracing::warn!(%sale, %product, reason,
+                        "lane {product} waits for the ledger ({reason}): {message}");
+                } else {
+                    tracing::debug!(%sale, %product, reason,
+                        "lane {product} still waits for the ledger ({reason}): {message}");
+                }
+            }
+            Departure::Fenced => {
+                self.resources.metrics.fenced.inc();
+                tracing::info!(%sale, %product,
+                    "the ledger refused a batch of lane {product}, which another driver took over");
+            }
+            Departure::QueueAway { message } if is_first => {
+                tracing::warn!(%sale, %product, "Redis failed, lane {product} is given up: {message}");
+            }
+            Departure::Done => waits.flow(lane),
+            Departure::TurnOver | Departure::NotBefore(_) | Departure::QueueAway { .. } => {}
         }
     }
 }

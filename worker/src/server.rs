@@ -105,7 +105,6 @@ fn connect_all(
     })?;
     let owner = format!("worker-{}", uuid::Uuid::new_v4().simple());
     Ok(Resources {
-        client,
         queue,
         ledger,
         metrics,

@@ -33,7 +33,6 @@ impl Worker {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let resources = Resources {
             queue: connect::shared(&client).unwrap(),
-            client,
             ledger,
             metrics: metrics.clone(),
             owner: name.to_owned(),

@@ -1,0 +1,29 @@
+//! Why a driver let go of its lane, and so when the lane may be taken again.
+
+use std::time::Duration;
+
+/// Why a driver let go of its lane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Departure {
+    /// The lane was empty, or the driver was told to stop.
+    Done,
+    /// Its turn was over, others wait: it wants another.
+    TurnOver,
+    /// All jobs of the lane wait for their next attempt, the first for this long, and other lanes
+    /// have something to do.
+    NotBefore(Duration),
+    /// The ledger cannot settle the lane's jobs at the moment, or not from here.
+    Waits {
+        /// Why, as metrics name it.
+        reason: &'static str,
+        /// What the ledger said.
+        message: String,
+    },
+    /// The ledger refused a batch, since another driver took over or the ledger went back.
+    Fenced,
+    /// Redis failed.
+    QueueAway {
+        /// What it said.
+        message: String,
+    },
+}

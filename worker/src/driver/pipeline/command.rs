@@ -1,0 +1,107 @@
+//! What the pipeline asks for, and what it is told.
+
+use std::{
+    collections::HashMap,
+    ops::RangeInclusive,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use flashsale_core::{
+    lane::{Acknowledgement, Entry},
+    ledger::{Settlement, Takeover},
+    retry::Retry,
+};
+use uuid::Uuid;
+
+use crate::{batch::Waiting, settlement::Failure};
+
+/// Jobs to be settled in one transaction, with their place among the batches of the lane.
+#[derive(Debug, Clone)]
+pub(in crate::driver) struct Batch {
+    /// The takeover under which it is sent.
+    pub(in crate::driver) driver: Uuid,
+    /// Its number: the one of the batch before it, and one.
+    pub(in crate::driver) number: i64,
+    /// Times in the ids of its first and last entry.
+    pub(in crate::driver) appended_ms: RangeInclusive<i64>,
+    /// The jobs, in order of arrival.
+    pub(in crate::driver) jobs: Arc<[Waiting]>,
+}
+
+/// Something to start.
+#[derive(Debug)]
+pub(in crate::driver) enum Command {
+    /// Take the lane over in the ledger.
+    TakeOver,
+    /// Read what the last driver noted of refused jobs.
+    Load,
+    /// Read entries after one.
+    Read {
+        /// The last entry that is known.
+        after: String,
+        /// Entries at most.
+        count: usize,
+        /// How long to wait for a first one; none: not at all.
+        wait: Option<Duration>,
+    },
+    /// Read these entries, those of refused jobs.
+    ReadRefused(Vec<String>),
+    /// Settle a batch.
+    Settle(Batch),
+    /// Acknowledge what was decided.
+    Acknowledge(Arc<Acknowledgement>),
+    /// Note failed attempts, for a next driver.
+    Note {
+        /// The entry of the job.
+        entry_id: String,
+        /// Its attempts.
+        retry: Retry,
+    },
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub(in crate::driver) enum Event {
+    /// Of [`Command::TakeOver`].
+    TakenOver(Result<Takeover, Failure>),
+    /// Of [`Command::Load`].
+    Loaded(Result<HashMap<String, Retry>, String>),
+    /// Of [`Command::Read`].
+    Read(Result<Vec<Entry>, String>),
+    /// Of [`Command::ReadRefused`]: the entries that are still there, in the order asked for.
+    RefusedRead {
+        /// What was asked for.
+        asked: Vec<String>,
+        /// What is still in the lane.
+        found: Result<Vec<Entry>, String>,
+    },
+    /// Of [`Command::Settle`].
+    Settled {
+        /// The takeover under which the batch was sent.
+        driver: Uuid,
+        /// Its number.
+        number: i64,
+        /// What the ledger decided.
+        answer: Result<Settlement, Failure>,
+    },
+    /// Of [`Command::Acknowledge`].
+    Acknowledged(Result<(), String>),
+    /// Of [`Command::Note`]. This driver remembers the attempt even where it could not be noted.
+    Noted,
+}
+
+/// What the pipeline has to know of the world to choose.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::driver) struct Now {
+    /// The time.
+    pub(in crate::driver) at: Instant,
+    /// The time by Redis's clock, in milliseconds since the Unix epoch.
+    pub(in crate::driver) redis_ms: i64,
+    /// Whether other lanes wait for room in this worker.
+    pub(in crate::driver) crowded: bool,
+    /// Whether the driver was told to stop.
+    pub(in crate::driver) stopping: bool,
+    /// Whether a batch can be sent ahead without taking another lane's connection.
+    pub(in crate::driver) connection_to_spare: bool,
+}

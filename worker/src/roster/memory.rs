@@ -1,0 +1,191 @@
+//! What this worker remembers of a lane between two of its drivers there.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use flashsale_core::lease;
+
+use super::LaneName;
+use crate::driver::{departure::Departure, size::BatchSize};
+
+/// How long a lane is left to others after the ledger could not settle it from here: long enough
+/// for every other worker to look at it once.
+pub(super) const LEFT_TO_OTHERS: Duration = Duration::from_millis(700);
+
+/// First wait after a driver left for another reason than that its work was done; it doubles up to
+/// [`WAIT_MOST`].
+const WAIT: Duration = Duration::from_millis(50);
+
+/// Longest wait: what comes back is found within a second.
+const WAIT_MOST: Duration = Duration::from_secs(1);
+
+/// How long a lease that could not be given back, or a call that should have taken one, is looked
+/// for: the call may still be on its way.
+const LOOKED_FOR: Duration = lease::TERM.saturating_mul(2);
+
+/// What is remembered of all lanes.
+#[derive(Debug, Default)]
+pub(super) struct Memory {
+    lanes: HashMap<LaneName, Lane>,
+    /// Leases that Redis may have under names that drive nothing any more.
+    stray: Vec<Stray>,
+}
+
+#[derive(Debug, Default)]
+struct Lane {
+    size: Option<BatchSize>,
+    /// Not to be taken before.
+    not_before: Option<Instant>,
+    /// Drivers that left one after the other without having done anything.
+    failures: u32,
+}
+
+/// A lease that Redis may have under a name that drives nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Stray {
+    /// Key of the lease.
+    pub(super) key: String,
+    /// Its owner.
+    pub(super) owner: String,
+    /// Since when it is one.
+    pub(super) since: Instant,
+}
+
+impl Memory {
+    /// Forgets lanes that are no longer in force.
+    pub(super) fn retain(&mut self, is_in_force: impl Fn(&LaneName) -> bool) {
+        self.lanes.retain(|lane, _| is_in_force(lane));
+    }
+
+    /// The size of batches for a next driver of `lane`, whose sale asks for `most`.
+    pub(super) fn size(&mut self, lane: &LaneName, most: usize) -> BatchSize {
+        let known = self.lanes.get_mut(lane).and_then(|lane| lane.size.take());
+        known.map_or_else(|| BatchSize::new(most), |size| size.of_at_most(most))
+    }
+
+    /// Whether `lane` is left to others, or alone, at `now`.
+    pub(super) fn is_left(&self, lane: &LaneName, now: Instant) -> bool {
+        let not_before = self.lanes.get(lane).and_then(|lane| lane.not_before);
+        not_before.is_some_and(|at| at > now)
+    }
+
+    /// Whether the last driver of `lane` left without having done anything.
+    pub(super) fn has_failed(&self, lane: &LaneName) -> bool {
+        self.lanes.get(lane).is_some_and(|lane| lane.failures > 0)
+    }
+
+    /// A driver of `lane` left. Returns how long the lane is left alone.
+    pub(super) fn left(
+        &mut self,
+        lane: &LaneName,
+        departure: &Departure,
+        size: BatchSize,
+        now: Instant,
+    ) -> Option<Duration> {
+        let lane = self.lanes.entry(lane.clone()).or_default();
+        lane.size = Some(size);
+        let wait = match departure {
+            Departure::Done | Departure::TurnOver => None,
+            Departure::NotBefore(wait) => Some((*wait).min(WAIT_MOST)),
+            Departure::Waits { .. } => Some(LEFT_TO_OTHERS),
+            Departure::Fenced | Departure::QueueAway { .. } => {
+                let doubled = WAIT.saturating_mul(1 << lane.failures.min(8));
+                Some(doubled.min(WAIT_MOST))
+            }
+        };
+        lane.failures = match departure {
+            Departure::Fenced | Departure::QueueAway { .. } => lane.failures.saturating_add(1),
+            _ => 0,
+        };
+        lane.not_before = wait.map(|wait| now + wait);
+        wait
+    }
+
+    /// Remembers a lease that is to be looked for.
+    pub(super) fn stray(&mut self, key: String, owner: String, now: Instant) {
+        self.stray.push(Stray {
+            key,
+            owner,
+            since: now,
+        });
+    }
+
+    /// The leases to be given back, if Redis has them.
+    pub(super) fn strays(&mut self, now: Instant) -> Vec<Stray> {
+        self.stray
+            .retain(|stray| now.duration_since(stray.since) < LOOKED_FOR);
+        self.stray.clone()
+    }
+
+    /// A stray lease was given back.
+    pub(super) fn found(&mut self, found: &Stray) {
+        self.stray.retain(|stray| stray != found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flashsale_core::id::{ProductId, SaleId};
+
+    use super::*;
+
+    fn lane() -> LaneName {
+        (SaleId::new("drop").unwrap(), ProductId::new("p").unwrap())
+    }
+
+    fn waits() -> Departure {
+        Departure::Waits {
+            reason: "unreachable",
+            message: String::new(),
+        }
+    }
+
+    #[test]
+    fn a_lane_that_cannot_be_settled_from_here_is_left_to_others_for_a_moment() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let size = BatchSize::new(10);
+        assert!(!memory.is_left(&lane(), now));
+        let wait = memory.left(&lane(), &waits(), size.clone(), now);
+        assert_eq!(wait, Some(LEFT_TO_OTHERS));
+        assert!(memory.is_left(&lane(), now));
+        assert!(!memory.is_left(&lane(), now + LEFT_TO_OTHERS));
+        assert_eq!(memory.left(&lane(), &Departure::Done, size, now), None);
+        assert!(!memory.is_left(&lane(), now));
+    }
+
+    #[test]
+    fn a_lane_that_is_lost_again_and_again_is_taken_ever_less_often() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let mut left = |departure: Departure| {
+            memory
+                .left(&lane(), &departure, BatchSize::new(10), now)
+                .map(|wait| wait.as_millis())
+        };
+        let waits: Vec<_> = (0..6).map(|_| left(Departure::Fenced)).collect();
+        assert_eq!(waits, [50, 100, 200, 400, 800, 1_000].map(Some));
+        left(Departure::TurnOver);
+        assert_eq!(left(Departure::Fenced), Some(50));
+    }
+
+    #[test]
+    fn what_a_driver_learnt_of_the_batch_size_is_handed_to_the_next() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        let mut size = BatchSize::new(100);
+        size.shrink(100, now);
+        memory.left(&lane(), &Departure::TurnOver, size.clone(), now);
+        assert_eq!(memory.size(&lane(), 100), size);
+    }
+
+    #[test]
+    fn stray_leases_are_looked_for_until_none_can_come_any_more() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        memory.stray("lease".to_owned(), "a".to_owned(), now);
+        memory.stray("lease".to_owned(), "b".to_owned(), now);
+        let [first, _] = memory.strays(now).try_into().unwrap();
+        memory.found(&first);
+        assert_eq!(memory.strays(now).len(), 1);
+        assert_eq!(memory.strays(now + LOOKED_FOR), []);
+    }
+}
