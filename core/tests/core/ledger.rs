@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use flashsale_core::{
     job::Job,
-    ledger::{Fault, Ledger, Settlement, Verdict},
+    ledger::{Fault, Ledger, LedgerError, Settlement, Verdict},
     sale::Sale,
 };
 use flashsale_testbed::fixtures::{
