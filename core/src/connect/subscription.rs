@@ -7,7 +7,7 @@ use redis::{
     Client, Msg, RedisError, RedisResult,
     aio::{PubSubSink, PubSubStream},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced};
 use crate::keys::channel;
@@ -26,7 +26,6 @@ pub struct Subscription {
     stream: PubSubStream,
     /// When the server was heard last.
     heard: Instant,
-    pings: tokio::time::Interval,
     shared: SharedConnection,
     generation: u64,
 }
@@ -57,13 +56,10 @@ impl Subscription {
             RedisResult::Ok(subscription.split())
         });
         let (sink, stream) = subscribed.await.unwrap_or_else(|_| Err(silence()))?;
-        let mut pings = interval(PING_INTERVAL);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             sink,
             stream,
             heard: Instant::now(),
-            pings,
             shared,
             generation,
         })
@@ -82,11 +78,7 @@ impl Subscription {
                     return message.ok_or_else(silence);
                 }
                 () = self.shared.replaced(self.generation) => return Err(replaced()),
-                _ = self.pings.tick() => {
-                    if self.heard.elapsed() >= PING_INTERVAL {
-                        self.ping().await?;
-                    }
-                }
+                () = sleep_until(self.heard + PING_INTERVAL) => self.ping().await?,
             }
         }
     }

@@ -8,6 +8,7 @@
 mod control_loop;
 mod lanes;
 mod links;
+mod probes;
 mod running;
 mod turns;
 mod went_back;
