@@ -75,7 +75,7 @@ fn work(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     let outcome = runtime.block_on(async {
         let stop = shutdown::on_signals()?;
         shutdown::end_within(STOP_LIMIT, stop.clone());
-        run::run(arguments.operator, stop).await?;
+        Box::pin(run::run(arguments.operator, stop)).await?;
         Ok(())
     });
     // A look-up of a name that hangs must not keep the process from ending.
