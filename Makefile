@@ -4,8 +4,12 @@
 SALE ?= examples/sneaker-drop.yaml
 CROWD ?= 20000
 
+# How often `make chaos` makes each fault happen, and which: names or parts of names, with commas.
+ROUNDS ?= 1
+ONLY ?=
+
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test chaos bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +25,11 @@ storefront: ## Build the shop that gateways have inside (nothing where it has no
 
 test: ## Check format and lints, run every test on real PostgreSQL, Redis, Kubernetes, in a real browser
 	@scripts/test
+
+chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
+	@scripts/install-dependencies --for-chaos
+	cargo build --release --bins
+	cargo run --release --package flashsale-chaos -- --rounds "$(ROUNDS)" --only "$(ONLY)" $(if $(SEED),--seed $(SEED))
 
 bench: ## Measure this machine's limits and how close the system comes (BENCH=--quick or other flags)
 	@scripts/install-dependencies --for-bench

@@ -5,6 +5,10 @@ ALTER TABLE products
 
 COMMENT ON COLUMN products.settled_version IS 'stock_version as of the last batch that sold units';
 
+-- A restock that is repeated gets its answer again.
+ALTER TABLE restocks
+  ADD COLUMN settled_version BIGINT NOT NULL DEFAULT 0;
+
 CREATE OR REPLACE FUNCTION products_count_stock_versions() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW.stock_version := OLD.stock_version + 1;

@@ -1,28 +1,14 @@
 //! The processes that are measured: the binaries that production runs, and the empty route.
 
-use std::{
-    env, fs,
-    net::{Ipv4Addr, SocketAddr},
-    time::{Duration, Instant},
-};
+use std::{env, fs, net::SocketAddr};
 
 use flashsale_testbed::{
-    binaries::{self, BinaryError},
+    binaries::BinaryError,
     launch::Launch,
-    ports::free_port,
-    process::Process,
+    program::{self, Program, StoreUrls},
 };
 
-use crate::{error::BenchError, probe, processor, stores::Stores};
-
-/// How long a child may take to be ready: a fraction of a second, unless the machine is busy.
-const READY_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How often it is asked.
-const READY_INTERVAL: Duration = Duration::from_millis(10);
-
-/// How long it may take to end.
-const STOP_PATIENCE: Duration = Duration::from_secs(20);
+use crate::{error::BenchError, processor, stores::Stores};
 
 /// Bytes of a kibibyte, in which `/proc` gives memory.
 const BYTES_PER_KIB: f64 = 1024.0;
@@ -33,7 +19,7 @@ const BYTES_PER_MEGABYTE: f64 = 1e6;
 /// A child and where it answers.
 #[derive(Debug)]
 pub struct Child {
-    process: Process,
+    program: Program,
     /// Where it serves what is measured; for a worker its probes.
     pub address: SocketAddr,
 }
@@ -57,23 +43,24 @@ impl Child {
         batch: u32,
         database_url: &str,
     ) -> Result<Self, BenchError> {
-        let probes = loopback()?;
-        let launch = ours(stores, "flashsale-worker", name)?
-            .env("FLASHSALE_DATABASE_URL", database_url)
-            .args(["--probes-listen", &probes.to_string()])
-            .args(["--lanes", &lanes.to_string()])
-            .args(["--batch-size", &batch.to_string()]);
-        Self::start(launch, probes, probes, "/readyz").await
+        let urls = StoreUrls {
+            database: database_url,
+            redis: &stores.redis.url(),
+        };
+        let (lanes, batch) = (lanes.to_string(), batch.to_string());
+        let limits = ["--lanes", &lanes, "--batch-size", &batch];
+        let worker = Program::worker(name, urls, stores.data_dir.path(), &limits).await?;
+        Ok(Self::from(worker))
     }
 
     /// A gateway without authentication.
     pub async fn gateway(stores: &Stores) -> Result<Self, BenchError> {
-        let (address, probes) = (loopback()?, loopback()?);
-        let launch = ours(stores, "flashsale-gateway", "gateway")?
-            .args(["--auth-mode", "off"])
-            .args(["--listen", &address.to_string()])
-            .args(["--probes-listen", &probes.to_string()]);
-        Self::start(launch, address, probes, "/readyz").await
+        let urls = StoreUrls {
+            database: &stores.postgres.url(),
+            redis: &stores.redis.url(),
+        };
+        let gateway = Program::gateway("gateway", urls, stores.data_dir.path(), &[]).await?;
+        Ok(Self::from(gateway))
     }
 
     /// This program, serving a route that does nothing.
@@ -95,28 +82,14 @@ impl Child {
         launch: Launch,
         address: SocketAddr,
         probes: SocketAddr,
-        path: &str,
+        path: &'static str,
     ) -> Result<Self, BenchError> {
-        let process = Process::start(launch).await?;
-        let child = Self { process, address };
-        child.wait_for(probes, path).await?;
-        Ok(child)
+        Ok(Program::start(launch, address, probes, path).await?.into())
     }
 
     /// Waits until `GET path` at `address`, one of the child's, is answered 200.
     pub async fn wait_for(&self, address: SocketAddr, path: &str) -> Result<(), BenchError> {
-        let started = Instant::now();
-        while probe::status(address, path).await != Some(200) {
-            if !self.process.is_running() || started.elapsed() > READY_PATIENCE {
-                return Err(BenchError::NotReady {
-                    name: self.process.name().to_owned(),
-                    waited: started.elapsed(),
-                    log: self.process.log_tail(),
-                });
-            }
-            tokio::time::sleep(READY_INTERVAL).await;
-        }
-        Ok(())
+        Ok(self.program.answers(address, path).await?)
     }
 
     /// Its resident memory in megabytes.
@@ -131,11 +104,11 @@ impl Child {
 
     /// Seconds of processor time that it has used.
     pub fn processor_seconds(&self) -> Result<f64, BenchError> {
-        processor::seconds(self.process.pid())
+        processor::seconds(self.program.process().pid())
     }
 
     fn megabytes(&self, what: &'static str) -> Result<f64, BenchError> {
-        let file = format!("/proc/{}/status", self.process.pid());
+        let file = format!("/proc/{}/status", self.program.process().pid());
         let kibibytes = fs::read_to_string(&file)
             .ok()
             .and_then(|status| read_kibibytes(&status, what));
@@ -146,28 +119,22 @@ impl Child {
 
     /// Ends it in order, or says what its log says.
     pub async fn stop(self) -> Result<(), BenchError> {
-        let status = self.process.stop(STOP_PATIENCE).await?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(BenchError::Ended {
-            name: self.process.name().to_owned(),
-            status,
-            log: self.process.log_tail(),
-        })
+        Ok(self.program.stop().await?)
     }
 }
 
-fn ours(stores: &Stores, binary: &str, name: &str) -> Result<Launch, BenchError> {
-    let log = stores.data_dir.path().join(format!("{name}.log"));
-    Ok(Launch::new(name, binaries::find(binary)?, log)
-        .env("FLASHSALE_REDIS_URL", stores.redis.url())
-        .env("FLASHSALE_DATABASE_URL", stores.postgres.url()))
+impl From<Program> for Child {
+    fn from(program: Program) -> Self {
+        Self {
+            address: program.address,
+            program,
+        }
+    }
 }
 
 /// A free port of this machine.
 pub(crate) fn loopback() -> Result<SocketAddr, BenchError> {
-    Ok((Ipv4Addr::LOCALHOST, free_port()?).into())
+    Ok(program::loopback()?)
 }
 
 fn read_kibibytes(status: &str, name: &str) -> Option<f64> {

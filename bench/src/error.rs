@@ -12,6 +12,7 @@ use flashsale_testbed::{
     ports::PortError,
     postgres::{InstallationError, PostgresError},
     process::ProcessError,
+    program::ProgramError,
     redis::RedisError as RedisServerError,
 };
 
@@ -38,6 +39,9 @@ pub enum BenchError {
     /// A child process did not start or stop.
     #[error(transparent)]
     Process(#[from] ProcessError),
+    /// One of our own programs did not become ready, or did not end in order.
+    #[error(transparent)]
+    Child(#[from] ProgramError),
     /// There is no port for a child.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -113,16 +117,6 @@ pub enum BenchError {
         program: &'static str,
         /// What the system said.
         source: io::Error,
-    },
-    /// A child does not become ready.
-    #[error("{name} is not ready after {} s; the end of its log:\n{log}", waited.as_secs())]
-    NotReady {
-        /// The child.
-        name: String,
-        /// How long was waited.
-        waited: Duration,
-        /// The end of its log.
-        log: String,
     },
     /// Something that must happen does not.
     #[error("{what} within {} s; the machine is too busy, or this is a bug", waited.as_secs())]

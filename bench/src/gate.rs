@@ -4,11 +4,14 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    keys::{SaleKeys, WAKE},
+    keys::{SaleKeys, WAKE, channel},
     lease,
     sale::Sale,
 };
-use redis::{AsyncCommands, aio::MultiplexedConnection};
+use redis::{
+    AsyncCommands,
+    aio::{ConnectionLike, MultiplexedConnection},
+};
 use tokio::task::JoinHandle;
 
 use crate::{error::BenchError, stores::Stores};
@@ -65,7 +68,9 @@ impl Gate {
                     "the lease {lease} was lost while waiting"
                 )));
             }
-            let _: u32 = queue.publish(WAKE, call).await?;
+            let _: u32 = queue
+                .publish(channel(WAKE, queue.get_db()).as_ref(), call)
+                .await?;
         }
         Ok(())
     }

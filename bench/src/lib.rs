@@ -49,7 +49,6 @@ pub mod pgbench;
 pub mod plain_batches;
 pub mod plain_writes;
 pub mod prefill;
-pub mod probe;
 pub mod processor;
 pub mod redis_benchmark;
 pub mod report;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{event::Settled, keys::EVENTS};
+use flashsale_core::{connect, event::Settled, keys::EVENTS};
 use futures_util::StreamExt;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -45,7 +45,8 @@ pub async fn listen(
     expected: u32,
 ) -> Result<JoinHandle<Result<Outcomes, BenchError>>, BenchError> {
     let mut subscription = stores.client.get_async_pubsub().await?;
-    subscription.subscribe(EVENTS).await?;
+    let channel = connect::channel(&stores.client, EVENTS);
+    subscription.subscribe(channel.as_ref()).await?;
     Ok(tokio::spawn(async move {
         let mut messages = subscription.into_on_message();
         let mut outcomes: Option<Outcomes> = None;

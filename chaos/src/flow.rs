@@ -215,11 +215,11 @@ async fn look(
 mod tests {
     use super::*;
 
-    fn lane(head: Option<&str>, settled: &str) -> Option<Lane> {
-        Some(Lane {
+    fn lane(head: Option<&str>, settled: &str) -> Lane {
+        Lane {
             head: head.map(str::to_owned),
             settled: Some(settled.to_owned()),
-        })
+        }
     }
 
     #[test]
@@ -227,12 +227,12 @@ mod tests {
         let start = Instant::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut track = Track::default();
-        track.note(at(0), lane(Some("1-1"), "0"));
-        track.note(at(900), lane(Some("1-1"), "0"));
+        track.note(at(0), Some(lane(Some("1-1"), "0")));
+        track.note(at(900), Some(lane(Some("1-1"), "0")));
         assert!(track.flows());
         track.note(at(1_000), None);
         assert!(!track.flows());
-        track.note(at(1_500), lane(Some("1-1"), "10"));
+        track.note(at(1_500), Some(lane(Some("1-1"), "10")));
         assert!(track.flows());
         assert_eq!(track.stalls[0].to, Some(at(1_500)));
     }
@@ -242,7 +242,8 @@ mod tests {
         let start = Instant::now();
         let mut track = Track::default();
         for second in 0..5 {
-            track.note(start + Duration::from_secs(second), lane(None, "0"));
+            let now = start + Duration::from_secs(second);
+            track.note(now, Some(lane(None, "0")));
         }
         assert!(track.stalls.is_empty());
     }

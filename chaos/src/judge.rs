@@ -58,11 +58,8 @@ async fn check(stores: &Stores, history: &Path, losses: &[Loss]) -> Result<Judge
             Store::Redis => "--redis-lost",
             Store::Postgres => "--ledger-lost",
         };
-        let from = loss
-            .from
-            .map(|from| format!("{from}.."))
-            .unwrap_or_default();
-        arguments.extend([store.to_owned(), format!("{from}{}", loss.to)]);
+        let from = loss.from.map(|from| from.to_string()).unwrap_or_default();
+        arguments.push(format!("{store}={from}..{}", loss.to));
     }
     arguments.push("--json".to_owned());
     let verdict = flashsale(stores, &arguments).await?;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale_testbed::program::Program;
 use jiff::Timestamp;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -141,7 +142,7 @@ async fn play_in(
     random: &mut StdRng,
 ) -> Result<(Vec<Episode>, Judgement, Option<PathBuf>), ChaosError> {
     let watcher = Watcher::start(world.stores.redis_url());
-    let gateways: Vec<String> = world.gateways.iter().map(|gateway| gateway.url()).collect();
+    let gateways: Vec<String> = world.gateways.iter().map(Program::url).collect();
     let (_, redis_url) = world.urls(Member::Load)?;
     let longest = u64::try_from(faults.len()).unwrap_or(1) * LONGEST_FAULT_SECONDS;
     let load = Load::start(&gateways, &redis_url, longest, world.directory()).await?;

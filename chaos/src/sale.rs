@@ -25,17 +25,15 @@ const BATCH: u32 = 10;
 
 /// Writes the sale's file into `directory`.
 pub(crate) fn write(directory: &Path) -> Result<PathBuf, ChaosError> {
-    let products: String = PRODUCTS
-        .iter()
-        .map(|(id, stock)| {
-            format!(
-                "    - {{id: {id}, name: \"{id}\", price: 100, stock: {stock}, maxPerUser: {MAX_PER_USER}}}\n"
-            )
-        })
-        .collect();
+    let products = PRODUCTS.map(|(id, stock)| {
+        format!(
+            "{{id: {id}, name: \"{id}\", price: 100, stock: {stock}, maxPerUser: {MAX_PER_USER}}}"
+        )
+    });
+    let products = products.join(", ");
     let text = format!(
         "apiVersion: flashsale.dev/v1alpha1\nkind: FlashSale\nmetadata:\n  name: {NAME}\n\
-         spec:\n  products:\n{products}\
+         spec:\n  products: [{products}]\n\
          \x20 turnstile:\n    rateLimit: {{requests: 5, windowSeconds: 10, burst: 5}}\n\
          \x20 worker: {{lanesPerWorker: 8, batchSize: {BATCH}}}\n"
     );

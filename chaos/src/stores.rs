@@ -13,7 +13,8 @@ use flashsale_testbed::{
     postgres::Postgres,
     redis::{AppendFsync, Redis},
 };
-use redis::aio::MultiplexedConnection;
+use jiff::Timestamp;
+use redis::{InfoDict, aio::MultiplexedConnection};
 use sqlx::{Connection, PgConnection};
 use tokio::time::timeout;
 
@@ -21,6 +22,12 @@ use crate::error::ChaosError;
 
 /// How long a command of the harness may take.
 const COMMAND: Duration = Duration::from_secs(5);
+
+/// How often a replica is looked at until it is in step.
+const IN_STEP_LOOKS: u32 = 200;
+
+/// How long the primary's last write may take to arrive until the next look.
+const IN_STEP_LOOK: Duration = Duration::from_millis(50);
 
 /// The library that fakes a program's clock, where Debian puts it, by machine type.
 const FAKETIME: &str = "/usr/lib";
@@ -44,7 +51,7 @@ impl Stores {
     /// Starts both in `data_dir`. `with_clock`: Redis's clock can be set.
     pub async fn start(data_dir: &DataDir, with_clock: bool) -> Result<Self, ChaosError> {
         let environment = if with_clock {
-            clock::environment(data_dir.path(), "redis")
+            clock::environment_of_redis(data_dir.path())
         } else {
             Vec::new()
         };
@@ -100,8 +107,25 @@ impl Stores {
         self.demoted = Some(demoted);
     }
 
-    /// A Redis that replicates this one through `link`, in step when this comes back.
-    pub(crate) async fn redis_replica(&mut self, link: &FaultProxy) -> Result<Redis, ChaosError> {
+    /// Lets programs in through a password whose addresses are in `network`, e.g. 10.1.2.0/30.
+    pub(crate) async fn let_in(&self, network: &str) -> Result<(), ChaosError> {
+        let mut ledger = self.ledger().await?;
+        let statement = format!(
+            "COPY (SELECT 'host all all {network} scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf';
+             SELECT pg_reload_conf()"
+        );
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(&mut ledger)
+            .await?;
+        Ok(())
+    }
+
+    /// A Redis that replicates this one through `link`, and an instant before which everything has
+    /// arrived there.
+    pub(crate) async fn redis_replica(
+        &mut self,
+        link: &FaultProxy,
+    ) -> Result<(Redis, Timestamp), ChaosError> {
         let data_dir = DataDir::temporary()?;
         let replica = Redis::start(&data_dir, AppendFsync::Always).await?;
         self.further.push(data_dir);
@@ -122,24 +146,68 @@ impl Stores {
             &["CONFIG", "SET", "requirepass", &self.redis_password],
         )
         .await?;
-        let info = || async {
-            let mut queue = queue.clone();
-            let info: String = redis::cmd("INFO")
-                .arg("replication")
-                .query_async(&mut queue)
-                .await?;
-            Ok::<_, ChaosError>(info.contains("master_link_status:up"))
-        };
-        for _ in 0..200 {
-            if info().await? {
-                return Ok(replica);
+        let mut primary = self.queue().await?;
+        for _ in 0..IN_STEP_LOOKS {
+            let seen = Timestamp::now();
+            let written: u64 = replication(&mut primary, "master_repl_offset").await?;
+            tokio::time::sleep(IN_STEP_LOOK).await;
+            let status: String = replication(&mut queue, "master_link_status").await?;
+            let received: u64 = replication(&mut queue, "slave_repl_offset").await?;
+            if status == "up" && received >= written {
+                return Ok((replica, seen));
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Err(ChaosError::TooLate {
-            what: "the replica follows Redis".to_owned(),
-            seconds: 10,
-        })
+        Err(behind("the replica of Redis"))
+    }
+
+    /// A PostgreSQL that replicates this one through `link`, and an instant before which everything
+    /// has arrived there.
+    pub(crate) async fn postgres_replica(
+        &mut self,
+        link: &FaultProxy,
+    ) -> Result<(Postgres, Timestamp), ChaosError> {
+        let data_dir = DataDir::temporary()?;
+        let replica = self.postgres.replica(&data_dir, link.address()).await?;
+        self.further.push(data_dir);
+        let mut primary = self.ledger().await?;
+        let mut standby = PgConnection::connect(&replica.url()).await?;
+        for _ in 0..IN_STEP_LOOKS {
+            let seen = Timestamp::now();
+            let written: String = sqlx::query_scalar("SELECT pg_current_wal_insert_lsn()::text")
+                .fetch_one(&mut primary)
+                .await?;
+            tokio::time::sleep(IN_STEP_LOOK).await;
+            let arrived: bool = sqlx::query_scalar(
+                "SELECT coalesce(pg_last_wal_receive_lsn() >= $1::pg_lsn, false)",
+            )
+            .bind(&written)
+            .fetch_one(&mut standby)
+            .await?;
+            if arrived {
+                return Ok((replica, seen));
+            }
+        }
+        Err(behind("the replica of PostgreSQL"))
+    }
+}
+
+/// A field of what Redis tells about replication.
+async fn replication<T: redis::FromRedisValue>(
+    queue: &mut MultiplexedConnection,
+    field: &'static str,
+) -> Result<T, ChaosError> {
+    let info: InfoDict = redis::cmd("INFO")
+        .arg("replication")
+        .query_async(queue)
+        .await?;
+    info.get(field)
+        .ok_or_else(|| ChaosError::Wrong(format!("Redis does not tell its {field}")))
+}
+
+fn behind(replica: &str) -> ChaosError {
+    ChaosError::TooLate {
+        what: format!("{replica} is in step"),
+        seconds: (IN_STEP_LOOK * IN_STEP_LOOKS).as_secs(),
     }
 }
 
@@ -212,6 +280,18 @@ pub(crate) mod clock {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec()
+    }
+
+    /// The same for Redis, whose allocator asks for the time before the library is ready: the C
+    /// library's allocator takes its place.
+    pub(crate) fn environment_of_redis(directory: &Path) -> Vec<(String, String)> {
+        let mut environment = environment(directory, "redis");
+        for (name, value) in &mut environment {
+            if name == "LD_PRELOAD" {
+                value.push_str(" libc.so.6");
+            }
+        }
+        environment
     }
 
     /// Sets the clock of the program `name` to the real time and `seconds`.

@@ -32,7 +32,7 @@ pub const GATEWAYS: usize = 2;
 pub const WORKERS: usize = 2;
 
 /// How long the sale may take to be in force.
-const IN_FORCE: Duration = Duration::from_secs(60);
+const IN_FORCE: Duration = Duration::from_mins(1);
 
 /// How far away PostgreSQL is from workers, each way: as in another zone of a slow cloud, so that
 /// the deep lane is deep and batches are on their way at any instant.
@@ -89,11 +89,11 @@ impl World {
         let stores = Stores::start(&data_dir, with_clock).await?;
         let links = links(&stores).await?;
         let is_below_tcp = kinds.iter().any(|kind| matches!(kind, Kind::Packets(..)));
-        let namespace = if is_below_tcp {
-            Some(Namespace::create().await?)
-        } else {
-            None
-        };
+        let mut namespace = None;
+        if is_below_tcp {
+            let created = namespace.insert(Namespace::create().await?);
+            stores.let_in(&format!("{}/32", created.inside())).await?;
+        }
         let control_launch = control(&stores, &links, &directory)?;
         let control = Process::start(control_launch.clone()).await?;
         let mut world = Self {

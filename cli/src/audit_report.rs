@@ -70,12 +70,20 @@ fn stock_line(audit: &SaleAudit) -> String {
         1 => "1 product".to_owned(),
         count => format!("{count} products"),
     };
-    format!(
+    let mut text = format!(
         "{} units ever on offer = {} left + {} ordered, {products}",
         signed(stock.initial()),
         signed(stock.left()),
         signed(stock.ordered())
-    )
+    );
+    if stock.returned() > 0 {
+        let returned = signed(stock.returned());
+        let _ = write!(
+            text,
+            "; {returned} more came back after their sale was over and are not on offer"
+        );
+    }
+    text
 }
 
 fn outcome_line(audit: &SaleAudit) -> String {

@@ -11,7 +11,7 @@ use redis::{AsyncCommands, AsyncIter, RedisResult, ScanOptions, Script};
 use crate::{
     connect::Queue,
     id::SaleId,
-    keys::{CHANGED, SALES, SaleKeys, WITHDRAWN},
+    keys::{CHANGED, SALES, SaleKeys, WITHDRAWN, channel},
     lifecycle::Switches,
     sale::{Sale, Turnstile},
 };
@@ -126,7 +126,7 @@ async fn write_record(
         .key(WITHDRAWN)
         .key(keys.stock())
         .arg(sale.id.as_str())
-        .arg(CHANGED)
+        .arg(channel(CHANGED, connection.get_db()).as_ref())
         .arg(generation.unwrap_or_default())
         .arg(&[("sale", serde_json::to_string(sale)?)])
         .arg(&[
@@ -166,7 +166,7 @@ pub async fn close(connection: &mut impl Queue, sale: &SaleId) -> RedisResult<bo
     Script::new(CLOSE)
         .key(SaleKeys::new(sale).record())
         .arg(sale.as_str())
-        .arg(CHANGED)
+        .arg(channel(CHANGED, connection.get_db()).as_ref())
         .invoke_async(connection)
         .await
 }
@@ -272,7 +272,7 @@ pub async fn withdraw(connection: &mut (impl Queue + Clone), sale: &SaleId) -> R
         .key(SALES)
         .key(WITHDRAWN)
         .arg(sale.as_str())
-        .arg(CHANGED)
+        .arg(channel(CHANGED, connection.get_db()).as_ref())
         .arg(REMEMBERED_FOR.as_millis().to_string())
         .invoke_async(connection)
         .await?;

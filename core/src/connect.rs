@@ -5,7 +5,7 @@ mod pool;
 mod shared;
 mod subscription;
 
-use std::{str::FromStr, time::Duration};
+use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, IntoConnectionInfo as _,
@@ -14,7 +14,10 @@ use redis::{
 };
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::ledger::{CALL_LIMIT, Ledger};
+use crate::{
+    keys,
+    ledger::{CALL_LIMIT, Ledger},
+};
 
 pub use blocking::BlockingConnection;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
@@ -57,6 +60,12 @@ pub enum ConnectError {
         "the PostgreSQL address cannot be used ({0}); write postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=require]"
     )]
     PostgresAddress(sqlx::Error),
+}
+
+/// The channel `name` of the database that `client` leads to, to subscribe to by hand.
+#[must_use]
+pub fn channel<'a>(client: &Client, name: &'a str) -> Cow<'a, str> {
+    keys::channel(name, client.get_connection_info().redis_settings().db())
 }
 
 /// A client for `url`; nothing is connected yet.

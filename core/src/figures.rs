@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     connect::Queue,
     id::{ProductId, SaleId},
-    keys::FIGURES,
+    keys::{FIGURES, channel},
 };
 
 /// How often a process tells of itself.
@@ -76,7 +76,8 @@ impl ProcessFigures {
 
 /// Tells all who listen; nobody may.
 pub async fn publish(connection: &mut impl Queue, json: &[u8]) -> RedisResult<()> {
-    connection.publish(FIGURES, json).await
+    let channel = channel(FIGURES, connection.get_db());
+    connection.publish(channel.as_ref(), json).await
 }
 
 #[cfg(test)]

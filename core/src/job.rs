@@ -2,11 +2,17 @@
 //!
 //! Its JSON is a contract: `{"jobId","data":{"userId","productId","timestamp","idempotencyKey"},
 //! "name":"purchase-job","opts":{"attempts","backoff"}}`, the payload of the design that this
-//! system began from. Other producers may append the same JSON to a lane.
+//! system began from. Other producers may append the same JSON to a lane; what they ask for in `opts`
+//! is brought within the bounds that sales have, so that no job can keep a lane to itself.
+
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::{IdempotencyKey, JobId, ProductId, UserId};
+use crate::{
+    id::{IdempotencyKey, JobId, ProductId, UserId},
+    retry::MAX_BACKOFF_MS,
+};
 
 /// The only job name there is.
 pub const PURCHASE_JOB: &str = "purchase-job";
@@ -16,6 +22,13 @@ pub const DEFAULT_ATTEMPTS: u32 = 3;
 
 /// Milliseconds before the first retry of a job that does not say.
 pub const DEFAULT_BACKOFF_MS: u64 = 1_000;
+
+/// Attempts that a sale, or a job of another producer, may ask for.
+pub const ATTEMPTS: RangeInclusive<u32> = 1..=20;
+
+/// Milliseconds before the first retry that a sale, or a job of another producer, may ask for. With
+/// none at all, doubling would never make it more, and the job would be tried without a pause.
+pub const BACKOFF_MS: RangeInclusive<u64> = 1..=MAX_BACKOFF_MS;
 
 /// One acknowledged buy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,10 +64,21 @@ pub struct Purchase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct JobOptions {
-    /// Attempts in all, the first included; at least 1 is made whatever this says.
+    /// Attempts in all, the first included.
     pub attempts: u32,
     /// Milliseconds before the first retry; doubled for each further one.
     pub backoff: u64,
+}
+
+impl JobOptions {
+    /// The same, within the bounds that sales have: what stands in a lane may be anybody's.
+    #[must_use]
+    fn clamped(self) -> Self {
+        Self {
+            attempts: self.attempts.clamp(*ATTEMPTS.start(), *ATTEMPTS.end()),
+            backoff: self.backoff.clamp(*BACKOFF_MS.start(), *BACKOFF_MS.end()),
+        }
+    }
 }
 
 impl Default for JobOptions {
@@ -89,9 +113,11 @@ pub enum MalformedJob {
 }
 
 impl Job {
-    /// Reads the field `job` of an entry in the lane of `lane`.
+    /// Reads the field `job` of an entry in the lane of `lane`. Options beyond [`ATTEMPTS`] and
+    /// [`BACKOFF_MS`] are brought within.
     pub fn parse(json: &[u8], lane: &ProductId) -> Result<Self, MalformedJob> {
-        let job: Self = serde_json::from_slice(json)?;
+        let mut job: Self = serde_json::from_slice(json)?;
+        job.opts = job.opts.clamped();
         if job.name != PURCHASE_JOB {
             return Err(MalformedJob::Name(job.name));
         }
@@ -143,6 +169,24 @@ mod tests {
             error.to_string().contains("waits in the lane of"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn options_of_other_producers_are_brought_within_the_bounds_of_sales() {
+        let lane = ProductId::new("sneaker-001").unwrap();
+        for (written, attempts, backoff) in [
+            (r#""attempts": 4000000000, "backoff": 0"#, 20, 1),
+            (
+                r#""attempts": 0, "backoff": 18446744073709551615"#,
+                1,
+                MAX_BACKOFF_MS,
+            ),
+            (r#""attempts": 20, "backoff": 1"#, 20, 1),
+        ] {
+            let json = SEED.replace(r#""attempts": 3, "backoff": 1000"#, written);
+            let job = Job::parse(json.as_bytes(), &lane).unwrap();
+            assert_eq!(job.opts, JobOptions { attempts, backoff }, "{written}");
+        }
     }
 
     #[test]

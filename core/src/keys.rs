@@ -3,6 +3,8 @@
 //! All keys of one sale carry the hash tag `{sale}`. `docs/redis.md` lists each key with its type and
 //! life; a test holds that page against this file.
 
+use std::borrow::Cow;
+
 use crate::id::{ProductId, SaleId};
 
 /// Set of the ids of all sales that are in force. It has no hash tag: with a sale's record it is
@@ -24,6 +26,22 @@ pub const WAKE: &str = "fs:wake";
 
 /// Pub/sub channel of what each process tells of itself ([`crate::figures::ProcessFigures`]).
 pub const FIGURES: &str = "fs:figures";
+
+/// The channel `name` for those who keep their sales in this database of Redis. Pub/sub does not know
+/// of databases: with one channel, two installations on one server would hear each other.
+#[must_use]
+pub fn channel(name: &str, database: i64) -> Cow<'_, str> {
+    match database {
+        0 => Cow::Borrowed(name),
+        number => Cow::Owned(format!("{name}@{number}")),
+    }
+}
+
+/// The name of the channel on which a message was heard, whatever the database.
+#[must_use]
+pub fn channel_name(heard: &str) -> &str {
+    heard.split_once('@').map_or(heard, |(name, _)| name)
+}
 
 /// The keys of one sale.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,6 +156,15 @@ mod tests {
             other_pace,
         ] {
             assert_eq!(hash_tag(&key), Some("shop.drop"), "{key}");
+        }
+    }
+
+    #[test]
+    fn each_database_but_the_first_has_channels_of_its_own() {
+        for (database, expected) in [(0, "fs:events"), (3, "fs:events@3")] {
+            let channel = channel(EVENTS, database);
+            assert_eq!(channel, expected);
+            assert_eq!(channel_name(&channel), EVENTS);
         }
     }
 

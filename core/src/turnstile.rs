@@ -16,7 +16,7 @@ use redis::{FromRedisValue, Script, Value};
 use crate::{
     connect::Queue,
     id::{IdempotencyKey, JobId, ProductId, UserId},
-    keys::SaleKeys,
+    keys::{SaleKeys, WAKE, channel},
 };
 
 /// Most buys that one call may carry. Redis does nothing else during a call, so this bounds how
@@ -118,11 +118,19 @@ impl Turnstile {
         if buys.is_empty() {
             return Ok(Vec::new());
         }
-        let answer: Value = self.invocation(keys, buys).invoke_async(connection).await?;
+        let answer: Value = self
+            .invocation(keys, buys, connection.get_db())
+            .invoke_async(connection)
+            .await?;
         read_answers(answer, buys.len())
     }
 
-    fn invocation(&self, keys: &SaleKeys, buys: &[Buy]) -> redis::ScriptInvocation<'_> {
+    fn invocation(
+        &self,
+        keys: &SaleKeys,
+        buys: &[Buy],
+        database: i64,
+    ) -> redis::ScriptInvocation<'_> {
         let mut products: Vec<&ProductId> = Vec::with_capacity(4);
         let lanes: Vec<usize> = buys
             .iter()
@@ -151,6 +159,7 @@ impl Turnstile {
                 .arg(buy.job_id.to_string())
                 .arg(&buy.job[..]);
         }
+        call.arg(channel(WAKE, database).as_ref());
         call
     }
 }

@@ -97,7 +97,7 @@ async fn a_workers_lanes_are_shown_and_a_dead_worker_is_not() {
     assert_eq!(seen["workers"].as_array().unwrap().len(), 1);
     assert_eq!(seen["workers"][0]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(seen["sales"][0]["lanes"][1]["driver"], Value::Null);
-    worker.process.kill().unwrap();
+    worker.process().kill().unwrap();
     until("the dead worker is gone", SOON, || async {
         figures(&gateway).await["workers"] == json!([])
     })

@@ -152,7 +152,7 @@ async fn a_client_whose_gateway_dies_comes_back_and_learns_what_it_missed() {
     let mut first = Child::gateway(&services, "gateway-one").await;
     let second = Child::gateway(&services, "gateway-two").await;
     let listener = Listener::connect(&services, &first.url(), "websocket", "anna").await;
-    first.process.kill().unwrap();
+    first.process().kill().unwrap();
     listener.event("disconnect").await;
     let ack = buy(&second, "anna", "p").await;
     let worker = Child::worker(&services, "worker").await;
@@ -169,7 +169,7 @@ async fn a_client_whose_gateway_dies_comes_back_and_learns_what_it_missed() {
         },
     )
     .await;
-    first.kill_and_restart(&services, "flashsale-gateway").await;
+    first.kill_and_restart().await;
     // Connected again by itself, the snapshot tells the stock as it is now.
     listener
         .event_where("stock-update", |data| data["stock"] == 4)

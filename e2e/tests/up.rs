@@ -7,15 +7,22 @@
 
 use std::{path::PathBuf, process::Output, time::Duration};
 
+use flashsale_core::{
+    id::{ProductId, SaleId},
+    keys::{SALES, SaleKeys},
+    stock,
+};
 use flashsale_e2e::{
     patience::until,
     processes::{client, get},
+    services::Services,
 };
 use flashsale_testbed::binaries;
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use redis::AsyncCommands as _;
 use tokio::process::{Child, Command};
 
 const LONGEST: Duration = Duration::from_mins(2);
@@ -207,4 +214,52 @@ async fn an_operations_token_that_is_easily_guessed_is_refused_and_not_repeated(
     assert_eq!(output.status.code(), Some(3), "{told}");
     assert!(told.contains("at least 16"), "{told}");
     assert!(!told.contains("sesame"), "{told}");
+}
+
+/// The control loop follows a PostgreSQL that went back, or was rebuilt, and says so; a sale that
+/// fell out of the list of sales is put back.
+#[tokio::test]
+async fn a_postgres_that_went_back_is_followed_and_a_rebuilt_one_is_told_the_sale_again() {
+    let services = Services::start().await;
+    let told = Told::new();
+    let mut command = up("sneaker-drop.yaml", &[]);
+    command
+        .args(["--database-url", &services.database_url])
+        .args(["--redis-url", &services.redis.url()]);
+    let child = told.start(command);
+    told.until_it_says("still up").await;
+    let (sale, shoe) = (
+        SaleId::new("sneaker-drop").unwrap(),
+        ProductId::new("sneaker-001").unwrap(),
+    );
+    let keys = SaleKeys::new(&sale);
+    let mut queue = services.queue.clone();
+    let offered = stock::read(&mut queue, &keys).await.unwrap()[&shoe].stock;
+    // What lost commits had told: sold out, at a version that the ledger does not know.
+    let lost = [("sneaker-001", 0), ("sneaker-001@", 99), ("$", 4_711)];
+    let () = queue.hset_multiple(keys.stock(), &lost).await.unwrap();
+    told.until_it_says("went back").await;
+    assert!(
+        told.text().contains("number 4712 or later"),
+        "{}",
+        told.text()
+    );
+    until("Redis has the ledger's stock", LONGEST, async || {
+        let known = stock::read(&mut services.queue.clone(), &keys).await;
+        known.unwrap()[&shoe].stock == offered
+    })
+    .await;
+    let () = queue.srem(SALES, sale.as_str()).await.unwrap();
+    until("the sale is listed again", LONGEST, async || {
+        let mut queue = services.queue.clone();
+        let listed: bool = queue.sismember(SALES, sale.as_str()).await.unwrap();
+        listed
+    })
+    .await;
+    sqlx::query("DELETE FROM products")
+        .execute(services.ledger.pool())
+        .await
+        .unwrap();
+    told.until_it_says("declared them again").await;
+    told.end(child).await;
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use flashsale_core::{
     connect::{SharedConnection, Subscription},
     event::Settled,
-    keys::{CHANGED, EVENTS, FIGURES},
+    keys::{CHANGED, EVENTS, FIGURES, channel_name},
 };
 use redis::{Msg, RedisResult};
 use tokio::time::sleep;
@@ -89,7 +89,7 @@ impl EventsTask {
     }
 
     fn hear(&self, message: &Msg) {
-        match message.get_channel_name() {
+        match channel_name(message.get_channel_name()) {
             CHANGED => self.catalogue.refresh_soon(),
             FIGURES => self.hear_process(message.get_payload_bytes()),
             _ => self.hear_settled(message.get_payload_bytes()),

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a program may take to be ready: a fraction of a second, unless the machine is busy.
-const READY_TIMEOUT: Duration = Duration::from_secs(30);
+const READY_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How often it is asked.
 const READY_INTERVAL: Duration = Duration::from_millis(10);

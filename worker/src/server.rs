@@ -21,6 +21,11 @@ use crate::{
 /// of an idle worker replaced before they are needed.
 const CHECK: Duration = Duration::from_secs(2);
 
+/// How long the roster may give no sign of life before the process counts as dead. It waits for each
+/// command to Redis for half a second at most, so that an outage of the stores keeps it from nothing:
+/// a restart would not mend those.
+const LONGEST_SILENCE: Duration = Duration::from_secs(30);
+
 /// How long a worker may take to end once it is told to: the calls in work have limits of two
 /// seconds, so this is reached only where something hangs. Below what `spec.worker` of a sale gives
 /// its pods by default, and `flashsale up` its children.
@@ -73,6 +78,7 @@ pub async fn run(
         .await
         .map_err(|source| ServerError::Listen { address, source })?;
     let probes_stop = CancellationToken::new();
+    let heartbeat = probes.heartbeat("roster", LONGEST_SILENCE);
     let probing = tokio::spawn(serve(listener, probes, probes_stop.clone()));
     let limits = Limits {
         sales: lanes.sales,
@@ -81,7 +87,10 @@ pub async fn run(
     };
     tracing::info!(owner = resources.owner, lanes = limits.lanes, probes = %address,
         "worker {} drives up to {} lanes", resources.owner, limits.lanes);
-    Roster::new(resources, limits, stop).run().await;
+    Roster::new(resources, limits, stop)
+        .with_heartbeat(heartbeat)
+        .run()
+        .await;
     tracing::info!("every lane is given back, the worker ends");
     probes_stop.cancel();
     // The probes have nothing to lose.

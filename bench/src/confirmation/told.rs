@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use flashsale_core::{event::Settled, id::JobId, keys::EVENTS};
+use flashsale_core::{connect, event::Settled, id::JobId, keys::EVENTS};
 use futures_util::StreamExt as _;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -20,7 +20,8 @@ impl Listener {
     /// Listens from now on.
     pub(super) async fn start(stores: &Stores) -> Result<Self, BenchError> {
         let mut subscription = stores.client.get_async_pubsub().await?;
-        subscription.subscribe(EVENTS).await?;
+        let channel = connect::channel(&stores.client, EVENTS);
+        subscription.subscribe(channel.as_ref()).await?;
         let stop = CancellationToken::new();
         let stopped = stop.clone();
         let task = tokio::spawn(async move {

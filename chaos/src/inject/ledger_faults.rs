@@ -1,14 +1,18 @@
 //! What happens to PostgreSQL.
 
-use std::time::{Duration, Instant};
-
-use flashsale_testbed::{
-    data_dir::DataDir,
-    fault_proxy::{Direction, End, FaultProxy, Flow},
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
 };
+
+use flashsale_testbed::fault_proxy::{Direction, End, FaultProxy, Flow};
 use jiff::Timestamp;
 use rand::{Rng, rngs::StdRng};
-use sqlx::{Connection as _, PgConnection};
+use sqlx::PgConnection;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use super::Injected;
 use crate::{
@@ -24,6 +28,12 @@ const ANSWERS_KEPT: Duration = Duration::from_millis(150);
 
 /// How long the others may work between two such blows.
 const BETWEEN: Duration = Duration::from_millis(250);
+
+/// Version 3.0 of the protocol.
+const PROTOCOL: u32 = 3 << 16;
+
+/// First byte of the answer that asks for a password.
+const AUTHENTICATION: &[u8; 1] = b"R";
 
 /// Takes no writes for a while, as the old primary of a switchover.
 pub(super) async fn read_only(world: &World, length: Duration) -> Result<Injected, ChaosError> {
@@ -54,19 +64,18 @@ async fn reload(ledger: &mut PgConnection) -> Result<(), ChaosError> {
 /// Ends everybody's connections and takes all there are, for a while.
 pub(super) async fn full(world: &World, length: Duration) -> Result<Injected, ChaosError> {
     let mut ledger = world.stores.ledger().await?;
-    let url = format!("{}?application_name=chaos", world.stores.postgres.url());
+    let address = world.stores.postgres_address();
     let mut taken = Vec::new();
     let deadline = Instant::now() + length;
     while Instant::now() < deadline {
         sqlx::raw_sql(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE backend_type = 'client backend' AND application_name <> 'chaos'
-                AND pid <> pg_backend_pid()",
+              WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
         )
         .execute(&mut ledger)
         .await?;
         // Whoever comes first gets what becomes free.
-        while let Ok(connection) = PgConnection::connect(&url).await {
+        while let Some(connection) = occupy(address).await {
             taken.push(connection);
         }
         tokio::time::sleep(BETWEEN).await;
@@ -75,6 +84,26 @@ pub(super) async fn full(world: &World, length: Duration) -> Result<Injected, Ch
     drop(taken);
     let how = format!("{count} connections for {} ms", length.as_millis());
     Ok(Injected::since(Instant::now(), how))
+}
+
+/// Takes one of the server's connections by asking for a session and saying no more: the server
+/// waits a minute for a password. None when it has none left.
+async fn occupy(address: SocketAddr) -> Option<TcpStream> {
+    let mut connection = TcpStream::connect(address).await.ok()?;
+    connection.write_all(&startup_message()).await.ok()?;
+    let mut answer = [0];
+    connection.read_exact(&mut answer).await.ok()?;
+    (answer == *AUTHENTICATION).then_some(connection)
+}
+
+/// PostgreSQL's protocol, "Message Formats", `StartupMessage`.
+fn startup_message() -> Vec<u8> {
+    let mut message = vec![0, 0, 0, 0];
+    message.extend(PROTOCOL.to_be_bytes());
+    message.extend(b"user\0flashsale\0database\0flashsale\0\0");
+    let length = u32::try_from(message.len()).unwrap_or_default();
+    message.splice(..4, length.to_be_bytes());
+    message
 }
 
 /// Commits whose answers never arrive, again and again.
@@ -106,15 +135,8 @@ pub(super) async fn promoted(
     random: &mut StdRng,
 ) -> Result<Injected, ChaosError> {
     let link = FaultProxy::start(world.stores.postgres_address()).await?;
-    let data_dir = DataDir::temporary()?;
-    let replica = world
-        .stores
-        .postgres
-        .replica(&data_dir, link.address())
-        .await?;
-    world.stores.further.push(data_dir);
+    let (replica, from) = world.stores.postgres_replica(&link).await?;
     let lag = Duration::from_millis(random.random_range(500..2_500));
-    let from = Timestamp::now();
     link.set_both(Flow::Silent);
     tokio::time::sleep(lag).await;
     world.stores.postgres.kill().await?;

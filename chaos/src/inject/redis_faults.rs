@@ -88,9 +88,8 @@ pub(super) async fn promoted(
     random: &mut StdRng,
 ) -> Result<Injected, ChaosError> {
     let link = FaultProxy::start(world.stores.redis_address()).await?;
-    let replica = world.stores.redis_replica(&link).await?;
+    let (replica, from) = world.stores.redis_replica(&link).await?;
     let lag = Duration::from_millis(random.random_range(200..1_500));
-    let from = Timestamp::now();
     link.set_both(Flow::Silent);
     tokio::time::sleep(lag).await;
     let old_url = world.stores.redis_url();

@@ -281,14 +281,60 @@ async fn a_dead_letter_that_borrowed_another_buys_job_id_is_no_finding() {
 }
 
 #[tokio::test]
+async fn a_rejection_that_the_ledger_did_not_decide_is_lost() {
+    let market = Market::open(json!([
+        {"id": "p", "name": "P", "price": 100, "stock": 9, "maxPerUser": 1},
+    ]))
+    .await;
+    market.ask("p", "greedy", "first").await;
+    market.ask("p", "greedy", "second").await;
+    market.settle("p").await;
+    let printed = audit(&market);
+    assert_eq!(printed.status, Some(0), "{printed:?}");
+    assert!(printed.out.contains("1 limit reached"), "{}", printed.out);
+    market.buy("p", 1).await;
+    let (_, job) = first_waiting(&market).await;
+    set_record(&market, &job, "s 0 p p-shopper-0").await;
+    assert_broken(
+        &market,
+        "0 oversold · 1 lost · 0 duplicated",
+        "was told sold_out, but the ledger did not turn it away",
+    );
+    // A sale that began before rejections were kept cannot be judged by them.
+    market
+        .tamper("INSERT INTO sales (id, incarnation, rejections_kept) VALUES ('drop', 1, false)")
+        .await;
+    let printed = audit(&market);
+    assert_eq!(printed.status, Some(0), "{printed:?}");
+}
+
+#[tokio::test]
+async fn a_second_letter_of_a_job_that_was_replayed_is_no_finding() {
+    let market = Market::of_one(10).await;
+    market.buy("p", 1).await;
+    let (_, job) = market.waiting("p").await.remove(0);
+    market.bury("p", "poison").await;
+    market.add_letter("p", &job, "poison").await;
+    let letters = market.letters().await;
+    market.run(&["dead", "replay", "--sale", SALE, &letters[0]]);
+    for settle in [false, true] {
+        if settle {
+            market.settle("p").await;
+        }
+        let printed = audit(&market);
+        assert_eq!(printed.status, Some(0), "{printed:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_or_a_job_with_two_orders_and_an_order_of_nothing_are_duplicated() {
     let market = Market::of_one(10).await;
     market.buy("p", 2).await;
     market.settle("p").await;
     market
         .tamper(
-            "ALTER TABLE orders DROP CONSTRAINT orders_of_one_job;
-             DROP INDEX orders_of_one_key_per_incarnation;
+            "ALTER TABLE orders DROP CONSTRAINT orders_of_one_job,
+               DROP CONSTRAINT orders_of_one_key_per_incarnation;
              UPDATE products SET stock_quantity = stock_quantity - 2, sold = sold + 2;
              INSERT INTO orders (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
                SELECT user_id, product_id, status, sale_id, gen_random_uuid(), idempotency_key, 1

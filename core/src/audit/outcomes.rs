@@ -89,6 +89,8 @@ pub(super) async fn audit(
     let mut waiting = Waiting::default();
     let mut suspects: HashSet<Uuid> = HashSet::new();
     let mut walk = Walk::default();
+    // Told by a record, and by the ledger not yet seen to have been decided.
+    let mut turned_away: HashSet<Uuid> = HashSet::new();
     while let Some(chunk) = walk.next(connection, &keys.jobs()).await? {
         let comparison = records::compare(ledger.pool(), sale, &chunk.records).await?;
         audit.with_order += comparison.with_order;
@@ -98,6 +100,9 @@ pub(super) async fn audit(
             if matches!(record.state, JobState::Queued { .. }) {
                 waiting.expect(&record.product_id, *job);
             }
+            if is_turned_away(record.state) {
+                turned_away.insert(*job);
+            }
             if is_failed(record.state) && letters.remove(job).is_none() {
                 audit.letters_discarded += 1;
             }
@@ -106,7 +111,11 @@ pub(super) async fn audit(
             audit.lost.add(|| format!("record {text} is none"));
         }
     }
-    rejections::audit(ledger, connection, sale, &mut audit).await?;
+    rejections::audit(ledger, connection, sale, &mut audit, &mut turned_away).await?;
+    let has_all_rejections = rejections::are_all_kept(ledger, sale).await?;
+    if has_all_rejections {
+        suspects.extend(turned_away);
+    }
     suspects.extend(waiting.missing(connection, &keys).await?);
     // What is left here is a letter of a job that was not seen to have failed.
     suspects.extend(letters.keys());
@@ -115,6 +124,17 @@ pub(super) async fn audit(
         second_look.complain(suspects, &mut audit.lost);
     }
     Ok(audit)
+}
+
+/// Whether the ledger decided that there is no order.
+pub(super) fn is_turned_away(state: JobState) -> bool {
+    matches!(
+        state,
+        JobState::Final {
+            outcome: Outcome::SoldOut | Outcome::LimitReached,
+            ..
+        }
+    )
 }
 
 /// Whether a job ended without any attempt having settled it.

@@ -1,6 +1,6 @@
 //! Law 2 from the ledger's side: whoever it turned away was told so, and nothing else.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -15,11 +15,13 @@ use crate::{
 
 /// Compares every rejection in the ledger with its job's record, which is read afterwards: until a
 /// batch is acknowledged the record says that the job waits, and from then on it never changes.
+/// Takes the jobs that the ledger turned away out of `unproven`.
 pub(super) async fn audit(
     ledger: &Ledger,
     connection: &mut impl Queue,
     sale: &SaleId,
     audit: &mut OutcomeAudit,
+    unproven: &mut HashSet<Uuid>,
 ) -> Result<(), AuditError> {
     let keys = SaleKeys::new(sale);
     let mut rejections = Outcomes::rejections_of(sale);
@@ -28,6 +30,7 @@ pub(super) async fn audit(
         let records = records::again(connection, &keys.jobs(), jobs).await?;
         let records: HashMap<Uuid, JobRecord> = records.into_iter().collect();
         for decided in &page {
+            unproven.remove(&decided.job.0);
             let record = records.get(&decided.job.0);
             audit.rejections_without_record += u64::from(record.is_none());
             if let Some(words) = record.and_then(|record| contradiction(decided, record)) {
@@ -37,6 +40,38 @@ pub(super) async fn audit(
         }
     }
     Ok(())
+}
+
+/// Takes the jobs that the ledger turned away out of `unproven`.
+pub(super) async fn prove(
+    ledger: &Ledger,
+    sale: &SaleId,
+    unproven: &mut HashSet<Uuid>,
+) -> Result<(), AuditError> {
+    let mut rejections = Outcomes::rejections_of(sale);
+    while !unproven.is_empty() {
+        let Some(page) = ledger.next_outcomes(&mut rejections).await? else {
+            break;
+        };
+        for decided in &page {
+            unproven.remove(&decided.job.0);
+        }
+    }
+    Ok(())
+}
+
+/// Whether the ledger has every rejection of the sale that is on. It has not those of before there
+/// was a table for them, nor those that it lost when it went back; those of a sale that is over are
+/// thrown away.
+pub(super) async fn are_all_kept(ledger: &Ledger, sale: &SaleId) -> Result<bool, AuditError> {
+    let are_kept = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM products WHERE sale_id = $1)
+            AND COALESCE((SELECT rejections_kept FROM sales WHERE id = $1), true)",
+    )
+    .bind(sale.as_str())
+    .fetch_one(ledger.pool())
+    .await?;
+    Ok(are_kept)
 }
 
 fn contradiction(decided: &Decided, record: &JobRecord) -> Option<String> {

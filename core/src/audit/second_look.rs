@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{
     AuditError, Findings,
     letters::{self, Letter},
-    outcomes::is_failed,
-    records,
+    outcomes::is_turned_away,
+    records, rejections,
     waiting::Waiting,
 };
 use crate::{
@@ -29,6 +29,10 @@ pub(super) struct SecondLook {
     missing: HashSet<Uuid>,
     /// Those whose record the ledger contradicts, and how.
     contradictions: HashMap<Uuid, String>,
+    /// Those that were told that they are turned away, while the ledger did not do so.
+    unproven: HashSet<Uuid>,
+    /// Whether the ledger still has all that it decided of this kind.
+    has_all_rejections: bool,
     /// Their dead letters.
     letters: HashMap<Uuid, Letter>,
 }
@@ -54,10 +58,19 @@ impl SecondLook {
         }
         let missing = waiting.missing(connection, &keys).await?;
         let comparison = records::compare(ledger.pool(), sale, &records).await?;
+        let mut unproven: HashSet<Uuid> = records
+            .iter()
+            .filter(|(_, record)| is_turned_away(record.state))
+            .map(|(job, _)| *job)
+            .collect();
+        rejections::prove(ledger, sale, &mut unproven).await?;
+        let has_all_rejections = rejections::are_all_kept(ledger, sale).await?;
         Ok(Self {
             records: records.into_iter().collect(),
             missing: missing.into_iter().collect(),
             contradictions: comparison.contradictions.into_iter().collect(),
+            unproven,
+            has_all_rejections,
             letters,
         })
     }
@@ -87,11 +100,29 @@ impl SecondLook {
         if let Some(words) = self.contradictions.get(job) {
             return Some(words.clone());
         }
-        let letter = &self.letters.get(job)?.id;
-        match self.records.get(job) {
-            Some(record) if is_failed(record.state) => None,
-            Some(_) => Some(format!("is dead letter {letter}, but was not told failed")),
-            None => Some(format!("is dead letter {letter}, but has no record")),
+        let letter = self.letters.get(job).map(|letter| &letter.id);
+        match (self.records.get(job), letter) {
+            (None, Some(letter)) => Some(format!("is dead letter {letter}, but has no record")),
+            (Some(_), Some(letter)) if self.unproven.contains(job) => {
+                Some(format!("is dead letter {letter}, but was not told failed"))
+            }
+            (Some(record), None) if self.has_all_rejections && self.unproven.contains(job) => {
+                Some(format!(
+                    "was told {}, but the ledger did not turn it away",
+                    told(record)
+                ))
+            }
+            // With an order of its own, or in its lane, or told failed: a letter beside that is one
+            // of two, as releases before this one could write; the other was replayed.
+            _ => None,
         }
+    }
+}
+
+/// The outcome that a record tells.
+fn told(record: &JobRecord) -> &'static str {
+    match record.state {
+        JobState::Queued { .. } => "queued",
+        JobState::Final { outcome, .. } => outcome.as_str(),
     }
 }

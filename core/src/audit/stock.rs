@@ -30,6 +30,7 @@ impl ProductBooks {
             left,
             sold,
             ordered,
+            returned: _,
         } = self;
         let difference = match self.unexplained() {
             0 if *left < 0 => "the stock is negative".to_owned(),
@@ -65,6 +66,12 @@ impl StockAudit {
     #[must_use]
     pub fn left(&self) -> i64 {
         self.products.iter().map(|books| books.left).sum()
+    }
+
+    /// Units of orders cancelled after their sale was over, over all products.
+    #[must_use]
+    pub fn returned(&self) -> i64 {
+        self.products.iter().map(|books| books.returned).sum()
     }
 
     /// Orders not cancelled, over all products.
@@ -146,6 +153,7 @@ mod tests {
             left,
             sold,
             ordered,
+            returned: 7,
         }
     }
 

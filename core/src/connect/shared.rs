@@ -147,7 +147,7 @@ impl SharedConnection {
         ))
     }
 
-    /// A subscription to `channels`, which ends when it falls silent or when this connection has
+    /// A subscription to `channels` of this connection's database, which ends when it falls silent or when this connection has
     /// been replaced.
     pub async fn subscribe(&self, channels: &[&str]) -> RedisResult<Subscription> {
         let generation = self.generation();

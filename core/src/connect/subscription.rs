@@ -7,9 +7,10 @@ use redis::{
     Client, Msg, RedisError, RedisResult,
     aio::{PubSubSink, PubSubStream},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced};
+use crate::keys::channel;
 
 /// How long nothing may be heard before the server is asked for a sign of life: a subscription that
 /// fell silent looks like a sale without buyers.
@@ -25,7 +26,6 @@ pub struct Subscription {
     stream: PubSubStream,
     /// When the server was heard last.
     heard: Instant,
-    pings: tokio::time::Interval,
     shared: SharedConnection,
     generation: u64,
 }
@@ -47,23 +47,25 @@ impl Subscription {
     ) -> RedisResult<Self> {
         let subscribed = timeout(CONNECT_TIMEOUT, async {
             let mut subscription = client.get_async_pubsub().await?;
-            subscription.subscribe(channels).await?;
+            let database = client.get_connection_info().redis_settings().db();
+            for name in channels {
+                subscription
+                    .subscribe(channel(name, database).as_ref())
+                    .await?;
+            }
             RedisResult::Ok(subscription.split())
         });
         let (sink, stream) = subscribed.await.unwrap_or_else(|_| Err(silence()))?;
-        let mut pings = interval(PING_INTERVAL);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Ok(Self {
             sink,
             stream,
             heard: Instant::now(),
-            pings,
             shared,
             generation,
         })
     }
 
-    /// The next message. Dropping the returned future loses none.
+    /// The next message; [`crate::keys::channel_name`] tells of which channel. Dropping the returned future loses none.
     ///
     /// # Errors
     /// When the subscription is lost: it broke, it is silent, or the connection that it was opened
@@ -76,11 +78,7 @@ impl Subscription {
                     return message.ok_or_else(silence);
                 }
                 () = self.shared.replaced(self.generation) => return Err(replaced()),
-                _ = self.pings.tick() => {
-                    if self.heard.elapsed() >= PING_INTERVAL {
-                        self.ping().await?;
-                    }
-                }
+                () = sleep_until(self.heard + PING_INTERVAL) => self.ping().await?,
             }
         }
     }

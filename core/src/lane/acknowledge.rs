@@ -13,7 +13,7 @@ use crate::{
     connect::Queue,
     event::Settled,
     id::{JobId, ProductId, SaleId, UserId},
-    keys::{EVENTS, SaleKeys},
+    keys::{EVENTS, SaleKeys, channel},
     outcome::{JobRecord, JobState, Outcome},
 };
 
@@ -203,7 +203,9 @@ impl<'a> Call<'a> {
             None => call.arg("").arg(""),
         };
         let greatest = ended.iter().filter_map(|job| job.order_id).max();
-        call.arg(greatest.unwrap_or(0)).arg(EVENTS).arg(&self.event);
+        call.arg(greatest.unwrap_or(0))
+            .arg(channel(EVENTS, connection.get_db()).as_ref())
+            .arg(&self.event);
         match &self.extent {
             Some(extent) => call
                 .arg(extent.first)

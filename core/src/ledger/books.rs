@@ -21,6 +21,9 @@ pub struct ProductBooks {
     pub sold: i64,
     /// Orders that are not cancelled, counted.
     pub ordered: i64,
+    /// Units of orders that were cancelled after their sale was over: out of the books above, and
+    /// offered by no sale.
+    pub returned: i64,
 }
 
 impl ProductBooks {
@@ -62,14 +65,14 @@ pub(crate) async fn books(
     // A status that nobody wrote counts as an order: only CANCELLED gives a unit back.
     sqlx::query_as(
         "WITH mine AS (
-           SELECT id, initial_stock, stock_quantity, sold FROM products
+           SELECT id, initial_stock, stock_quantity, sold, returned FROM products
              WHERE sale_id = $1 OR id IN (SELECT product_id FROM orders WHERE sale_id = $1)
          ), counted AS (
            SELECT product_id, count(*) AS ordered FROM orders
              WHERE status IS DISTINCT FROM 'CANCELLED' AND product_id IN (SELECT id FROM mine)
              GROUP BY product_id)
          SELECT id AS product, initial_stock::bigint AS initial, stock_quantity::bigint AS left,
-                sold::bigint AS sold, COALESCE(ordered, 0) AS ordered
+                sold::bigint AS sold, COALESCE(ordered, 0) AS ordered, returned::bigint AS returned
            FROM mine LEFT JOIN counted ON product_id = id ORDER BY id",
     )
     .bind(sale.as_str())
@@ -96,6 +99,7 @@ mod tests {
                 left,
                 sold: ordered,
                 ordered,
+                returned: 0,
             };
             assert_eq!(books.oversold(), oversold, "{books:?}");
         }

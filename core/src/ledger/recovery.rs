@@ -31,6 +31,12 @@ impl Ledger {
         sale: &SaleId,
         behind: &[WentBack],
     ) -> Result<Vec<StockLevel>, LedgerError> {
+        if !behind.is_empty() {
+            self.call(CALL_LIMIT, async |connection| {
+                Ok(doubt_rejections(connection, sale).await?)
+            })
+            .await?;
+        }
         let mut levels = Vec::with_capacity(behind.len());
         // One row a statement: whoever locks several rows does so in the order of their names, and
         // a correction need not be of one moment.
@@ -107,4 +113,16 @@ fn level(product: &ProductId, (stock, version, settled_version): (i32, i64, i64)
         version,
         settled_version,
     }
+}
+
+/// Notes that rejections of the sale may be lost, so that an audit does not miss them.
+async fn doubt_rejections(connection: &mut PgConnection, sale: &SaleId) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "INSERT INTO sales (id, incarnation, rejections_kept) VALUES ($1, 1, false)
+         ON CONFLICT (id) DO UPDATE SET rejections_kept = false",
+    )
+    .bind(sale.as_str())
+    .execute(connection)
+    .await?;
+    Ok(())
 }

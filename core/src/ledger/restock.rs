@@ -106,7 +106,8 @@ async fn done_before(
     request: Uuid,
 ) -> Result<Option<Restocked>, LedgerError> {
     let row = sqlx::query(
-        "SELECT sale_id = $2 AND product_id = $3 AND asked = $4, change, stock, version
+        "SELECT sale_id = $2 AND product_id = $3 AND asked = $4, change, stock, version,
+                settled_version
            FROM restocks WHERE id = $1",
     )
     .bind(request)
@@ -121,14 +122,12 @@ async fn done_before(
     if !row.try_get::<bool, _>(0)? {
         return Err(LedgerError::RequestReused { request });
     }
-    let version = row.try_get(3)?;
     Ok(Some(Restocked {
         level: StockLevel {
             product: product.clone(),
             stock: row.try_get(2)?,
-            version,
-            // The batches before it are not remembered; it may have been right behind one.
-            settled_version: version,
+            version: row.try_get(3)?,
+            settled_version: row.try_get(4)?,
         },
         change: row.try_get(1)?,
     }))
@@ -142,8 +141,9 @@ async fn remember(
     restocked: &Restocked,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "INSERT INTO restocks (id, sale_id, product_id, asked, change, stock, version)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        "INSERT INTO restocks (id, sale_id, product_id, asked, change, stock, version,
+                               settled_version)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(request)
     .bind(sale.as_str())
@@ -152,6 +152,7 @@ async fn remember(
     .bind(restocked.change)
     .bind(restocked.level.stock)
     .bind(restocked.level.version)
+    .bind(restocked.level.settled_version)
     .execute(connection)
     .await?;
     Ok(())

@@ -3,7 +3,8 @@
 -- KEYS: 1 the sale's record, 2 its stock, 3 its jobs, 4 first answers by shopper and key,
 --       5 and 6 the rate limiter's two halves, then one lane for each product of the call.
 -- ARGV: number of products, the products in the order of the lanes, then five for each buy:
---       which product (1-based), shopper, idempotency key, job id, job (JSON).
+--       which product (1-based), shopper, idempotency key, job id, job (JSON); last the channel on
+--       which a lane that stops being empty is told.
 --
 -- Answer: for a sale that is unknown or not yet open one text for all: U, or N<opensAt in
 -- microseconds>. Otherwise one value for each buy: an integer is "queued at this position"; a text
@@ -30,7 +31,7 @@ local refusal = shut and 'C' or sale[3] == '1' and 'H'
 if not refusal and sale[1] ~= '' and now < tonumber(sale[1]) then return {'N' .. sale[1]} end
 
 local products = tonumber(ARGV[1])
-local buys = (#ARGV - 1 - products) / 5
+local buys = (#ARGV - 2 - products) / 5
 local users, names = {}, {}
 for buy = 1, buys do
   local base = 5 * buy + products - 4
@@ -59,7 +60,10 @@ end
 
 -- Generic cell rate algorithm: a shopper's `arrival` is when their bucket will be full again. The
 -- two halves take turns in gathering arrivals, as microseconds since the turn began. Those of the
--- turn before are still looked at; what is older is over, and can be thrown away as a whole.
+-- turn before are still looked at; what is older is over, and can be thrown away as a whole. So is
+-- what is of another length of turn (a limit of more than a minute was edited) or of later turns (the
+-- clock was set back by more than one): all buckets are full again then, once. To keep them would
+-- take a longer memory of every shopper for an event that gives each of them one burst.
 local interval, tolerance = tonumber(sale[5]), tonumber(sale[6])
 local length = max(MINUTE, math.ceil(interval + tolerance))
 local turn = math.floor(now / length)
@@ -149,7 +153,7 @@ if recorded > 0 then
   local name = string.sub(KEYS[1], 5, -2) -- without 'fs:{' and '}'
   for i = 1, products do
     if was_empty[i] and depth[i] > 0 then
-      call('PUBLISH', 'fs:wake', name .. ' ' .. ARGV[1 + i])
+      call('PUBLISH', ARGV[#ARGV], name .. ' ' .. ARGV[1 + i])
     end
   end
 end

@@ -15,6 +15,7 @@ use flashsale_testbed::{
 };
 use futures_util::future::join_all;
 use redis::{AsyncCommands, RedisResult, Script, aio::MultiplexedConnection};
+use tokio::time::timeout;
 
 /// The longest that a connection may be of no use when another one would work.
 const BOUND: Duration = Duration::from_secs(3);
@@ -199,12 +200,16 @@ async fn what_was_made_from_a_replaced_connection_ends_with_it() {
     let mut wait = redis::cmd("XREAD");
     wait.arg(&["BLOCK", "60000", "STREAMS", "lane", "$"]);
     let mut shared = linked.shared.clone();
-    let (waited, heard, _) = tokio::join!(
-        // A replica lets everyone read, and so wait.
-        wait.exec_async(&mut blocking),
-        subscription.next(),
-        shared.set::<_, _, ()>("k", "v"),
-    );
+    let (waited, heard, _) = timeout(BOUND, async {
+        tokio::join!(
+            // A replica lets everyone read, and so wait.
+            wait.exec_async(&mut blocking),
+            subscription.next(),
+            shared.set::<_, _, ()>("k", "v"),
+        )
+    })
+    .await
+    .unwrap();
     waited.unwrap_err();
     heard.unwrap_err();
     let pooled: Option<String> = pool.get().await.unwrap().get("known").await.unwrap();
@@ -220,6 +225,6 @@ async fn a_silent_subscription_ends() {
     let heard = subscription.next().await.unwrap();
     assert_eq!(heard.get_payload_bytes(), b"one");
     linked.proxy.swallow_present();
-    let ended = tokio::time::timeout(BOUND, subscription.next()).await;
+    let ended = timeout(BOUND, subscription.next()).await;
     ended.unwrap().unwrap_err();
 }

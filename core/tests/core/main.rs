@@ -3,6 +3,7 @@
 
 mod acknowledgements;
 mod catalogue;
+mod channels;
 mod connections;
 mod dead_letters;
 mod deadlines;

@@ -239,6 +239,138 @@ async fn the_rate_limit_remembers_the_turn_before_and_throws_older_ones_away() {
     assert!(matches!(again, Admission::RateLimited { .. }), "{again:?}");
 }
 
+/// What a half of the rate limiter's memory holds: its turn, and arrivals by shopper.
+async fn remember(services: &Services, turn: u64, of_turn: u64, arrivals: &[(&str, u64)]) {
+    let mut queue = services.queue.clone();
+    let mut fields = vec![("", of_turn)];
+    fields.extend(arrivals);
+    let key = format!("fs:{{drop}}:pace:{}", turn % 2);
+    let _: () = queue.hset_multiple(key, &fields).await.unwrap();
+}
+
+fn limited(answers: &[Admission]) -> usize {
+    let is_limited = |answer: &&Admission| matches!(answer, Admission::RateLimited { .. });
+    answers.iter().filter(is_limited).count()
+}
+
+/// A bucket that was full long ago holds no more than a full one.
+#[tokio::test]
+async fn a_shopper_who_was_idle_gets_one_burst_and_not_what_the_time_would_hold() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 10,
+        window: Duration::from_secs(10),
+        burst: 2,
+    };
+    open(&services, &sale).await;
+    let turn = turn_that_lasts(&services).await;
+    remember(&services, turn - 1, turn - 1, &[("u", 0)]).await;
+    let keys = ["a", "b", "c", "d", "e", "f"];
+    let buys = keys.map(|key| buy(&sale, "u", 0, key));
+    assert_eq!(limited(&admit(&services, &sale, &buys).await), 4);
+}
+
+#[tokio::test]
+async fn the_later_of_two_remembered_arrivals_counts() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 1,
+        window: Duration::from_secs(30),
+        burst: 1,
+    };
+    open(&services, &sale).await;
+    let turn = turn_that_lasts(&services).await;
+    let far = 10 * 60_000_000;
+    remember(&services, turn, turn, &[("u", far)]).await;
+    remember(&services, turn - 1, turn - 1, &[("u", 0)]).await;
+    assert_eq!(
+        limited(&admit(&services, &sale, &[buy(&sale, "u", 0, "k")]).await),
+        1
+    );
+}
+
+#[tokio::test]
+async fn a_limit_of_more_than_a_minute_is_remembered_as_long_as_it_lasts() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 1,
+        window: Duration::from_hours(1),
+        burst: 1,
+    };
+    open(&services, &sale).await;
+    let mut queue = services.queue.clone();
+    let length = 2 * 3_600_000_000;
+    let now = u64::try_from(catalogue::clock(&mut queue).await.unwrap()).unwrap();
+    let turn = now / length;
+    // Until in half an hour.
+    let since_before = now + 1_800_000_000 - (turn - 1) * length;
+    remember(&services, turn - 1, turn - 1, &[("u", since_before)]).await;
+    assert_eq!(
+        limited(&admit(&services, &sale, &[buy(&sale, "u", 0, "k")]).await),
+        1
+    );
+}
+
+#[tokio::test]
+async fn what_a_half_of_the_memory_held_two_turns_ago_does_not_come_back() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 50)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 1,
+        window: Duration::from_secs(30),
+        burst: 1,
+    };
+    open(&services, &sale).await;
+    let turn = turn_that_lasts(&services).await;
+    let far = 10 * 60_000_000;
+    remember(
+        &services,
+        turn,
+        turn - 2,
+        &[("first", far), ("second", far)],
+    )
+    .await;
+    for user in ["first", "second"] {
+        let answers = admit(&services, &sale, &[buy(&sale, user, 0, "k")]).await;
+        assert_eq!(limited(&answers), 0, "{user}: {answers:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_sale_that_is_shut_before_its_opening_says_so_and_answers_repeats() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let taken = buy(&sale, "u", 0, "taken");
+    one(&services, &sale, taken.clone()).await;
+    let mut queue = services.queue.clone();
+    let now = Timestamp::from_microsecond(catalogue::clock(&mut queue).await.unwrap()).unwrap();
+    sale.schedule.opens_at = Some(now + SignedDuration::from_hours(1));
+    for (suspended, closing, expected) in [
+        (true, false, Admission::Suspended),
+        (false, true, Admission::Closed),
+    ] {
+        sale.suspended = suspended;
+        catalogue::announce(&mut queue, &sale, closing)
+            .await
+            .unwrap();
+        let answers = admit(
+            &services,
+            &sale,
+            &[buy(&sale, "u", 0, "new"), taken.clone()],
+        )
+        .await;
+        assert_eq!(answers[0], expected);
+        assert!(
+            matches!(answers[1], Admission::Replayed { .. }),
+            "{answers:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_full_lane_asks_to_come_back() {
     let services = Services::start().await;
@@ -282,6 +414,8 @@ async fn no_buy_passes_before_the_opening_or_from_the_closing_on() {
     let services = Services::start().await;
     let mut sale = sale("drop", &[("p", 1_000_000)]);
     let mut queue = services.queue.clone();
+    // Before the times are set: declaring may take as long as until the opening.
+    open(&services, &sale).await;
     let now = Timestamp::from_microsecond(catalogue::clock(&mut queue).await.unwrap()).unwrap();
     let (opens, closes) = (
         now + SignedDuration::from_millis(300),
@@ -289,7 +423,7 @@ async fn no_buy_passes_before_the_opening_or_from_the_closing_on() {
     );
     sale.schedule.opens_at = Some(opens);
     sale.schedule.closes_at = Some(closes);
-    open(&services, &sale).await;
+    catalogue::announce(&mut queue, &sale, false).await.unwrap();
     let (mut early, mut queued, mut late) = (0, 0, 0);
     for number in 0.. {
         let before = catalogue::clock(&mut queue).await.unwrap();

@@ -45,7 +45,7 @@ impl Scene {
         let target = |component, child: &Child| Target {
             component,
             namespace: names.namespace.clone(),
-            probes_port: child.probes_port,
+            probes_port: child.0.probes.port(),
         };
         let targets = [target("gateway", &gateway), target("worker", &worker)];
         let prometheus = Prometheus::start(services.data_dir.path(), &targets).await;
@@ -90,7 +90,7 @@ impl Scene {
             assert_eq!(self.buy("p", &user, "k").await, 200);
             assert_eq!(self.buy("nonsense", &user, "k").await, 404);
         }
-        self.worker.process.kill().unwrap();
+        self.worker.process().kill().unwrap();
         assert_eq!(self.buy("q", "last", "k").await, 200);
     }
 

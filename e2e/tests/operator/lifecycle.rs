@@ -1,6 +1,6 @@
 //! A sale from its schedule to its end.
 
-use flashsale_core::catalogue;
+use flashsale_core::{catalogue, keys::SaleKeys};
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product, with},
     patience::until,
@@ -9,6 +9,7 @@ use flashsale_e2e::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::api::DeleteParams;
+use redis::AsyncCommands as _;
 use serde_json::json;
 
 fn seconds_from_now(seconds: i64) -> Timestamp {
@@ -71,6 +72,10 @@ async fn a_deleted_sale_is_drained_and_leaves_orders_alone() {
     for shopper in 0..20 {
         flashsale_e2e::shopping::buy(&gateway, "shoe", &format!("shopper-{shopper}")).await;
     }
+    let id = stage.id("drop");
+    let mut queue = stage.services.queue.clone();
+    let lane = SaleKeys::new(&id).lane(&"shoe".parse().unwrap());
+    let _: String = queue.xadd(lane, "*", &[("job", "no job")]).await.unwrap();
     stage
         .sales
         .delete("drop", &DeleteParams::default())
@@ -82,8 +87,8 @@ async fn a_deleted_sale_is_drained_and_leaves_orders_alone() {
         stage.sales.get_opt("drop").await.unwrap().is_none()
     })
     .await;
-    let id = stage.id("drop");
-    let mut queue = stage.services.queue.clone();
+    // What was no job had become a dead letter, which does not go without a word.
+    stage.until_event("drop", "DeadLettersDropped").await;
     assert_eq!(catalogue::read(&mut queue, &id).await.unwrap(), None);
     let keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")

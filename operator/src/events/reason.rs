@@ -113,6 +113,8 @@ reasons! {
     DrainTimedOut => Warning, "Drain";
     /// Buys were given up, as the annotation allows.
     QueueAbandoned => Warning, "Drain";
+    /// Dead letters went with a deleted sale.
+    DeadLettersDropped => Warning, "Release";
     /// The API server refused what was to be written.
     ApplyFailed => Warning, "Apply";
 }

@@ -5,7 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use flashsale_core::{
     catalogue::{self, Announced},
+    connect::Queue,
+    dead_letter,
     id::SaleId,
+    keys::SaleKeys,
+    lane,
     ledger::LedgerError,
 };
 use jiff::Timestamp;
@@ -21,6 +25,12 @@ use crate::{
     roster::{Hands, Sight},
     stores::Stores,
 };
+
+/// Dead letters read at a time.
+const LETTERS_PAGE: usize = 100;
+
+/// Dead letters logged at most: a log is no place for a million of them.
+const LETTERS_LOGGED: usize = 10_000;
 
 /// Where the end of a sale stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +71,10 @@ pub async fn finalize(
     let in_force = match &found.in_force {
         Ok(Some(in_force)) => in_force,
         // Never put in force, or freed already by a visit that did not live to say so.
-        Ok(None) => return free(context, sale, &stores).await,
-        Err(_) if object.may_abandon_queue() => return free(context, sale, &stores).await,
+        Ok(None) => return free(context, reference, sale, &stores).await,
+        Err(_) if object.may_abandon_queue() => {
+            return free(context, reference, sale, &stores).await;
+        }
         // Not knowing is not the same as nothing being there.
         Err(_) => return Ok(End::Draining),
     };
@@ -89,7 +101,7 @@ pub async fn finalize(
         .roster
         .put(reference.clone(), desired, stores.clone(), hands);
     if drained && stop_workers(context, sale).await {
-        return free(context, sale, &stores).await;
+        return free(context, reference, sale, &stores).await;
     }
     if drained {
         return Ok(End::Draining);
@@ -102,7 +114,7 @@ pub async fn finalize(
             .events
             .publish(reference, Reason::QueueAbandoned, note)
             .await;
-        return free(context, sale, &stores).await;
+        return free(context, reference, sale, &stores).await;
     }
     Ok(if is_overdue(object, in_force.sale.drain_timeout) {
         End::Overdue(format!(
@@ -170,6 +182,29 @@ async fn stop_workers(context: &Context, sale: &SaleId) -> bool {
     workers.asked == 0 && workers.existing == 0
 }
 
+/// Logs the dead letters that go with the sale, since nobody can list or replay them any more.
+/// Deleting does not wait for them: unlike queued buys, theirs have an outcome. Answers how many
+/// there are.
+async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResult<u64> {
+    let keys = SaleKeys::new(sale);
+    let count = dead_letter::count(queue, &keys).await?;
+    let mut logged = 0;
+    let mut after = lane::HEAD.to_owned();
+    while logged < LETTERS_LOGGED {
+        let letters = dead_letter::list(queue, &keys, &after, LETTERS_PAGE).await?;
+        let Some(last) = letters.last() else { break };
+        after.clone_from(&last.id);
+        logged += letters.len();
+        for letter in &letters {
+            let job = String::from_utf8_lossy(&letter.job);
+            tracing::warn!(%sale, letter = letter.id, product = letter.product, %job,
+                attempts = letter.attempts, reason = letter.reason,
+                "dead letter {} goes with sale {sale}: {}", letter.id, letter.reason);
+        }
+    }
+    Ok(count)
+}
+
 fn waiting(sight: &Sight) -> String {
     match (&sight.lanes, &sight.queue_error) {
         (Some(lanes), None) => format!("{} jobs are", lanes.depth()),
@@ -185,11 +220,27 @@ fn is_overdue(object: &FlashSale, drain_timeout: Duration) -> bool {
     Duration::try_from(since).is_ok_and(|since| since > drain_timeout)
 }
 
-async fn free(context: &Context, sale: &SaleId, stores: &Stores) -> Result<End, Error> {
+async fn free(
+    context: &Context,
+    reference: &ObjectReference,
+    sale: &SaleId,
+    stores: &Stores,
+) -> Result<End, Error> {
     // The pulse must not announce again what is being withdrawn.
     context.roster.remove(sale);
     context.metrics.forget(sale);
     let mut queue = stores.queue.clone();
+    let dropped = log_letters(&mut queue, sale).await?;
+    if dropped > 0 {
+        let note = format!(
+            "{dropped} dead letters go with the sale; their shoppers were told that the buy failed, \
+             and the letters are in the operator's log"
+        );
+        context
+            .events
+            .publish(reference, Reason::DeadLettersDropped, note)
+            .await;
+    }
     catalogue::withdraw(&mut queue, sale).await?;
     stores.ledger.release(sale).await?;
     Ok(End::Freed)

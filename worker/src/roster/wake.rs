@@ -5,7 +5,7 @@ use std::time::Duration;
 use flashsale_core::{
     connect::SharedConnection,
     id::{ProductId, SaleId},
-    keys::{CHANGED, WAKE},
+    keys::{CHANGED, WAKE, channel_name},
 };
 use redis::Msg;
 use tokio::sync::mpsc;
@@ -82,7 +82,7 @@ async fn pass_on(queue: &SharedConnection, sender: &mpsc::Sender<Call>) -> bool 
 }
 
 fn parse(message: &Msg) -> Option<Call> {
-    if message.get_channel_name() == CHANGED {
+    if channel_name(message.get_channel_name()) == CHANGED {
         return Some(Call::Changed);
     }
     let text: String = message.get_payload().ok()?;

@@ -9,6 +9,7 @@ mod control_loop;
 mod drivers;
 mod lanes;
 mod links;
+mod probes;
 mod running;
 mod turns;
 mod went_back;

@@ -64,8 +64,8 @@ async fn lanes_that_meet_a_sequence_behind_the_table_at_once_all_go_on() {
             }
         }
     };
-    let (a, b, c, d, e, f) = tokio::join!(lane(0), lane(1), lane(2), lane(3), lane(4), lane(5));
-    assert_eq!([a, b, c, d, e, f], [20; 6]);
+    let confirmed = futures_util::future::join_all((0..6).map(lane)).await;
+    assert_eq!(confirmed, [20; 6]);
     assert_law_1(ledger).await;
 }
 

@@ -1,0 +1,49 @@
+//! The short form of `make chaos`: one running sale, and the faults that find most, one after the
+//! other.
+#![allow(
+    clippy::unwrap_used,
+    reason = "clippy.toml covers test functions, not what they call"
+)]
+
+use std::{env, path::Path};
+
+use flashsale_chaos::{faults::Fault, round};
+
+/// Repeats what another run has drawn.
+const SEED_VARIABLE: &str = "FLASHSALE_CHAOS_SEED";
+
+/// A kill of each part, a silence, a pause, and a Redis that forgets everything.
+const FAULTS: [&str; 8] = [
+    "worker-killed",
+    "gateway-killed",
+    "control-killed",
+    "redis-killed",
+    "postgres-killed",
+    "worker-postgres-silent-back",
+    "worker-paused",
+    "redis-flushed",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_fault_breaks_a_law_and_every_lane_flows_again_in_time() {
+    let faults: Vec<Fault> = FAULTS
+        .iter()
+        .map(|name| Fault::named(name).unwrap())
+        .collect();
+    let seed = match env::var(SEED_VARIABLE) {
+        Ok(seed) => seed.parse().unwrap(),
+        Err(_) => rand::random::<u32>().into(),
+    };
+    println!("{SEED_VARIABLE}={seed}");
+    let evidence = Path::new(env!("CARGO_TARGET_TMPDIR")).join("chaos");
+    let finding = round::play(&faults, seed, &evidence).await.unwrap();
+    for episode in &finding.episodes {
+        println!(
+            "{:<28} {:>6} ms of {} ms to recover ({})",
+            episode.fault, episode.recovered_ms, episode.limit_ms, episode.how
+        );
+    }
+    assert!(finding.is_clean(), "{SEED_VARIABLE}={seed}: {finding:#?}");
+    // Or nothing was tried.
+    assert!(finding.judgement.acknowledged > 1_000, "{finding:#?}");
+}
