@@ -120,7 +120,7 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
         transaction_pooler: false,
         ping_before_use: false,
     });
-    let worker = Worker::start_at(client, pool.unwrap(), name, 2);
+    let worker = Worker::start_at(&client, pool.unwrap(), name, 2);
     (worker, queue, ledger)
 }
 

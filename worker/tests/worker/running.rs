@@ -24,12 +24,12 @@ impl Worker {
     /// Starts a worker that drives up to `lanes` lanes.
     #[must_use]
     pub(crate) fn start(services: &Services, name: &str, lanes: usize) -> Self {
-        Self::start_at(services.client(), services.ledger.clone(), name, lanes)
+        Self::start_at(&services.client(), services.ledger.clone(), name, lanes)
     }
 
     /// The same over connections of its own to this Redis and this ledger.
     #[must_use]
-    pub(crate) fn start_at(client: Client, ledger: Ledger, name: &str, lanes: usize) -> Self {
+    pub(crate) fn start_at(client: &Client, ledger: Ledger, name: &str, lanes: usize) -> Self {
         let limits = Limits {
             sales: Vec::new(),
             lanes,
@@ -46,13 +46,13 @@ impl Worker {
             lanes: 4,
             batch_size: None,
         };
-        Self::start_within(limits, services.client(), services.ledger.clone(), name)
+        Self::start_within(limits, &services.client(), services.ledger.clone(), name)
     }
 
-    fn start_within(limits: Limits, client: Client, ledger: Ledger, name: &str) -> Self {
+    fn start_within(limits: Limits, client: &Client, ledger: Ledger, name: &str) -> Self {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let resources = Resources {
-            queue: connect::shared(&client).unwrap(),
+            queue: connect::shared(client).unwrap(),
             ledger,
             metrics: metrics.clone(),
             owner: name.to_owned(),
