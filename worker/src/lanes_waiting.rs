@@ -48,6 +48,12 @@ impl LanesWaiting {
         }
     }
 
+    /// How many lanes of `sale` wait because of `reason`.
+    #[must_use]
+    pub fn count(&self, sale: &SaleId, reason: &str) -> i64 {
+        self.gauge.with_label_values(&[sale.as_str(), reason]).get()
+    }
+
     /// `lane` waits because of `reason`. True when that is new.
     #[must_use = "what is not new need not be said again"]
     pub fn wait(&self, lane: &LaneName, reason: &'static str) -> bool {

@@ -55,7 +55,7 @@ impl Scene {
             transaction_pooler: false,
             ping_before_use: false,
         });
-        let worker = Worker::start_at(client, ledger.unwrap(), "w", 2);
+        let worker = Worker::start_at(&client, ledger.unwrap(), "w", 2);
         let scene = Self {
             services,
             redis,

@@ -6,6 +6,7 @@
 )]
 
 mod control_loop;
+mod drivers;
 mod lanes;
 mod links;
 mod probes;

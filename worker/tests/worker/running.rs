@@ -1,6 +1,6 @@
 //! A worker inside the test's own process.
 
-use flashsale_core::{connect, ledger::Ledger};
+use flashsale_core::{connect, id::SaleId, ledger::Ledger};
 use flashsale_worker::{
     metrics::Metrics,
     roster::{Limits, Resources, Roster},
@@ -24,23 +24,38 @@ impl Worker {
     /// Starts a worker that drives up to `lanes` lanes.
     #[must_use]
     pub(crate) fn start(services: &Services, name: &str, lanes: usize) -> Self {
-        Self::start_at(services.client(), services.ledger.clone(), name, lanes)
+        Self::start_at(&services.client(), services.ledger.clone(), name, lanes)
     }
 
     /// The same over connections of its own to this Redis and this ledger.
     #[must_use]
-    pub(crate) fn start_at(client: Client, ledger: Ledger, name: &str, lanes: usize) -> Self {
-        let metrics = Metrics::register(&Registry::new()).unwrap();
-        let resources = Resources {
-            queue: connect::shared(&client).unwrap(),
-            ledger,
-            metrics: metrics.clone(),
-            owner: name.to_owned(),
-        };
+    pub(crate) fn start_at(client: &Client, ledger: Ledger, name: &str, lanes: usize) -> Self {
         let limits = Limits {
             sales: Vec::new(),
             lanes,
             batch_size: None,
+        };
+        Self::start_within(limits, client, ledger, name)
+    }
+
+    /// Starts a worker that drives the lanes of `sales` alone.
+    #[must_use]
+    pub(crate) fn start_for(services: &Services, name: &str, sales: Vec<SaleId>) -> Self {
+        let limits = Limits {
+            sales,
+            lanes: 4,
+            batch_size: None,
+        };
+        Self::start_within(limits, &services.client(), services.ledger.clone(), name)
+    }
+
+    fn start_within(limits: Limits, client: &Client, ledger: Ledger, name: &str) -> Self {
+        let metrics = Metrics::register(&Registry::new()).unwrap();
+        let resources = Resources {
+            queue: connect::shared(client).unwrap(),
+            ledger,
+            metrics: metrics.clone(),
+            owner: name.to_owned(),
         };
         let stop = CancellationToken::new();
         let roster = Roster::new(resources, limits, stop.clone());
