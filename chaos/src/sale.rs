@@ -7,7 +7,7 @@ use crate::error::ChaosError;
 /// Its name, and its id.
 pub(crate) const NAME: &str = "chaos";
 
-/// Its products. The first one is wanted by two of three shoppers and sold out some time into the
+/// Its products, and the units for a round of one fault. The first one is wanted by two of three shoppers and sold out some time into the
 /// round, so that there are rejections too; its lane is deep. The second has hardly any units.
 pub(crate) const PRODUCTS: [(&str, u32); 5] = [
     ("hot", 4_000),
@@ -23,9 +23,12 @@ const MAX_PER_USER: u32 = 1;
 /// Small batches, so that many are on their way.
 const BATCH: u32 = 10;
 
-/// Writes the sale's file into `directory`.
-pub(crate) fn write(directory: &Path) -> Result<PathBuf, ChaosError> {
+/// Writes the sale's file into `directory`, with units for a round of so many faults: enough for
+/// most of it, so that the last fault still meets jobs in the lanes.
+pub(crate) fn write(directory: &Path, faults: usize) -> Result<PathBuf, ChaosError> {
+    let faults = u32::try_from(faults).unwrap_or(1);
     let products = PRODUCTS.map(|(id, stock)| {
+        let stock = stock.max(stock * faults * 3 / 4);
         format!(
             "{{id: {id}, name: \"{id}\", price: 100, stock: {stock}, maxPerUser: {MAX_PER_USER}}}"
         )

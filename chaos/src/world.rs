@@ -94,7 +94,8 @@ impl World {
             let created = namespace.insert(Namespace::create().await?);
             stores.let_in(&format!("{}/32", created.inside())).await?;
         }
-        let control_launch = control(&stores, &links, &directory)?;
+        let file = sale::write(&directory, kinds.len())?;
+        let control_launch = control(&stores, &links, &file, &directory)?;
         let control = Process::start(control_launch.clone()).await?;
         let mut world = Self {
             gateways: Vec::new(),
@@ -338,8 +339,12 @@ async fn links(stores: &Stores) -> Result<Vec<Link>, ChaosError> {
 }
 
 /// `flashsale up` as the control loop alone.
-fn control(stores: &Stores, links: &[Link], directory: &Path) -> Result<Launch, ChaosError> {
-    let file = sale::write(directory)?;
+fn control(
+    stores: &Stores,
+    links: &[Link],
+    file: &Path,
+    directory: &Path,
+) -> Result<Launch, ChaosError> {
     let url = |store, url: String| {
         let link = links
             .iter()
