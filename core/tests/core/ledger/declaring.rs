@@ -200,9 +200,16 @@ async fn a_product_taken_out_of_the_manifest_is_no_longer_listed_and_can_be_let_
     for _ in 0..2 {
         let declared = ledger.declare(&after).await.unwrap();
         assert_eq!(declared.levels.len(), 1);
-        assert_eq!(declared.unlisted, [q.clone()], "until it is let go");
+        assert_eq!(
+            declared.unlisted,
+            std::slice::from_ref(&q),
+            "until it is let go"
+        );
     }
-    let mut stocks = ledger.stocks(&[after.id.clone()]).await.unwrap();
+    let mut stocks = ledger
+        .stocks(std::slice::from_ref(&after.id))
+        .await
+        .unwrap();
     let stock = stocks.remove(&after.id).unwrap();
     assert_eq!((stock.remaining(), stock.unlisted[0].stock), (5, 7));
     // Jobs that waited for it are settled all the same.

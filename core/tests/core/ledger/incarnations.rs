@@ -62,7 +62,7 @@ async fn a_sale_that_goes_on_stays_the_same_whatever_is_declared() {
     settle(ledger, &both, &[job(&both, "anna", p, "k")]).await;
     ledger.declare(&one).await.unwrap();
     ledger
-        .release_products(&one.id, &[p.clone()])
+        .release_products(&one.id, std::slice::from_ref(p))
         .await
         .unwrap();
     ledger.declare(&both).await.unwrap();
@@ -148,7 +148,7 @@ async fn an_order_cancelled_after_its_sale_gives_no_unit_to_the_next() {
         "UPDATE orders SET status = 'CANCELLED' WHERE user_id = 'u2'",
     )
     .await;
-    let stock = ledger.stocks(&[next.id.clone()]).await.unwrap();
+    let stock = ledger.stocks(std::slice::from_ref(&next.id)).await.unwrap();
     assert_eq!((stock[&next.id].remaining(), stock[&next.id].sold), (2, 3));
     ledger.release(&next.id).await.unwrap();
     next.id = "other".parse().unwrap();
@@ -158,7 +158,7 @@ async fn an_order_cancelled_after_its_sale_gives_no_unit_to_the_next() {
         "UPDATE orders SET status = 'CANCELLED' WHERE user_id = 'u3'",
     )
     .await;
-    let stock = ledger.stocks(&[next.id.clone()]).await.unwrap();
+    let stock = ledger.stocks(std::slice::from_ref(&next.id)).await.unwrap();
     assert_eq!((stock[&next.id].remaining(), stock[&next.id].sold), (5, 0));
     let returned: i32 = sqlx::query_scalar("SELECT returned FROM products")
         .fetch_one(ledger.pool())
