@@ -5,12 +5,13 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use flashsale_core::connect::SharedConnection;
 use flashsale_core::{
+    connect::SharedConnection,
     keys::SaleKeys,
     lane::{self, Acknowledgement},
     lease,
-    ledger::BatchTurn,
+    ledger::{BatchTurn, Succession},
+    recovery::{self, RecoveryError},
     retry::{self, Retry},
 };
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
@@ -173,8 +174,23 @@ impl Calls {
     }
 
     fn take_over(&self, from: Option<Uuid>) -> BoxFuture<'static, Ended> {
-        let settler = self.settler.clone();
-        async move { Ended::Plain(Event::TakenOver(settler.take_over(from).await)) }.boxed()
+        let (settler, mut queue) = (self.settler.clone(), self.queue.clone());
+        async move {
+            let mut taken = settler.take_over(from).await;
+            if matches!(taken, Ok(Succession::Done(_))) {
+                // Before the first batch: this may be a replica that has not seen the last orders,
+                // and would give their numbers to others.
+                let kept = recovery::keep_order_numbers(&settler.ledger, &mut queue, &settler.sale);
+                if let Err(error) = kept.await {
+                    taken = Err(match error {
+                        RecoveryError::Ledger(error) => error.into(),
+                        RecoveryError::Redis(error) => Failure::broken(error.to_string()),
+                    });
+                }
+            }
+            Ended::Plain(Event::TakenOver(taken))
+        }
+        .boxed()
     }
 
     /// As a task of its own, so that a batch that was sent ahead travels while the driver is busy,
