@@ -1,5 +1,7 @@
 -- Which batches a figure of the stock contains. A figure may be told to Redis once the last of them
 -- is acknowledged there; before, their jobs still stand in the lane and would be counted twice.
+SET LOCAL lock_timeout = '2s';
+
 ALTER TABLE products
   ADD COLUMN settled_version BIGINT NOT NULL DEFAULT 0;
 
