@@ -434,18 +434,20 @@ async fn a_lane_that_was_deleted_and_begun_anew_is_read_from_its_head() {
 }
 
 #[tokio::test]
-async fn the_driver_of_a_withdrawn_sale_lets_go_of_its_lane() {
+async fn the_driver_of_a_lane_that_is_no_longer_in_force_lets_go_of_it() {
     let services = Services::start().await;
-    let sale = sale("drop", &[("p", 100)]);
+    let mut sale = sale("drop", &[("p", 100), ("q", 100)]);
     open(&services, &sale).await;
     let worker = Worker::start(&services, "w", 1);
     push_jobs(&services, &sale, 0..3).await;
     emptied(&services, &sale, SOON).await;
     assert_eq!(worker.metrics.lanes_driven.get(), 1);
+    sale.products.remove(0);
     let mut queue = services.queue.clone();
-    catalogue::withdraw(&mut queue, &sale.id).await.unwrap();
+    let announced = catalogue::announce(&mut queue, &sale, false).await;
+    announced.unwrap();
     // Long before a driver leaves a lane because it is empty.
-    until("the lane is let go", Duration::from_secs(7), async || {
+    until("the lane is let go", Duration::from_secs(4), async || {
         worker.metrics.lanes_driven.get() == 0
     })
     .await;
