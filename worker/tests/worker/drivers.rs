@@ -1,7 +1,10 @@
 //! What a lane's driver does when it is paused, cut off, robbed of its lease or refused by the
 //! ledger: shoppers hear what the ledger decided, once, and the lane flows again by itself.
 
-use std::{ops::Range, time::Duration};
+use std::{
+    ops::Range,
+    time::{Duration, Instant},
+};
 
 use flashsale_core::{
     catalogue,
@@ -11,7 +14,7 @@ use flashsale_core::{
     id::SaleId,
     job::Job,
     keys::{EVENTS, SaleKeys},
-    lane,
+    lane, lease,
     ledger::{Fault, Succession},
     outcome::{JobState, Outcome},
     sale::Sale,
@@ -27,8 +30,16 @@ use flashsale_testbed::{
     },
     program::{Program, StoreUrls},
 };
+use flashsale_worker::{
+    lease_keeper::{End, Lease},
+    metrics::Metrics,
+    progress::Progress,
+};
+use prometheus::Registry;
 use redis::AsyncCommands as _;
 use sqlx::{Connection as _, PgConnection};
+
+use tokio_util::sync::CancellationToken;
 
 use crate::running::Worker;
 
@@ -263,7 +274,7 @@ async fn a_driver_that_hears_nothing_of_redis_stops_before_its_lease_can_be_anot
         worker.metrics.lanes_driven.get() == 0
     })
     .await;
-    assert!(took < flashsale_core::lease::TERM, "{took:?}");
+    assert!(took < lease::TERM, "{took:?}");
     push_jobs(&services, &sale, 3..6).await;
     let second = Worker::start(&services, "second", 1);
     emptied(&services, &sale, HELD_UP).await;
@@ -423,18 +434,20 @@ async fn a_lane_that_was_deleted_and_begun_anew_is_read_from_its_head() {
 }
 
 #[tokio::test]
-async fn the_driver_of_a_withdrawn_sale_lets_go_of_its_lane() {
+async fn the_driver_of_a_lane_that_is_no_longer_in_force_lets_go_of_it() {
     let services = Services::start().await;
-    let sale = sale("drop", &[("p", 100)]);
+    let mut sale = sale("drop", &[("p", 100), ("q", 100)]);
     open(&services, &sale).await;
     let worker = Worker::start(&services, "w", 1);
     push_jobs(&services, &sale, 0..3).await;
     emptied(&services, &sale, SOON).await;
     assert_eq!(worker.metrics.lanes_driven.get(), 1);
+    sale.products.remove(0);
     let mut queue = services.queue.clone();
-    catalogue::withdraw(&mut queue, &sale.id).await.unwrap();
+    let announced = catalogue::announce(&mut queue, &sale, false).await;
+    announced.unwrap();
     // Long before a driver leaves a lane because it is empty.
-    until("the lane is let go", Duration::from_secs(7), async || {
+    until("the lane is let go", Duration::from_secs(4), async || {
         worker.metrics.lanes_driven.get() == 0
     })
     .await;
@@ -484,4 +497,70 @@ async fn a_malformed_entry_is_not_buried_by_a_driver_without_the_lease() {
     assert_eq!(depth(&services, &sale, 0).await, 1);
     let letters = dead_letter::list(&mut queue, &keys, lane::HEAD, 9).await;
     assert!(letters.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_lease_of_a_driver_that_makes_no_progress_is_given_back() {
+    let services = Services::start().await;
+    let mut queue = services.queue.clone();
+    let key = "fs:{drop}:lease:p".to_owned();
+    let owner = "w/1".to_owned();
+    let held_since = Instant::now();
+    assert!(lease::hold(&mut queue, &key, &owner).await.unwrap());
+    let lease = Lease {
+        queue: queue.clone(),
+        key: key.clone(),
+        owner,
+        held_since,
+    };
+    let (lost, done) = (CancellationToken::new(), CancellationToken::new());
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let progress = Progress::new();
+    let keeping = lease.keep(progress.clone(), lost.clone(), done, metrics);
+    let keeping = tokio::spawn(keeping);
+    // As long as it makes steps, its lease outlives its term.
+    for _ in 0..4 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        progress.step();
+        assert!(queue.exists::<_, bool>(&key).await.unwrap());
+    }
+    let stuck = lease::TERM + lease::RENEWAL * 2;
+    let end = tokio::time::timeout(stuck, keeping).await;
+    assert_eq!(end.unwrap().unwrap(), End::Settled);
+    assert!(lost.is_cancelled());
+    assert!(!queue.exists::<_, bool>(&key).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_is_not_taken_again_by_its_renewal() {
+    let services = Services::start().await;
+    let mut queue = services.queue.clone();
+    assert!(lease::hold(&mut queue, "lease", "w/1").await.unwrap());
+    assert!(lease::renew(&mut queue, "lease", "w/1").await.unwrap());
+    let () = queue.del("lease").await.unwrap();
+    assert!(!lease::renew(&mut queue, "lease", "w/1").await.unwrap());
+    assert!(!queue.exists::<_, bool>("lease").await.unwrap());
+}
+
+#[tokio::test]
+async fn workers_that_all_miss_the_ledger_hand_the_lane_round_without_haste() {
+    let mut services = Services::start_own().await;
+    let sale = sale("drop", &[("p", 100)]);
+    open(&services, &sale).await;
+    let workers = ["w1", "w2"].map(|name| Worker::start(&services, name, 1));
+    services.postgres.as_mut().unwrap().kill().await.unwrap();
+    push_jobs(&services, &sale, 0..3).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let taken = workers
+        .iter()
+        .map(|worker| worker.metrics.lanes_taken.get());
+    let taken: u64 = taken.sum();
+    // Each leaves it to the other for 0.7 s after each try.
+    assert!((1..=16).contains(&taken), "{taken}");
+    services.postgres.as_mut().unwrap().restart().await.unwrap();
+    emptied(&services, &sale, HELD_UP).await;
+    for worker in workers {
+        assert_eq!(worker.metrics.retries.get(), 0);
+        worker.stop().await;
+    }
 }
