@@ -154,6 +154,13 @@ BEGIN
         RAISE EXCEPTION 'orders of others collide with this batch again and again (%)', v_constraint
           USING ERRCODE = 'serialization_failure';
       END IF;
+    WHEN OTHERS THEN
+      -- A rule of the shop can refuse a job that has its order from before the rule: such a job is
+      -- a repeat, and only those that are left can be refused.
+      IF NOT v_all_buy THEN
+        RAISE;
+      END IF;
+      v_all_buy := false;
     END;
   END LOOP;
   confirmed := COALESCE(cardinality(v_ids), 0);

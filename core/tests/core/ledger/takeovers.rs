@@ -5,6 +5,7 @@ use flashsale_core::{
     ledger::{BatchTurn, Fault},
 };
 use flashsale_testbed::fixtures::{
+    poison::{POISON, poison_the_ledger},
     queue::job,
     sales::{open, sale},
     services::Services,
@@ -129,5 +130,20 @@ async fn a_batch_sent_ahead_follows_the_one_that_is_being_settled() {
     assert_eq!((first.confirmed, first.stock), (200, 700));
     assert_eq!((second.confirmed, second.stock), (200, 500));
     assert!(order_ids(&first).last() < order_ids(&second).first());
+    assert_law_1(ledger).await;
+}
+
+#[tokio::test]
+async fn a_job_with_an_order_is_not_refused_by_a_rule_that_came_later() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    let job = job(&sale, POISON, p, "k");
+    let first = settle(ledger, &sale, std::slice::from_ref(&job)).await;
+    poison_the_ledger(&services).await;
+    let again = settle(ledger, &sale, &[job]).await;
+    assert_eq!(letters(&again), "r");
+    assert_eq!(order_ids(&again), order_ids(&first));
     assert_law_1(ledger).await;
 }
