@@ -35,7 +35,7 @@ local letters = jobs + 2 * ended
 local MOST = 4000
 
 -- Up to so many entries, asking for each is cheaper than the proof.
-local FEW = 8
+local FEW = 3
 
 -- A sale that was withdrawn is being freed: what were written now would stay for ever.
 if call('EXISTS', RECORD) == 0 then return -1 end
