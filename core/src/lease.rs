@@ -1,8 +1,9 @@
 //! A lane's lease: which worker drives it.
 //!
-//! A plain key with a time to live. It keeps two workers from fighting over one row lock; it is
-//! not what keeps the laws. Should two drive a lane for a moment (one was paused longer than
-//! its lease), the row lock and the unique keys of the ledger let each order be made once.
+//! A plain key with a time to live, which keeps two workers from fighting over one row lock. It is
+//! not what keeps the laws: should two drive a lane for a moment (one was paused longer than its
+//! lease), the ledger refuses the batches of the one that took it over earlier, and an
+//! acknowledgement tells only of entries that are still in the lane.
 
 use std::{sync::LazyLock, time::Duration};
 
