@@ -305,6 +305,14 @@ impl Roster {
             self.waiting.join(lane);
             return Ok(());
         }
+        let ledger_up = self.resources.metrics.ledger_up.get() == 1;
+        if self
+            .memory
+            .lets_others_go_first(&lane, ledger_up, Instant::now())
+        {
+            // The next looks find it, if it is still there.
+            return Ok(());
+        }
         // Named after the takeover, not after the worker: what an earlier driver of this worker
         // still has on its way can neither renew nor give back this lease.
         let takeover = uuid::Uuid::new_v4().simple();

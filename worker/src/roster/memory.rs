@@ -14,6 +14,9 @@ use crate::driver::{departure::Departure, known::Known};
 /// for every other worker to look at it once.
 pub(super) const LEFT_TO_OTHERS: Duration = Duration::from_millis(700);
 
+/// How long a worker that let others go first may then take the lane.
+const OWN_CHANCE: Duration = Duration::from_secs(2);
+
 /// First wait after a driver left for another reason than that its work was done; it doubles up to
 /// [`WAIT_MOST`].
 const WAIT: Duration = Duration::from_millis(50);
@@ -29,6 +32,8 @@ const LOOKED_FOR: Duration = lease::TERM.saturating_mul(2);
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     lanes: HashMap<LaneName, Lane>,
+    /// Whether the ledger has failed a driver of this worker.
+    ledger_failed: bool,
     /// Leases that Redis may have under names that drive nothing any more.
     stray: Vec<Stray>,
 }
@@ -40,6 +45,8 @@ struct Lane {
     not_before: Option<Instant>,
     /// Drivers that left one after the other without having done anything.
     failures: u32,
+    /// Until when others were let go first.
+    others_first: Option<Instant>,
 }
 
 /// A lease that Redis may have under a name that drives nothing any more.
@@ -71,6 +78,27 @@ impl Memory {
         not_before.is_some_and(|at| at > now)
     }
 
+    /// Whether others are to go first at `lane`, since the ledger may be out of reach from here: it
+    /// is silent now (`ledger_up` false), and has failed a driver of this worker before. A driver
+    /// would find out only after its time limit, with the lane's jobs waiting. True for a moment
+    /// only: if nobody takes the lane, this worker tries.
+    pub(super) fn lets_others_go_first(
+        &mut self,
+        lane: &LaneName,
+        ledger_up: bool,
+        now: Instant,
+    ) -> bool {
+        if ledger_up || !self.ledger_failed {
+            return false;
+        }
+        let lane = self.lanes.entry(lane.clone()).or_default();
+        let is_over = |until: Instant| now > until + OWN_CHANCE;
+        if lane.others_first.is_none_or(is_over) {
+            lane.others_first = Some(now + LEFT_TO_OTHERS);
+        }
+        lane.others_first.is_some_and(|until| now < until)
+    }
+
     /// Whether the last driver of `lane` left without having done anything.
     pub(super) fn has_failed(&self, lane: &LaneName) -> bool {
         self.lanes.get(lane).is_some_and(|lane| lane.failures > 0)
@@ -84,6 +112,7 @@ impl Memory {
         known: Known,
         now: Instant,
     ) -> Option<Duration> {
+        self.ledger_failed |= matches!(departure, Departure::Waits { .. });
         let lane = self.lanes.entry(lane.clone()).or_default();
         lane.known = Some(known);
         let wait = match departure {
@@ -100,6 +129,9 @@ impl Memory {
             _ => 0,
         };
         lane.not_before = wait.map(|wait| now + wait);
+        if matches!(departure, Departure::Waits { .. }) {
+            lane.others_first = lane.not_before;
+        }
         wait
     }
 
@@ -153,6 +185,29 @@ mod tests {
         assert!(!memory.is_left(&lane(), now + LEFT_TO_OTHERS));
         assert_eq!(memory.left(&lane(), &Departure::Done, known, now), None);
         assert!(!memory.is_left(&lane(), now));
+    }
+
+    #[test]
+    fn others_go_first_once_the_ledger_is_out_of_reach_from_here() {
+        let (mut memory, now) = (Memory::default(), Instant::now());
+        assert!(
+            !memory.lets_others_go_first(&lane(), false, now),
+            "nothing failed yet"
+        );
+        let other = (SaleId::new("drop").unwrap(), ProductId::new("q").unwrap());
+        memory.left(&other, &waits(), Known::new(10), now);
+        assert!(
+            !memory.lets_others_go_first(&lane(), true, now),
+            "it answers again"
+        );
+        assert!(memory.lets_others_go_first(&lane(), false, now));
+        let later = now + LEFT_TO_OTHERS;
+        assert!(
+            !memory.lets_others_go_first(&lane(), false, later),
+            "nobody else took it"
+        );
+        let much_later = later + OWN_CHANCE + Duration::from_millis(1);
+        assert!(memory.lets_others_go_first(&lane(), false, much_later));
     }
 
     #[test]

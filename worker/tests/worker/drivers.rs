@@ -303,6 +303,37 @@ async fn a_worker_that_alone_cannot_reach_the_ledger_gives_its_lane_to_another()
     second.stop().await;
 }
 
+/// It would find out only after a time limit, with the jobs of the lane waiting.
+#[tokio::test]
+async fn a_worker_that_cannot_reach_the_ledger_lets_others_have_lanes_that_wake() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 100), ("q", 100)]);
+    open(&services, &sale).await;
+    let (first, _queue, ledger) = behind_proxies(&services, "first").await;
+    push_jobs(&services, &sale, 0..3).await;
+    emptied(&services, &sale, SOON).await;
+    let second = Worker::start(&services, "second", 4);
+    ledger.set_both(Flow::Silent);
+    push_jobs(&services, &sale, 3..6).await;
+    emptied(&services, &sale, HELD_UP).await;
+    // The second drives a lane now and the first none, so the first would be quicker.
+    let job = job(&sale, "rare", &sale.products[1].id, "k");
+    let json = serde_json::to_vec(&job).unwrap();
+    push(&services, &sale, 1, &json).await;
+    let mut queue = services.queue.clone();
+    let _: u32 = queue.publish("fs:wake", "drop q").await.unwrap();
+    let less_than_a_time_limit = Duration::from_millis(1_900);
+    until(
+        "the other lane is empty",
+        less_than_a_time_limit,
+        async || depth(&services, &sale, 1).await == 0,
+    )
+    .await;
+    ledger.heal();
+    first.stop().await;
+    second.stop().await;
+}
+
 #[tokio::test]
 async fn a_lane_whose_row_somebody_holds_waits_says_so_and_goes_on() {
     let services = Services::start().await;
