@@ -11,7 +11,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::{
     autoscalers::Autoscalers, config::Settings, crd::FlashSale, events::Publisher,
-    metrics::Metrics, roster::Roster, secrets::Secrets, stores::StoreCache,
+    metrics::Metrics, reconcile::written::WrittenStatuses, roster::Roster, secrets::Secrets,
+    stores::StoreCache,
 };
 
 /// Who we are to the API server, wherever we write.
@@ -33,6 +34,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The sales in force.
     pub roster: Roster,
+    /// What was written of each object and the watch may not have delivered yet.
+    pub statuses: WrittenStatuses,
     /// Open connections.
     pub stores: StoreCache,
     /// Addresses.

@@ -20,7 +20,7 @@ use crate::{
     events::Publisher,
     metrics::Metrics,
     pulse,
-    reconcile::{self, after_error, build::MANAGED_BY, reconcile},
+    reconcile::{self, after_error, build::MANAGED_BY, reconcile, written::WrittenStatuses},
     roster::Roster,
     secrets::Secrets,
     stores::StoreCache,
@@ -70,6 +70,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     let namespace = setup.settings.namespace.clone();
     let context = Arc::new(Context {
         roster: Roster::default(),
+        statuses: WrittenStatuses::default(),
         stores: StoreCache::default(),
         secrets: Secrets::new(client.clone()),
         autoscalers: Autoscalers::new(client.clone()),

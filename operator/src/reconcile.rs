@@ -14,6 +14,7 @@ pub mod status;
 pub mod turns;
 pub mod validate;
 pub mod view;
+pub mod written;
 
 use std::{
     sync::Arc,

@@ -91,6 +91,11 @@ pub async fn update(
     reference: &ObjectReference,
     view: &View<'_>,
 ) -> Result<(), Error> {
+    let object = context.statuses.latest(view.object);
+    let view = &View {
+        object: &object,
+        ..view.clone()
+    };
     let status = status(view);
     if view.object.status.as_ref() == Some(&status) {
         return Ok(());
@@ -99,8 +104,10 @@ pub async fn update(
     let api: Api<FlashSale> = Api::namespaced(context.client.clone(), &namespace);
     let parameters = PatchParams::apply(FIELD_MANAGER);
     let patch = Patch::Merge(json!({ "status": status }));
-    api.patch_status(&view.object.name_any(), &parameters, &patch)
+    let written = api
+        .patch_status(&view.object.name_any(), &parameters, &patch)
         .await?;
+    context.statuses.remember(written);
     // Told after the write: a write that failed is made again, and would tell again.
     for (reason, note) in turns(view, &status) {
         context.events.publish(reference, reason, note).await;
