@@ -99,6 +99,26 @@ pub async fn list(
     Ok(reply.ids.iter().map(DeadLetter::from_stream).collect())
 }
 
+/// Letters that [`jobs`] reads in one call; each carries its whole job.
+const JOBS_READ: usize = 500;
+
+/// All letters of the sale that are jobs, oldest first: the letter's id and the job.
+pub async fn jobs(connection: &mut impl Queue, keys: &SaleKeys) -> RedisResult<Vec<(String, Job)>> {
+    let mut jobs = Vec::new();
+    let mut after = lane::HEAD.to_owned();
+    loop {
+        let page = list(connection, keys, &after, JOBS_READ).await?;
+        let Some(last) = page.last() else {
+            return Ok(jobs);
+        };
+        after.clone_from(&last.id);
+        jobs.extend(
+            page.into_iter()
+                .filter_map(|letter| letter.parse().map(|job| (letter.id, job))),
+        );
+    }
+}
+
 /// Those of `letters` that are still there, in the order given, in one round trip.
 pub async fn find(
     connection: &mut impl Queue,

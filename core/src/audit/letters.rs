@@ -6,10 +6,7 @@ use redis::RedisResult;
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{connect::Queue, dead_letter, keys::SaleKeys, lane};
-
-/// Letters read in one call; each carries its whole job.
-const READ_COUNT: usize = 500;
+use crate::{connect::Queue, dead_letter, keys::SaleKeys};
 
 /// A dead letter's job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,25 +24,16 @@ pub(super) async fn read(
     connection: &mut impl Queue,
     keys: &SaleKeys,
 ) -> RedisResult<HashMap<Uuid, Letter>> {
-    let mut letters = HashMap::new();
-    let mut after = lane::HEAD.to_owned();
-    loop {
-        let page = dead_letter::list(connection, keys, &after, READ_COUNT).await?;
-        let Some(last) = page.last() else {
-            return Ok(letters);
+    let jobs = dead_letter::jobs(connection, keys).await?.into_iter();
+    let named = jobs.map(|(id, job)| {
+        let letter = Letter {
+            id,
+            user: job.data.user_id.into(),
+            key: job.data.idempotency_key.into(),
         };
-        after.clone_from(&last.id);
-        for letter in page {
-            if let Some(job) = letter.parse() {
-                let named = Letter {
-                    id: letter.id,
-                    user: job.data.user_id.into(),
-                    key: job.data.idempotency_key.into(),
-                };
-                letters.insert(job.job_id.0, named);
-            }
-        }
-    }
+        (job.job_id.0, letter)
+    });
+    Ok(named.collect())
 }
 
 /// Takes those letters away whose job id is the one of another buy that has its order: such a

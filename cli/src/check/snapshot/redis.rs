@@ -177,25 +177,16 @@ async fn letters(
     connection: &mut impl Queue,
     keys: &SaleKeys,
 ) -> RedisResult<HashMap<Uuid, Letter>> {
-    let mut letters = HashMap::new();
-    let mut after = lane::HEAD.to_owned();
-    loop {
-        let page = dead_letter::list(connection, keys, &after, READ_COUNT).await?;
-        let Some(last) = page.last() else {
-            return Ok(letters);
+    let jobs = dead_letter::jobs(connection, keys).await?.into_iter();
+    let named = jobs.map(|(id, job)| {
+        let letter = Letter {
+            id,
+            user: job.data.user_id.to_string(),
+            key: job.data.idempotency_key.to_string(),
         };
-        after.clone_from(&last.id);
-        for letter in page {
-            if let Some(job) = letter.parse() {
-                let named = Letter {
-                    id: letter.id,
-                    user: job.data.user_id.to_string(),
-                    key: job.data.idempotency_key.to_string(),
-                };
-                letters.insert(job.job_id.0, named);
-            }
-        }
-    }
+        (job.job_id.0, letter)
+    });
+    Ok(named.collect())
 }
 
 /// Stock and version of each product: the fields `PRODUCT` and `PRODUCT@`.
