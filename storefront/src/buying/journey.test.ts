@@ -102,7 +102,7 @@ describe("one wish, one order", () => {
     await press(shop);
     expect(gateway.jobs.size).toBe(1);
     const again = shop.buying.again(wish);
-    await pass(100);
+    await pass(500);
     await again;
     expect(gateway.jobs.size).toBe(2);
     expect(state(shop)?.is).toBe("queued");

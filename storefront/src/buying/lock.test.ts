@@ -46,9 +46,23 @@ describe.each([
     await vi.advanceTimersByTimeAsync(100);
     expect(await failed).toBe("Error: no");
     const next = withLock("a", 1000, () => Promise.resolve("in"));
-    await vi.advanceTimersByTimeAsync(100);
+    await vi.advanceTimersByTimeAsync(500);
     expect(await next).toBe("in");
   });
+});
+
+test("a browser's lock is kept until other tabs can see what was written under it", async () => {
+  const shared = fakeLocks();
+  const keep = keepIn(() => localStorage);
+  const first = createLocks(keep, shared);
+  const second = createLocks(keep, shared);
+  let written = 0;
+  let seen = 0;
+  void first("press", 1500, () => Promise.resolve((written = Date.now())));
+  const done = second("press", 1500, () => Promise.resolve((seen = Date.now())));
+  await vi.advanceTimersByTimeAsync(1000);
+  await done;
+  expect(seen - written).toBeGreaterThanOrEqual(400);
 });
 
 test("a lock that a dead tab left in the storage is waited for no longer than the patience", async () => {

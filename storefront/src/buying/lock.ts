@@ -11,6 +11,13 @@ const LIFE = 15_000;
 const SETTLE = 25;
 
 /**
+ * How long a tab keeps a browser's lock after its work is done, in milliseconds. Tabs are processes
+ * of their own, and what one writes into the storage reaches the others a little later; the next
+ * holder must see it. Nobody waits for this but another tab that presses at the same moment.
+ */
+const SPREAD = 400;
+
+/**
  * Locks between tabs: the browser's (Web Locks) where there are any, else best effort in the
  * storage. After `patience` (milliseconds) the work is done without: a tab that the phone put to
  * sleep must not keep the shopper from buying, and one key is one buy in any case.
@@ -28,12 +35,17 @@ async function withWebLock<T>(
   work: () => Promise<T>,
 ): Promise<T> {
   let started: Promise<T> | undefined;
-  try {
+  await new Promise<void>((resolve) => {
+    const hold = async () => {
+      started = work();
+      await started.catch(() => undefined);
+      resolve();
+      await new Promise((over) => setTimeout(over, SPREAD));
+    };
     const signal = AbortSignal.timeout(patience);
-    await locks.request(`flashsale:${name}`, { signal }, () => (started = work()));
-  } catch {
-    // Out of patience, or locks are forbidden here; what has begun is waited for below.
-  }
+    // Out of patience, or locks are forbidden here: the work is done without one.
+    locks.request(`flashsale:${name}`, { signal }, hold).catch(resolve);
+  });
   return started ?? work();
 }
 
