@@ -203,9 +203,11 @@ async fn link(
     tokio::time::sleep(length).await;
     world.heal();
     // Another worker can take over from one, and lanes need neither gateways nor a control loop.
-    // A slow link needs nobody to take over, and swallowed connections can be replaced at once.
+    // Swallowed connections can be replaced at once. Over a slow link a lane goes as slowly as the
+    // link, and nobody has to take it over.
     let is_the_only_way = side == Side::Workers && trouble != Trouble::Swallowed;
-    let since = if is_the_only_way {
+    let counts_from_the_end = is_the_only_way || trouble == Trouble::Delayed;
+    let since = if counts_from_the_end {
         Instant::now()
     } else {
         began
