@@ -1,6 +1,9 @@
 //! What Redis knew of jobs that ended, after it lost it.
 
+use std::time::Duration;
+
 use redis::{RedisResult, Script};
+use tokio::time::Instant;
 
 use super::RecoveryError;
 use crate::{
@@ -17,6 +20,10 @@ pub const OUTCOMES_OF: &str = "outcomesOf";
 
 /// Outcomes written in one call of Redis: about two milliseconds.
 const CHUNK: usize = 500;
+
+/// Longest that a batch which was sent before Redis lost its data may take to be committed: the
+/// driver gives a call up after two seconds, the server waits for a lock no longer than that.
+const UNDER_WAY: Duration = Duration::from_secs(3);
 
 /// What stands for the server where its `run_id` may not be read.
 const UNNAMED: &str = "unnamed";
@@ -50,6 +57,10 @@ pub async fn server_id(connection: &mut impl Queue) -> RedisResult<String> {
 /// Then notes that `server` has them. Answers how many outcomes the ledger has; `progress` is told
 /// how many were read so far.
 ///
+/// Who was turned away is read once more after three seconds, since a batch that was under way when
+/// Redis lost its data is acknowledged to nobody. Its orders need no second look: whoever asks for a
+/// job without a record is answered from the ledger.
+///
 /// # Errors
 /// A store is away. What was restored stays, and the same call does the rest.
 pub async fn restore_outcomes(
@@ -60,13 +71,14 @@ pub async fn restore_outcomes(
     mut progress: impl FnMut(u64),
 ) -> Result<u64, RecoveryError> {
     let keys = SaleKeys::new(sale);
-    let mut outcomes = Outcomes::of(sale);
-    let mut read = 0;
-    while let Some(page) = ledger.next_outcomes(&mut outcomes).await? {
-        read += u64::try_from(page.len()).unwrap_or(u64::MAX);
-        let records: Vec<_> = page.into_iter().map(record).collect();
-        write_absent(connection, &keys, &records).await?;
-        progress(read);
+    let began = Instant::now();
+    let all = Outcomes::of(sale);
+    let read = write_pages(ledger, connection, &keys, all, &mut progress).await?;
+    // A sale of which nothing is decided has nobody to turn away yet.
+    if read > 0 {
+        tokio::time::sleep_until(began + UNDER_WAY).await;
+        let rejections = Outcomes::rejections_of(sale);
+        write_pages(ledger, connection, &keys, rejections, |_| ()).await?;
     }
     let () = Script::new(SET_IN_FORCE)
         .key(keys.record())
@@ -74,6 +86,24 @@ pub async fn restore_outcomes(
         .arg(server)
         .invoke_async(connection)
         .await?;
+    Ok(read)
+}
+
+/// Writes all of `outcomes` that Redis has no record of; answers how many there are.
+async fn write_pages(
+    ledger: &Ledger,
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    mut outcomes: Outcomes,
+    mut progress: impl FnMut(u64),
+) -> Result<u64, RecoveryError> {
+    let mut read = 0;
+    while let Some(page) = ledger.next_outcomes(&mut outcomes).await? {
+        read += u64::try_from(page.len()).unwrap_or(u64::MAX);
+        let records: Vec<_> = page.into_iter().map(record).collect();
+        write_absent(connection, keys, &records).await?;
+        progress(read);
+    }
     Ok(read)
 }
 

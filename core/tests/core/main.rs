@@ -9,6 +9,7 @@ mod dead_letters;
 mod deadlines;
 mod ledger;
 mod looks;
+mod recovery;
 mod retries;
 mod scene;
 mod turnstile;
