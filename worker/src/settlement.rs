@@ -15,7 +15,8 @@ use crate::{batch::Waiting, metrics::Metrics};
 pub struct Failure {
     /// Whose fault it is.
     pub fault: Fault,
-    /// Whether nothing was answered within the time limit: another try from here takes as long.
+    /// Whether the time limit ran out, be it without an answer or without a connection: another try
+    /// from here takes as long.
     pub silent: bool,
     /// Whether nothing was changed and nothing will be: the ledger answered with an error. Anything
     /// else may still commit, even after another attempt.
@@ -31,7 +32,7 @@ impl From<LedgerError> for Failure {
         let certain = fault != Fault::Server(WaitReason::Unreachable)
             && matches!(&error, LedgerError::Database(error) if error.as_database_error().is_some());
         Self {
-            silent: fault == Fault::TooSlow && !certain,
+            silent: error.ran_out_of_time(),
             fault,
             certain,
             message: error.to_string(),
@@ -115,4 +116,16 @@ fn is_whole_ledger(fault: Fault) -> bool {
                 | WaitReason::Schema
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_did_not_come_in_time_is_not_waited_for_twice() {
+        let failure = Failure::from(LedgerError::Database(sqlx::Error::PoolTimedOut));
+        assert!(failure.silent);
+        assert_eq!(failure.fault, Fault::Server(WaitReason::Unreachable));
+    }
 }

@@ -72,6 +72,16 @@ impl LedgerError {
         }
     }
 
+    /// True when the call's time limit ran out, be it without an answer or without a connection:
+    /// another try takes as long.
+    #[must_use]
+    pub fn ran_out_of_time(&self) -> bool {
+        matches!(
+            self,
+            Self::TimedOut(_) | Self::Database(sqlx::Error::PoolTimedOut)
+        )
+    }
+
     /// True when PostgreSQL answers, but its schema is missing or older than this version.
     #[must_use]
     pub fn is_schema_missing(&self) -> bool {

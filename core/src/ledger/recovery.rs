@@ -2,7 +2,10 @@
 
 use sqlx::PgConnection;
 
-use super::{Ledger, LedgerError, StockLevel, call::CALL_LIMIT};
+use super::{
+    Ledger, LedgerError, StockLevel,
+    call::{CALL_LIMIT, SETTLE_LIMIT},
+};
 use crate::{
     control::WentBack,
     id::{ProductId, SaleId},
@@ -57,7 +60,8 @@ impl Ledger {
     /// # Errors
     /// The ledger cannot be written; the sequence is then never lower than before.
     pub async fn raise_order_numbers(&self, told: i64) -> Result<bool, LedgerError> {
-        self.call(CALL_LIMIT, async |connection| {
+        // Part of each takeover, so it has to end before the lane's lease does.
+        self.call(SETTLE_LIMIT, async |connection| {
             Ok(raise_sequence(connection, told).await?)
         })
         .await

@@ -124,6 +124,26 @@ async fn a_call_over_a_link_that_lets_nothing_through_ends_in_time() {
     linked.settle("ann").await.unwrap();
 }
 
+/// A driver whose takeover hangs has to be done with it before its lease of three seconds ends, with
+/// what a busy machine adds.
+#[tokio::test]
+async fn every_step_of_a_takeover_ends_before_a_lease_does() {
+    let linked = Linked::start(1).await;
+    linked.proxy.set(Direction::ToClient, Flow::Silent);
+    let (ledger, sale) = (&linked.ledger, &linked.sale);
+    let product = &sale.products[0].id;
+    let before_the_lease = Duration::from_secs(4);
+    let began = Instant::now();
+    ledger
+        .take_over_from(&sale.id, product, None)
+        .await
+        .unwrap_err();
+    assert!(began.elapsed() < before_the_lease, "{:?}", began.elapsed());
+    let began = Instant::now();
+    ledger.raise_order_numbers(1).await.unwrap_err();
+    assert!(began.elapsed() < before_the_lease, "{:?}", began.elapsed());
+}
+
 #[tokio::test]
 async fn a_call_that_its_caller_gave_up_blocks_no_connection() {
     let linked = Linked::start(1).await;
