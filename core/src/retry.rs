@@ -33,7 +33,8 @@ pub fn backoff_ms(backoff: u64, attempts: u32) -> u64 {
 }
 
 /// All of a lane's failed jobs, by entry id. None is due later than [`MAX_BACKOFF_MS`] from now,
-/// whatever was noted: Redis's clock may have been set back since.
+/// whatever was noted: Redis's clock may have been set back since. A note of a later time is
+/// corrected, so that the wait does not begin anew with the next reader.
 pub async fn read(
     connection: &mut impl Queue,
     keys: &SaleKeys,
@@ -47,14 +48,18 @@ pub async fn read(
         .await?;
     let now_ms = seconds * 1000 + microseconds / 1000;
     let latest_ms = now_ms + i64::try_from(MAX_BACKOFF_MS).unwrap_or(i64::MAX - now_ms);
-    Ok(fields
-        .into_iter()
-        .filter_map(|(entry, text)| {
-            let retry = parse(&text)?;
-            let due_ms = retry.due_ms.min(latest_ms);
-            Some((entry, Retry { due_ms, ..retry }))
-        })
-        .collect())
+    let mut known = HashMap::with_capacity(fields.len());
+    for (entry, text) in fields {
+        let Some(mut retry) = parse(&text) else {
+            continue;
+        };
+        if retry.due_ms > latest_ms {
+            retry.due_ms = latest_ms;
+            write(connection, keys, product, &entry, retry).await?;
+        }
+        known.insert(entry, retry);
+    }
+    Ok(known)
 }
 
 /// KEYS: the sale's record, lane, notes. ARGV: entry id, note.

@@ -81,4 +81,9 @@ async fn no_job_waits_longer_than_the_longest_backoff_whatever_clock_it_was_note
         "{far}"
     );
     assert_eq!(notes[&entries[1].id].due_ms, now_ms + 5_000);
+    // The wait began with the first who read it, not anew with each who takes the lane over.
+    let again = retry::read(&mut queue, &scene.keys, &scene.product)
+        .await
+        .unwrap();
+    assert_eq!(again, notes);
 }
