@@ -14,20 +14,22 @@ use crate::{connect::Queue, id::ProductId, keys::SaleKeys, ledger::StockLevel};
 /// Field of the greatest order number that a shopper of the sale was told. No product has this name.
 pub const LAST_ORDER: &str = "$";
 
-/// KEYS: stock, then the lane of each product. ARGV: product, stock, version, version of the last
-/// batch in it, repeated. Writes what is newer; answers how many were.
+/// KEYS: stock, the sale's record, then the lane of each product. ARGV: `1` to write only for a sale
+/// that is in force, then product, stock, version, version of the last batch in it, repeated. Writes
+/// what is newer; answers how many were.
 ///
 /// A figure that contains a batch whose jobs are still in the lane is left to the acknowledgement
 /// of that batch: the turnstile would count those jobs twice. A batch is acknowledged when Redis
 /// knows its version or a later one, and in any case when the lane is empty.
 const SET_NEWER: &str = r"
+if ARGV[1] == '1' and redis.call('EXISTS', KEYS[2]) == 0 then return 0 end
 local written = 0
-for i = 1, #ARGV / 4 do
-  local product, stock, version, settled = unpack(ARGV, 4 * i - 3, 4 * i)
+for i = 1, (#ARGV - 1) / 4 do
+  local product, stock, version, settled = unpack(ARGV, 4 * i - 2, 4 * i + 1)
   local known = redis.call('HMGET', KEYS[1], product, product .. '@')
   local before = tonumber(known[2] or -1)
   local is_settled = not known[1] or before >= tonumber(settled)
-    or redis.call('XLEN', KEYS[1 + i]) == 0
+    or redis.call('XLEN', KEYS[2 + i]) == 0
   if tonumber(version) > before and is_settled then
     redis.call('HSET', KEYS[1], product, stock, product .. '@', version)
     written = written + 1
@@ -35,19 +37,39 @@ for i = 1, #ARGV / 4 do
 end
 return written";
 
-/// Tells Redis the ledger's stock of some products. Passed over are figures older than what Redis
-/// knows, and figures that contain a batch which is not acknowledged yet: its acknowledgement tells
-/// them. Answers how many were written.
+/// Tells Redis the ledger's stock of some products, be the sale announced yet or not. Passed over
+/// are figures older than what Redis knows, and figures that contain a batch which is not
+/// acknowledged yet: its acknowledgement tells them. Answers how many were written.
 pub async fn publish(
     connection: &mut impl Queue,
     keys: &SaleKeys,
     levels: &[StockLevel],
+) -> RedisResult<u32> {
+    write_newer(connection, keys, levels, false).await
+}
+
+/// The same for a sale that is in force. Of one that was withdrawn meanwhile nothing is written:
+/// nobody would ever take it away again.
+pub async fn update(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    levels: &[StockLevel],
+) -> RedisResult<u32> {
+    write_newer(connection, keys, levels, true).await
+}
+
+async fn write_newer(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    levels: &[StockLevel],
+    only_in_force: bool,
 ) -> RedisResult<u32> {
     if levels.is_empty() {
         return Ok(0);
     }
     let script = Script::new(SET_NEWER);
     let mut call = script.key(keys.stock());
+    call.key(keys.record()).arg(i32::from(only_in_force));
     for level in levels {
         call.key(keys.lane(&level.product))
             .arg(level.product.as_str())

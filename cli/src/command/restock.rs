@@ -91,6 +91,8 @@ enum TakenOver {
     Done,
     /// Jobs of the batch before it are still in the lane; their acknowledgement tells the figure.
     WithTheNextBatch,
+    /// The sale is not in force, so there is nothing to tell.
+    NotInForce,
     /// It holds a figure that this ledger has forgotten: the ledger went back.
     Refused(KnownStock),
 }
@@ -102,6 +104,7 @@ impl TakenOver {
             Self::WithTheNextBatch => {
                 "Redis takes it over with the batch that is being acknowledged".to_owned()
             }
+            Self::NotInForce => "the sale is not in force, so Redis was not told".to_owned(),
             Self::Refused(known) => format!(
                 "Redis did NOT take it over: it keeps {} units by a version that the ledger has \
                  forgotten. The ledger has lost commits; the operator or `flashsale up` corrects \
@@ -125,9 +128,11 @@ async fn tell(
     let mut levels = levels.into_iter();
     let level = levels.find(|level| level.product == restocked.product);
     let level = level.unwrap_or_else(|| restocked.clone());
-    stock::publish(redis, &keys, std::slice::from_ref(&level)).await?;
+    stock::update(redis, &keys, std::slice::from_ref(&level)).await?;
     let known = stock::read(redis, &keys).await?;
-    let known = known.get(&level.product).copied().unwrap_or_default();
+    let Some(known) = known.get(&level.product).copied() else {
+        return Ok(TakenOver::NotInForce);
+    };
     if known.version < level.version {
         return Ok(TakenOver::WithTheNextBatch);
     }

@@ -60,7 +60,7 @@ pub async fn correct(
     };
     let numbers_raised = ledger.raise_order_numbers(told_order).await?;
     let levels = ledger.catch_up(sale, went_back).await?;
-    stock::publish(connection, &keys, &levels).await?;
+    stock::update(connection, &keys, &levels).await?;
     Ok(Corrected {
         levels,
         told_order,

@@ -143,7 +143,7 @@ pub async fn settle_again(
     for chunk in renumbered.chunks(CHUNK) {
         renumber(connection, &keys, product, chunk).await?;
     }
-    stock::publish(connection, &keys, &[level]).await?;
+    stock::update(connection, &keys, &[level]).await?;
     Ok(repairs)
 }
 

@@ -65,6 +65,28 @@ async fn a_withdrawn_sale_leaves_neither_keys_nor_its_name_in_the_list() {
     assert_eq!(keys(&services).await, Vec::<String>::new());
 }
 
+/// A restock that was under way while the sale was withdrawn.
+#[tokio::test]
+async fn the_stock_of_a_withdrawn_sale_is_not_told_any_more() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    let mut queue = services.queue.clone();
+    let sale_keys = SaleKeys::new(&sale.id);
+    let level = |version| StockLevel {
+        product: sale.products[0].id.clone(),
+        stock: 8,
+        version,
+        settled_version: 0,
+    };
+    let told = stock::update(&mut queue, &sale_keys, &[level(7)]).await;
+    assert_eq!(told.unwrap(), 1);
+    catalogue::withdraw(&mut queue, &sale.id).await.unwrap();
+    let told = stock::update(&mut queue, &sale_keys, &[level(9)]).await;
+    assert_eq!(told.unwrap(), 0);
+    assert_eq!(keys(&services).await, Vec::<String>::new());
+}
+
 /// A control loop that was paused, or whose message was under way, while another withdrew the sale.
 #[tokio::test]
 async fn a_withdrawn_sale_is_not_brought_back_by_who_kept_it_before() {

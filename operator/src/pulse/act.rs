@@ -188,9 +188,15 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
         correct(stores, deed).await;
     }
     if !deed.step.publish.is_empty() {
-        // Before the sale is announced: a product without stock is unknown to the turnstile.
-        let keys = SaleKeys::new(sale);
-        if let Err(error) = stock::publish(&mut queue, &keys, &deed.step.publish).await {
+        let (keys, levels) = (SaleKeys::new(sale), &deed.step.publish);
+        // Before the sale is announced: a product without stock is unknown to the turnstile. An
+        // announcement that comes too late takes the stock away again; without one nobody would.
+        let told = if deed.step.announce.is_some() {
+            stock::publish(&mut queue, &keys, levels).await
+        } else {
+            stock::update(&mut queue, &keys, levels).await
+        };
+        if let Err(error) = told {
             tracing::debug!(%sale, %error, "stock was not told: {error}");
         }
     }
