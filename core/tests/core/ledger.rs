@@ -16,6 +16,7 @@ mod takeovers;
 use std::time::Duration;
 
 use flashsale_core::{
+    connect::{self, LedgerConfig},
     job::Job,
     ledger::{Fault, Ledger, LedgerError, Settlement, Verdict},
     sale::Sale,
@@ -147,6 +148,22 @@ async fn settling_a_batch_again_changes_nothing_and_tells_the_same_orders() {
             .all(|verdict| matches!(verdict, Verdict::Redelivered { .. }))
     );
     assert_eq!((again.confirmed, again.stock), (0, 0));
+    assert_law_1(&services.ledger).await;
+}
+
+/// With units for everybody, nothing but the unique key of the job says that it is a repeat.
+#[tokio::test]
+async fn a_job_that_comes_again_while_units_are_left_gets_the_order_that_it_has() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 9)]);
+    open(&services, &sale).await;
+    let mut batch = jobs(&sale, "u", 3);
+    let first = settle(&services.ledger, &sale, &batch).await;
+    batch.extend(jobs(&sale, "v", 1));
+    let again = settle(&services.ledger, &sale, &batch).await;
+    assert_eq!(letters(&again), "rrrc");
+    assert_eq!(order_ids(&again)[..3], order_ids(&first));
+    assert_eq!((again.confirmed, again.stock), (1, 5));
     assert_law_1(&services.ledger).await;
 }
 
@@ -295,4 +312,78 @@ async fn stock_changed_behind_the_ledgers_back_is_refused() {
         let refused = sqlx::query(statement).execute(services.ledger.pool()).await;
         assert!(refused.is_err(), "{statement}");
     }
+}
+
+/// Between two transactions the pooler may have given the session another connection, which knows
+/// nothing of what was prepared before.
+#[tokio::test]
+async fn behind_a_transaction_pooler_no_call_relies_on_a_statement_of_an_earlier_one() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 9)]);
+    open(&services, &sale).await;
+    for transaction_pooler in [false, true] {
+        let ledger = connect::ledger(&LedgerConfig {
+            url: services.database_url.clone(),
+            connections: 1,
+            transaction_pooler,
+            ping_before_use: false,
+        })
+        .unwrap();
+        ledger.stock(&sale.id).await.unwrap();
+        sqlx::raw_sql("DEALLOCATE ALL")
+            .execute(ledger.pool())
+            .await
+            .unwrap();
+        let again = ledger.stock(&sale.id).await;
+        assert_eq!(again.is_ok(), transaction_pooler, "{again:?}");
+    }
+}
+
+/// Whatever a program or a person writes: the last word is the tables'.
+#[tokio::test]
+async fn no_job_and_no_key_has_two_orders_whoever_writes_them() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 9)]);
+    let ledger = &services.ledger;
+    ledger.declare(&sale).await.unwrap();
+    settle(ledger, &sale, &jobs(&sale, "u", 1)).await;
+    for (job, key, constraint) in [
+        ("job_id", "'other'", "orders_of_one_job"),
+        (
+            "gen_random_uuid()",
+            "idempotency_key",
+            "orders_of_one_key_per_incarnation",
+        ),
+    ] {
+        let statement = format!(
+            "INSERT INTO orders (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
+               SELECT user_id, product_id, status, sale_id, {job}, {key}, price FROM orders"
+        );
+        let refused = sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(ledger.pool())
+            .await
+            .unwrap_err();
+        let refused = refused.into_database_error().unwrap();
+        assert_eq!(refused.constraint(), Some(constraint));
+    }
+    assert_law_1(ledger).await;
+}
+
+/// Redis may be told a figure once the last batch in it is acknowledged, so it matters what is one.
+#[tokio::test]
+async fn only_a_batch_that_sells_is_the_last_batch_in_a_figure() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 2)]);
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    ledger.declare(&sale).await.unwrap();
+    let level = async || ledger.stock(&sale.id).await.unwrap().remove(0);
+    ledger.restock(&sale.id, p, 1, None).await.unwrap();
+    assert_eq!(level().await.settled_version, 0);
+    let settled = settle(ledger, &sale, &jobs(&sale, "u", 1)).await;
+    assert_eq!(level().await.settled_version, settled.version);
+    ledger.restock(&sale.id, p, 1, None).await.unwrap();
+    run(&services, "UPDATE orders SET status = 'CANCELLED'").await;
+    let after = level().await;
+    assert_eq!(after.settled_version, settled.version);
+    assert_eq!(after.version, settled.version + 2);
 }

@@ -2,11 +2,13 @@
 //! Redis.
 
 mod acknowledgements;
+mod audits;
 mod catalogue;
 mod channels;
 mod connections;
 mod dead_letters;
 mod deadlines;
+mod leases;
 mod ledger;
 mod looks;
 mod recovery;

@@ -4,9 +4,10 @@
     reason = "tests say by unwrapping what they take for granted"
 )]
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use flashsale_core::{
+    job::Job,
     outcome::{
         JobState,
         Outcome::{Confirmed, SoldOut},
@@ -19,6 +20,9 @@ use flashsale_testbed::fixtures::{
     sales::{open, sale},
     services::Services,
 };
+use redis::AsyncCommands;
+
+use crate::scene::Scene;
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -49,4 +53,54 @@ async fn a_rejection_that_commits_during_the_restoration_is_restored_too() {
         };
         assert_eq!(outcome, expected);
     }
+}
+
+/// What Redis has is what shoppers were told, or newer than what was read of the ledger.
+#[tokio::test]
+async fn outcomes_given_back_to_redis_replace_none_that_it_has() {
+    let scene = Scene::open().await;
+    let jobs: Vec<Job> = (0..3)
+        .map(|user| job(&scene.sale, &format!("u{user}"), &scene.product, "k"))
+        .collect();
+    let batch: Vec<&Job> = jobs.iter().collect();
+    let ledger = &scene.services.ledger;
+    let settled = ledger.settle_alone(&scene.sale.id, &scene.product, &batch);
+    assert_eq!(settled.await.unwrap().confirmed, 3);
+    let mut queue = scene.services.queue.clone();
+    let name = jobs[0].job_id.to_string();
+    let _: u32 = queue
+        .hset(scene.keys.jobs(), &name, "f 0 p u0")
+        .await
+        .unwrap();
+    let first_answers = scene.keys.first_answers();
+    let first = "0190a5a0-7000-7000-8000-000000000000 7";
+    let _: u32 = queue.hset(&first_answers, "u0 k", first).await.unwrap();
+
+    let restored = recovery::restore_outcomes(ledger, &mut queue, &scene.sale.id, "server", |_| {});
+    assert_eq!(restored.await.unwrap(), 3);
+    let records = scene.records().await;
+    assert_eq!(records.len(), 3);
+    assert_eq!(records[&name], "f 0 p u0");
+    assert!(records[&jobs[1].job_id.to_string()].starts_with("c "));
+    let answers: BTreeMap<String, String> = queue.hgetall(&first_answers).await.unwrap();
+    assert_eq!(answers["u0 k"], first);
+    assert_eq!(answers["u1 k"], format!("{} 1", jobs[1].job_id));
+}
+
+#[tokio::test]
+async fn no_outcome_is_given_back_for_a_sale_that_is_freed() {
+    let scene = Scene::open().await;
+    let job = job(&scene.sale, "u", &scene.product, "k");
+    let ledger = &scene.services.ledger;
+    ledger
+        .settle_alone(&scene.sale.id, &scene.product, &[&job])
+        .await
+        .unwrap();
+    let mut queue = scene.services.queue.clone();
+    let _: u32 = queue.unlink(scene.keys.record()).await.unwrap();
+    let before = scene.contents().await;
+    recovery::restore_outcomes(ledger, &mut queue, &scene.sale.id, "server", |_| {})
+        .await
+        .unwrap();
+    assert_eq!(scene.contents().await, before);
 }

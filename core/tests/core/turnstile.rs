@@ -148,6 +148,38 @@ async fn a_restock_is_news_and_an_older_figure_is_not() {
     );
 }
 
+/// The turnstile would count its jobs twice: as units that are gone, and as jobs that wait.
+#[tokio::test]
+async fn a_figure_with_a_batch_that_is_still_in_the_lane_is_left_to_its_acknowledgement() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 5)]);
+    open(&services, &sale).await;
+    one(&services, &sale, buy(&sale, "u1", 0, "k")).await;
+    let keys = SaleKeys::new(&sale.id);
+    let mut queue = services.queue.clone();
+    let level = StockLevel {
+        product: ProductId::new("p").unwrap(),
+        stock: 4,
+        version: 9,
+        settled_version: 8,
+    };
+    let levels = std::slice::from_ref(&level);
+    assert_eq!(stock::publish(&mut queue, &keys, levels).await.unwrap(), 0);
+    let restocked = StockLevel {
+        stock: 7,
+        settled_version: 1,
+        ..level.clone()
+    };
+    let published = stock::publish(&mut queue, &keys, &[restocked]).await;
+    assert_eq!(published.unwrap(), 1, "no batch is in this one");
+    let later = StockLevel {
+        version: 10,
+        ..level.clone()
+    };
+    let published = stock::publish(&mut queue, &keys, &[later]).await;
+    assert_eq!(published.unwrap(), 1, "Redis knows the batch");
+}
+
 #[tokio::test]
 async fn the_rate_limit_is_a_bucket_that_refills() {
     let services = Services::start().await;

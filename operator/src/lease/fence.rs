@@ -79,7 +79,9 @@ mod tests {
         assert!(!fence.is_open());
         fence.open_until(Instant::now() + Duration::from_mins(1));
         assert!(fence.clone().is_open());
-        fence.open_until(Instant::now());
+        let soon = Duration::from_millis(20);
+        fence.open_until(Instant::now() + soon);
+        std::thread::sleep(soon);
         assert!(!fence.is_open());
         assert!(Fence::open().is_open());
     }

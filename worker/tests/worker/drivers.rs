@@ -530,6 +530,30 @@ async fn a_malformed_entry_is_not_buried_by_a_driver_without_the_lease() {
     assert!(letters.unwrap().is_empty());
 }
 
+/// The same of a driver that has not noticed yet.
+#[tokio::test]
+async fn a_driver_whose_lease_was_taken_buries_nothing() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 100)]);
+    open(&services, &sale).await;
+    let keys = SaleKeys::new(&sale.id);
+    let worker = Worker::start(&services, "w", 1);
+    push_jobs(&services, &sale, 0..3).await;
+    emptied(&services, &sale, SOON).await;
+    let mut queue = services.queue.clone();
+    let lease = keys.lease(&sale.products[0].id);
+    let () = queue.set_ex(&lease, "successor", 60).await.unwrap();
+    push(&services, &sale, 0, b"{").await;
+    until("the driver has left", SOON, async || {
+        worker.metrics.lanes_driven.get() == 0
+    })
+    .await;
+    assert_eq!(depth(&services, &sale, 0).await, 1);
+    let letters = dead_letter::list(&mut queue, &keys, lane::HEAD, 9).await;
+    assert!(letters.unwrap().is_empty());
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn the_lease_of_a_driver_that_makes_no_progress_is_given_back() {
     let services = Services::start().await;

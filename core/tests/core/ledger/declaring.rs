@@ -260,3 +260,34 @@ async fn declarations_of_the_same_products_in_opposite_order_do_not_block_each_o
     };
     tokio::join!(declare(&forth), declare(&back), declare(&forth));
 }
+
+/// Of products that the ledger does not know there are no rows to lock in order beforehand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_products_declared_at_once_in_opposite_order_do_not_block_each_other() {
+    let services = Services::start().await;
+    for round in 0..10 {
+        let ids: Vec<String> = (0..8).map(|number| format!("p{round}-{number}")).collect();
+        let products: Vec<(&str, i32)> = ids.iter().map(|id| (id.as_str(), 5)).collect();
+        let forth = sale(&format!("drop{round}"), &products);
+        let mut back = forth.clone();
+        back.products.reverse();
+        let declare = async |sale| services.ledger.declare(sale).await.unwrap().levels;
+        let (one, two) = tokio::join!(declare(&forth), declare(&back));
+        assert_eq!(one, two);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restock_that_is_repeated_at_once_is_made_once() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 1)]);
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    ledger.declare(&sale).await.unwrap();
+    for stock in 2..22 {
+        let request = Some(Uuid::new_v4());
+        let restock = async || ledger.restock(&sale.id, p, 1, request).await.unwrap();
+        let (one, two) = tokio::join!(restock(), restock());
+        assert_eq!(one.level.stock, stock);
+        assert_eq!(one, two);
+    }
+}

@@ -147,3 +147,42 @@ async fn a_job_with_an_order_is_not_refused_by_a_rule_that_came_later() {
     assert_eq!(order_ids(&again), order_ids(&first));
     assert_law_1(ledger).await;
 }
+
+/// All that come again were turned away, so that nothing else calls for a second look at them.
+#[tokio::test]
+async fn who_was_turned_away_is_turned_away_again_though_units_came_back() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 0)]);
+    open(&services, &sale).await;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    let jobs = [job(&sale, "u", p, "k"), job(&sale, "v", p, "k")];
+    assert_eq!(letters(&settle(ledger, &sale, &jobs).await), "ss");
+    ledger.restock(&sale.id, p, 5, None).await.unwrap();
+    assert_eq!(letters(&settle(ledger, &sale, &jobs).await), "ss");
+    assert_eq!(
+        letters(&settle(ledger, &sale, &[job(&sale, "u", p, "new")]).await),
+        "c"
+    );
+    assert_law_1(ledger).await;
+}
+
+/// Batches are cut anew by whoever takes a lane over: the entry can be the first or the last one of
+/// a batch, and the one whose time it shares.
+#[tokio::test]
+async fn who_was_turned_away_is_found_by_the_very_time_of_the_entry() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 0)]);
+    open(&services, &sale).await;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    let job = job(&sale, "u", p, "k");
+    let told = async |appended_ms| {
+        let turn = ledger.take_over(&sale.id, p).await.unwrap();
+        let turn = turn.next(appended_ms);
+        letters(&ledger.settle(&sale.id, p, &turn, &[&job]).await.unwrap())
+    };
+    assert_eq!(told(5..=5).await, "s");
+    ledger.restock(&sale.id, p, 5, None).await.unwrap();
+    for appended_ms in [5..=5, 3..=5, 5..=9] {
+        assert_eq!(told(appended_ms.clone()).await, "s", "{appended_ms:?}");
+    }
+}

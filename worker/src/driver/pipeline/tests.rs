@@ -275,8 +275,8 @@ fn what_was_sent_behind_a_batch_that_failed_is_settled_after_it_under_a_new_toke
     while let Some(batch) = stage.maybe_sent() {
         assert_eq!(batch.driver, driver);
         order.extend(users(&batch));
-        // A late answer to the old one changes nothing.
         stage.confirm(&second);
+        assert!(stage.acknowledgement().is_none(), "it was given up");
         stage.confirm(&batch);
         if stage.acknowledgement().is_some() {
             stage.answer(Event::Acknowledged(Ok(())));
