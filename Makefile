@@ -4,12 +4,14 @@
 SALE ?= examples/sneaker-drop.yaml
 CROWD ?= 20000
 
-# How often `make chaos` makes each fault happen, and which: names or parts of names, with commas.
+# How often `make chaos` makes each fault happen.
 ROUNDS ?= 1
+
+# Which faults of `make chaos`, or breaks of `make mutants`: names or parts of names, with commas.
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test chaos bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test mutants chaos bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +27,10 @@ storefront: ## Build the shop that gateways have inside (nothing where it has no
 
 test: ## Check format and lints, run every test on real PostgreSQL, Redis, Kubernetes, in a real browser
 	@scripts/test
+
+mutants: ## Break the code in one place after another and see a named test notice each (ONLY=id,id)
+	@scripts/install-dependencies --for-tests
+	@scripts/mutants --only "$(ONLY)"
 
 chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
 	@scripts/install-dependencies --for-chaos
