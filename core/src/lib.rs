@@ -15,6 +15,7 @@ pub mod connect;
 pub mod control;
 pub mod dead_letter;
 pub mod event;
+pub mod fault_point;
 pub mod figures;
 pub mod id;
 pub mod job;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use flashsale_core::{
     connect::{SharedConnection, Subscription},
     event::Settled,
+    fault_point::{self, FaultPoint},
     keys::{CHANGED, EVENTS, FIGURES, channel_name},
 };
 use redis::{Msg, RedisResult};
@@ -84,15 +85,15 @@ impl EventsTask {
     /// Takes messages until the subscription is lost, and says how.
     async fn listen(&self, mut subscription: Subscription) -> RedisResult<()> {
         loop {
-            self.hear(&subscription.next().await?);
+            self.hear(&subscription.next().await?).await;
         }
     }
 
-    fn hear(&self, message: &Msg) {
+    async fn hear(&self, message: &Msg) {
         match channel_name(message.get_channel_name()) {
             CHANGED => self.catalogue.refresh_soon(),
             FIGURES => self.hear_process(message.get_payload_bytes()),
-            _ => self.hear_settled(message.get_payload_bytes()),
+            _ => self.hear_settled(message.get_payload_bytes()).await,
         }
     }
 
@@ -107,9 +108,10 @@ impl EventsTask {
         }
     }
 
-    fn hear_settled(&self, message: &[u8]) {
+    async fn hear_settled(&self, message: &[u8]) {
         match Settled::parse(message) {
             Ok(settled) => {
+                fault_point::reach(FaultPoint::AfterAcknowledgementBeforeEvent).await;
                 self.metrics.heard.inc();
                 if let Some(stock) = settled.stock {
                     self.stocks.tell(&settled.product, stock, settled.version);

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+use flashsale_core::fault_point;
 use flashsale_gateway::{
     config::{Arguments, Command, Config},
     openapi,
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     config.log.init()?;
+    fault_point::arm()?;
     // Fails only where another provider was chosen before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;

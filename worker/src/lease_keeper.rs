@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::connect::SharedConnection;
-use flashsale_core::lease;
+use flashsale_core::{
+    connect::SharedConnection,
+    fault_point::{self, FaultPoint},
+    lease,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, progress::Progress};
@@ -55,7 +58,7 @@ impl Lease {
         loop {
             tokio::select! {
                 () = done.cancelled() => return self.release().await,
-                () = tokio::time::sleep(wait) => {}
+                () = until_renewal(wait) => {}
             }
             if progress.since_last_step() > STALLED {
                 self.lose(&lost, &metrics, "its driver makes no progress");
@@ -112,6 +115,11 @@ impl Lease {
             }
         }
     }
+}
+
+async fn until_renewal(wait: Duration) {
+    tokio::time::sleep(wait).await;
+    fault_point::reach(FaultPoint::BetweenRenewals).await;
 }
 
 /// What came of a renewal.

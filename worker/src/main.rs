@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use flashsale_core::fault_point;
 use flashsale_telemetry::{logging::LogArgs, shutdown};
 use flashsale_worker::{
     config::{ConnectionArgs, LaneArgs, ProbeArgs},
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     arguments.log.init()?;
+    fault_point::arm()?;
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use flashsale_core::{
+    fault_point::{self, FaultPoint},
     id::SaleId,
     keys::SaleKeys,
     turnstile::{Admission, Buy, MAX_BUYS_A_CALL, TurnstileError},
@@ -112,6 +113,7 @@ impl SaleQueue {
             .map(|waiting| (waiting.buy, waiting.answer))
             .unzip();
         if let Some(admissions) = self.ask(&buys).await {
+            fault_point::reach(FaultPoint::AfterScriptBeforeAnswer).await;
             for (answer, admission) in answers.into_iter().zip(admissions) {
                 let _ = answer.send(Ok(admission));
             }

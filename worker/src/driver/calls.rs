@@ -7,6 +7,7 @@ use std::{
 
 use flashsale_core::{
     connect::SharedConnection,
+    fault_point::{self, FaultPoint},
     keys::SaleKeys,
     lane::{self, Acknowledgement},
     lease,
@@ -210,7 +211,12 @@ impl Calls {
                 batch: number,
                 appended_ms,
             };
-            settler.settle(&turn, &jobs).await
+            fault_point::reach(FaultPoint::AfterClaimBeforeTransaction).await;
+            let settled = settler.settle(&turn, &jobs).await;
+            if settled.is_ok() {
+                fault_point::reach(FaultPoint::AfterCommitBeforeAcknowledgement).await;
+            }
+            settled
         });
         async move {
             let answer = settling
@@ -281,6 +287,7 @@ impl Calls {
             let began = Instant::now();
             let told = lane::acknowledge(&mut queue, &keys, &product, &acknowledgement).await;
             if let Ok(acknowledged) = &told {
+                fault_point::reach(FaultPoint::AfterAcknowledgementBeforeEvent).await;
                 metrics
                     .acknowledge_seconds
                     .observe(began.elapsed().as_secs_f64());
