@@ -53,6 +53,7 @@ generate: ## Write anew what is made from the code: the custom resource, the Ope
 lint: ## Check format and lints only
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
+	cargo clippy --workspace --all-targets --features fault-points -- -D warnings
 	@scripts/storefront --packages
 	npm --prefix storefront run check
 

@@ -2,11 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use flashsale_core::id::SaleId;
+use flashsale_core::{fault_point::FaultPoint, id::SaleId};
 use flashsale_testbed::{
     http,
+    launch::Launch,
     process::Process,
-    program::{Program, StoreUrls},
+    program::{Program, StoreUrls, ours},
 };
 
 use crate::services::Services;
@@ -48,6 +49,18 @@ impl Child {
         )
     }
 
+    /// Starts a gateway in which a fault point is armed by `fault`, as in `between-renewals=stop`.
+    pub async fn faulty_gateway(services: &Services, name: &str, fault: &str) -> Self {
+        let launch = faulty("flashsale-gateway", services, name, fault);
+        Self(Program::gateway_from(launch, &[]).await.unwrap())
+    }
+
+    /// Starts a worker in which a fault point is armed by `fault`.
+    pub async fn faulty_worker(services: &Services, name: &str, fault: &str) -> Self {
+        let launch = faulty("flashsale-worker", services, name, fault);
+        Self(Program::worker_from(launch, &[]).await.unwrap())
+    }
+
     /// Its process.
     #[must_use]
     pub fn process(&self) -> &Process {
@@ -85,6 +98,14 @@ impl Child {
     pub async fn metrics(&self) -> String {
         self.0.metrics().await.unwrap()
     }
+}
+
+fn faulty(binary: &str, services: &Services, name: &str, fault: &str) -> Launch {
+    let redis = services.redis.url();
+    let stores = urls(services, &redis);
+    ours(binary, name, stores, services.data_dir.path())
+        .unwrap()
+        .env(FaultPoint::VARIABLE, fault)
 }
 
 fn urls<'a>(services: &'a Services, redis: &'a str) -> StoreUrls<'a> {

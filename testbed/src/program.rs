@@ -93,8 +93,13 @@ impl Program {
         logs: &Path,
         further: &[&str],
     ) -> Result<Self, ProgramError> {
+        Self::gateway_from(ours("flashsale-gateway", name, stores, logs)?, further).await
+    }
+
+    /// The same from what [`ours`] made, which may have been given more variables since.
+    pub async fn gateway_from(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
         let (address, probes) = (loopback()?, loopback()?);
-        let launch = ours("flashsale-gateway", name, stores, logs)?
+        let launch = launch
             .args(["--auth-mode", "off"])
             .args(["--listen", &address.to_string()])
             .args(["--probes-listen", &probes.to_string()])
@@ -109,8 +114,13 @@ impl Program {
         logs: &Path,
         further: &[&str],
     ) -> Result<Self, ProgramError> {
+        Self::worker_from(ours("flashsale-worker", name, stores, logs)?, further).await
+    }
+
+    /// The same from what [`ours`] made, which may have been given more variables since.
+    pub async fn worker_from(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
         let probes = loopback()?;
-        let launch = ours("flashsale-worker", name, stores, logs)?
+        let launch = launch
             .args(["--probes-listen", &probes.to_string()])
             .args(further);
         Self::start(launch, probes, probes, "/readyz").await
