@@ -202,10 +202,15 @@ async fn link(
     }
     tokio::time::sleep(length).await;
     world.heal();
-    // Another worker can take over from one, and lanes need neither gateways nor a control loop.
-    // Swallowed connections can be replaced at once. Over a slow link a lane goes as slowly as the
-    // link, and nobody has to take it over.
-    let is_the_only_way = side == Side::Workers && trouble != Trouble::Swallowed;
+    // Another worker can take over from one, lanes need neither gateways nor a control loop, and
+    // swallowed connections can be replaced at once. Nobody buys while no gateway reaches Redis.
+    // Over a slow link a lane goes as slowly as the link, and nobody has to take it over.
+    let all_are_cut_off = match side {
+        Side::Workers => true,
+        Side::Gateways => store == Store::Redis,
+        Side::Worker | Side::Control => false,
+    };
+    let is_the_only_way = all_are_cut_off && trouble != Trouble::Swallowed;
     let counts_from_the_end = is_the_only_way || trouble == Trouble::Delayed;
     let since = if counts_from_the_end {
         Instant::now()
