@@ -49,13 +49,20 @@ pub async fn hold(connection: &mut impl Queue, key: &str, owner: &str) -> RedisR
         .await
 }
 
-/// Keeps the lease `key` if `owner` still has it. False when another has it, and also when nobody
-/// has: another may have had it meanwhile, and what a driver knows of its lane is then out of date.
-pub async fn renew(connection: &mut impl Queue, key: &str, owner: &str) -> RedisResult<bool> {
+/// Keeps the lease `key` for `term` from now if `owner` still has it: [`TERM`], or less to repeat a
+/// renewal that was not answered. False when another has it, and also when nobody has: another may
+/// have had it meanwhile, and what a driver knows of its lane is then out of date.
+pub async fn renew(
+    connection: &mut impl Queue,
+    key: &str,
+    owner: &str,
+    term: Duration,
+) -> RedisResult<bool> {
+    let term_ms = u64::try_from(term.as_millis()).unwrap_or(u64::MAX).max(1);
     RENEW_SCRIPT
         .key(key)
         .arg(owner)
-        .arg(TERM.as_secs() * 1000)
+        .arg(term_ms)
         .invoke_async(connection)
         .await
 }

@@ -55,6 +55,7 @@ impl Lease {
         metrics: Metrics,
     ) -> End {
         let mut wait = lease::RENEWAL;
+        let mut unanswered = None;
         loop {
             tokio::select! {
                 () = done.cancelled() => return self.release().await,
@@ -65,11 +66,11 @@ impl Lease {
                 return self.release().await;
             }
             let renewal = tokio::select! {
-                renewal = self.renew() => renewal,
+                renewal = self.renew(&mut unanswered) => renewal,
                 () = done.cancelled() => return self.release().await,
             };
             wait = match renewal {
-                Renewal::Held => lease::RENEWAL,
+                Renewal::Held => lease::RENEWAL.saturating_sub(self.held_since.elapsed()),
                 Renewal::Again => AGAIN,
                 Renewal::Lost(why) => {
                     self.lose(&lost, &metrics, &why);
@@ -86,14 +87,19 @@ impl Lease {
         lost.cancel();
     }
 
-    async fn renew(&mut self) -> Renewal {
+    /// Repeats of a renewal that was not answered end at the same time as that one: Redis may have
+    /// made them all, and only the answers are lost. Then another worker gets the lane a term after
+    /// the first of them, not after the last.
+    async fn renew(&mut self, unanswered: &mut Option<Instant>) -> Renewal {
         let end = self.held_since + lease::TERM.saturating_sub(MARGIN);
-        let sent = Instant::now();
-        let held = lease::renew(&mut self.queue, &self.key, &self.owner);
+        let sent = *unanswered.get_or_insert_with(Instant::now);
+        let term = lease::TERM.saturating_sub(sent.elapsed());
+        let held = lease::renew(&mut self.queue, &self.key, &self.owner, term);
         match tokio::time::timeout_at(end.into(), held).await {
             // A process that was paused finds the answer of another time.
             Ok(Ok(true)) if Instant::now() < end => {
                 self.held_since = sent;
+                *unanswered = None;
                 Renewal::Held
             }
             Ok(Ok(false)) => Renewal::Lost("another has it, or nobody".to_owned()),

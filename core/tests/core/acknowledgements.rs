@@ -211,7 +211,11 @@ async fn a_full_redis_lets_lanes_be_taken_and_acknowledged() {
     let key = scene.keys.lease(&scene.product);
     assert!(lease::hold(&mut queue, &key, "w1").await.unwrap());
     assert!(lease::hold(&mut queue, &key, "w1").await.unwrap());
-    assert!(lease::renew(&mut queue, &key, "w1").await.unwrap());
+    assert!(
+        lease::renew(&mut queue, &key, "w1", lease::TERM)
+            .await
+            .unwrap()
+    );
     assert!(!lease::hold(&mut queue, &key, "w2").await.unwrap());
     assert!(lease::release(&mut queue, &key, "w1").await.unwrap());
     assert!(lease::hold(&mut queue, &key, "w2").await.unwrap());

@@ -14,7 +14,11 @@ async fn a_lease_is_taken_renewed_and_given_back_by_its_owner_alone() {
     let mut queue = services.queue.clone();
     assert!(lease::hold(&mut queue, "lease", "a").await.unwrap());
     assert!(!lease::hold(&mut queue, "lease", "b").await.unwrap());
-    assert!(!lease::renew(&mut queue, "lease", "b").await.unwrap());
+    assert!(
+        !lease::renew(&mut queue, "lease", "b", lease::TERM)
+            .await
+            .unwrap()
+    );
     assert!(!lease::release(&mut queue, "lease", "b").await.unwrap());
     let owner: Option<String> = queue.get("lease").await.unwrap();
     assert_eq!(owner.as_deref(), Some("a"));
@@ -38,6 +42,10 @@ async fn a_lease_ends_by_itself_after_a_term() {
     assert!(lease::hold(&mut queue, "lease", "a").await.unwrap());
     assert!((1..=term).contains(&left().await), "{}", left().await);
     let _: bool = queue.persist("lease").await.unwrap();
-    assert!(lease::renew(&mut queue, "lease", "a").await.unwrap());
+    assert!(
+        lease::renew(&mut queue, "lease", "a", lease::TERM)
+            .await
+            .unwrap()
+    );
     assert!((1..=term).contains(&left().await), "{}", left().await);
 }

@@ -168,7 +168,7 @@ impl Calls {
         let (mut queue, owner) = (self.queue.clone(), self.owner.clone());
         let key = self.keys.lease(&self.settler.product);
         async move {
-            let held = lease::renew(&mut queue, &key, &owner).await;
+            let held = lease::renew(&mut queue, &key, &owner, lease::TERM).await;
             Ended::Plain(Event::LeaseAsked(held.map_err(|error| error.to_string())))
         }
         .boxed()

@@ -20,7 +20,7 @@ use flashsale_core::{
     sale::Sale,
 };
 use flashsale_testbed::{
-    fault_proxy::{FaultProxy, Flow},
+    fault_proxy::{Direction, FaultProxy, Flow},
     fixtures::{
         patience::until,
         poison::{mend_the_ledger, poison_the_ledger},
@@ -586,14 +586,64 @@ async fn the_lease_of_a_driver_that_makes_no_progress_is_given_back() {
     assert!(!queue.exists::<_, bool>(&key).await.unwrap());
 }
 
+/// Redis renews, and only its answers are lost: its lease may not outlive the worker's by far.
+#[tokio::test]
+async fn renewals_whose_answers_are_lost_keep_a_lease_no_longer_than_the_first_of_them() {
+    let services = Services::start().await;
+    let mut queue = services.queue.clone();
+    let link = proxy(&services.redis.url()).await;
+    let client = connect::redis_client(&link.url(&services.redis.url()).unwrap()).unwrap();
+    let mut linked = connect::shared(&client).unwrap();
+    let (key, owner) = ("lease".to_owned(), "w/1".to_owned());
+    let held_since = Instant::now();
+    assert!(lease::hold(&mut linked, &key, &owner).await.unwrap());
+    let lease = Lease {
+        queue: linked,
+        key: key.clone(),
+        owner,
+        held_since,
+    };
+    let (lost, done) = (CancellationToken::new(), CancellationToken::new());
+    let metrics = Metrics::register(&Registry::new()).unwrap();
+    let keeping = lease.keep(Progress::new(), lost.clone(), done.clone(), metrics);
+    let keeping = tokio::spawn(keeping);
+    let left_ms = async || queue.clone().pttl::<_, i64>(&key).await.unwrap();
+    let half_gone = 2_600;
+    until("a renewal is due", SOON, async || {
+        left_ms().await < half_gone
+    })
+    .await;
+    until("it was renewed", SOON, async || left_ms().await > half_gone).await;
+    link.set(Direction::ToClient, Flow::Silent);
+    // One term after the renewal that is due in a second, and what a busy machine adds.
+    let longest = lease::RENEWAL + lease::TERM + Duration::from_millis(400);
+    let began = Instant::now();
+    until("nobody has it", SOON, async || {
+        !queue.clone().exists::<_, bool>(&key).await.unwrap()
+    })
+    .await;
+    assert!(began.elapsed() < longest, "{:?}", began.elapsed());
+    assert!(lost.is_cancelled());
+    done.cancel();
+    keeping.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_lease_that_ran_out_is_not_taken_again_by_its_renewal() {
     let services = Services::start().await;
     let mut queue = services.queue.clone();
     assert!(lease::hold(&mut queue, "lease", "w/1").await.unwrap());
-    assert!(lease::renew(&mut queue, "lease", "w/1").await.unwrap());
+    assert!(
+        lease::renew(&mut queue, "lease", "w/1", lease::TERM)
+            .await
+            .unwrap()
+    );
     let () = queue.del("lease").await.unwrap();
-    assert!(!lease::renew(&mut queue, "lease", "w/1").await.unwrap());
+    assert!(
+        !lease::renew(&mut queue, "lease", "w/1", lease::TERM)
+            .await
+            .unwrap()
+    );
     assert!(!queue.exists::<_, bool>("lease").await.unwrap());
 }
 
