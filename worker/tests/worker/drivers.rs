@@ -590,7 +590,7 @@ async fn the_lease_of_a_driver_that_makes_no_progress_is_given_back() {
 #[tokio::test]
 async fn renewals_whose_answers_are_lost_keep_a_lease_no_longer_than_the_first_of_them() {
     let services = Services::start().await;
-    let mut queue = services.queue.clone();
+    let queue = services.queue.clone();
     let link = proxy(&services.redis.url()).await;
     let client = connect::redis_client(&link.url(&services.redis.url()).unwrap()).unwrap();
     let mut linked = connect::shared(&client).unwrap();
