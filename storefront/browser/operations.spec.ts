@@ -182,6 +182,7 @@ test("the question before a letter is discarded is answered by keyboard alone", 
   await expect(operations.letterRows).toHaveCount(1);
 
   await page.keyboard.press("Enter");
+  await expect(operations.dialog.getByRole("button", { name: "Cancel" })).toBeFocused();
   await page.keyboard.press("Tab");
   await expect(operations.dialog.getByRole("button", { name: "Discard" })).toBeFocused();
   await page.keyboard.press("Enter");

@@ -29,6 +29,12 @@ export function Dialog({ isOpen, onClose, title, actions, children }: DialogProp
       ref={dialog}
       aria-labelledby={titleId}
       closedby="any"
+      // Closed by what follows from `isOpen`, not by the browser beforehand: between its closing and
+      // its word about it, a press that asks again would be lost.
+      onCancel={(event) => {
+        event.preventDefault();
+        onClose();
+      }}
       onClose={onClose}
       className="m-auto w-[min(32rem,calc(100%-2rem))] rounded-card bg-surface p-6 text-ink shadow-card backdrop:bg-[#0b0c0dcc] open:animate-appear sm:p-8"
     >
