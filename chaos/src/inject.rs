@@ -203,7 +203,7 @@ async fn link(
     tokio::time::sleep(length).await;
     world.heal();
     // Another worker can take over from one, lanes need neither gateways nor a control loop, and
-    // swallowed connections can be replaced at once. Nobody buys while no gateway reaches Redis.
+    // swallowed connections can be replaced at once. No buy is taken while no gateway reaches Redis.
     // Over a slow link a lane goes as slowly as the link, and nobody has to take it over.
     let all_are_cut_off = match side {
         Side::Workers => true,

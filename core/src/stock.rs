@@ -48,8 +48,8 @@ pub async fn publish(
     write_newer(connection, keys, levels, false).await
 }
 
-/// The same for a sale that is in force. Of one that was withdrawn meanwhile nothing is written:
-/// nobody would ever take it away again.
+/// Like [`publish`], but writes nothing if the sale is not in force: nobody would remove the keys of a
+/// sale that was withdrawn in the meantime.
 pub async fn update(
     connection: &mut impl Queue,
     keys: &SaleKeys,

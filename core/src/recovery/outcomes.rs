@@ -57,9 +57,9 @@ pub async fn server_id(connection: &mut impl Queue) -> RedisResult<String> {
 /// Then notes that `server` has them. Answers how many outcomes the ledger has; `progress` is told
 /// how many were read so far.
 ///
-/// Who was turned away is read once more after three seconds, since a batch that was under way when
-/// Redis lost its data is acknowledged to nobody. Its orders need no second look: whoever asks for a
-/// job without a record is answered from the ledger.
+/// Rejections are read a second time after three seconds: a batch that was in flight when Redis lost
+/// its data finds no lane entries to acknowledge. Orders need no second read, because a job without a
+/// record is looked up in the ledger.
 ///
 /// # Errors
 /// A store is away. What was restored stays, and the same call does the rest.
@@ -74,7 +74,7 @@ pub async fn restore_outcomes(
     let began = Instant::now();
     let all = Outcomes::of(sale);
     let read = write_pages(ledger, connection, &keys, all, &mut progress).await?;
-    // A sale of which nothing is decided has nobody to turn away yet.
+    // Nothing was sold yet, so nobody can have been turned away.
     if read > 0 {
         tokio::time::sleep_until(began + UNDER_WAY).await;
         let rejections = Outcomes::rejections_of(sale);

@@ -29,8 +29,8 @@ export function Dialog({ isOpen, onClose, title, actions, children }: DialogProp
       ref={dialog}
       aria-labelledby={titleId}
       closedby="any"
-      // Closed by what follows from `isOpen`, not by the browser beforehand: between its closing and
-      // its word about it, a press that asks again would be lost.
+      // `isOpen` alone decides when the dialog closes. If the browser closed it first, a press before
+      // the `close` event would be lost.
       onCancel={(event) => {
         event.preventDefault();
         onClose();
