@@ -29,7 +29,7 @@ async fn the_lane_of_a_worker_that_died_is_taken_when_its_lease_is_over() {
 }
 
 #[tokio::test]
-async fn a_worker_that_was_paused_for_longer_than_its_lease_finds_it_lost() {
+async fn a_worker_that_was_paused_for_longer_than_its_lease_lets_go_of_the_lane() {
     let market = Market::open().await;
     let gateway = market.gateway("gateway").await;
     let (faulty, other) = market.workers(POINT, "stop").await;
@@ -41,7 +41,7 @@ async fn a_worker_that_was_paused_for_longer_than_its_lease_finds_it_lost() {
     market.until_ended(&jobs).await;
     jobs.push(first);
     faulty.0.resume().unwrap();
-    until_metric(&faulty, "flashsale_worker_leases_lost_total", 1).await;
+    until_metric(&faulty, "flashsale_worker_lanes_driven", 0).await;
     market.judge(&jobs).await;
     faulty.terminate().await;
     other.terminate().await;
