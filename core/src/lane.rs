@@ -11,10 +11,7 @@ mod acknowledge;
 
 use std::time::Duration;
 
-use redis::{
-    AsyncCommands, RedisResult,
-    streams::{StreamId, StreamRangeReply, StreamReadOptions, StreamReadReply},
-};
+use redis::{AsyncCommands, RedisResult, streams::StreamReadOptions};
 
 use crate::connect::Queue;
 
@@ -29,12 +26,22 @@ pub struct Entry {
     pub job: Option<Vec<u8>>,
 }
 
-impl Entry {
-    fn from_stream(entry: StreamId) -> Self {
-        let job = entry.get::<Vec<u8>>("job");
-        Self { id: entry.id, job }
-    }
+/// Entries as Redis answers them, each with its fields. The client's own type makes a map of the
+/// fields of each entry and copies the values out of it.
+type Reply = Vec<(String, Vec<(Vec<u8>, Vec<u8>)>)>;
 
+fn entries(reply: Reply) -> impl Iterator<Item = Entry> {
+    reply.into_iter().map(|(id, fields)| {
+        let mut fields = fields.into_iter();
+        let job = fields.find(|(name, _)| name == b"job");
+        Entry {
+            id,
+            job: job.map(|(_, value)| value),
+        }
+    })
+}
+
+impl Entry {
     /// When the entry was appended, in milliseconds since the Unix epoch by Redis's clock.
     #[must_use]
     pub fn appended_ms(&self) -> Option<i64> {
@@ -91,10 +98,10 @@ pub async fn read(
     after: &str,
     count: usize,
 ) -> RedisResult<Vec<Entry>> {
-    let reply: StreamRangeReply = connection
+    let reply: Reply = connection
         .xrange_count(lane, format!("({after}"), "+", count)
         .await?;
-    Ok(reply.ids.into_iter().map(Entry::from_stream).collect())
+    Ok(entries(reply).collect())
 }
 
 /// Like [`read`], but waits up to `longest` for a first entry. The connection must be the
@@ -110,14 +117,11 @@ pub async fn wait(
     let options = StreamReadOptions::default()
         .count(count)
         .block(milliseconds);
-    let reply: Option<StreamReadReply> = connection
+    let reply: Vec<(String, Reply)> = connection
         .xread_options(&[lane], &[after], &options)
         .await?;
-    let entries = reply
-        .into_iter()
-        .flat_map(|reply| reply.keys)
-        .flat_map(|stream| stream.ids);
-    Ok(entries.map(Entry::from_stream).collect())
+    let streams = reply.into_iter().map(|(_, reply)| reply);
+    Ok(streams.flat_map(entries).collect())
 }
 
 /// The entry `id`, if it is still in the lane.
@@ -126,8 +130,8 @@ pub async fn read_one(
     lane: &str,
     id: &str,
 ) -> RedisResult<Option<Entry>> {
-    let reply: StreamRangeReply = connection.xrange(lane, id, id).await?;
-    Ok(reply.ids.into_iter().next().map(Entry::from_stream))
+    let reply: Reply = connection.xrange(lane, id, id).await?;
+    Ok(entries(reply).next())
 }
 
 /// Those of the entries `ids` that are still in the lane, in one round trip, in the order of `ids`.
@@ -143,9 +147,8 @@ pub async fn read_each(
     for id in ids {
         pipe.xrange(lane, id, id);
     }
-    let replies: Vec<StreamRangeReply> = pipe.query_async(connection).await?;
-    let found = replies.into_iter().flat_map(|reply| reply.ids);
-    Ok(found.map(Entry::from_stream).collect())
+    let replies: Vec<Reply> = pipe.query_async(connection).await?;
+    Ok(replies.into_iter().flat_map(entries).collect())
 }
 
 /// Redis's clock, in milliseconds since the Unix epoch: the clock of the ids of entries.

@@ -9,7 +9,7 @@ use prometheus::{
 
 use flashsale_core::{
     id::SaleId,
-    lane::{Acknowledged, Acknowledgement},
+    lane::{Acknowledged, Acknowledgement, Ended},
     ledger::Settlement,
     outcome::Outcome,
 };
@@ -174,12 +174,19 @@ impl Metrics {
         acknowledged: &Acknowledged,
         now_ms: i64,
     ) {
-        let ages = self.job_age_seconds.with_label_values(&[sale.as_str()]);
         let ended = acknowledgement.ended.iter();
-        for job in ended.filter(|job| acknowledged.has(&job.entry_id)) {
+        let told: Vec<&Ended> = ended
+            .filter(|job| acknowledged.has(&job.entry_id))
+            .collect();
+        for outcome in Outcome::ALL {
+            let count = told.iter().filter(|job| job.outcome == outcome).count();
             self.outcomes
-                .with_label_values(&[sale.as_str(), job.outcome.as_str()])
-                .inc();
+                .with_label_values(&[sale.as_str(), outcome.as_str()])
+                .inc_by(count as u64);
+        }
+        let ages = self.job_age_seconds.with_label_values(&[sale.as_str()]);
+        let ages = ages.local();
+        for job in told {
             if let Some(appended) = flashsale_core::lane::appended_ms(&job.entry_id) {
                 let age = u32::try_from(now_ms.saturating_sub(appended)).unwrap_or(0);
                 ages.observe(f64::from(age) / 1000.0);
