@@ -74,7 +74,7 @@ pub async fn restore_outcomes(
     let began = Instant::now();
     let all = Outcomes::of(sale);
     let read = write_pages(ledger, connection, &keys, all, &mut progress).await?;
-    // Nothing was sold yet, so nobody can have been turned away.
+    // A sale without any outcome has not settled a batch yet, so there is nothing to wait for.
     if read > 0 {
         tokio::time::sleep_until(began + UNDER_WAY).await;
         let rejections = Outcomes::rejections_of(sale);
