@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
 import { SalePage } from "./pages/sale-page";
+import { checkout } from "./stack/binaries";
+import type { Child } from "./stack/child";
 import { freePort, startVite } from "./stack/front";
 import { expect, test } from "./test";
 
@@ -35,37 +37,32 @@ test("the sale page loads at most 100 kB of JavaScript, gzipped", async ({ page,
   expect(sum, JSON.stringify(scripts)).toBeLessThanOrEqual(100_000);
 });
 
+// Judged by processor time: how long something takes depends on what else the machine does.
 test("the shop is built in under five seconds", async () => {
-  test.setTimeout(120_000);
-  expect(await fastest(5, build)).toBeLessThan(5);
-});
-
-test("the development server is ready within a second", async () => {
-  test.setTimeout(120_000);
-  expect(await fastest(1, start)).toBeLessThan(1);
-});
-
-/** What else a machine is busy with only ever adds: the best of at most eight, in seconds. */
-async function fastest(enough: number, run: () => Promise<number>): Promise<number> {
-  let best = Infinity;
-  for (let runs = 0; runs < 8 && best >= enough; runs += 1) best = Math.min(best, await run());
-  return best;
-}
-
-async function build(): Promise<number> {
   const outDir = await mkdtemp(join(tmpdir(), "dist-"));
-  const vite = startVite(["build", "--outDir", outDir, "--emptyOutDir"]);
-  const [, took = "", unit] = await vite.says(/built in ([\d.]+) ?(ms|s)/);
+  const vite = startVite(["build", "--outDir", outDir, "--emptyOutDir"], reportProcessorTime);
   await vite.ended;
   await rm(outDir, { recursive: true });
   expect(vite.status).toBe(0);
-  return Number(took) / (unit === "ms" ? 1000 : 1);
-}
+  expect(await processorTime(vite)).toBeLessThan(5);
+});
 
-async function start(): Promise<number> {
-  const vite = startVite(["--host=127.0.0.1", `--port=${await freePort()}`, "--strictPort"]);
-  const [, took] = await vite.says(/ready in (\d+)\s+ms/);
+test("the development server is ready within a second, on two cores", async () => {
+  const args = ["--host=127.0.0.1", `--port=${await freePort()}`, "--strictPort"];
+  const vite = startVite(args, reportProcessorTime);
+  await vite.says(/ready in/);
   vite.signal("SIGTERM");
   await vite.ended;
-  return Number(took) / 1000;
+  expect(await processorTime(vite)).toBeLessThan(2);
+});
+
+/** Environment in which a program of Node.js ends with what `processorTime` reads. */
+const reportProcessorTime = {
+  NODE_OPTIONS: `--import=${join(checkout, "storefront/browser/measure/processor-time.mjs")}`,
+};
+
+/** Seconds of processor time that an ended program took. */
+async function processorTime(program: Child): Promise<number> {
+  const [, seconds] = await program.says(/processor time: ([\d.]+) s/);
+  return Number(seconds);
 }
