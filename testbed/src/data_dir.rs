@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Uid;
 use tempfile::TempDir;
@@ -17,6 +18,13 @@ const TEMPORARY_PREFIX: &str = "flashsale-";
 /// Held locked for as long as a run uses the directory. The kernel lets go of it however the run
 /// ends, so a free lock tells a leftover from a directory in use.
 const LOCK_FILE: &str = "flashsale.lock";
+
+/// How long a lock is waited for. Of a run that was killed, a child that had only just become its
+/// program can hold the lock for a moment longer.
+const LOCK_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How often it is tried meanwhile.
+const LOCK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The owner may do everything, others may only pass through: a root's PostgreSQL runs as another
 /// user and must reach its own directory below this one.
@@ -150,10 +158,18 @@ fn lock(directory: &Path) -> Result<File, DataDirError> {
         .append(true)
         .open(directory.join(LOCK_FILE))
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(DataDirError::InUse(directory.to_path_buf())),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    let start = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if start.elapsed() < LOCK_PATIENCE => {
+                thread::sleep(LOCK_INTERVAL);
+            }
+            Err(TryLockError::WouldBlock) => {
+                return Err(DataDirError::InUse(directory.to_path_buf()));
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
     }
 }
 
