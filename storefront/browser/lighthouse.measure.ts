@@ -20,7 +20,7 @@ const settings: [name: string, config: Config | undefined][] = [
 
 for (const [name, config] of settings) {
   test(`Lighthouse gives the sale page 95 or more, ${name}`, async ({ openShop }, testInfo) => {
-    test.setTimeout(240_000);
+    test.setTimeout(600_000);
     const shop = await openShop({
       products: [
         { name: "Brass lantern", stock: 200, description: "Hand-made, numbered." },

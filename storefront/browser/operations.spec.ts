@@ -200,7 +200,7 @@ test("the page says when the gateway or Redis does not answer, and goes on after
   await expect(old).toBeHidden();
   const letGo = stores.holdRedis();
   try {
-    await expect(old).toBeVisible({ timeout: 15_000 });
+    await expect(old).toBeVisible();
     await looksRight(page, "operations, Redis away");
   } finally {
     letGo();
@@ -210,7 +210,7 @@ test("the page says when the gateway or Redis does not answer, and goes on after
   const bringBack = shop.takeGatewayAway();
   await expect(page.getByText(/The gateway does not answer/).first()).toBeVisible();
   bringBack();
-  await expect(old).toBeHidden({ timeout: 15_000 });
+  await expect(old).toBeHidden();
   await shop.restock(5);
   await expect(operations.lane(shop.product().id).getByRole("cell").first()).toHaveText("25");
 });

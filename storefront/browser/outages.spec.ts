@@ -20,7 +20,7 @@ test("the gateway is killed while a shopper waits: the page recovers, the outcom
   // The order is made while nobody can tell the page.
   await expect.poll(() => shop.orders()).toBe(1);
   bringBack();
-  await expect(sale.connectionLost).toBeHidden({ timeout: 20_000 });
+  await expect(sale.connectionLost).toBeHidden();
   await sale.card().orderNumber();
   await sale.card().showsStock(19);
   expect(await shop.orders()).toBe(1);

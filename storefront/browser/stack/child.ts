@@ -2,7 +2,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 
 /** How long a program may take to say what is waited for. */
-const patience = 20_000;
+const patience = 60_000;
 
 /** A program that a test started; it ends with the test runner, however that ends. */
 export class Child {
