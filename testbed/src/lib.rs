@@ -34,3 +34,4 @@ pub mod postgres;
 pub mod process;
 pub mod program;
 pub mod redis;
+pub mod sentinel;

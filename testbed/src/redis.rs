@@ -118,6 +118,8 @@ pub struct Redis {
     append_fsync: AppendFsync,
     /// Variables of the server's environment.
     environment: Vec<(String, String)>,
+    /// The port of the primary that it starts as a replica of.
+    primary: Option<u16>,
     /// Keeps the directory with the files in place.
     _data_dir: DataDir,
 }
@@ -138,6 +140,31 @@ impl Redis {
         let home = data_dir.subdirectory("redis")?;
         let password = password::read_or_create(&home.join("password"))
             .map_err(|source| file_error(&home, source))?;
+        Self::start_in(data_dir, home, password, append_fsync, environment, None).await
+    }
+
+    /// Starts a replica of `primary`, with its password. Comes back when it answers, which it does
+    /// before it has copied everything.
+    pub async fn start_replica(data_dir: &DataDir, primary: &Self) -> Result<Self, RedisError> {
+        Self::start_in(
+            data_dir,
+            data_dir.subdirectory("redis")?,
+            primary.password.clone(),
+            primary.append_fsync,
+            Vec::new(),
+            Some(primary.port),
+        )
+        .await
+    }
+
+    async fn start_in(
+        data_dir: &DataDir,
+        home: PathBuf,
+        password: String,
+        append_fsync: AppendFsync,
+        environment: Vec<(String, String)>,
+        primary: Option<u16>,
+    ) -> Result<Self, RedisError> {
         let mut redis = Self {
             process: None,
             program: binaries::on_path(PROGRAM).ok_or(RedisError::NotInstalled)?,
@@ -146,6 +173,7 @@ impl Redis {
             port: ports::free_port()?,
             append_fsync,
             environment,
+            primary,
             _data_dir: data_dir.clone(),
         };
         redis.start_on_a_free_port().await?;
@@ -263,6 +291,7 @@ impl Redis {
             port: self.port,
             password: &self.password,
             append_fsync: self.append_fsync,
+            primary: self.primary,
         }
         .write(&file)
         .map_err(|source| file_error(&self.home, source))?;

@@ -20,6 +20,8 @@ pub(super) struct Configuration<'a> {
     pub(super) password: &'a str,
     /// When the append-only file reaches the disk.
     pub(super) append_fsync: AppendFsync,
+    /// The port of the primary on 127.0.0.1, for a replica.
+    pub(super) primary: Option<u16>,
 }
 
 impl Configuration<'_> {
@@ -40,6 +42,8 @@ impl Configuration<'_> {
             ("bind", "127.0.0.1".to_owned()),
             ("port", self.port.to_string()),
             ("requirepass", self.password.to_owned()),
+            // What it shows a primary, should it be a replica or be made one.
+            ("masterauth", self.password.to_owned()),
             ("dir", quoted(self.directory)),
             ("pidfile", quoted(self.pid_file)),
             ("daemonize", "no".to_owned()),
@@ -53,7 +57,14 @@ impl Configuration<'_> {
             // Redis must refuse a buy rather than forget one it has acknowledged.
             ("maxmemory-policy", "noeviction".to_owned()),
         ];
-        let lines = settings.map(|(name, value)| format!("{name} {value}\n"));
+        let replication = self.primary.map(|port| {
+            let value = format!("127.0.0.1 {port}");
+            ("replicaof", value)
+        });
+        let lines = settings.into_iter().chain(replication);
+        let lines: Vec<String> = lines
+            .map(|(name, value)| format!("{name} {value}\n"))
+            .collect();
         lines.concat()
     }
 }
@@ -81,6 +92,7 @@ mod tests {
             port: 7000,
             password: "secret",
             append_fsync: AppendFsync::Always,
+            primary: None,
         }
         .text();
         for line in [

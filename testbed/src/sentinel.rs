@@ -1,0 +1,214 @@
+//! A private Redis primary with replicas, watched by Sentinels.
+
+use std::{fs, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+
+use nix::sys::signal::Signal;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    binaries,
+    data_dir::{DataDir, DataDirError},
+    launch::Launch,
+    ports::{self, PortError},
+    process::{Process, ProcessError},
+    redis::{AppendFsync, Redis, RedisError},
+};
+
+/// What the Sentinels call the primary.
+pub const NAME: &str = "shop";
+
+/// How many Sentinels there are; more than half of them decide.
+const SENTINELS: usize = 3;
+
+/// How long a primary has to be silent before a Sentinel takes it for dead. Companies use 5 to 30 s.
+const DOWN_AFTER: Duration = Duration::from_secs(1);
+
+/// How long the Sentinels may take to find each other and the replicas: they look every ten seconds.
+const START_PATIENCE: Duration = Duration::from_secs(40);
+
+/// How often they are asked meanwhile.
+const START_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum SentinelError {
+    /// A server did not start.
+    #[error(transparent)]
+    Redis(#[from] RedisError),
+    /// A directory could not be made.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// There is no port.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A Sentinel's process could not be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A configuration could not be written.
+    #[error("could not write Sentinel's configuration: {0}")]
+    File(#[from] io::Error),
+    /// The Sentinels do not agree in time.
+    #[error("the Sentinels have not found each other and the replicas within {} s", START_PATIENCE.as_secs())]
+    NotReady,
+}
+
+/// Servers of which one is the primary, and the Sentinels that decide which.
+#[derive(Debug)]
+pub struct Watched {
+    /// The servers. The first was the primary at the start.
+    pub servers: Vec<Redis>,
+    /// The Sentinels.
+    pub sentinels: Vec<Sentinel>,
+}
+
+/// One Sentinel on 127.0.0.1.
+#[derive(Debug)]
+pub struct Sentinel {
+    process: Process,
+    port: u16,
+    _data_dir: DataDir,
+}
+
+impl Watched {
+    /// Starts a primary and `replicas` replicas. Comes back when every Sentinel knows all of them.
+    pub async fn start(replicas: usize, append_fsync: AppendFsync) -> Result<Self, SentinelError> {
+        let primary = Redis::start(&DataDir::temporary()?, append_fsync).await?;
+        let mut servers = vec![primary];
+        for _ in 0..replicas {
+            let replica = Redis::start_replica(&DataDir::temporary()?, &servers[0]).await?;
+            servers.push(replica);
+        }
+        let mut sentinels = Vec::with_capacity(SENTINELS);
+        for _ in 0..SENTINELS {
+            sentinels.push(Sentinel::start(&servers[0]).await?);
+        }
+        let watched = Self { servers, sentinels };
+        watched.ready().await?;
+        Ok(watched)
+    }
+
+    /// `redis+sentinel://:PASSWORD@HOST:PORT,…/NAME`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let hosts: Vec<String> = self.sentinels.iter().map(Sentinel::host).collect();
+        let password = self.servers[0].password();
+        format!("redis+sentinel://:{password}@{}/{NAME}", hosts.join(","))
+    }
+
+    /// The position among the servers of the one that the first Sentinel that answers calls the
+    /// primary; none while it names another.
+    pub async fn primary(&self) -> Option<usize> {
+        for sentinel in &self.sentinels {
+            let mut ask = redis::cmd("SENTINEL");
+            ask.arg("GET-MASTER-ADDR-BY-NAME").arg(NAME);
+            if let Ok((_, port)) = sentinel.ask::<(String, u16)>(&ask).await {
+                return self.servers.iter().position(|server| server.port() == port);
+            }
+        }
+        None
+    }
+
+    /// Waits until every replica has all that the first server has taken so far.
+    pub async fn all_have_everything(&self) -> redis::RedisResult<()> {
+        let client = redis::Client::open(self.servers[0].url())?;
+        let mut primary = client.get_multiplexed_async_connection().await?;
+        // `WAIT` counts only what its own connection wrote.
+        let replicas = self.servers.len() - 1;
+        let mut pipe = redis::pipe();
+        pipe.cmd("SET").arg("waited-for").arg(1).ignore();
+        pipe.cmd("DEL").arg("waited-for").ignore();
+        pipe.query_async::<()>(&mut primary).await?;
+        loop {
+            let mut wait = redis::cmd("WAIT");
+            wait.arg(replicas).arg(100);
+            if wait.query_async::<usize>(&mut primary).await? >= replicas {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn ready(&self) -> Result<(), SentinelError> {
+        let deadline = Instant::now() + START_PATIENCE;
+        for sentinel in &self.sentinels {
+            while !sentinel.knows(self.servers.len() - 1).await {
+                if Instant::now() >= deadline {
+                    return Err(SentinelError::NotReady);
+                }
+                sleep(START_INTERVAL).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Sentinel {
+    async fn start(primary: &Redis) -> Result<Self, SentinelError> {
+        let data_dir = DataDir::temporary()?;
+        let directory: PathBuf = data_dir.subdirectory("sentinel")?;
+        let port = ports::free_port()?;
+        let configuration = directory.join("sentinel.conf");
+        let (host, primary_port) = (Ipv4Addr::LOCALHOST, primary.port());
+        let quorum = SENTINELS / 2 + 1;
+        let text = format!(
+            "bind {host}\n\
+             port {port}\n\
+             dir {}\n\
+             sentinel monitor {NAME} {host} {primary_port} {quorum}\n\
+             sentinel auth-pass {NAME} {}\n\
+             sentinel down-after-milliseconds {NAME} {}\n\
+             sentinel failover-timeout {NAME} 5000\n",
+            directory.display(),
+            primary.password(),
+            DOWN_AFTER.as_millis(),
+        );
+        fs::write(&configuration, text)?;
+        let program = binaries::on_path("redis-server").ok_or(RedisError::NotInstalled)?;
+        let launch = Launch::new("sentinel", program, directory.join("sentinel.log"))
+            .arg(configuration)
+            .arg("--sentinel");
+        Ok(Self {
+            process: Process::start(launch).await?,
+            port,
+            _data_dir: data_dir,
+        })
+    }
+
+    /// Stops it (SIGSTOP) until [`resume`](Self::resume).
+    pub fn pause(&self) -> Result<(), ProcessError> {
+        self.process.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn resume(&self) -> Result<(), ProcessError> {
+        self.process.signal(Signal::SIGCONT)
+    }
+
+    /// Ends it (SIGKILL).
+    pub fn kill(&self) -> Result<(), ProcessError> {
+        self.process.kill()
+    }
+
+    /// `HOST:PORT`.
+    #[must_use]
+    pub fn host(&self) -> String {
+        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// Whether it knows this many replicas, and the other Sentinels.
+    async fn knows(&self, replicas: usize) -> bool {
+        let of = |what: &str| {
+            let mut ask = redis::cmd("SENTINEL");
+            ask.arg(what).arg(NAME);
+            ask
+        };
+        let known = async |what| self.ask::<Vec<redis::Value>>(&of(what)).await;
+        let counts = (known("REPLICAS").await, known("SENTINELS").await);
+        matches!(counts, (Ok(those), Ok(others)) if those.len() == replicas && others.len() == SENTINELS - 1)
+    }
+
+    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> redis::RedisResult<T> {
+        let client = redis::Client::open(format!("redis://{}/", self.host()))?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        command.query_async(&mut connection).await
+    }
+}
