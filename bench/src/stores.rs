@@ -63,8 +63,9 @@ impl Stores {
             ping_before_use: false,
         })?;
         ledger.migrate().await?;
-        let client = connect::redis_client(&redis.url())?;
-        let queue = connect::blocking(&client, COMMAND_PATIENCE).await?;
+        let client = redis::Client::open(redis.url())?;
+        let queue =
+            connect::blocking(&connect::redis_client(&redis.url())?, COMMAND_PATIENCE).await?;
         Ok(Self {
             postgres,
             redis,

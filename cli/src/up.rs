@@ -19,7 +19,7 @@ mod view;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flashsale_core::{
-    connect::{self, LedgerConfig, SharedConnection},
+    connect::{self, LedgerConfig, RedisClient, SharedConnection},
     ledger::Ledger,
     sale::Sale,
 };
@@ -114,7 +114,7 @@ struct Machine {
     /// The sales with the opening that they really have.
     sales: Vec<Sale>,
     ledger: Ledger,
-    client: redis::Client,
+    client: RedisClient,
     queue: SharedConnection,
     /// Where the gateways are, the first one first.
     gateways: Vec<SocketAddr>,

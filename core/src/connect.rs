@@ -1,17 +1,14 @@
 //! Connections to Redis and PostgreSQL, with the time limits that make "away" a fast answer.
 
 mod blocking;
+mod client;
 mod pool;
 mod shared;
 mod subscription;
 
 use std::{borrow::Cow, str::FromStr, time::Duration};
 
-use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo as _,
-    aio::MultiplexedConnection,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-};
+use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::{
@@ -20,6 +17,7 @@ use crate::{
 };
 
 pub use blocking::BlockingConnection;
+pub use client::RedisClient;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
 pub use shared::{SharedConnection, check_writable};
 pub use subscription::Subscription;
@@ -31,25 +29,12 @@ pub const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long connecting to Redis may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long nothing may come from Redis before TCP asks whether the other host is still there, and
-/// how often it asks then. A command has its own, shorter time limit; this is for connections on
-/// which nothing is asked for.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
-
-/// Pause between two of TCP's questions.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How long what was sent may stay unacknowledged by the other host before TCP gives the connection
-/// up; by itself it would try for a quarter of an hour.
-#[cfg(target_os = "linux")]
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// Why a connection could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
     /// The Redis address cannot be used.
     #[error(
-        "the Redis address cannot be used ({0}); write redis://[:PASSWORD@]HOST:PORT[/DB] or rediss://… for TLS"
+        "the Redis address cannot be used ({0}); write redis://[:PASSWORD@]HOST:PORT[/DB], or redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB] for the primary that Sentinel knows by this name; with rediss for redis, for TLS"
     )]
     RedisAddress(redis::RedisError),
     /// Redis does not answer.
@@ -68,43 +53,33 @@ pub fn channel<'a>(client: &Client, name: &'a str) -> Cow<'a, str> {
     keys::channel(name, client.get_connection_info().redis_settings().db())
 }
 
-/// A client for `url`; nothing is connected yet.
-pub fn redis_client(url: &str) -> Result<Client, ConnectError> {
-    let address = url
-        .into_connection_info()
-        .map_err(ConnectError::RedisAddress)?
-        .set_tcp_settings(tcp_settings());
-    Client::open(address).map_err(ConnectError::RedisAddress)
-}
-
-fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_TIME)
-        .with_interval(KEEPALIVE_INTERVAL);
-    // Commands are small, and each is waited for.
-    let settings = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(TCP_USER_TIMEOUT);
-    settings
+/// A client for `url`, see [`RedisClient`]; nothing is connected yet.
+pub fn redis_client(url: &str) -> Result<RedisClient, ConnectError> {
+    RedisClient::open(url)
 }
 
 /// One connection that calls of many tasks pipeline over. Nothing is connected yet, so a service
 /// can start while Redis is away.
-pub fn shared(client: &Client) -> Result<SharedConnection, ConnectError> {
+pub fn shared(client: &RedisClient) -> Result<SharedConnection, ConnectError> {
     SharedConnection::new(client.clone())
 }
 
 /// A connection of one's own, for commands that block up to `longest`.
 pub async fn blocking(
-    client: &Client,
+    client: &RedisClient,
+    longest: Duration,
+) -> Result<MultiplexedConnection, redis::RedisError> {
+    blocking_at(&client.primary().await?, longest).await
+}
+
+async fn blocking_at(
+    server: &Client,
     longest: Duration,
 ) -> Result<MultiplexedConnection, redis::RedisError> {
     let config = AsyncConnectionConfig::new()
         .set_connection_timeout(Some(CONNECT_TIMEOUT))
         .set_response_timeout(Some(longest + RESPONSE_TIMEOUT));
-    client
+    server
         .get_multiplexed_async_connection_with_config(&config)
         .await
 }

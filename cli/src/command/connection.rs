@@ -22,7 +22,8 @@ const LEDGER_CONNECTIONS: u32 = 4;
 /// Where Redis is.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RedisArgs {
-    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss://… for TLS.
+    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",

@@ -8,7 +8,10 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::{connect, id::ProductId};
+use flashsale_core::{
+    connect::{self, RedisClient},
+    id::ProductId,
+};
 use flashsale_telemetry::shutdown;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -83,7 +86,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     shape: CrowdArgs,
 
-    /// Redis, for outcomes to the instant: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss://….
+    /// Redis, for outcomes to the instant: redis://… or redis+sentinel://….
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",
@@ -198,7 +201,7 @@ impl Listening {
     async fn start(
         arguments: &Arguments,
         targets: &[Target],
-        client: Option<&redis::Client>,
+        client: Option<&RedisClient>,
         book: &Arc<Book>,
     ) -> Result<Self, CommandError> {
         let events = match client {

@@ -107,7 +107,8 @@ pub(super) struct Arguments {
     )]
     database_transaction_pooler: bool,
 
-    /// Use this Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss:// for TLS.
+    /// Use this Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",

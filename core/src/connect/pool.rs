@@ -50,9 +50,9 @@ impl bb8::ManageConnection for PooledConnections {
     type Error = RedisError;
 
     async fn connect(&self) -> RedisResult<PooledConnection> {
-        let generation = self.shared.generation();
+        let (connection, generation) = self.shared.connect_unshared().await?;
         Ok(PooledConnection {
-            connection: self.shared.connect_unshared().await?,
+            connection,
             generation,
             is_broken: false,
         })

@@ -2,19 +2,25 @@
 //!
 //! redis-rs' connection manager connects again when a connection breaks. It keeps one that merely
 //! falls silent (a host that vanished without a reset, an entry that a firewall forgot), and one to
-//! a primary that was demoted and answers `READONLY` from then on. Both are replaced here, together
-//! with the connections that were made from it: blocking ones, subscriptions and pooled ones.
+//! a primary that was demoted and answers `READONLY` from then on; and it connects to the same
+//! server for ever, where Sentinel may have named another primary meanwhile. In all three cases the
+//! connection is replaced here, together with those that were made from it: blocking ones,
+//! subscriptions and pooled ones.
 
 use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, Shared as SharedFuture},
+};
 use redis::{
     AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult,
     ServerError, ServerErrorKind, Value,
@@ -22,16 +28,25 @@ use redis::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use super::{BlockingConnection, CONNECT_TIMEOUT, ConnectError, RESPONSE_TIMEOUT, Subscription};
+use super::{
+    BlockingConnection, CONNECT_TIMEOUT, ConnectError, RESPONSE_TIMEOUT, RedisClient, Subscription,
+};
 
 /// How long a connection may be silent, from the first unanswered command on, before another one is
 /// tried. Shorter would pile up connections on a server that is merely slow, and must leave time
 /// for [`CONNECT_TIMEOUT`].
 const REPLACE_AFTER: Duration = Duration::from_secs(1);
 
-/// How old a connection has to be before it is replaced for what the server answers: a name may go
-/// on leading to the demoted primary for a while, and each command would connect anew.
+/// How old a connection has to be before it is replaced for what the server answers, or because it
+/// cannot be reached: a name may go on leading to the demoted primary for a while, and Sentinel takes
+/// its time to name another. Each command would connect anew.
 const REPLACE_PAUSE: Duration = Duration::from_millis(250);
+
+/// Why a connection is replaced.
+const TAKES_NO_WRITES: &str = "leads to a server that takes no writes";
+
+/// Why a connection is replaced where Sentinel is asked.
+const CANNOT_BE_REACHED: &str = "leads to a server that cannot be reached";
 
 /// `silent_since` of a connection that answers.
 const ANSWERS: u64 = u64::MAX;
@@ -43,7 +58,7 @@ const ANSWERS: u64 = u64::MAX;
 pub struct SharedConnection(Arc<Shared>);
 
 struct Shared {
-    client: Client,
+    client: RedisClient,
     response_timeout: Duration,
     current: ArcSwap<Current>,
     /// Counts replacements, and tells of them.
@@ -52,11 +67,26 @@ struct Shared {
 
 /// The connection of one generation.
 struct Current {
-    manager: ConnectionManager,
+    server: Server,
     generation: u64,
     made: Instant,
+    /// Whether anything has been answered.
+    has_answered: AtomicBool,
     /// When the first of the unanswered commands failed, in milliseconds since `made`.
     silent_since: AtomicU64,
+}
+
+enum Server {
+    Fixed(Arc<Link>),
+    /// The one that Sentinel names: asked for once, by the first command. Whoever waits for that
+    /// may give up; the asking goes on.
+    LookedUp(SharedFuture<BoxFuture<'static, RedisResult<Arc<Link>>>>),
+}
+
+/// A server, and the connection to it.
+struct Link {
+    client: Client,
+    manager: ConnectionManager,
 }
 
 impl std::fmt::Debug for SharedConnection {
@@ -69,8 +99,9 @@ impl std::fmt::Debug for SharedConnection {
     }
 }
 
-impl Current {
-    fn new(client: &Client, generation: u64) -> RedisResult<Arc<Self>> {
+impl Link {
+    /// Nothing is connected yet.
+    fn new(client: Client) -> RedisResult<Arc<Self>> {
         // Waiting for an answer is limited outside, together with waiting for the connection.
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
@@ -78,16 +109,58 @@ impl Current {
             // The caller answers 503 or waits; a second layer of retries would only hide the outage.
             .set_number_of_retries(1)
             .set_max_delay(Duration::from_millis(100));
+        let manager = client.get_connection_manager_lazy(config)?;
+        Ok(Arc::new(Self { client, manager }))
+    }
+}
+
+impl Server {
+    fn new(client: &RedisClient) -> RedisResult<Self> {
+        if let Some(server) = client.fixed() {
+            return Ok(Self::Fixed(Link::new(server.clone())?));
+        }
+        let client = client.clone();
+        let look_up = async move {
+            let looking_up = tokio::spawn(async move { Link::new(client.primary().await?) });
+            looking_up
+                .await
+                .unwrap_or_else(|error| Err(io::Error::other(error).into()))
+        };
+        Ok(Self::LookedUp(look_up.boxed().shared()))
+    }
+
+    async fn link(&self) -> RedisResult<Arc<Link>> {
+        match self {
+            Self::Fixed(link) => Ok(Arc::clone(link)),
+            Self::LookedUp(answer) => match answer.peek() {
+                Some(link) => link.clone(),
+                None => answer.clone().await,
+            },
+        }
+    }
+
+    /// Whether it is being looked up.
+    fn is_wanted(&self) -> bool {
+        matches!(self, Self::LookedUp(answer) if answer.peek().is_none())
+    }
+}
+
+impl Current {
+    fn new(client: &RedisClient, generation: u64) -> RedisResult<Arc<Self>> {
         Ok(Arc::new(Self {
-            manager: client.get_connection_manager_lazy(config)?,
+            server: Server::new(client)?,
             generation,
             made: Instant::now(),
+            has_answered: AtomicBool::new(false),
             silent_since: AtomicU64::new(ANSWERS),
         }))
     }
 
     fn answered(&self) {
         // Read first: all tasks share this cache line, and it hardly ever changes.
+        if !self.has_answered.load(Ordering::Relaxed) {
+            self.has_answered.store(true, Ordering::Relaxed);
+        }
         if self.silent_since.load(Ordering::Relaxed) != ANSWERS {
             self.silent_since.store(ANSWERS, Ordering::Relaxed);
         }
@@ -103,13 +176,13 @@ impl Current {
 
 impl SharedConnection {
     /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail.
-    pub fn new(client: Client) -> Result<Self, ConnectError> {
+    pub fn new(client: RedisClient) -> Result<Self, ConnectError> {
         Self::with_response_timeout(client, RESPONSE_TIMEOUT)
     }
 
     /// A connection whose commands are answered within `response_timeout` or fail.
     pub fn with_response_timeout(
-        client: Client,
+        client: RedisClient,
         response_timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let current = Current::new(&client, 0)?;
@@ -138,8 +211,8 @@ impl SharedConnection {
     /// A connection of one's own, for commands that block up to `longest`. Its commands fail once
     /// this connection has been replaced, so that nobody goes on waiting at a demoted primary.
     pub async fn blocking(&self, longest: Duration) -> RedisResult<BlockingConnection> {
-        let generation = self.generation();
-        let connection = super::blocking(&self.0.client, longest).await?;
+        let (server, generation) = self.server().await?;
+        let connection = super::blocking_at(&server, longest).await?;
         Ok(BlockingConnection::new(
             connection,
             self.clone(),
@@ -147,21 +220,37 @@ impl SharedConnection {
         ))
     }
 
-    /// A subscription to `channels` of this connection's database, which ends when it falls silent or when this connection has
-    /// been replaced.
+    /// A subscription to `channels` of this connection's database, which ends when it falls silent
+    /// or when this connection has been replaced.
     pub async fn subscribe(&self, channels: &[&str]) -> RedisResult<Subscription> {
-        let generation = self.generation();
-        Subscription::open(&self.0.client, channels, self.clone(), generation).await
+        let (server, generation) = self.server().await?;
+        Subscription::open(&server, channels, self.clone(), generation).await
     }
 
-    pub(super) async fn connect_unshared(&self) -> RedisResult<redis::aio::MultiplexedConnection> {
+    /// A connection that nobody else uses, and the generation that it belongs to.
+    pub(super) async fn connect_unshared(
+        &self,
+    ) -> RedisResult<(redis::aio::MultiplexedConnection, u64)> {
+        let (server, generation) = self.server().await?;
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(self.0.response_timeout));
-        self.0
-            .client
+        let connection = server
             .get_multiplexed_async_connection_with_config(&config)
-            .await
+            .await?;
+        Ok((connection, generation))
+    }
+
+    /// The server that the connection leads to, and the connection's generation.
+    async fn server(&self) -> RedisResult<(Client, u64)> {
+        let current = self.0.current.load_full();
+        match current.server.link().await {
+            Ok(link) => Ok((link.client.clone(), current.generation)),
+            Err(error) => {
+                self.replace_soon(&current, CANNOT_BE_REACHED);
+                Err(error)
+            }
+        }
     }
 
     /// The answer to one call, as long as it comes in time; looks at it for signs that the
@@ -170,7 +259,7 @@ impl SharedConnection {
         &self,
         current: &Current,
         call: impl Future<Output = RedisResult<T>> + Send,
-        is_of_the_wrong_server: impl FnOnce(&T) -> bool + Send,
+        shows_the_wrong_server: impl FnOnce(&T) -> bool + Send,
     ) -> RedisResult<T> {
         let limit = self.0.response_timeout;
         let answer = timeout(limit, call)
@@ -179,27 +268,34 @@ impl SharedConnection {
         match &answer {
             Ok(value) => {
                 current.answered();
-                if is_of_the_wrong_server(value) {
-                    self.replace_demoted(current);
+                if shows_the_wrong_server(value) {
+                    self.replace_soon(current, TAKES_NO_WRITES);
                 }
             }
             Err(error) if error.is_timeout() => {
-                if current.stayed_silent() >= REPLACE_AFTER {
+                // As long as the server is being looked up, it is not the server that is silent.
+                if !current.server.is_wanted() && current.stayed_silent() >= REPLACE_AFTER {
                     self.replace(current, "is silent");
                 }
             }
-            Err(error) => {
-                if is_error_of_the_wrong_server(error) {
-                    self.replace_demoted(current);
+            Err(error) => match error.clone().into_server_errors() {
+                Some(errors) if errors.iter().any(|(_, e)| is_of_the_wrong_server(e)) => {
+                    self.replace_soon(current, TAKES_NO_WRITES);
                 }
-            }
+                // By itself it would be tried for ever, whatever Sentinel says.
+                None if self.0.client.fixed().is_none() => {
+                    self.replace_soon(current, CANNOT_BE_REACHED);
+                }
+                _ => {}
+            },
         }
         answer
     }
 
-    fn replace_demoted(&self, old: &Current) {
+    /// Replaces `old`, unless it is very young.
+    fn replace_soon(&self, old: &Current, reason: &str) {
         if old.made.elapsed() >= REPLACE_PAUSE {
-            self.replace(old, "leads to a server that takes no writes");
+            self.replace(old, reason);
         }
     }
 
@@ -218,7 +314,8 @@ impl SharedConnection {
             next = Some(self.0.current.swap(current));
             true
         });
-        if next.is_some() {
+        // One line an outage: a connection that never worked replaced one that had not either.
+        if next.is_some() && old.has_answered.load(Ordering::Relaxed) {
             tracing::warn!("the connection to Redis {reason}, trying another one");
         }
     }
@@ -228,8 +325,10 @@ impl ConnectionLike for SharedConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let current = self.0.current.load_full();
-            let mut manager = current.manager.clone();
-            let call = manager.send_packed_command(command);
+            let call = async {
+                let mut manager = current.server.link().await?.manager.clone();
+                manager.send_packed_command(command).await
+            };
             self.watch(&current, call, is_answer_of_the_wrong_server)
                 .await
         })
@@ -243,8 +342,10 @@ impl ConnectionLike for SharedConnection {
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
             let current = self.0.current.load_full();
-            let mut manager = current.manager.clone();
-            let call = manager.send_packed_commands(pipeline, offset, count);
+            let call = async {
+                let mut manager = current.server.link().await?.manager.clone();
+                manager.send_packed_commands(pipeline, offset, count).await
+            };
             self.watch(&current, call, |values| {
                 values.iter().any(is_answer_of_the_wrong_server)
             })
@@ -253,7 +354,7 @@ impl ConnectionLike for SharedConnection {
     }
 
     fn get_db(&self) -> i64 {
-        self.0.client.get_connection_info().redis_settings().db()
+        self.0.client.database()
     }
 }
 
@@ -289,15 +390,6 @@ fn is_of_the_wrong_server(error: &ServerError) -> bool {
         error.kind(),
         Some(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
     ) || error.code() == "NOREPLICAS"
-}
-
-fn is_error_of_the_wrong_server(error: &RedisError) -> bool {
-    let errors = error.clone().into_server_errors();
-    errors.is_some_and(|errors| {
-        errors
-            .iter()
-            .any(|(_, error)| is_of_the_wrong_server(error))
-    })
 }
 
 fn no_answer(limit: Duration) -> RedisError {

@@ -79,7 +79,7 @@ fn address(redis: &Redis) -> SocketAddr {
 }
 
 async fn direct(redis: &Redis) -> MultiplexedConnection {
-    let client = connect::redis_client(&redis.url()).unwrap();
+    let client = redis::Client::open(redis.url()).unwrap();
     client.get_multiplexed_async_connection().await.unwrap()
 }
 

@@ -14,4 +14,5 @@ mod looks;
 mod recovery;
 mod retries;
 mod scene;
+mod sentinel;
 mod turnstile;

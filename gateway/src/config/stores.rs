@@ -7,7 +7,8 @@ use flashsale_core::connect::LedgerConfig;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Stores")]
 pub struct StoresConfig {
-    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or rediss://… for TLS.
+    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",

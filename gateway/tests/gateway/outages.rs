@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use flashsale_testbed::{redis::AppendFsync, sentinel::Watched};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -81,6 +82,24 @@ async fn silent_redis_is_told_in_time_and_forgotten_when_it_speaks() {
         kill(redis, Signal::SIGCONT).unwrap();
         assert_recovers(&gateway, &format!("late-{round}")).await;
     }
+}
+
+#[tokio::test]
+async fn buys_pass_again_at_the_primary_that_sentinel_names() {
+    let mut watched = Watched::start(1, AppendFsync::EverySecond).await.unwrap();
+    let mut world = World::new().await;
+    world.redis_url = watched.servers[0].url();
+    world.announce("drop", one_product("p", 1000)).await;
+    world.redis_url = watched.url();
+    let gateway = world.gateway().await;
+    gateway.buy("p", "ann", "k").await.job_id();
+    watched.all_have_everything().await.unwrap();
+
+    watched.servers[0].kill().await.unwrap();
+    assert_unavailable_in_time(&gateway, "early").await;
+    assert_recovers(&gateway, "late").await;
+    let again = gateway.buy("p", "ann", "k").await.json();
+    assert_eq!(again["position"], 1, "the new primary knows the first buy");
 }
 
 #[tokio::test]

@@ -497,7 +497,8 @@ async fn redis_restarted_under_load_loses_no_job_and_the_lane_flows_again() {
     let worker = Worker::start(&services, "w", 1);
     let jobs = push_jobs(&services, &sale, 0..2_000).await;
     services.redis.restart().await.unwrap();
-    services.queue = connect::shared(&services.client()).unwrap();
+    services.queue =
+        connect::shared(&connect::redis_client(&services.redis.url()).unwrap()).unwrap();
     let took = emptied(&services, &sale, 0, TAKEOVER).await;
     println!("flowing again {took:?} after Redis was back");
     assert_eq!(order_users(&services).await.len(), 2_000);

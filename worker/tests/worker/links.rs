@@ -19,6 +19,7 @@ use flashsale_testbed::{
         services::Services,
     },
     redis::{AppendFsync, Redis},
+    sentinel::Watched,
 };
 use redis::AsyncCommands as _;
 
@@ -29,6 +30,9 @@ const SILENCE: Duration = Duration::from_secs(5);
 
 /// The same when a primary is demoted.
 const FAILOVER: Duration = Duration::from_secs(10);
+
+/// The same when Sentinel has to find another one first.
+const SENTINEL: Duration = Duration::from_secs(20);
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -128,6 +132,46 @@ async fn answers_that_never_come_are_waited_for_no_longer() {
     scene.emptied(SILENCE).await;
     assert_eq!(scene.orders().await, 2);
     scene.worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_at_the_primary_that_sentinel_names() {
+    let mut watched = Watched::start(1, AppendFsync::EverySecond).await.unwrap();
+    let client = connect::redis_client(&watched.url()).unwrap();
+    let mut services = Services::start().await;
+    services.queue = connect::shared(&client).unwrap();
+    let sale = sale("drop", &[("p", 1000)]);
+    open(&services, &sale).await;
+    let worker = Worker::start_at(&client, services.ledger.clone(), "w", 2);
+    let buy = async |user: &str| {
+        let job = job(&sale, user, &sale.products[0].id, "k");
+        push(&services, &sale, 0, &serde_json::to_vec(&job).unwrap()).await;
+    };
+    let emptied = async || {
+        until("the lane is empty", SENTINEL, async || {
+            depth(&services, &sale, 0).await == 0
+        })
+        .await;
+    };
+    buy("first").await;
+    emptied().await;
+    watched.all_have_everything().await.unwrap();
+
+    watched.servers[0].kill().await.unwrap();
+    until("Redis takes writes again", SENTINEL, async || {
+        connect::check_writable(&mut services.queue.clone())
+            .await
+            .is_ok()
+    })
+    .await;
+    buy("second").await;
+    emptied().await;
+    let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
+        .fetch_one(services.ledger.pool())
+        .await
+        .unwrap();
+    assert_eq!(orders, 2);
+    worker.stop().await;
 }
 
 #[tokio::test]

@@ -1,12 +1,15 @@
 //! A worker inside the test's own process.
 
-use flashsale_core::{connect, id::SaleId, ledger::Ledger};
+use flashsale_core::{
+    connect::{self, RedisClient},
+    id::SaleId,
+    ledger::Ledger,
+};
 use flashsale_worker::{
     metrics::Metrics,
     roster::{Limits, Resources, Roster},
 };
 use prometheus::Registry;
-use redis::Client;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -24,12 +27,17 @@ impl Worker {
     /// Starts a worker that drives up to `lanes` lanes.
     #[must_use]
     pub(crate) fn start(services: &Services, name: &str, lanes: usize) -> Self {
-        Self::start_at(&services.client(), services.ledger.clone(), name, lanes)
+        Self::start_at(
+            &connect::redis_client(&services.redis.url()).unwrap(),
+            services.ledger.clone(),
+            name,
+            lanes,
+        )
     }
 
     /// The same over connections of its own to this Redis and this ledger.
     #[must_use]
-    pub(crate) fn start_at(client: &Client, ledger: Ledger, name: &str, lanes: usize) -> Self {
+    pub(crate) fn start_at(client: &RedisClient, ledger: Ledger, name: &str, lanes: usize) -> Self {
         let limits = Limits {
             sales: Vec::new(),
             lanes,
@@ -46,10 +54,15 @@ impl Worker {
             lanes: 4,
             batch_size: None,
         };
-        Self::start_within(limits, &services.client(), services.ledger.clone(), name)
+        Self::start_within(
+            limits,
+            &connect::redis_client(&services.redis.url()).unwrap(),
+            services.ledger.clone(),
+            name,
+        )
     }
 
-    fn start_within(limits: Limits, client: &Client, ledger: Ledger, name: &str) -> Self {
+    fn start_within(limits: Limits, client: &RedisClient, ledger: Ledger, name: &str) -> Self {
         let metrics = Metrics::register(&Registry::new()).unwrap();
         let resources = Resources {
             queue: connect::shared(client).unwrap(),
