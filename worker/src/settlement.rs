@@ -29,8 +29,7 @@ impl From<LedgerError> for Failure {
     fn from(error: LedgerError) -> Self {
         let fault = error.fault();
         // A server that shuts down says so even where the transaction is committed already.
-        let certain = fault != Fault::Server(WaitReason::Unreachable)
-            && matches!(&error, LedgerError::Database(error) if error.as_database_error().is_some());
+        let certain = fault != Fault::Server(WaitReason::Unreachable) && error.is_answer();
         Self {
             silent: error.ran_out_of_time(),
             fault,
@@ -114,6 +113,7 @@ fn is_whole_ledger(fault: Fault) -> bool {
                 | WaitReason::ReadOnly
                 | WaitReason::TooManyConnections
                 | WaitReason::Schema
+                | WaitReason::NotPermitted
         )
     )
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::fault::{Fault, sqlstate_fault};
+use super::fault::{self, Fault, WaitReason, sqlstate_fault};
 use crate::id::{ProductId, SaleId};
 
 /// A failure of the ledger; [`LedgerError::fault`] says what the caller should do about it.
@@ -12,7 +12,55 @@ use crate::id::{ProductId, SaleId};
 pub enum LedgerError {
     /// PostgreSQL said no, or could not be asked.
     #[error("the ledger failed: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+    /// The role that connects may not do what it asked for.
+    #[error(
+        "the ledger refused it ({0}): the role lacks a right, and `flashsale migrate --create-roles` \
+         grants what workers and gateways need; everything else is for the owner of the tables"
+    )]
+    NotPermitted(sqlx::Error),
+    /// The role that connects lacks a right that its process is going to need.
+    #[error(
+        "role {role} lacks {right}: run `flashsale migrate --create-roles`, and make it a member of \
+         the role for {members}"
+    )]
+    MissingRight {
+        /// The role.
+        role: String,
+        /// The right, as PostgreSQL calls it.
+        right: String,
+        /// Whom the role that has the right is for.
+        members: &'static str,
+    },
+    /// The server takes no writes.
+    #[error(
+        "the ledger is read-only: it is a standby, or was set so (`transaction_read_only` is on)"
+    )]
+    ReadOnly,
+    /// A role is to be made, and the one that connects may not make any.
+    #[error(
+        "role {role} may not create {missing}: connect as a role with CREATEROLE, or have an \
+         administrator create them (`CREATE ROLE … NOLOGIN`) and run this again"
+    )]
+    MayNotCreateRoles {
+        /// The role that connects.
+        role: String,
+        /// The roles that are missing.
+        missing: String,
+    },
+    /// The role that connects may not give its objects, or rights on them, to others.
+    #[error(
+        "role {role} may not grant the rights ({source}): run this as the owner of the tables, which \
+         has to be a member of {owner} (`GRANT {owner} TO {role}`) and may create objects in the schema"
+    )]
+    MayNotGrant {
+        /// The role that connects.
+        role: String,
+        /// The role that is to own everything.
+        owner: String,
+        /// What PostgreSQL said.
+        source: sqlx::Error,
+    },
     /// The call was given up; whether the ledger did what was asked is not known.
     #[error("the ledger did not answer within {0:?}")]
     TimedOut(Duration),
@@ -63,12 +111,27 @@ impl LedgerError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Database(error) => sqlstate_fault(error),
+            Self::NotPermitted(_)
+            | Self::MissingRight { .. }
+            | Self::MayNotCreateRoles { .. }
+            | Self::MayNotGrant { .. } => Fault::Server(WaitReason::NotPermitted),
+            Self::ReadOnly => Fault::Server(WaitReason::ReadOnly),
             Self::TimedOut(_) => Fault::TooSlow,
-            Self::Migrate(_) | Self::Mismatch => Fault::Server(super::WaitReason::Schema),
+            Self::Migrate(_) | Self::Mismatch => Fault::Server(WaitReason::Schema),
             Self::ProductTaken { .. }
             | Self::UnknownProduct { .. }
             | Self::TooManyUnits { .. }
             | Self::RequestReused { .. } => Fault::Row,
+        }
+    }
+
+    /// True when the server itself answered with an error, so that what was asked for is not done.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Self::Database(error) => error.as_database_error().is_some(),
+            Self::NotPermitted(_) => true,
+            _ => false,
         }
     }
 
@@ -85,12 +148,7 @@ impl LedgerError {
     /// True when PostgreSQL answers, but its schema is missing or older than this version.
     #[must_use]
     pub fn is_schema_missing(&self) -> bool {
-        match self {
-            Self::Database(sqlx::Error::Database(error)) => error
-                .code()
-                .is_some_and(|code| code.starts_with(super::fault::SCHEMA_CLASS)),
-            _ => false,
-        }
+        matches!(self, Self::Database(error) if fault::is_schema_missing(error))
     }
 
     /// True when the same call can succeed later without anything about it being changed: the
@@ -99,5 +157,15 @@ impl LedgerError {
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(self.fault(), Fault::Server(_) | Fault::TooSlow)
+    }
+}
+
+impl From<sqlx::Error> for LedgerError {
+    fn from(error: sqlx::Error) -> Self {
+        if fault::is_not_permitted(&error) {
+            Self::NotPermitted(error)
+        } else {
+            Self::Database(error)
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Which failures of the ledger speak of a job, which of the server, and which of the driver that
 //! asked: one table of SQLSTATEs (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 
+use std::borrow::Cow;
+
 /// What a failure of the ledger means for the batch that met it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -33,15 +35,17 @@ pub enum WaitReason {
     NotOffered,
     /// There are no order ids left.
     IdsExhausted,
-    /// The schema is missing, older than this version, or may not be used by this role.
+    /// The schema is missing, or older than this version.
     Schema,
+    /// The role that connects lacks a right; somebody has to grant it.
+    NotPermitted,
     /// Anything else that is no job's fault: a full disk, for example.
     Other,
 }
 
 impl WaitReason {
     /// All of them, so that a metric can have each from the start.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Unreachable,
         Self::ReadOnly,
         Self::Locked,
@@ -49,6 +53,7 @@ impl WaitReason {
         Self::NotOffered,
         Self::IdsExhausted,
         Self::Schema,
+        Self::NotPermitted,
         Self::Other,
     ];
 
@@ -63,19 +68,22 @@ impl WaitReason {
             Self::NotOffered => "not_offered",
             Self::IdsExhausted => "ids_exhausted",
             Self::Schema => "schema",
+            Self::NotPermitted => "not_permitted",
             Self::Other => "other",
         }
     }
 }
 
-/// SQLSTATE class of what the schema does not have, or the role may not use: undefined tables,
-/// columns, functions.
-pub(super) const SCHEMA_CLASS: &str = "42";
+/// SQLSTATE class of what the schema does not have: undefined tables, columns, functions.
+const SCHEMA_CLASS: &str = "42";
+
+/// `insufficient_privilege`, which is in that class too.
+const NOT_PERMITTED: &str = "42501";
 
 /// SQLSTATEs, and classes of them, with what they mean; the first that a code begins with decides.
 /// What is not listed is [`WaitReason::Other`]: nobody's buy may fail because of a server whose
 /// trouble is unknown.
-const SQLSTATES: [(&str, Fault); 25] = [
+const SQLSTATES: [(&str, Fault); 26] = [
     // Raised by our functions, see `migrations/0008_settle_jobs.sql`.
     ("FS001", Fault::Fenced),
     ("FS002", Fault::Server(WaitReason::NotOffered)),
@@ -102,6 +110,7 @@ const SQLSTATES: [(&str, Fault); 25] = [
     ("3F", Fault::Server(WaitReason::Schema)),
     // duplicate_prepared_statement: a connection pooler mixed statements up.
     ("42P05", Fault::Server(WaitReason::Other)),
+    (NOT_PERMITTED, Fault::Server(WaitReason::NotPermitted)),
     (SCHEMA_CLASS, Fault::Server(WaitReason::Schema)),
     // What speaks of the rows sent: cardinality, data exceptions, integrity constraints, external
     // routines, WITH CHECK OPTION, limits of a single row, and errors raised by triggers.
@@ -142,6 +151,20 @@ pub(super) fn sqlstate_fault(error: &sqlx::Error) -> Fault {
         | sqlx::Error::TypeNotFound { .. } => Fault::Server(WaitReason::Schema),
         _ => Fault::Server(WaitReason::Unreachable),
     }
+}
+
+/// Whether the server answers, and has no schema or an older one.
+pub(super) fn is_schema_missing(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code.starts_with(SCHEMA_CLASS) && code != NOT_PERMITTED)
+}
+
+/// Whether the role that connects lacks a right.
+pub(super) fn is_not_permitted(error: &sqlx::Error) -> bool {
+    code(error).is_some_and(|code| code == NOT_PERMITTED)
+}
+
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 fn of_code(code: &str) -> Fault {

@@ -67,7 +67,7 @@ async fn every_sqlstate_says_what_to_do() {
         ("3F000", WaitReason::Schema),
         ("40001", WaitReason::Locked),
         ("40P01", WaitReason::Locked),
-        ("42501", WaitReason::Schema),
+        ("42501", WaitReason::NotPermitted),
         ("42P05", WaitReason::Other),
         ("42883", WaitReason::Schema),
         ("53100", WaitReason::Other),
