@@ -16,10 +16,6 @@ use crate::{
 /// the corrected figure has to win over that one too.
 const VERSIONS_ON_THEIR_WAY: i64 = 1_000;
 
-/// Farthest distance that the sequence of order numbers is brought by drawing numbers, which no
-/// concurrent batch can disturb: 100 ms. A sequence that is farther behind is set.
-const DRAWN_AT_MOST: i64 = 1_000_000;
-
 impl Ledger {
     /// Raises the versions of products that went back above what Redis was told, so that every
     /// cache that keeps the greater of two versions takes the ledger's figure again. Stock and
@@ -96,14 +92,10 @@ async fn raise_sequence(connection: &mut PgConnection, told: i64) -> Result<bool
     .bind(told)
     .fetch_one(&mut *connection)
     .await?;
-    if behind > DRAWN_AT_MOST {
-        sqlx::query("SELECT setval('orders_id_seq', $1) FROM orders_id_seq WHERE last_value < $1")
+    if behind > 0 {
+        // A function of the owner's: workers may not set the sequence, which could also lower it.
+        sqlx::query("SELECT raise_order_ids($1)")
             .bind(told)
-            .execute(connection)
-            .await?;
-    } else if behind > 0 {
-        sqlx::query("SELECT max(nextval('orders_id_seq')) FROM generate_series(1, $1)")
-            .bind(behind)
             .execute(connection)
             .await?;
     }
