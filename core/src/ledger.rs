@@ -16,6 +16,8 @@ mod products;
 mod recovery;
 mod repair;
 mod restock;
+mod rights;
+mod roles;
 mod settle;
 mod stocks;
 mod takeover;
@@ -30,6 +32,8 @@ pub use outcomes::{Decided, Outcomes};
 pub use products::{Declared, StockLevel};
 pub use repair::{Claim, Repair, Repaired};
 pub use restock::Restocked;
+pub use rights::LedgerClient;
+pub use roles::{ROLES_SQL, RoleName, RoleNameError, Roles, SameRole};
 pub use settle::{BatchTurn, Settlement, Verdict};
 pub use stocks::SaleStock;
 pub use takeover::{Succession, Takeover};
@@ -62,16 +66,21 @@ impl Ledger {
         in_use.saturating_add(1) < self.pool.options().get_max_connections()
     }
 
-    /// Asks for what settling a batch needs, and changes nothing: a server that answers may be a
-    /// standby, or set read-only.
+    /// Asks whether the server takes writes, which one that answers need not: it may be a standby,
+    /// or set read-only. Whether this role may write is another question, see
+    /// [`Ledger::check_rights`].
     ///
     /// # Errors
-    /// When the ledger does not answer, takes no writes, or has no schema yet.
+    /// When the ledger does not answer, or takes no writes.
     pub async fn check_writable(&self) -> Result<(), LedgerError> {
         self.call(CHECK_LIMIT, async |connection| {
-            sqlx::query("SELECT FROM products WHERE false FOR UPDATE")
-                .execute(connection)
-                .await?;
+            let is_read_only: bool =
+                sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean")
+                    .fetch_one(connection)
+                    .await?;
+            if is_read_only {
+                return Err(LedgerError::ReadOnly);
+            }
             Ok(())
         })
         .await

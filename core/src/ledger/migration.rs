@@ -15,11 +15,11 @@ const LOCK_POLL: Duration = Duration::from_millis(200);
 
 /// How long to leave a table alone after a lock on it was not to be had. Migrations give up
 /// waiting after two seconds, since every buy queues behind a lock that is waited for.
-const LOCK_RETRY: Duration = Duration::from_secs(1);
+pub(super) const LOCK_RETRY: Duration = Duration::from_secs(1);
 
 /// How often a lock is tried for before the migration fails: a backup that holds a table takes
 /// minutes.
-const LOCK_ATTEMPTS: u32 = 200;
+pub(super) const LOCK_ATTEMPTS: u32 = 200;
 
 /// An index that was being built when its process died is left behind, and is of no use.
 const REMOVE_BROKEN_INDEX: &str =

@@ -47,6 +47,19 @@ const SWAP: &str = "
     LOCK TABLE orders IN ACCESS EXCLUSIVE MODE;
     DROP TRIGGER orders_copy_id ON orders;
     DROP FUNCTION orders_copy_id();
+    DO $$
+    DECLARE
+      reader record;
+    BEGIN
+      -- Whoever may read the old column may read the new one: rights on a column go with it.
+      FOR reader IN
+        SELECT CASE grantee WHEN 0 THEN 'PUBLIC' ELSE grantee::regrole::text END AS named
+          FROM pg_attribute, aclexplode(attacl)
+          WHERE attrelid = 'orders'::regclass AND attname = 'id' AND privilege_type = 'SELECT'
+      LOOP
+        EXECUTE format('GRANT SELECT (wide_id) ON orders TO %s', reader.named);
+      END LOOP;
+    END $$;
     ALTER SEQUENCE orders_id_seq AS bigint MAXVALUE 9007199254740991 OWNED BY NONE;
     ALTER TABLE orders DROP CONSTRAINT orders_pkey, DROP COLUMN id;
     ALTER TABLE orders RENAME COLUMN wide_id TO id;

@@ -1,0 +1,73 @@
+//! Whether the role that connects has the rights that its process is going to need. Asked at start,
+//! so that a right that is missing is not found out by the first buy.
+
+use super::{Ledger, LedgerError, call::CHECK_LIMIT};
+
+/// A process that connects with few rights. What each of them may do is written in `roles.sql`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LedgerClient {
+    /// Settles batches.
+    Worker,
+    /// Looks orders up.
+    Gateway,
+}
+
+/// What a worker calls and reads.
+const OF_WORKERS: &str = "\
+    SELECT current_user::text, wanted FROM (VALUES \
+        ('EXECUTE on the function settle_jobs', has_function_privilege( \
+            'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[])', \
+            'EXECUTE')), \
+        ('EXECUTE on the function take_over_from', \
+            has_function_privilege('take_over_from(text, text, uuid, uuid)', 'EXECUTE')), \
+        ('EXECUTE on the function raise_order_ids', \
+            has_function_privilege('raise_order_ids(bigint)', 'EXECUTE')), \
+        ('SELECT on the sequence orders_id_seq', \
+            has_sequence_privilege('orders_id_seq', 'SELECT')) \
+    ) AS needed(wanted, granted) WHERE NOT granted LIMIT 1";
+
+/// What a gateway reads.
+const OF_GATEWAYS: &str = "\
+    SELECT current_user::text, format('SELECT on the column %s of the table orders', wanted) \
+      FROM unnest(ARRAY['id', 'job_id', 'user_id', 'product_id', 'sale_id', 'status']) AS wanted \
+     WHERE NOT has_column_privilege('orders', wanted, 'SELECT') LIMIT 1";
+
+impl LedgerClient {
+    fn question(self) -> &'static str {
+        match self {
+            Self::Worker => OF_WORKERS,
+            Self::Gateway => OF_GATEWAYS,
+        }
+    }
+
+    fn plural(self) -> &'static str {
+        match self {
+            Self::Worker => "workers",
+            Self::Gateway => "gateways",
+        }
+    }
+}
+
+impl Ledger {
+    /// Asks whether the role of this connection may do what `client` does.
+    ///
+    /// # Errors
+    /// [`LedgerError::MissingRight`] names the first right that is missing. Any other error says
+    /// that it could not be asked: the ledger is away, or has no schema yet.
+    pub async fn check_rights(&self, client: LedgerClient) -> Result<(), LedgerError> {
+        let missing: Option<(String, String)> = self
+            .call(CHECK_LIMIT, async |connection| {
+                let query = sqlx::query_as(client.question());
+                Ok(query.fetch_optional(connection).await?)
+            })
+            .await?;
+        match missing {
+            Some((role, right)) => Err(LedgerError::MissingRight {
+                role,
+                right,
+                members: client.plural(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
