@@ -13,5 +13,6 @@
 pub mod patience;
 pub mod poison;
 pub mod queue;
+pub mod roles;
 pub mod sales;
 pub mod services;

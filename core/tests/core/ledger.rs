@@ -11,6 +11,7 @@ mod incarnations;
 mod model;
 mod order_ids;
 mod previous_release;
+mod roles;
 mod takeovers;
 
 use std::time::Duration;
