@@ -14,6 +14,8 @@ mod dead;
 mod load;
 #[path = "commands/market.rs"]
 mod market;
+#[path = "commands/migrate.rs"]
+mod migrate;
 #[path = "commands/repair.rs"]
 mod repair;
 #[path = "commands/stock.rs"]

@@ -3,8 +3,12 @@
 use std::error::Error;
 
 use flashsale_core::{
-    audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::IdError,
-    ledger::LedgerError, recovery::RecoveryError,
+    audit::AuditError,
+    catalogue::CatalogueError,
+    connect::ConnectError,
+    id::IdError,
+    ledger::{LedgerError, SameRole},
+    recovery::RecoveryError,
 };
 use flashsale_telemetry::logging::LoggingError;
 
@@ -32,6 +36,9 @@ pub enum CommandError {
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
+    /// Two roles have one name.
+    #[error(transparent)]
+    SameRole(#[from] SameRole),
     /// Two stores could not be brought together.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
