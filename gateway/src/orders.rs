@@ -1,6 +1,7 @@
 //! `GET /orders/{jobId}`: what became of a buy, for its owner alone.
 
 mod lookup;
+pub mod rights;
 
 use axum::{
     Json,

@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use flashsale_core::connect::{self, ConnectError, QueuePool, SharedConnection};
+use flashsale_core::{
+    connect::{self, ConnectError, QueuePool, SharedConnection},
+    ledger::Ledger,
+};
 use flashsale_telemetry::probes::{self, Probes, ReadinessHandle};
 use prometheus::Registry;
 use socketioxide::layer::SocketIoLayer;
@@ -22,7 +25,7 @@ use crate::{
     lane_ticker,
     metrics::{LaneCollector, Metrics},
     operations::{Operations, Publisher},
-    orders::OrderLookup,
+    orders::{OrderLookup, rights},
     sale_status::SaleStatusTask,
     server::Server,
     sockets::Sockets,
@@ -76,6 +79,7 @@ struct Background {
     events: EventsTask,
     statuses: SaleStatusTask,
     jwks: Option<JwksRefresher>,
+    ledger: Ledger,
     operations: Option<Operations>,
     publisher: Publisher,
     catalogue: Catalogue,
@@ -196,6 +200,7 @@ impl Background {
             events,
             statuses,
             jwks,
+            ledger,
             operations,
             publisher,
             catalogue,
@@ -206,6 +211,7 @@ impl Background {
         if let Some(jwks) = jwks {
             readers.spawn(|stop| jwks.run(stop));
         }
+        readers.spawn(|stop| rights::check(ledger, stop));
         readers.spawn(|stop| publisher.run(stop));
         if let Some(operations) = operations {
             let server = sockets.server().clone();
@@ -251,6 +257,7 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
     if let Some(operations) = &operations {
         operations.open_namespace(sockets.server());
     }
+    let ledger = connect::ledger(&config.stores.ledger())?;
     let events = EventsTask {
         queue,
         catalogue: catalogue.clone(),
@@ -264,15 +271,17 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
         events,
         statuses: SaleStatusTask::new(catalogue.clone(), stocks.clone(), sockets.clone()),
         jwks,
+        ledger: ledger.clone(),
         operations: operations.clone(),
         publisher: publisher(&metrics, &catalogue, &pool),
         catalogue: catalogue.clone(),
         stocks: stocks.clone(),
         sockets,
     };
+    let orders = OrderLookup::new(pool, ledger, catalogue.clone());
     let gateway = gateway(
-        config, pool, catalogue, stocks, identity, operations, metrics,
-    )?;
+        config, catalogue, stocks, identity, orders, operations, metrics,
+    );
     Ok(Built {
         gateway,
         layer,
@@ -282,16 +291,14 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
 
 fn gateway(
     config: &Config,
-    pool: QueuePool,
     catalogue: Catalogue,
     stocks: Stocks,
     identity: Identity,
+    orders: OrderLookup,
     operations: Option<Operations>,
     metrics: Metrics,
-) -> Result<Gateway, ConnectError> {
-    let ledger = connect::ledger(&config.stores.ledger())?;
-    let orders = OrderLookup::new(pool, ledger, catalogue.clone());
-    Ok(Gateway::from(Parts {
+) -> Gateway {
+    Gateway::from(Parts {
         catalogue,
         stocks,
         identity,
@@ -304,7 +311,7 @@ fn gateway(
             body_bytes: config.http.body_limit_bytes,
             request_patience: config.http.request_timeout(),
         },
-    }))
+    })
 }
 
 /// Operations, where there is a token for them.

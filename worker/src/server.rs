@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flashsale_core::{
     connect::{self, ConnectError, LedgerConfig, SharedConnection, check_writable},
-    ledger::Ledger,
+    ledger::{Ledger, LedgerClient, LedgerError},
 };
 use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
 use prometheus::{IntGauge, Registry};
@@ -132,13 +132,33 @@ async fn check_queue(mut queue: SharedConnection, handle: ReadinessHandle) {
 }
 
 async fn check_ledger(ledger: Ledger, handle: ReadinessHandle, up: IntGauge) {
+    let mut told = None;
     loop {
-        let answered = ledger.check_writable().await;
+        let answered = can_settle(&ledger).await;
         up.set(i64::from(answered.is_ok()));
         match answered {
-            Ok(()) => handle.ready(),
-            Err(error) => handle.not_ready(error.to_string()),
+            Ok(()) => {
+                handle.ready();
+                told = None;
+            }
+            Err(error) => {
+                let message = error.to_string();
+                // Before the first buy, and once: a right does not come by itself.
+                if matches!(error, LedgerError::MissingRight { .. })
+                    && told.as_ref() != Some(&message)
+                {
+                    tracing::error!("nothing can be settled: {message}");
+                    told = Some(message.clone());
+                }
+                handle.not_ready(message);
+            }
         }
         tokio::time::sleep(CHECK).await;
     }
+}
+
+/// Whether the ledger takes writes, from this role too.
+async fn can_settle(ledger: &Ledger) -> Result<(), LedgerError> {
+    ledger.check_writable().await?;
+    ledger.check_rights(LedgerClient::Worker).await
 }

@@ -10,6 +10,7 @@ mod drivers;
 mod lanes;
 mod links;
 mod probes;
+mod roles;
 mod running;
 mod turns;
 mod went_back;

@@ -18,7 +18,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-const SOON: Duration = Duration::from_secs(15);
+pub(crate) const SOON: Duration = Duration::from_secs(15);
 
 /// The answer to a GET, head and all.
 async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
@@ -31,7 +31,7 @@ async fn get(address: SocketAddr, path: &str) -> std::io::Result<String> {
 }
 
 /// Waits until readiness answers `status` and names each of `parts`; liveness is fine all the time.
-async fn readiness(address: SocketAddr, status: &str, parts: &[&str]) {
+pub(crate) async fn readiness(address: SocketAddr, status: &str, parts: &[&str]) {
     let what = format!("readiness answers {status}, {parts:?}");
     until(&what, SOON, async || {
         let Ok(answer) = get(address, "/readyz").await else {
@@ -95,7 +95,7 @@ async fn a_worker_is_ready_only_where_its_stores_take_writes_and_alive_all_the_t
         .unwrap();
     // New sessions take the setting.
     postgres.end_all(End::Close);
-    let parts = [r#""postgresql","ready":false"#, "read-only transaction"];
+    let parts = [r#""postgresql","ready":false"#, "read-only"];
     readiness(probes, "503", &parts).await;
     stop.cancel();
     running.await.unwrap().unwrap();
