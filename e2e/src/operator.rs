@@ -105,6 +105,11 @@ impl Stage {
         Operator::start(self, name, &[]).await
     }
 
+    /// The same with these further arguments.
+    pub async fn operator_with(&self, name: &str, arguments: &[&str]) -> Operator {
+        Operator::start(self, name, arguments).await
+    }
+
     /// The same without an election: it works at once, also after one that was killed.
     pub async fn lone_operator(&self, name: &str) -> Operator {
         Operator::start(self, name, &["--leader-elect", "false"]).await

@@ -68,22 +68,32 @@ struct SecretArgs {
     /// Secret with the address of PostgreSQL under the key `url`, for sales without
     /// `spec.databaseSecretRef`.
     #[arg(
-        long,
+        long = "database-secret",
         env = "FLASHSALE_DATABASE_SECRET",
         value_name = "NAME",
         default_value = "flashsale-database"
     )]
-    database_secret: String,
+    database: String,
+
+    /// Secret with the address of PostgreSQL that workers get, under the key `url`, with a role that
+    /// may settle and no more (`flashsale migrate --create-roles`). For sales that name no Secret of
+    /// PostgreSQL themselves. Without it: `--database-secret`.
+    #[arg(
+        long = "worker-database-secret",
+        env = "FLASHSALE_WORKER_DATABASE_SECRET",
+        value_name = "NAME"
+    )]
+    worker_database: Option<String>,
 
     /// Secret with the address of Redis under the key `url`, for sales without
     /// `spec.redisSecretRef`.
     #[arg(
-        long,
+        long = "redis-secret",
         env = "FLASHSALE_REDIS_SECRET",
         value_name = "NAME",
         default_value = "flashsale-redis"
     )]
-    redis_secret: String,
+    redis: String,
 }
 
 /// Which of several operators works.

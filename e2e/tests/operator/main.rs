@@ -7,6 +7,7 @@
 )]
 
 mod conflicts;
+mod database_roles;
 mod edits;
 mod figures;
 mod lifecycle;

@@ -16,6 +16,9 @@ pub struct Settings {
     pub worker: WorkerDefaults,
     /// Name of the Secret with PostgreSQL's address, unless the sale names another.
     pub database_secret: String,
+    /// Name of the Secret with PostgreSQL's address for workers, unless the sale names one; `None`:
+    /// the one above.
+    pub worker_database_secret: Option<String>,
     /// Name of the Secret with Redis's address, unless the sale names another.
     pub redis_secret: String,
 }
@@ -102,8 +105,11 @@ impl OperatorArgs {
         if let Some(name) = &self.namespace {
             check_name("--namespace", name)?;
         }
-        check_name("--database-secret", &secrets.database_secret)?;
-        check_name("--redis-secret", &secrets.redis_secret)?;
+        check_name("--database-secret", &secrets.database)?;
+        if let Some(name) = &secrets.worker_database {
+            check_name("--worker-database-secret", name)?;
+        }
+        check_name("--redis-secret", &secrets.redis)?;
         for name in pull_secrets {
             check_name("--worker-image-pull-secret", name)?;
         }
@@ -114,8 +120,9 @@ impl OperatorArgs {
                 pull_policy: self.worker.pull_policy.clone(),
                 pull_secrets: pull_secrets.clone(),
             },
-            database_secret: secrets.database_secret.clone(),
-            redis_secret: secrets.redis_secret.clone(),
+            database_secret: secrets.database.clone(),
+            worker_database_secret: secrets.worker_database.clone(),
+            redis_secret: secrets.redis.clone(),
         })
     }
 

@@ -20,6 +20,7 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.namespace, None);
     assert_eq!(settings.worker.pull_policy, "IfNotPresent");
     assert_eq!(settings.database_secret, "flashsale-database");
+    assert_eq!(settings.worker_database_secret, None);
     assert_eq!(settings.redis_secret, "flashsale-redis");
     let lease = arguments.lease().unwrap().unwrap();
     assert_eq!(lease.name, "flashsale-operator");
@@ -71,6 +72,8 @@ fn names_that_kubernetes_refuses_are_refused_here() {
             .settings()
             .unwrap_err();
         assert!(error.to_string().contains("is no name in Kubernetes"));
+        let secret = parse(&[&format!("--worker-database-secret={name}")]);
+        assert!(secret.settings().is_err(), "{name:?}");
     }
 }
 

@@ -103,6 +103,8 @@ reasons! {
     LedgerWentBack => Warning, "Observe";
     /// PostgreSQL has not the tables that this version needs.
     SchemaMissing => Warning, "Connect";
+    /// The operator's role in PostgreSQL may not do what it has to.
+    RightMissing => Warning, "Connect";
     /// Redis could lose buys that were acknowledged.
     NotDurable => Warning, "Connect";
     /// The workers for the opening were not ready in time.

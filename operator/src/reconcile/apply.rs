@@ -108,6 +108,12 @@ async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Err
                 message: format!("{error}; run `flashsale migrate` on this database"),
             }));
         }
+        Ok(Err(error @ LedgerError::NotPermitted(_))) => {
+            return Err(Error::Refused(Refusal {
+                reason: Reason::RightMissing,
+                message: error.to_string(),
+            }));
+        }
         Ok(Err(error)) => return Ok(Err(error.to_string())),
         Err(_) => {
             return Ok(Err(format!(

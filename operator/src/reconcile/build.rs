@@ -227,7 +227,7 @@ fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
     };
     vec![
         secret("FLASHSALE_REDIS_URL", &valid.located.redis),
-        secret("FLASHSALE_DATABASE_URL", &valid.located.database),
+        secret("FLASHSALE_DATABASE_URL", &valid.located.worker_database),
         plain(
             "FLASHSALE_DATABASE_TRANSACTION_POOLER",
             spec.database_transaction_pooler.to_string(),

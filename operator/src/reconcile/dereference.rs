@@ -15,6 +15,7 @@ use flashsale_core::{
 use kube::ResourceExt;
 
 use crate::{
+    config::Settings,
     context::{Context, worker_name},
     crd::FlashSale,
     secrets::SecretError,
@@ -48,8 +49,9 @@ impl Dereferenced {
 pub struct Located {
     /// The connections.
     pub stores: Arc<Stores>,
-    /// The key with the address of PostgreSQL.
-    pub database: SecretKeyRef,
+    /// The key with the address of PostgreSQL that workers get. The operator's own may be another:
+    /// it declares products, which workers need no right for.
+    pub worker_database: SecretKeyRef,
     /// The key with the address of Redis.
     pub redis: SecretKeyRef,
     /// Changes when an address does, so that workers are started anew with it.
@@ -120,6 +122,7 @@ async fn locate(
 ) -> Result<Located, Unlocated> {
     let settings = &context.settings;
     let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
+    let worker_database = worker_database(spec, settings, &database);
     let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
     let read = async |reference| context.secrets.text(namespace, reference).await;
     let addresses = Addresses {
@@ -127,12 +130,32 @@ async fn locate(
         database: read(&database).await.map_err(Unlocated::Secret)?,
         transaction_pooler: spec.database_transaction_pooler,
     };
+    // Read for its own sake too: a missing one is said here, not by pods that do not start.
+    let of_workers = Addresses {
+        database: read(&worker_database).await.map_err(Unlocated::Secret)?,
+        ..addresses.clone()
+    };
     Ok(Located {
         stores: context.stores.get(&addresses)?,
-        database,
+        worker_database,
         redis,
-        fingerprint: fingerprint(&addresses),
+        fingerprint: fingerprint(&of_workers),
     })
+}
+
+/// The Secret of the workers. The operator's default goes with its default for the sale: a sale that
+/// names another database is not settled in this one.
+fn worker_database(
+    spec: &FlashSaleSpec,
+    settings: &Settings,
+    database: &SecretKeyRef,
+) -> SecretKeyRef {
+    let default = settings.worker_database_secret.as_deref();
+    match (&spec.worker.database_secret_ref, default) {
+        (Some(written), _) => written.clone(),
+        (None, Some(default)) if spec.database_secret_ref.is_none() => reference(None, default),
+        (None, _) => database.clone(),
+    }
 }
 
 fn reference(written: Option<&SecretKeyRef>, default: &str) -> SecretKeyRef {
@@ -148,4 +171,43 @@ fn fingerprint(addresses: &Addresses) -> String {
     let mut hasher = DefaultHasher::new();
     addresses.hash(&mut hasher);
     format!("{:016x}", hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::WorkerDefaults;
+
+    #[test]
+    fn workers_get_the_secret_that_goes_with_the_database_of_the_sale() {
+        let settings = |workers: Option<&str>| Settings {
+            namespace: None,
+            worker: WorkerDefaults {
+                image: "flashsale:test".to_owned(),
+                pull_policy: "Never".to_owned(),
+                pull_secrets: Vec::new(),
+            },
+            database_secret: "owner".to_owned(),
+            worker_database_secret: workers.map(ToOwned::to_owned),
+            redis_secret: "cache".to_owned(),
+        };
+        let own = serde_json::json!({"name": "own", "key": "uri"});
+        let mine = serde_json::json!({"name": "mine", "key": "uri"});
+        for (all, workers, default, expected) in [
+            (None, None, None, ("owner", "url")),
+            (None, None, Some("settling"), ("settling", "url")),
+            (None, Some(&mine), Some("settling"), ("mine", "uri")),
+            (Some(&own), None, Some("settling"), ("own", "uri")),
+            (Some(&own), Some(&mine), Some("settling"), ("mine", "uri")),
+        ] {
+            let spec = serde_json::json!({
+                "products": [], "databaseSecretRef": all, "worker": {"databaseSecretRef": workers},
+            });
+            let spec: FlashSaleSpec = serde_json::from_value(spec).unwrap();
+            let settings = settings(default);
+            let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
+            let found = worker_database(&spec, &settings, &database);
+            assert_eq!((found.name.as_str(), found.key.as_str()), expected);
+        }
+    }
 }

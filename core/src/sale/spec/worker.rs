@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BehaviorSpec, FallbackSpec, ResourcesSpec, TolerationSpec};
+use super::{BehaviorSpec, FallbackSpec, ResourcesSpec, SecretKeyRef, TolerationSpec};
 
 /// How many workers, and how they work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,11 @@ pub struct WorkerSpec {
     /// Resources of a worker's container. Without meaning on one machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesSpec>,
+    /// Secret with the PostgreSQL address that workers connect to, with a role of their own. Left
+    /// out: the one of `spec.databaseSecretRef`, if there is one, else the operator's own choice.
+    /// Without meaning on one machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub database_secret_ref: Option<SecretKeyRef>,
     /// Image of the workers. Left out: the operator's own choice. Without meaning on one machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
@@ -85,6 +90,7 @@ impl Default for WorkerSpec {
             behavior: None,
             fallback: None,
             resources: None,
+            database_secret_ref: None,
             image: None,
             node_selector: BTreeMap::new(),
             tolerations: Vec::new(),

@@ -9,9 +9,11 @@ const LONGEST_KEY: usize = 253;
 pub(super) fn check(spec: &FlashSaleSpec, findings: &mut Findings) {
     let database = spec.database_secret_ref.as_ref();
     let redis = spec.redis_secret_ref.as_ref();
+    let workers = spec.worker.database_secret_ref.as_ref();
     for (path, reference) in [
         ("spec.databaseSecretRef", database),
         ("spec.redisSecretRef", redis),
+        ("spec.worker.databaseSecretRef", workers),
     ] {
         if let Some(reference) = reference {
             check_reference(path, reference, findings);
@@ -22,6 +24,12 @@ pub(super) fn check(spec: &FlashSaleSpec, findings: &mut Findings) {
             "spec.redisSecretRef",
             "names the same key of the same Secret as databaseSecretRef; write the key of each \
              address",
+        );
+    }
+    if workers.is_some() && workers == redis {
+        findings.add(
+            "spec.worker.databaseSecretRef",
+            "names the same key of the same Secret as redisSecretRef; write the key of each address",
         );
     }
 }
@@ -95,5 +103,25 @@ mod tests {
             ["spec.redisSecretRef"]
         );
         assert_eq!(told(("one", "a"), ("one", "b")), Vec::<String>::new());
+    }
+
+    #[test]
+    fn workers_may_have_the_address_of_all_but_not_that_of_redis() {
+        let told = |workers: &str| {
+            let spec = serde_json::json!({
+                "products": [],
+                "databaseSecretRef": {"name": "ledger"},
+                "redisSecretRef": {"name": "cache"},
+                "worker": {"databaseSecretRef": {"name": workers}},
+            });
+            let mut findings = Findings::default();
+            check(&serde_json::from_value(spec).unwrap(), &mut findings);
+            let paths = findings.0.iter().map(|mistake| mistake.path.clone());
+            paths.collect::<Vec<_>>()
+        };
+        assert_eq!(told("settling"), Vec::<String>::new());
+        assert_eq!(told("ledger"), Vec::<String>::new());
+        assert_eq!(told("cache"), ["spec.worker.databaseSecretRef"]);
+        assert_eq!(told("No"), ["spec.worker.databaseSecretRef.name"]);
     }
 }
