@@ -10,6 +10,16 @@
 {{- fail (printf "say where %s is: set %s.existingSecret (a Secret with key %q), or %s.url, or dev.enabled=true to try things out" (ternary "PostgreSQL" "Redis" (eq $name "database")) $name $store.key $name) -}}
 {{- end -}}
 {{- end -}}
+{{- range $name := list "workerSecret" "gatewaySecret" -}}
+{{- if and (index $v.database $name) (eq (index $v.database $name) $v.database.existingSecret) -}}
+{{- fail (printf "database.%s names the Secret of the owner; leave it out, or name one with a role of its own" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- with $v.database.roles -}}
+{{- if or (eq .owner .worker) (eq .owner .gateway) (eq .worker .gateway) -}}
+{{- fail "two of database.roles have one name; give each its own, or one would have the rights of both" -}}
+{{- end -}}
+{{- end -}}
 {{- if and $v.dev.enabled (not (include "flashsale.devPostgres" .)) (not (include "flashsale.devRedis" .)) -}}
 {{- fail "dev.enabled would start nothing, since database and redis are both given; set dev.enabled=false" -}}
 {{- end -}}

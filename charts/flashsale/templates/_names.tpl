@@ -22,6 +22,16 @@
 {{- define "flashsale.databaseKey" -}}
 {{- ternary .Values.database.key "url" (not (empty .Values.database.existingSecret)) -}}
 {{- end }}
+{{- /* Those of workers and gateways, where they have their own. */}}
+{{- define "flashsale.gatewayDatabaseSecret" -}}
+{{- .Values.database.gatewaySecret | default (include "flashsale.databaseSecret" .) -}}
+{{- end }}
+{{- define "flashsale.gatewayDatabaseKey" -}}
+{{- ternary .Values.database.key (include "flashsale.databaseKey" .) (not (empty .Values.database.gatewaySecret)) -}}
+{{- end }}
+{{- define "flashsale.separateRoles" -}}
+{{- if or .Values.database.workerSecret .Values.database.gatewaySecret }}true{{ end -}}
+{{- end }}
 {{- define "flashsale.redisSecret" -}}
 {{- .Values.redis.existingSecret | default (printf "%s-redis" (include "flashsale.fullname" .)) -}}
 {{- end }}

@@ -76,6 +76,13 @@ readinessProbe:
       name: {{ include "flashsale.databaseSecret" . }}
       key: {{ include "flashsale.databaseKey" . | quote }}
 {{- end }}
+{{- define "flashsale.gatewayDatabaseEnv" -}}
+- name: FLASHSALE_DATABASE_URL
+  valueFrom:
+    secretKeyRef:
+      name: {{ include "flashsale.gatewayDatabaseSecret" . }}
+      key: {{ include "flashsale.gatewayDatabaseKey" . | quote }}
+{{- end }}
 {{- define "flashsale.redisEnv" -}}
 - name: FLASHSALE_REDIS_URL
   valueFrom:

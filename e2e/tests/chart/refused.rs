@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::{
     helm::try_render,
-    values::{ADDRESSES, DEV, EVERYTHING, PLAIN, parse, with},
+    values::{ADDRESSES, DEV, EVERYTHING, PLAIN, ROLES, parse, with},
 };
 
 /// Refused by `values.schema.json`: the path, and what is wrong there.
@@ -44,6 +44,9 @@ const BY_SCHEMA: &[(&str, &str)] = &[
     ("database.url", "'postgres://user:pass word@db'"),
     ("database.existingSecret", "My_Secret"),
     ("database.key", "a/b"),
+    ("database.workerSecret", "My_Secret"),
+    ("database.roles.owner", "Shop-Owner"),
+    ("database.roles.reader", "shop_reader"),
     ("redis.url", "memcached://cache"),
     ("auth.mode", "basic"),
     ("auth.mode", "false"),
@@ -91,6 +94,18 @@ fn what_does_not_go_together_is_refused_with_advice() {
         (PLAIN, "database.url", json!("postgres://db/x"), "keep one"),
         (PLAIN, "dev.enabled", json!(true), "would start nothing"),
         (PLAIN, "auth.mode", json!("jwt"), "auth.jwksUrl"),
+        (
+            PLAIN,
+            "database.gatewaySecret",
+            json!("ledger"),
+            "a role of its own",
+        ),
+        (
+            ROLES,
+            "database.roles.worker",
+            json!("flashsale_owner"),
+            "one name",
+        ),
         (ADDRESSES, "auth.issuer", json!(""), "auth.issuer"),
         (ADDRESSES, "auth.jwksSecret", json!("keys"), "keep one"),
         (

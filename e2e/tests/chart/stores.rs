@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     helm::render,
     manifests::Manifests,
-    values::{ADDRESSES, DEV, PLAIN, parse, with},
+    values::{ADDRESSES, DEV, PLAIN, ROLES, parse, with},
 };
 
 /// Name and key of the Secret that a variable of a workload comes from.
@@ -44,6 +44,63 @@ fn given_secrets_are_read_and_none_is_made() {
     for expected in ["--database-secret=ledger", "--redis-secret=cache"] {
         assert!(arguments.contains(&expected), "{arguments:?}");
     }
+}
+
+#[test]
+fn each_part_gets_the_secret_of_its_role_and_gateways_never_the_owners() {
+    let variable = "FLASHSALE_DATABASE_URL";
+    let values = with(parse(ROLES), "database.key", &json!("uri"));
+    let manifests = render(&values, &[]);
+    let of_gateway = source(&manifests, "Deployment", "flashsale-gateway", variable);
+    assert_eq!(of_gateway, ("reading".into(), "uri".into()));
+    let gateway = manifests.named("Deployment", "flashsale-gateway");
+    assert!(!gateway.to_string().contains("ledger"), "{gateway}");
+    let of_job = source(&manifests, "Job", "flashsale-migrate", variable);
+    assert_eq!(of_job, ("ledger".into(), "uri".into()));
+    let arguments = manifests.arguments("Deployment", "flashsale-operator");
+    for expected in [
+        "--database-secret=ledger",
+        "--worker-database-secret=settling",
+    ] {
+        assert!(arguments.contains(&expected), "{arguments:?}");
+    }
+    let arguments = manifests.arguments("Job", "flashsale-migrate");
+    for expected in [
+        "--create-roles",
+        "--owner-role=flashsale_owner",
+        "--worker-role=flashsale_worker",
+        "--gateway-role=flashsale_gateway",
+    ] {
+        assert!(arguments.contains(&expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn one_secret_for_all_makes_no_roles() {
+    let manifests = render(&parse(PLAIN), &[]);
+    let arguments = manifests.arguments("Job", "flashsale-migrate");
+    assert!(!arguments.contains(&"--create-roles"), "{arguments:?}");
+    let arguments = manifests.arguments("Deployment", "flashsale-operator");
+    let names_workers = |argument: &&&str| argument.starts_with("--worker-database-secret");
+    assert_eq!(arguments.iter().find(names_workers), None);
+}
+
+#[test]
+fn a_new_address_of_the_owner_makes_no_new_gateways_that_have_another() {
+    let gateway = |url: &str| {
+        let values = with(
+            parse(ADDRESSES),
+            "database.gatewaySecret",
+            &json!("reading"),
+        );
+        let values = with(values, "database.url", &json!(url));
+        let manifests = render(&values, &[]);
+        manifests.named("Deployment", "flashsale-gateway").clone()
+    };
+    assert_eq!(
+        gateway("postgres://flashsale:one@db/flashsale"),
+        gateway("postgres://flashsale:two@db/flashsale")
+    );
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
     helm::render,
     laws,
     manifests::Manifests,
-    values::{ADDRESSES, DEV, EVERYTHING, PLAIN, parse, with},
+    values::{ADDRESSES, DEV, EVERYTHING, PLAIN, ROLES, parse, with},
 };
 
 /// A value, other values with which it counts, and what it is set to.
@@ -50,6 +50,11 @@ const ALL: &[Switch] = &[
     Switch("database.existingSecret", DEV, "ledger"),
     Switch("database.key", PLAIN, "uri"),
     Switch("database.url", DEV, "'postgres://user@db/flashsale'"),
+    Switch("database.workerSecret", PLAIN, "settling"),
+    Switch("database.gatewaySecret", PLAIN, "reading"),
+    Switch("database.roles.owner", ROLES, "shop_owner"),
+    Switch("database.roles.worker", ROLES, "shop_worker"),
+    Switch("database.roles.gateway", ROLES, "shop_gateway"),
     Switch("database.transactionPooler", PLAIN, "true"),
     Switch("redis.existingSecret", DEV, "cache"),
     Switch("redis.key", PLAIN, "uri"),

@@ -41,6 +41,13 @@ gateway:
   ingress: {enabled: true, className: nginx, hosts: [shop.example.com], tls: [{secretName: tls, hosts: [shop.example.com]}]}
 ";
 
+/// PostgreSQL with a role for each part.
+pub(crate) const ROLES: &str = "
+database: {existingSecret: ledger, workerSecret: settling, gatewaySecret: reading}
+redis: {existingSecret: cache}
+auth: {mode: 'off'}
+";
+
 /// In one namespace, by somebody who may make nothing outside of it.
 pub(crate) const NAMESPACED: &str = "
 database: {existingSecret: ledger}
@@ -52,7 +59,7 @@ rbac: {aggregateRoles: false}
 ";
 
 /// One of each way to install.
-pub(crate) const INSTALLATIONS: [&str; 5] = [PLAIN, ADDRESSES, DEV, EVERYTHING, NAMESPACED];
+pub(crate) const INSTALLATIONS: [&str; 6] = [PLAIN, ADDRESSES, DEV, EVERYTHING, ROLES, NAMESPACED];
 
 /// Reads values.
 pub(crate) fn parse(yaml: &str) -> Value {
