@@ -45,7 +45,9 @@ async fn a_rejection_that_commits_during_the_restoration_is_restored_too() {
     })
     .await;
     ledger.settle_alone(&sale.id, p, &[&late]).await.unwrap();
-    assert_eq!(restoring.await.unwrap().unwrap(), 1);
+    // The first read ends about now, and may still have found it.
+    let restored = restoring.await.unwrap().unwrap();
+    assert!((1..=2).contains(&restored), "{restored}");
     for (job, expected) in [(&first, Confirmed), (&late, SoldOut)] {
         let record = record(&services, &sale, job.job_id).await.unwrap();
         let JobState::Final { outcome, .. } = record.state else {
