@@ -30,7 +30,7 @@ use crate::{
     connect::Queue,
     id::SaleId,
     keys::SALES,
-    ledger::{Ledger, LedgerError},
+    ledger::{AUDIT_LIMIT, Ledger, LedgerError},
 };
 
 pub use crate::ledger::ProductBooks;
@@ -48,12 +48,6 @@ pub enum AuditError {
     /// Redis could not be asked.
     #[error("the audit needs Redis: {0}")]
     Redis(#[from] redis::RedisError),
-}
-
-impl From<sqlx::Error> for AuditError {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Ledger(error.into())
-    }
 }
 
 /// What an audit of one sale found.
@@ -107,13 +101,12 @@ pub async fn audit(
 ) -> Result<SaleAudit, AuditError> {
     let outcomes = outcomes::audit(ledger, connection, sale).await?;
     // One snapshot, so that figures read one after the other are of the same moment.
-    let mut snapshot = ledger
-        .pool()
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    let (stock, uniqueness) = ledger
+        .snapshot(async |connection| {
+            let stock = stock::audit(connection, sale).await?;
+            Ok((stock, uniqueness::audit(connection, sale).await?))
+        })
         .await?;
-    let stock = stock::audit(&mut snapshot, sale).await?;
-    let uniqueness = uniqueness::audit(&mut snapshot, sale).await?;
-    snapshot.rollback().await?;
     Ok(SaleAudit {
         sale: sale.clone(),
         stock,
@@ -128,12 +121,15 @@ pub async fn sales(
     connection: &mut impl Queue,
 ) -> Result<Vec<SaleId>, AuditError> {
     let announced: Vec<String> = connection.smembers(SALES).await?;
-    let recorded: Vec<String> = sqlx::query_scalar(
+    let query = sqlx::query_scalar(
         "SELECT sale_id FROM products WHERE sale_id IS NOT NULL
          UNION SELECT sale_id FROM orders",
-    )
-    .fetch_all(ledger.pool())
-    .await?;
+    );
+    let recorded: Vec<String> = ledger
+        .call(AUDIT_LIMIT, async |connection| {
+            Ok(query.fetch_all(connection).await?)
+        })
+        .await?;
     let names: BTreeSet<String> = announced.into_iter().chain(recorded).collect();
     Ok(names
         .into_iter()

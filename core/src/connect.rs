@@ -91,8 +91,8 @@ pub struct LedgerConfig {
     pub url: String,
     /// Most connections.
     pub connections: u32,
-    /// True behind a pooler in transaction mode (PgBouncer, Neon's `-pooler` hosts): prepared
-    /// statements then must not outlive a transaction.
+    /// True behind a pooler in transaction mode (PgBouncer, Neon's `-pooler` hosts): each call is
+    /// then one transaction, and nothing outlives it, be it a prepared statement or a setting.
     pub transaction_pooler: bool,
     /// Whether a connection is pinged before each use, so that one that died meanwhile is
     /// replaced unseen. A caller that repeats what failed anyway saves the round trip.
@@ -108,7 +108,8 @@ pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
         .map_err(ConnectError::PostgresAddress)?
         .application_name("flashsale");
     if config.transaction_pooler {
-        options = options.statement_cache_capacity(0);
+        // PgBouncer refuses a session that sets it; PostgreSQL's own default is as exact.
+        options = options.extra_float_digits(None);
     }
     let pool = PgPoolOptions::new()
         .max_connections(config.connections)

@@ -7,6 +7,7 @@
 
 mod books;
 mod call;
+mod connection;
 mod error;
 mod fault;
 mod migration;
@@ -25,6 +26,7 @@ mod widen;
 
 pub use books::ProductBooks;
 pub(crate) use books::books;
+pub use connection::LedgerConnection;
 pub use error::LedgerError;
 pub use fault::{Fault, WaitReason};
 pub use orders::Order;
@@ -39,7 +41,7 @@ pub use stocks::SaleStock;
 pub use takeover::{Succession, Takeover};
 pub use widen::Widened;
 
-pub(crate) use call::CALL_LIMIT;
+pub(crate) use call::{AUDIT_LIMIT, CALL_LIMIT};
 use call::{CHECK_LIMIT, Trust};
 use sqlx::PgPool;
 
@@ -49,10 +51,16 @@ pub struct Ledger {
     pool: PgPool,
     /// Which of the pool's idle connections may be used again.
     trust: Trust,
+    /// Whether a pooler in transaction mode is between this process and PostgreSQL.
+    transaction_pooler: bool,
 }
 
 impl Ledger {
-    /// The pool, for the audit's own questions.
+    /// The pool, for tests and measurements that talk to PostgreSQL by themselves.
+    ///
+    /// # Warning
+    /// What is run on it has no time limit and is wrong behind a pooler in transaction mode. Use
+    /// [`Ledger::snapshot`] where there may be one.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool

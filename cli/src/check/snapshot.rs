@@ -6,7 +6,11 @@
 mod ledger;
 mod redis;
 
-use flashsale_core::{connect::Queue, id::SaleId, ledger::Ledger};
+use flashsale_core::{
+    connect::Queue,
+    id::SaleId,
+    ledger::{Ledger, LedgerError},
+};
 
 use super::stores::{SaleStores, Stores};
 
@@ -18,7 +22,7 @@ pub enum SnapshotError {
     Redis(#[from] ::redis::RedisError),
     /// PostgreSQL failed.
     #[error("the check needs the ledger: {0}")]
-    Ledger(#[from] sqlx::Error),
+    Ledger(#[from] LedgerError),
 }
 
 /// Reads what both stores hold of `sales`, each with the products that histories name; `progress`
@@ -40,17 +44,17 @@ pub async fn read(
         stores.sales.insert(sale.to_string(), sale_stores);
     }
     // One snapshot, so that figures read one after the other are of the same moment.
-    let mut snapshot = ledger
-        .pool()
-        .begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+    ledger
+        .snapshot(async |connection| {
+            for (sale, _) in sales {
+                progress(format!("reading sale {sale} in the ledger"));
+                let read = ledger::read(connection, sale).await?;
+                if let Some(stores) = stores.sales.get_mut(sale.as_str()) {
+                    stores.ledger = read;
+                }
+            }
+            Ok(())
+        })
         .await?;
-    for (sale, _) in sales {
-        progress(format!("reading sale {sale} in the ledger"));
-        let read = ledger::read(&mut snapshot, sale).await?;
-        if let Some(stores) = stores.sales.get_mut(sale.as_str()) {
-            stores.ledger = read;
-        }
-    }
-    snapshot.rollback().await?;
     Ok(stores)
 }

@@ -3,10 +3,14 @@
 use std::collections::HashMap;
 
 use redis::RedisResult;
-use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{connect::Queue, dead_letter, keys::SaleKeys};
+use crate::{
+    connect::Queue,
+    dead_letter,
+    keys::SaleKeys,
+    ledger::{AUDIT_LIMIT, Ledger, LedgerError},
+};
 
 /// A dead letter's job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,16 +43,19 @@ pub(super) async fn read(
 /// Takes those letters away whose job id is the one of another buy that has its order: such a
 /// letter says nothing of that buy, which keeps its own outcome.
 pub(super) async fn retain_own(
-    pool: &PgPool,
+    ledger: &Ledger,
     letters: &mut HashMap<Uuid, Letter>,
-) -> Result<(), sqlx::Error> {
+) -> Result<(), LedgerError> {
     let jobs: Vec<Uuid> = letters.keys().copied().collect();
-    let owners: Vec<(Uuid, String, String)> = sqlx::query_as(
+    let query = sqlx::query_as(
         "SELECT job_id, user_id, idempotency_key FROM orders WHERE job_id = ANY ($1)",
     )
-    .bind(jobs)
-    .fetch_all(pool)
-    .await?;
+    .bind(jobs);
+    let owners: Vec<(Uuid, String, String)> = ledger
+        .call(AUDIT_LIMIT, async |connection| {
+            Ok(query.fetch_all(connection).await?)
+        })
+        .await?;
     for (job, user, key) in owners {
         let is_another = |letter: &Letter| letter.user != user || letter.key != key;
         if letters.get(&job).is_some_and(is_another) {

@@ -92,7 +92,7 @@ pub(super) async fn audit(
     // Told by a record, and by the ledger not yet seen to have been decided.
     let mut turned_away: HashSet<Uuid> = HashSet::new();
     while let Some(chunk) = walk.next(connection, &keys.jobs()).await? {
-        let comparison = records::compare(ledger.pool(), sale, &chunk.records).await?;
+        let comparison = records::compare(ledger, sale, &chunk.records).await?;
         audit.with_order += comparison.with_order;
         suspects.extend(comparison.contradictions.into_iter().map(|(job, _)| job));
         for (job, record) in &chunk.records {

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use redis::RedisResult;
-use sqlx::PgPool;
 use uuid::Uuid;
 
 use crate::{
     connect::Queue,
     id::SaleId,
+    ledger::{AUDIT_LIMIT, Ledger, LedgerError},
     outcome::{JobRecord, JobState, Outcome},
 };
 
@@ -106,10 +106,10 @@ pub(super) struct Comparison {
 /// Compares records with the ledger as it is now, which is after the records were read: an order
 /// that a record tells of was committed before the record was written, so it must be there.
 pub(super) async fn compare(
-    pool: &PgPool,
+    ledger: &Ledger,
     sale: &SaleId,
     records: &[Recorded],
-) -> Result<Comparison, sqlx::Error> {
+) -> Result<Comparison, LedgerError> {
     let (mut jobs, mut states, mut orders) = (Vec::new(), Vec::new(), Vec::new());
     let (mut products, mut users) = (Vec::new(), Vec::new());
     for (job, record) in records {
@@ -123,15 +123,18 @@ pub(super) async fn compare(
         products.push(record.product_id.as_str());
         users.push(record.user_id.as_str());
     }
-    let rows: Vec<(Uuid, bool, Option<String>)> = sqlx::query_as(COMPARE)
+    let query = sqlx::query_as(COMPARE)
         .bind(jobs)
         .bind(states)
         .bind(orders)
         .bind(products)
         .bind(users)
         .bind(sale.as_str())
-        .bind(Outcome::Confirmed.as_str())
-        .fetch_all(pool)
+        .bind(Outcome::Confirmed.as_str());
+    let rows: Vec<(Uuid, bool, Option<String>)> = ledger
+        .call(AUDIT_LIMIT, async |connection| {
+            Ok(query.fetch_all(connection).await?)
+        })
         .await?;
     let mut comparison = Comparison::default();
     for (job, has_order, contradiction) in rows {

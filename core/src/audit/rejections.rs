@@ -9,7 +9,7 @@ use crate::{
     connect::Queue,
     id::SaleId,
     keys::SaleKeys,
-    ledger::{Decided, Ledger, Outcomes},
+    ledger::{AUDIT_LIMIT, Decided, Ledger, Outcomes},
     outcome::{JobRecord, JobState, Outcome},
 };
 
@@ -64,13 +64,16 @@ pub(super) async fn prove(
 /// was a table for them, nor those that it lost when it went back; those of a sale that is over are
 /// thrown away.
 pub(super) async fn are_all_kept(ledger: &Ledger, sale: &SaleId) -> Result<bool, AuditError> {
-    let are_kept = sqlx::query_scalar(
+    let query = sqlx::query_scalar(
         "SELECT EXISTS (SELECT FROM products WHERE sale_id = $1)
             AND COALESCE((SELECT rejections_kept FROM sales WHERE id = $1), true)",
     )
-    .bind(sale.as_str())
-    .fetch_one(ledger.pool())
-    .await?;
+    .bind(sale.as_str());
+    let are_kept = ledger
+        .call(AUDIT_LIMIT, async |connection| {
+            Ok(query.fetch_one(connection).await?)
+        })
+        .await?;
     Ok(are_kept)
 }
 

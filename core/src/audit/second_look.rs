@@ -48,7 +48,7 @@ impl SecondLook {
         let keys = SaleKeys::new(sale);
         let mut letters = letters::read(connection, &keys).await?;
         letters.retain(|job, _| jobs.contains(job));
-        letters::retain_own(ledger.pool(), &mut letters).await?;
+        letters::retain_own(ledger, &mut letters).await?;
         let records = records::again(connection, &keys.jobs(), jobs.iter().copied()).await?;
         let mut waiting = Waiting::default();
         for (job, record) in &records {
@@ -57,7 +57,7 @@ impl SecondLook {
             }
         }
         let missing = waiting.missing(connection, &keys).await?;
-        let comparison = records::compare(ledger.pool(), sale, &records).await?;
+        let comparison = records::compare(ledger, sale, &records).await?;
         let mut unproven: HashSet<Uuid> = records
             .iter()
             .filter(|(_, record)| is_turned_away(record.state))

@@ -2,12 +2,11 @@
 //! never negative, and no shopper has more units than the sale allows one shopper.
 
 use serde::Serialize;
-use sqlx::PgConnection;
 
-use super::{AuditError, Findings, SHOWN};
+use super::{Findings, SHOWN};
 use crate::{
     id::SaleId,
-    ledger::{ProductBooks, books},
+    ledger::{LedgerConnection, ProductBooks, books},
 };
 
 /// The books of the products of a sale.
@@ -82,10 +81,10 @@ impl StockAudit {
 }
 
 pub(super) async fn audit(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
-) -> Result<StockAudit, AuditError> {
-    let products = books(connection, sale).await?;
+) -> Result<StockAudit, sqlx::Error> {
+    let products = books(&mut *connection, sale).await?;
     let mut findings = Findings::default();
     let mut units = 0;
     for product in &products {
@@ -105,7 +104,7 @@ pub(super) async fn audit(
 
 /// Units beyond shoppers' limits, and whose they are.
 async fn beyond_limit(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
 ) -> Result<(u64, Findings), sqlx::Error> {
     let rows: Vec<(String, String, i64, i32, i64, i64)> = sqlx::query_as(

@@ -2,10 +2,9 @@
 //! order is of a product that exists.
 
 use serde::Serialize;
-use sqlx::PgConnection;
 
-use super::{AuditError, Findings, SHOWN};
-use crate::id::SaleId;
+use super::{Findings, SHOWN};
+use crate::{id::SaleId, ledger::LedgerConnection};
 
 /// The orders of a sale, counted against each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -27,9 +26,9 @@ pub struct UniquenessAudit {
 type Answer = Vec<(String, i64, i64)>;
 
 pub(super) async fn audit(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
-) -> Result<UniquenessAudit, AuditError> {
+) -> Result<UniquenessAudit, sqlx::Error> {
     let (orders, cancelled): (i64, i64) = sqlx::query_as(
         "SELECT count(*), count(*) FILTER (WHERE status = 'CANCELLED')
            FROM orders WHERE sale_id = $1",

@@ -2,9 +2,8 @@
 //! whoever watches law 1 read the same figures.
 
 use serde::Serialize;
-use sqlx::PgConnection;
 
-use super::{Ledger, LedgerError, call::COUNT_LIMIT};
+use super::{Ledger, LedgerConnection, LedgerError, call::COUNT_LIMIT};
 use crate::id::SaleId;
 
 /// The books of one product, over all sales that ever offered it.
@@ -59,7 +58,7 @@ impl Ledger {
 /// The books of every product that the sale offers or has orders of, by id; one statement, so all
 /// figures are of one moment.
 pub(crate) async fn books(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
 ) -> Result<Vec<ProductBooks>, sqlx::Error> {
     // A status that nobody wrote counts as an order: only CANCELLED gives a unit back.

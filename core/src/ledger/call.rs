@@ -15,13 +15,12 @@ use std::{
 };
 
 use sqlx::{
-    Connection as _, PgConnection, Postgres, Transaction,
-    pool::PoolConnection,
+    Connection as _, PgConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Fault, Ledger, LedgerError, WaitReason};
+use super::{Fault, Ledger, LedgerConnection, LedgerError, WaitReason};
 
 /// How long settling a batch may take, with getting a connection. A batch of the largest size takes
 /// a tenth of it; a link that is silent stands still for this long, and then the batch is sent over
@@ -36,6 +35,9 @@ pub(super) const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
 /// How long counting the orders of a sale may take.
 pub(super) const COUNT_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long an audit may read: it counts every order of a sale.
+pub(crate) const AUDIT_LIMIT: Duration = Duration::from_mins(30);
 
 /// How long a connection may take to show that it is still good.
 const PING_LIMIT: Duration = Duration::from_millis(500);
@@ -67,6 +69,9 @@ const SESSION_SETTINGS: &str = "\
 /// the session belongs to.
 const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '1s'; \
     SET LOCAL idle_in_transaction_session_timeout = '10s'";
+
+/// Begins a transaction in which everything that is read is of one moment.
+const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /// What migrations need: they wait for one another, and for readers.
 const NO_LIMITS: &str = "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
@@ -105,15 +110,27 @@ impl Trust {
 }
 
 /// A connection that is closed unless it is given back.
-struct Borrowed(Option<PoolConnection<Postgres>>);
+struct Borrowed(Option<LedgerConnection>);
 
 impl Borrowed {
-    /// Gives the connection back, once it has shown that it is still good. The pool would wait for
-    /// that without a limit.
-    fn give_back(mut self) {
-        if let Some(mut connection) = self.0.take() {
-            tokio::spawn(timeout(PING_LIMIT, connection.return_to_pool()));
-        }
+    /// Gives the connection back, once it has shown that it is still good and has left the
+    /// transaction of a call that failed. The pool would wait for that without a limit.
+    fn give_back(mut self, in_transaction: bool) {
+        let Some(connection) = self.0.take() else {
+            return;
+        };
+        let mut connection = connection.into_inner();
+        tokio::spawn(async move {
+            if in_transaction {
+                let rollback = sqlx::raw_sql("ROLLBACK").execute(&mut *connection);
+                if !matches!(timeout(PING_LIMIT, rollback).await, Ok(Ok(_))) {
+                    drop(connection.detach());
+                    return;
+                }
+            }
+            // Closed if it does not answer in time.
+            let _ = timeout(PING_LIMIT, connection.return_to_pool()).await;
+        });
     }
 }
 
@@ -121,7 +138,9 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         // Detached it belongs to nobody and is closed, without a word to a server that may not
         // listen. Sent back to the pool it would block a place there until it answers.
-        drop(self.0.take().map(PoolConnection::detach));
+        if let Some(connection) = self.0.take() {
+            drop(connection.into_inner().detach());
+        }
     }
 }
 
@@ -149,10 +168,14 @@ impl Ledger {
         Self {
             pool: pool.connect_lazy_with(connection),
             trust,
+            transaction_pooler,
         }
     }
 
     /// Does `call` with a connection of the pool; getting one and all of `call` may take `limit`.
+    ///
+    /// Behind a pooler in transaction mode the whole call is one transaction, so that the pooler
+    /// keeps it on one server connection.
     ///
     /// # Errors
     /// [`LedgerError::TimedOut`] when the time ran out while the ledger was at work: whether it did
@@ -160,41 +183,88 @@ impl Ledger {
     pub(crate) async fn call<T>(
         &self,
         limit: Duration,
-        call: impl AsyncFnOnce(&mut PgConnection) -> Result<T, LedgerError>,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let begin = self.transaction_pooler.then_some(BEGIN);
+        self.call_in(begin, limit, call).await
+    }
+
+    /// The same in one transaction, which is rolled back when `call` fails.
+    pub(super) async fn transact<T>(
+        &self,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.call_in(Some(BEGIN), limit, call).await
+    }
+
+    /// Lets `read` ask several questions about one moment.
+    ///
+    /// # Errors
+    /// When the ledger does not answer, or `read` fails.
+    pub async fn snapshot<T>(
+        &self,
+        read: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.call_in(Some(BEGIN_SNAPSHOT), AUDIT_LIMIT, read).await
+    }
+
+    async fn call_in<T>(
+        &self,
+        begin: Option<&'static str>,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let deadline = Instant::now() + limit;
         let acquired = timeout_at(deadline, self.pool.acquire()).await;
         let connection = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let connection = LedgerConnection::new(connection, self.transaction_pooler);
         let mut borrowed = Borrowed(Some(connection));
         let Some(connection) = &mut borrowed.0 else {
             return Err(sqlx::Error::PoolClosed.into());
         };
-        let Ok(answer) = timeout_at(deadline, call(connection)).await else {
+        let answer = within(begin, connection, call);
+        let Ok(answer) = timeout_at(deadline, answer).await else {
             self.trust.end();
             return Err(LedgerError::TimedOut(limit));
         };
         if answer.as_ref().err().is_some_and(speaks_of_the_server) {
             self.trust.end();
         } else {
-            borrowed.give_back();
+            borrowed.give_back(begin.is_some() && answer.is_err());
         }
         answer
     }
 
     /// A connection without limits, for changes of the schema. It is not of the pool any more:
     /// dropping it closes it.
+    ///
+    /// # Errors
+    /// [`LedgerError::DirectAddressNeeded`] behind a pooler: what is set for a session would be
+    /// set for other clients, too, and an index cannot be built in a transaction.
     pub(super) async fn connection_without_limits(&self) -> Result<PgConnection, LedgerError> {
+        if self.transaction_pooler {
+            return Err(LedgerError::DirectAddressNeeded);
+        }
         let mut connection = self.pool.acquire().await?.detach();
         sqlx::raw_sql(NO_LIMITS).execute(&mut connection).await?;
         Ok(connection)
     }
 }
 
-/// Begins a transaction in a [`Ledger::call`].
-pub(super) async fn begin(
-    connection: &mut PgConnection,
-) -> Result<Transaction<'_, Postgres>, sqlx::Error> {
-    connection.begin_with(BEGIN).await
+/// Does `call` in the transaction that `begin` begins, if any. One that failed is left open.
+async fn within<T>(
+    begin: Option<&'static str>,
+    connection: &mut LedgerConnection,
+    call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+) -> Result<T, LedgerError> {
+    let Some(begin) = begin else {
+        return call(connection).await;
+    };
+    sqlx::raw_sql(begin).execute(&mut *connection).await?;
+    let answer = call(&mut *connection).await?;
+    sqlx::raw_sql("COMMIT").execute(connection).await?;
+    Ok(answer)
 }
 
 /// Whether the connection, or where it leads to, is bad. A server that takes no writes is a former

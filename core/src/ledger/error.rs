@@ -67,6 +67,12 @@ pub enum LedgerError {
     /// The schema could not be brought up to date.
     #[error("the ledger's schema could not be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema has to be changed, and a pooler in transaction mode is in the way.
+    #[error(
+        "the ledger's schema has to be changed, which cannot be done through a transaction pooler; \
+         give PostgreSQL's own address as FLASHSALE_DATABASE_DIRECT_URL or --database-direct-url"
+    )]
+    DirectAddressNeeded,
     /// A product is in another sale that is in force.
     #[error("product {product} is offered by sale {holder}; take it out of one of the two sales")]
     ProductTaken {
@@ -117,7 +123,9 @@ impl LedgerError {
             | Self::MayNotGrant { .. } => Fault::Server(WaitReason::NotPermitted),
             Self::ReadOnly => Fault::Server(WaitReason::ReadOnly),
             Self::TimedOut(_) => Fault::TooSlow,
-            Self::Migrate(_) | Self::Mismatch => Fault::Server(WaitReason::Schema),
+            Self::Migrate(_) | Self::DirectAddressNeeded | Self::Mismatch => {
+                Fault::Server(WaitReason::Schema)
+            }
             Self::ProductTaken { .. }
             | Self::UnknownProduct { .. }
             | Self::TooManyUnits { .. }

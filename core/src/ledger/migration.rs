@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use super::{Fault, Ledger, LedgerError, WaitReason};
+use super::{Fault, Ledger, LedgerError, WaitReason, call::CALL_LIMIT};
 
 /// How often to ask whether another process has finished changing the schema.
 const LOCK_POLL: Duration = Duration::from_millis(200);
@@ -34,7 +34,14 @@ impl Ledger {
     /// Brings the schema up to date, while the ledger is in use. Safe to run from several
     /// processes at once: the first takes a lock, the others wait and find nothing to do. A schema
     /// that is newer than this version is left as it is.
+    ///
+    /// # Errors
+    /// [`LedgerError::DirectAddressNeeded`] behind a pooler in transaction mode, unless there is
+    /// nothing to do.
     pub async fn migrate(&self) -> Result<(), LedgerError> {
+        if self.transaction_pooler && self.is_migrated().await? {
+            return Ok(());
+        }
         let _guard = self.lock_schema().await?;
         let mut connection = self.connection_without_limits().await?;
         if is_broken(&mut connection, "orders_of_one_key_per_incarnation").await? {
@@ -67,8 +74,25 @@ impl Ledger {
         }
     }
 
+    /// Whether every migration of this version was applied.
+    async fn is_migrated(&self) -> Result<bool, LedgerError> {
+        let query = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
+        let applied: Result<Vec<i64>, LedgerError> = self
+            .call(CALL_LIMIT, async |connection| {
+                Ok(query.fetch_all(connection).await?)
+            })
+            .await;
+        match applied {
+            Ok(applied) => Ok(migrator()
+                .iter()
+                .all(|migration| applied.contains(&migration.version))),
+            Err(error) if error.is_schema_missing() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Waits until no other process changes the schema, and keeps others from it until the answer
-    /// is dropped. A transaction of its own, so that it is right behind a pooler too.
+    /// is dropped: a connection of its own, whose transaction holds the lock.
     pub(super) async fn lock_schema(&self) -> Result<PgConnection, LedgerError> {
         let mut connection = self.connection_without_limits().await?;
         sqlx::raw_sql("BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0")

@@ -2,12 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::PgConnection;
-
-use super::{
-    Ledger, LedgerError,
-    call::{CALL_LIMIT, begin},
-};
+use super::{Ledger, LedgerConnection, LedgerError, call::CALL_LIMIT};
 use crate::{
     id::{ProductId, SaleId},
     sale::{Product, Sale},
@@ -98,7 +93,7 @@ impl Ledger {
     /// [`LedgerError::ProductTaken`] when another sale holds a product, and
     /// [`LedgerError::TooManyUnits`]; then nothing is changed.
     pub async fn declare(&self, sale: &Sale) -> Result<Declared, LedgerError> {
-        self.call(CALL_LIMIT, async |connection| {
+        self.transact(CALL_LIMIT, async |connection| {
             declare(connection, sale).await
         })
         .await
@@ -142,29 +137,27 @@ impl Ledger {
     }
 }
 
-async fn declare(connection: &mut PgConnection, sale: &Sale) -> Result<Declared, LedgerError> {
+async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Declared, LedgerError> {
     let mut products: Vec<&Product> = sale.products.iter().collect();
     products.sort_by(|left, right| left.id.cmp(&right.id));
     let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
-    let mut transaction = begin(connection).await?;
-    let mut rows = lock(&mut transaction, &sale.id, &ids).await?;
+    let mut rows = lock(connection, &sale.id, &ids).await?;
     let mut levels = Vec::with_capacity(products.len());
     for product in products {
         let level = match rows.remove(product.id.as_str()) {
-            Some(row) => change(&mut transaction, &sale.id, product, &row).await?,
-            None => add(&mut transaction, &sale.id, product).await?,
+            Some(row) => change(connection, &sale.id, product, &row).await?,
+            None => add(connection, &sale.id, product).await?,
         };
         levels.push(level);
     }
-    let unlisted = unlist(&mut transaction, &sale.id, &ids).await?;
-    transaction.commit().await?;
+    let unlisted = unlist(connection, &sale.id, &ids).await?;
     Ok(Declared { levels, unlisted })
 }
 
 /// Locks the rows of the sale and of the products that it declares: all at once and in one order
 /// everywhere, so that two declarations cannot wait for each other.
 async fn lock(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     declared: &[&str],
 ) -> Result<HashMap<String, Row>, sqlx::Error> {
@@ -181,7 +174,7 @@ async fn lock(
 
 /// Declares a product that the ledger knows.
 async fn change(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &Product,
     row: &Row,
@@ -231,7 +224,7 @@ async fn change(
 
 /// Declares a product that the ledger does not know.
 async fn add(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &Product,
 ) -> Result<StockLevel, LedgerError> {
@@ -271,7 +264,7 @@ async fn add(
 /// Takes the products that are not `declared` any more off the list, and answers all that are off
 /// it.
 async fn unlist(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     declared: &[&str],
 ) -> Result<Vec<ProductId>, sqlx::Error> {

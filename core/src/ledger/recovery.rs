@@ -1,9 +1,7 @@
 //! What a ledger needs after it went back: versions and order numbers above those that were told.
 
-use sqlx::PgConnection;
-
 use super::{
-    Ledger, LedgerError, StockLevel,
+    Ledger, LedgerConnection, LedgerError, StockLevel,
     call::{CALL_LIMIT, SETTLE_LIMIT},
 };
 use crate::{
@@ -65,7 +63,7 @@ impl Ledger {
 }
 
 async fn raise_version(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &ProductId,
     told: i64,
@@ -84,7 +82,7 @@ async fn raise_version(
 }
 
 /// Raises the sequence of order numbers to `told` at least; true when it was behind.
-async fn raise_sequence(connection: &mut PgConnection, told: i64) -> Result<bool, sqlx::Error> {
+async fn raise_sequence(connection: &mut LedgerConnection, told: i64) -> Result<bool, sqlx::Error> {
     // A sequence that was never used shows the number that it will give first.
     let behind: i64 = sqlx::query_scalar(
         "SELECT $1 - last_value + CASE WHEN is_called THEN 0 ELSE 1 END FROM orders_id_seq",
@@ -112,7 +110,10 @@ fn level(product: &ProductId, (stock, version, settled_version): (i32, i64, i64)
 }
 
 /// Notes that rejections of the sale may be lost, so that an audit does not miss them.
-async fn doubt_rejections(connection: &mut PgConnection, sale: &SaleId) -> Result<(), sqlx::Error> {
+async fn doubt_rejections(
+    connection: &mut LedgerConnection,
+    sale: &SaleId,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO sales (id, incarnation, rejections_kept) VALUES ($1, 1, false)
          ON CONFLICT (id) DO UPDATE SET rejections_kept = false",

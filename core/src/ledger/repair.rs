@@ -5,13 +5,9 @@ use std::{
     time::Duration,
 };
 
-use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    Ledger, LedgerError, StockLevel,
-    call::{self, CALL_LIMIT},
-};
+use super::{Ledger, LedgerConnection, LedgerError, StockLevel, call::CALL_LIMIT};
 use crate::id::{IdempotencyKey, JobId, ProductId, SaleId, UserId};
 
 /// How long making the lost orders of one product again may take: a hundred thousand of them take a
@@ -130,7 +126,7 @@ impl Ledger {
         // or later, gets one that nobody was told.
         let told = claims.iter().map(|claim| claim.told).max().unwrap_or(0);
         self.raise_order_numbers(told).await?;
-        self.call(REPAIR_LIMIT, async |connection| {
+        self.transact(REPAIR_LIMIT, async |connection| {
             settle_locked(connection, sale, product, claims).await
         })
         .await
@@ -138,30 +134,28 @@ impl Ledger {
 }
 
 async fn settle_locked(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &ProductId,
     claims: &[Claim],
 ) -> Result<Repaired, LedgerError> {
-    let mut transaction = call::begin(connection).await?;
-    let row = lock(&mut transaction, sale, product).await?;
-    let known = known(&mut transaction, sale, row.incarnation, claims).await?;
-    let held = held(&mut transaction, (sale, product, row.incarnation), claims).await?;
+    let row = lock(connection, sale, product).await?;
+    let known = known(connection, sale, row.incarnation, claims).await?;
+    let held = held(connection, (sale, product, row.incarnation), claims).await?;
     let (mut repairs, orders) = decide(&row, claims, &known, held);
-    let numbers = insert(&mut transaction, (sale, product), &row, &orders).await?;
+    let numbers = insert(connection, (sale, product), &row, &orders).await?;
     for order in &orders {
         if let Some(number) = numbers.get(&order.claim.job.0) {
             repairs[order.at] = Repair::Made { order: *number };
         }
     }
     let made = i32::try_from(orders.len()).map_err(|_| LedgerError::Mismatch)?;
-    let level = take_units(&mut transaction, product, made, row.settled_version).await?;
-    transaction.commit().await?;
+    let level = take_units(connection, product, made, row.settled_version).await?;
     Ok(Repaired { repairs, level })
 }
 
 async fn lock(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &ProductId,
 ) -> Result<Product, LedgerError> {
@@ -180,7 +174,7 @@ async fn lock(
 }
 
 async fn known(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     incarnation: i32,
     claims: &[Claim],
@@ -214,7 +208,7 @@ async fn known(
 
 /// Units of the product that each of the shoppers has.
 async fn held(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     (sale, product, incarnation): (&SaleId, &ProductId, i32),
     claims: &[Claim],
 ) -> Result<HashMap<String, i64>, sqlx::Error> {
@@ -268,7 +262,7 @@ fn decide<'a>(
 
 /// Makes the orders; answers their numbers by job.
 async fn insert(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     (sale, product): (&SaleId, &ProductId),
     row: &Product,
     orders: &[Order<'_>],
@@ -301,7 +295,7 @@ async fn insert(
 }
 
 async fn take_units(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     product: &ProductId,
     units: i32,
     settled_version: i64,

@@ -1,12 +1,9 @@
 //! Units added or taken back by hand.
 
-use sqlx::{PgConnection, Row};
+use sqlx::Row;
 use uuid::Uuid;
 
-use super::{
-    Ledger, LedgerError, StockLevel,
-    call::{CALL_LIMIT, begin},
-};
+use super::{Ledger, LedgerConnection, LedgerError, StockLevel, call::CALL_LIMIT};
 use crate::id::{ProductId, SaleId};
 
 /// What a restock came to.
@@ -34,7 +31,7 @@ impl Ledger {
         change: i32,
         request: Option<Uuid>,
     ) -> Result<Restocked, LedgerError> {
-        self.call(CALL_LIMIT, async |connection| {
+        self.transact(CALL_LIMIT, async |connection| {
             restock(connection, sale, product, change, request).await
         })
         .await
@@ -42,13 +39,12 @@ impl Ledger {
 }
 
 async fn restock(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &ProductId,
     change: i32,
     request: Option<Uuid>,
 ) -> Result<Restocked, LedgerError> {
-    let mut transaction = begin(connection).await?;
     // Locked first, so that of two repeats at once the second sees what the first did.
     let (stock, sold, settled_version): (i32, i32, i64) = sqlx::query_as(
         "SELECT stock_quantity, sold, settled_version FROM products
@@ -56,14 +52,14 @@ async fn restock(
     )
     .bind(product.as_str())
     .bind(sale.as_str())
-    .fetch_optional(&mut *transaction)
+    .fetch_optional(&mut *connection)
     .await?
     .ok_or_else(|| LedgerError::UnknownProduct {
         sale: sale.clone(),
         product: product.clone(),
     })?;
     if let Some(request) = request
-        && let Some(done) = done_before(&mut transaction, sale, product, change, request).await?
+        && let Some(done) = done_before(connection, sale, product, change, request).await?
     {
         return Ok(done);
     }
@@ -80,7 +76,7 @@ async fn restock(
     )
     .bind(product.as_str())
     .bind(after)
-    .fetch_one(&mut *transaction)
+    .fetch_one(&mut *connection)
     .await?;
     let restocked = Restocked {
         level: StockLevel {
@@ -92,14 +88,13 @@ async fn restock(
         change: after - stock,
     };
     if let Some(request) = request {
-        remember(&mut transaction, sale, change, request, &restocked).await?;
+        remember(connection, sale, change, request, &restocked).await?;
     }
-    transaction.commit().await?;
     Ok(restocked)
 }
 
 async fn done_before(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     product: &ProductId,
     asked: i32,
@@ -134,7 +129,7 @@ async fn done_before(
 }
 
 async fn remember(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
     asked: i32,
     request: Uuid,

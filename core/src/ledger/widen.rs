@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
-use sqlx::{PgConnection, postgres::PgQueryResult};
+use sqlx::{PgConnection, PgExecutor, postgres::PgQueryResult};
 use tokio::time::sleep;
 
 use super::{
     Ledger, LedgerError,
+    call::CALL_LIMIT,
     migration::{is_broken, is_locked},
 };
 
@@ -82,11 +83,24 @@ impl Ledger {
     /// Gives order ids 64 bits, of which 53 are used, so that they stay exact in JSON. The ledger
     /// stays in use meanwhile. Needs the schema of this version, and no process of the release
     /// before.
+    ///
+    /// # Errors
+    /// [`LedgerError::DirectAddressNeeded`] behind a pooler in transaction mode, unless there is
+    /// nothing to do.
     pub async fn widen_orders(&self) -> Result<Widened, LedgerError> {
+        if self.transaction_pooler {
+            let is_wide = self.call(
+                CALL_LIMIT,
+                async |connection| Ok(is_wide(connection).await?),
+            );
+            if is_wide.await? {
+                return Ok(Widened::Before);
+            }
+        }
         let _guard = self.lock_schema().await?;
         let mut connection = self.connection_without_limits().await?;
         let connection = &mut connection;
-        if is_wide(connection).await? {
+        if is_wide(&mut *connection).await? {
             return Ok(Widened::Before);
         }
         in_short_transaction(connection, ADD_COLUMN).await?;
@@ -111,7 +125,7 @@ impl Ledger {
     }
 }
 
-async fn is_wide(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+async fn is_wide(connection: impl PgExecutor<'_>) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar(
         "SELECT atttypid = 'bigint'::regtype FROM pg_attribute
           WHERE attrelid = 'orders'::regclass AND attname = 'id' AND NOT attisdropped",

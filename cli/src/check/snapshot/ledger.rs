@@ -3,15 +3,15 @@
 
 use std::collections::HashMap;
 
-use flashsale_core::{id::SaleId, outcome::Outcome};
+use flashsale_core::{id::SaleId, ledger::LedgerConnection, outcome::Outcome};
 use futures_util::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
 use crate::check::stores::{LedgerSale, Order, Product};
 
 pub(super) async fn read(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
 ) -> Result<LedgerSale, sqlx::Error> {
     let (incarnation, keeps_all_rejections) = incarnation(connection, sale).await?;
@@ -26,7 +26,7 @@ pub(super) async fn read(
 
 /// Whether a table of the search path has this column.
 async fn has_column(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     table: &str,
     column: &str,
 ) -> Result<bool, sqlx::Error> {
@@ -43,7 +43,7 @@ async fn has_column(
 /// The present incarnation of the sale, and whether all its rejections are kept. A sale without a
 /// row is in its first one, which began when the ledger kept them.
 async fn incarnation(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
 ) -> Result<(Option<i32>, bool), sqlx::Error> {
     if !has_column(connection, "sales", "rejections_kept").await? {
@@ -61,7 +61,10 @@ async fn incarnation(
 /// Number, shopper, product, job, key, whether cancelled, incarnation.
 type OrderRow = (i64, String, String, Uuid, String, bool, i32);
 
-async fn orders(connection: &mut PgConnection, sale: &SaleId) -> Result<Vec<Order>, sqlx::Error> {
+async fn orders(
+    connection: &mut LedgerConnection,
+    sale: &SaleId,
+) -> Result<Vec<Order>, sqlx::Error> {
     let incarnation = if has_column(connection, "orders", "incarnation").await? {
         "incarnation::integer"
     } else {
@@ -95,7 +98,7 @@ async fn orders(connection: &mut PgConnection, sale: &SaleId) -> Result<Vec<Orde
 type ProductRow = (String, bool, i64, i64, i64, i64, i64, Option<i64>);
 
 async fn products(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
 ) -> Result<Vec<Product>, sqlx::Error> {
     // A product that was taken out of the sale is no longer told to Redis.
@@ -138,7 +141,7 @@ async fn products(
 
 /// Each rejected job with the outcome of every row that has it; none where the table is not there.
 async fn rejections(
-    connection: &mut PgConnection,
+    connection: &mut LedgerConnection,
     sale: &SaleId,
 ) -> Result<Option<HashMap<Uuid, Vec<Outcome>>>, sqlx::Error> {
     if !has_column(connection, "rejections", "outcomes").await? {
