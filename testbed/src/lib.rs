@@ -28,6 +28,7 @@ pub mod http;
 pub mod launch;
 mod log_tail;
 pub mod password;
+pub mod pgbouncer;
 mod pid_file;
 pub mod ports;
 pub mod postgres;

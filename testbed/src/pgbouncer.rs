@@ -1,0 +1,229 @@
+//! A private PgBouncer in transaction mode, in front of a private PostgreSQL.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::account::{Account, AccountError};
+use super::binaries;
+use super::data_dir::{DataDir, DataDirError};
+use super::launch::Launch;
+use super::ports::{self, PortError};
+use super::process::{Process, ProcessError};
+
+/// The program.
+const PROGRAM: &str = "pgbouncer";
+
+/// Where Debian keeps it, which is not on everybody's PATH.
+const USUAL_PLACE: &str = "/usr/sbin/pgbouncer";
+
+/// A start takes milliseconds.
+const START_PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often a starting PgBouncer is tried.
+const START_INTERVAL: Duration = Duration::from_millis(10);
+
+/// An attempt to connect on the same machine takes milliseconds.
+const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+
+/// What can go wrong with a private PgBouncer.
+#[derive(Debug, thiserror::Error)]
+pub enum PgBouncerError {
+    /// It is not installed.
+    #[error("no `{PROGRAM}` on PATH: run scripts/install-dependencies --for-tests")]
+    NotInstalled,
+    /// The address of its PostgreSQL names no user, password, host or port.
+    #[error("PgBouncer needs an address like postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
+    BadAddress,
+    /// The data directory does not take its files.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// The account it must run as cannot use them.
+    #[error(transparent)]
+    Account(#[from] AccountError),
+    /// A file of ours could not be written.
+    #[error("could not write `{}`; check the data directory's permissions", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no port for it.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// Its process could not be started.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// It ended, or did not let anybody in.
+    #[error("PgBouncer does not answer; the end of its log:\n{log}")]
+    NoAnswer {
+        /// The end of its log.
+        log: String,
+    },
+}
+
+/// A PgBouncer on 127.0.0.1 that is ours alone. Everything that its configuration does not need is
+/// left at its default. Dropping it stops it.
+#[derive(Debug)]
+pub struct PgBouncer {
+    /// First, so that it is dropped first.
+    _process: Process,
+    /// Address of the database behind it, through it.
+    url: String,
+    /// Keeps the directory with the files in place.
+    _data_dir: DataDir,
+}
+
+impl PgBouncer {
+    /// Starts one whose files are in `pgbouncer/` below `data_dir`, in front of the database at
+    /// `server` (`postgres://USER:PASSWORD@HOST:PORT/DATABASE`), with at most `pool_size`
+    /// connections to it. Comes back when it lets clients in.
+    pub async fn start(
+        data_dir: &DataDir,
+        server: &str,
+        pool_size: u32,
+    ) -> Result<Self, PgBouncerError> {
+        let program = binaries::on_path(PROGRAM)
+            .or_else(|| Some(PathBuf::from(USUAL_PLACE)).filter(|path| path.is_file()))
+            .ok_or(PgBouncerError::NotInstalled)?;
+        let server = Server::parse(server).ok_or(PgBouncerError::BadAddress)?;
+        let home = data_dir.subdirectory("pgbouncer")?;
+        // Like PostgreSQL it refuses to run as root.
+        let account = Account::for_postgres()?;
+        let mut attempts = 1;
+        loop {
+            let port = ports::free_port()?;
+            let file = server.configure(&home, account.as_ref(), port, pool_size)?;
+            let launch = Launch::new(PROGRAM, &program, home.join("log"))
+                .arg(file)
+                .current_dir(&home)
+                .run_as(account.clone())
+                .on_parent_death(Signal::SIGTERM)
+                .on_drop(Signal::SIGTERM);
+            let process = Process::start(launch).await?;
+            let url = server.url_through(port);
+            match wait_until_it_answers(&process, &url).await {
+                Err(_) if attempts < ports::ATTEMPTS_TO_LISTEN && ports::is_taken(port) => {
+                    attempts += 1;
+                }
+                outcome => {
+                    return outcome.map(|()| Self {
+                        _process: process,
+                        url,
+                        _data_dir: data_dir.clone(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// Address of the database, through this PgBouncer.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}
+
+/// The PostgreSQL behind it, as its address says.
+struct Server {
+    user: String,
+    password: String,
+    host: String,
+    port: String,
+    database: String,
+}
+
+impl Server {
+    fn parse(url: &str) -> Option<Self> {
+        let (user, rest) = url.strip_prefix("postgres://")?.split_once('@')?;
+        let (user, password) = user.split_once(':')?;
+        let (address, database) = rest.split_once('/')?;
+        let (host, port) = address.split_once(':')?;
+        Some(Self {
+            user: user.to_owned(),
+            password: password.to_owned(),
+            host: host.to_owned(),
+            port: port.to_owned(),
+            database: database.to_owned(),
+        })
+    }
+
+    fn url_through(&self, port: u16) -> String {
+        let (user, password, database) = (&self.user, &self.password, &self.database);
+        format!(
+            "postgres://{user}:{password}@{}:{port}/{database}",
+            Ipv4Addr::LOCALHOST
+        )
+    }
+
+    /// Writes the configuration and the list of users, and gives the path of the former.
+    fn configure(
+        &self,
+        home: &Path,
+        account: Option<&Account>,
+        port: u16,
+        pool_size: u32,
+    ) -> Result<PathBuf, PgBouncerError> {
+        let (file, users) = (home.join("pgbouncer.ini"), home.join("users.txt"));
+        let configuration = format!(
+            "[databases]\n\
+             * = host={} port={}\n\
+             [pgbouncer]\n\
+             listen_addr = {}\n\
+             listen_port = {port}\n\
+             unix_socket_dir =\n\
+             auth_file = {}\n\
+             pool_mode = transaction\n\
+             default_pool_size = {pool_size}\n",
+            self.host,
+            self.port,
+            Ipv4Addr::LOCALHOST,
+            users.display(),
+        );
+        let user = format!("\"{}\" \"{}\"\n", self.user, self.password);
+        for (path, text) in [(&file, configuration), (&users, user)] {
+            fs::write(path, text).map_err(|source| PgBouncerError::File {
+                path: path.clone(),
+                source,
+            })?;
+            if let Some(account) = account {
+                account.take_over(path)?;
+            }
+        }
+        if let Some(account) = account {
+            account.can_reach(home)?;
+            account.take_over(home)?;
+        }
+        Ok(file)
+    }
+}
+
+async fn wait_until_it_answers(process: &Process, url: &str) -> Result<(), PgBouncerError> {
+    let deadline = Instant::now() + START_PATIENCE;
+    while !matches!(timeout(CONNECT_PATIENCE, ask(url)).await, Ok(Ok(()))) {
+        if !process.is_running() || Instant::now() >= deadline {
+            return Err(PgBouncerError::NoAnswer {
+                log: process.log_tail(),
+            });
+        }
+        sleep(START_INTERVAL).await;
+    }
+    Ok(())
+}
+
+async fn ask(url: &str) -> Result<(), sqlx::Error> {
+    let options = PgConnectOptions::from_str(url)?.extra_float_digits(None);
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql("SELECT 1").execute(&mut connection).await?;
+    connection.close().await
+}
