@@ -11,6 +11,7 @@ mod deadlines;
 mod leases;
 mod ledger;
 mod looks;
+mod poolers;
 mod recovery;
 mod retries;
 mod scene;
