@@ -3,17 +3,15 @@
 
 use std::{io, time::Duration};
 
-use flashsale_core::ledger::LedgerError;
-use sqlx::{Connection as _, PgConnection};
+use flashsale_core::ledger::{Ledger, LedgerError};
 use tokio::time::timeout;
 
 /// How long connecting may take, TLS and a busy server included.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Connects once to the PostgreSQL at `url`.
-pub(crate) async fn ledger(url: &str) -> Result<(), LedgerError> {
-    let connection = timeout(PATIENCE, PgConnection::connect(url))
+/// Connects once to PostgreSQL.
+pub(crate) async fn ledger(ledger: &Ledger) -> Result<(), LedgerError> {
+    timeout(PATIENCE, ledger.try_to_connect())
         .await
-        .map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))??;
-    Ok(connection.close().await?)
+        .map_err(|_| sqlx::Error::Io(io::ErrorKind::TimedOut.into()))?
 }

@@ -56,6 +56,8 @@ pub struct UpConfig {
     pub database_url: Option<String>,
     /// Whether that one is behind a pooler in transaction mode.
     pub transaction_pooler: bool,
+    /// Its own address, for changes of the schema, if the other one leads to a pooler.
+    pub database_direct_url: Option<String>,
     /// An existing Redis; a private one otherwise.
     pub redis_url: Option<String>,
     /// When a private Redis brings buys to the disk.
@@ -202,14 +204,16 @@ fn open_data_dir(config: &UpConfig, display: &Display) -> Result<DataDir, UpErro
 
 /// The ledger, with its schema up to date.
 async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
-    reach::ledger(stores.database_url()).await?;
-    let ledger = connect::ledger(&LedgerConfig {
+    let ledger_config = LedgerConfig {
         url: stores.database_url().to_owned(),
         connections: LEDGER_CONNECTIONS,
         transaction_pooler: config.transaction_pooler,
         ping_before_use: true,
-    })?;
-    ledger.migrate().await?;
+    };
+    let ledger = connect::ledger(&ledger_config)?;
+    reach::ledger(&ledger).await?;
+    let direct = connect::ledger(&ledger_config.direct(config.database_direct_url.as_deref()))?;
+    direct.migrate().await?;
     if config.database_url.is_none() {
         // Nobody else uses this server, so no process of an earlier release can be there.
         ledger.widen_orders().await?;

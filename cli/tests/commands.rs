@@ -18,6 +18,8 @@ mod market;
 mod migrate;
 #[path = "commands/repair.rs"]
 mod repair;
+#[path = "commands/roles.rs"]
+mod roles;
 #[path = "commands/stock.rs"]
 mod stock;
 #[path = "commands/validate.rs"]

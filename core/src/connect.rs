@@ -99,6 +99,22 @@ pub struct LedgerConfig {
     pub ping_before_use: bool,
 }
 
+impl LedgerConfig {
+    /// How to reach the same ledger for changes of its schema: at `direct`, the address of
+    /// PostgreSQL itself, or at the same address when there is none.
+    #[must_use]
+    pub fn direct(&self, direct: Option<&str>) -> Self {
+        let Some(url) = direct else {
+            return self.clone();
+        };
+        Self {
+            url: url.to_owned(),
+            transaction_pooler: false,
+            ..self.clone()
+        }
+    }
+}
+
 /// Schemes of libpq's addresses.
 const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
 

@@ -20,6 +20,12 @@
 {{- fail "two of database.roles have one name; give each its own, or one would have the rights of both" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.database.directKey $v.database.directUrl -}}
+{{- fail "database.directKey and database.directUrl are both set; keep one" -}}
+{{- end -}}
+{{- if and $v.database.directKey (not $v.database.existingSecret) -}}
+{{- fail "database.directKey is a key of database.existingSecret, which is not set; set database.directUrl instead" -}}
+{{- end -}}
 {{- if and $v.dev.enabled (not (include "flashsale.devPostgres" .)) (not (include "flashsale.devRedis" .)) -}}
 {{- fail "dev.enabled would start nothing, since database and redis are both given; set dev.enabled=false" -}}
 {{- end -}}

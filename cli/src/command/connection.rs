@@ -36,7 +36,8 @@ pub(super) struct RedisArgs {
 /// Where PostgreSQL is.
 #[derive(Debug, Clone, Args)]
 pub(super) struct LedgerArgs {
-    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with `?sslmode=require` for TLS.
+    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
+    /// `?sslmode=require` for TLS. Of several hosts the one that takes writes is used.
     #[arg(
         long,
         env = "FLASHSALE_DATABASE_URL",
@@ -58,6 +59,20 @@ pub(super) struct LedgerArgs {
     database_transaction_pooler: bool,
 }
 
+/// Where PostgreSQL itself is, if the other address leads to a pooler.
+#[derive(Debug, Clone, Args)]
+pub(super) struct DirectArgs {
+    /// PostgreSQL's own address, for changes of the schema when the other one leads to a pooler in
+    /// transaction mode. Default: the other one.
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_DIRECT_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub(super) database_direct_url: Option<String>,
+}
+
 impl RedisArgs {
     /// A connection; the error says when Redis does not answer.
     pub(super) async fn connect(&self) -> Result<MultiplexedConnection, CommandError> {
@@ -71,13 +86,30 @@ impl RedisArgs {
 impl LedgerArgs {
     /// The ledger, seen to answer.
     pub(super) async fn connect(&self) -> Result<Ledger, CommandError> {
-        let ledger = connect::ledger(&LedgerConfig {
+        reached(&self.config()).await
+    }
+
+    /// The ledger at its own address, seen to answer: the schema can be changed there.
+    pub(super) async fn connect_directly(
+        &self,
+        direct: &DirectArgs,
+    ) -> Result<Ledger, CommandError> {
+        let direct = direct.database_direct_url.as_deref();
+        reached(&self.config().direct(direct)).await
+    }
+
+    fn config(&self) -> LedgerConfig {
+        LedgerConfig {
             url: self.database_url.clone(),
             connections: LEDGER_CONNECTIONS,
             transaction_pooler: self.database_transaction_pooler,
             ping_before_use: true,
-        })?;
-        reach::ledger(&self.database_url).await?;
-        Ok(ledger)
+        }
     }
+}
+
+async fn reached(config: &LedgerConfig) -> Result<Ledger, CommandError> {
+    let ledger = connect::ledger(config)?;
+    reach::ledger(&ledger).await?;
+    Ok(ledger)
 }

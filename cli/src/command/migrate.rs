@@ -5,7 +5,10 @@ use std::io::{self, Write as _};
 use clap::Args;
 use flashsale_core::ledger::{Ledger, RoleName, Roles, SameRole, Widened};
 
-use super::{CommandError, Outcome, connection::LedgerArgs};
+use super::{
+    CommandError, Outcome,
+    connection::{DirectArgs, LedgerArgs},
+};
 
 /// Bring the schema of the PostgreSQL database up to date. Harmless to repeat, and to run from
 /// several places at once. Sales go on meanwhile.
@@ -22,10 +25,13 @@ roles of their own, with passwords that only you and they see:
   CREATE ROLE shop_worker  LOGIN PASSWORD '…' IN ROLE flashsale_worker;
 The first run needs CREATEROLE; later runs, one after each upgrade, do not.
 
+Behind a pooler in transaction mode, --database-direct-url has to lead to PostgreSQL itself.
 With FLASHSALE_DATABASE_URL in the environment the password does not show in `ps`.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     ledger: LedgerArgs,
+    #[command(flatten)]
+    direct: DirectArgs,
     /// Give order ids 64 bits afterwards, so that they never run out. Only when no process of the
     /// release before this one is left: those read 32 bits. Sales go on meanwhile; a run that was
     /// broken off is simply started again.
@@ -78,7 +84,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
         .create_roles
         .then(|| arguments.roles())
         .transpose()?;
-    let ledger = arguments.ledger.connect().await?;
+    let ledger = arguments.ledger.connect_directly(&arguments.direct).await?;
     ledger.migrate().await?;
     writeln!(io::stdout(), "the schema is up to date")?;
     if arguments.widen_orders {

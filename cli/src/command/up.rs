@@ -13,7 +13,7 @@ use flashsale_telemetry::shutdown;
 use flashsale_testbed::redis::AppendFsync;
 use jiff::SignedDuration;
 
-use super::{CommandError, Outcome, crowd::CrowdArgs};
+use super::{CommandError, Outcome, connection::DirectArgs, crowd::CrowdArgs};
 use crate::{
     display::Display,
     manifest::{self, Declared},
@@ -107,6 +107,9 @@ pub(super) struct Arguments {
     )]
     database_transaction_pooler: bool,
 
+    #[command(flatten)]
+    direct: DirectArgs,
+
     /// Use this Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
     /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
     #[arg(
@@ -159,6 +162,7 @@ impl Arguments {
             data_dir: self.data_dir,
             database_url: self.database_url,
             transaction_pooler: self.database_transaction_pooler,
+            database_direct_url: self.direct.database_direct_url,
             redis_url: self.redis_url,
             append_fsync: self.appendfsync,
             listen: self.listen,

@@ -236,6 +236,16 @@ impl Ledger {
         answer
     }
 
+    /// Connects once, beside the pool, which only knows that no connection came in time.
+    ///
+    /// # Errors
+    /// Why PostgreSQL lets nobody in, in its own words.
+    pub async fn try_to_connect(&self) -> Result<(), LedgerError> {
+        let options = self.pool.connect_options();
+        let connection = PgConnection::connect_with(&options).await?;
+        Ok(connection.close().await?)
+    }
+
     /// A connection without limits, for changes of the schema. It is not of the pool any more:
     /// dropping it closes it.
     ///

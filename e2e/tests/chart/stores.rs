@@ -130,6 +130,33 @@ fn migration_runs_first_and_with_the_new_address() {
     assert!(weight(secret) < weight(address.named("Job", "flashsale-migrate")));
 }
 
+/// Behind a pooler the schema is changed at another address than everything else uses.
+#[test]
+fn migration_goes_to_the_direct_address_if_there_is_one() {
+    let (variable, url) = (
+        "FLASHSALE_DATABASE_DIRECT_URL",
+        "postgres://owner@primary:7000/db",
+    );
+    let by_key = with(parse(PLAIN), "database.directKey", &json!("direct"));
+    let read = |manifests: &Manifests| source(manifests, "Job", "flashsale-migrate", variable);
+    assert_eq!(
+        read(&render(&by_key, &[])),
+        ("ledger".into(), "direct".into())
+    );
+    for values in [PLAIN, ADDRESSES] {
+        let values = with(parse(values), "database.directUrl", &json!(url));
+        let manifests = render(&values, &[]);
+        let (name, key) = read(&manifests);
+        let secret = manifests.named("Secret", &name);
+        assert_eq!(hook(secret), "pre-install,pre-upgrade");
+        assert_eq!(secret["stringData"][key], url);
+        let policy = manifests.named("NetworkPolicy", "flashsale-migrate");
+        let ports = &policy["spec"]["egress"][0]["ports"];
+        let ports = ports.as_array().unwrap();
+        assert!(ports.iter().any(|port| port["port"] == 7000), "{ports:?}");
+    }
+}
+
 #[test]
 fn a_new_address_makes_new_gateways() {
     let annotation = |values: &Value| {
@@ -176,6 +203,16 @@ fn network_policies_follow_the_ports_of_addresses() {
         let values = with(parse(ADDRESSES), "database.url", &json!(address));
         assert_eq!(ports(&values)[1], port, "{address}");
     }
+    let several = "postgres://user:p@one:7002,two,three:7002/db";
+    let values = with(parse(ADDRESSES), "database.url", &json!(several));
+    let manifests = render(&values, &[]);
+    let policy = manifests.named("NetworkPolicy", "flashsale-gateway");
+    let edge = &policy["spec"]["egress"][1]["ports"];
+    assert_eq!(
+        (&edge[0]["port"], &edge[1]["port"]),
+        (&json!(7002), &json!(5432))
+    );
+    assert_eq!(edge.as_array().unwrap().len(), 2);
     let values = with(
         parse(ADDRESSES),
         "networkPolicy.databasePorts",

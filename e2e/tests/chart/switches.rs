@@ -56,6 +56,12 @@ const ALL: &[Switch] = &[
     Switch("database.roles.worker", ROLES, "shop_worker"),
     Switch("database.roles.gateway", ROLES, "shop_gateway"),
     Switch("database.transactionPooler", PLAIN, "true"),
+    Switch("database.directKey", PLAIN, "direct"),
+    Switch(
+        "database.directUrl",
+        PLAIN,
+        "'postgres://owner@db/flashsale'",
+    ),
     Switch("redis.existingSecret", DEV, "cache"),
     Switch("redis.key", PLAIN, "uri"),
     Switch("redis.url", DEV, "'redis://cache'"),

@@ -21,6 +21,18 @@
 {{- $port | default .default -}}
 {{- end }}
 
+{{/* The ports in addresses of one host or several, as a JSON list. Takes a dict of `urls` and the `default` of a host. */}}
+{{- define "flashsale.portsOf" -}}
+{{- $ports := list -}}
+{{- range $url := .urls -}}
+{{- $hosts := regexReplaceAll "^[a-z+]+://([^@]*@)?" $url "" | regexFind "^[^/?#]*" -}}
+{{- range $host := splitList "," $hosts -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" $host | trimPrefix ":" | default $.default | int) -}}
+{{- end -}}
+{{- end -}}
+{{- $ports | uniq | toJson -}}
+{{- end }}
+
 {{/* The pods of one component of this release, as peers. Takes a dict of `root` and `component`. */}}
 {{- define "flashsale.pods" -}}
 - podSelector:
@@ -35,13 +47,27 @@
 {{- end }}
 
 {{- define "flashsale.toDatabase" -}}
-{{- $policy := .Values.networkPolicy -}}
-{{- $port := include "flashsale.portOf" (dict "url" .Values.database.url "default" 5432) -}}
-{{- $peers := $policy.databaseTo -}}
-{{- if include "flashsale.devPostgres" . -}}
-{{- $peers = include "flashsale.storePods" (dict "root" . "component" "postgres") | fromYamlArray -}}
+{{- include "flashsale.toDatabaseAt" (dict "root" . "urls" (list .Values.database.url)) -}}
+{{- end }}
+
+{{/* The migration goes to PostgreSQL itself, if it is given. */}}
+{{- define "flashsale.toDatabaseDirectly" -}}
+{{- $urls := list .Values.database.url -}}
+{{- with .Values.database.directUrl -}}
+{{- $urls = append $urls . -}}
 {{- end -}}
-{{- include "flashsale.edge" (dict "direction" "to" "peers" $peers "ports" ($policy.databasePorts | default (list $port))) -}}
+{{- include "flashsale.toDatabaseAt" (dict "root" . "urls" $urls) -}}
+{{- end }}
+
+{{/* Takes a dict of `root` and `urls`. */}}
+{{- define "flashsale.toDatabaseAt" -}}
+{{- $policy := .root.Values.networkPolicy -}}
+{{- $ports := include "flashsale.portsOf" (dict "urls" .urls "default" 5432) | fromJsonArray -}}
+{{- $peers := $policy.databaseTo -}}
+{{- if include "flashsale.devPostgres" .root -}}
+{{- $peers = include "flashsale.storePods" (dict "root" .root "component" "postgres") | fromYamlArray -}}
+{{- end -}}
+{{- include "flashsale.edge" (dict "direction" "to" "peers" $peers "ports" ($policy.databasePorts | default $ports)) -}}
 {{- end }}
 
 {{- define "flashsale.toRedis" -}}
