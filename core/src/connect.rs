@@ -3,13 +3,14 @@
 mod blocking;
 mod client;
 mod pool;
+mod servers;
 mod shared;
 mod subscription;
 
-use std::{borrow::Cow, str::FromStr, time::Duration};
+use std::{borrow::Cow, time::Duration};
 
 use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 
 use crate::{
     keys,
@@ -19,6 +20,7 @@ use crate::{
 pub use blocking::BlockingConnection;
 pub use client::RedisClient;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
+pub(crate) use servers::Server;
 pub use shared::{SharedConnection, check_writable};
 pub use subscription::Subscription;
 
@@ -42,7 +44,7 @@ pub enum ConnectError {
     Redis(#[from] redis::RedisError),
     /// The PostgreSQL address cannot be used.
     #[error(
-        "the PostgreSQL address cannot be used ({0}); write postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=require]"
+        "the PostgreSQL address cannot be used ({0}); write postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=require]"
     )]
     PostgresAddress(sqlx::Error),
 }
@@ -87,7 +89,8 @@ async fn blocking_at(
 /// How to reach the ledger.
 #[derive(Debug, Clone)]
 pub struct LedgerConfig {
-    /// `postgres://…`, with `sslmode=require` and the like as libpq writes them.
+    /// `postgres://…`, with `sslmode=require` and the like as libpq writes them. Of several hosts,
+    /// separated by commas, the one that takes writes is used.
     pub url: String,
     /// Most connections.
     pub connections: u32,
@@ -115,39 +118,25 @@ impl LedgerConfig {
     }
 }
 
-/// Schemes of libpq's addresses.
-const POSTGRES_SCHEMES: [&str; 2] = ["postgres://", "postgresql://"];
-
 /// The ledger; connects when first used.
 pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
-    let mut options = postgres_options(&config.url)
-        .map_err(ConnectError::PostgresAddress)?
-        .application_name("flashsale");
-    if config.transaction_pooler {
-        // PgBouncer refuses a session that sets it; PostgreSQL's own default is as exact.
-        options = options.extra_float_digits(None);
+    let mut servers = servers::parse(&config.url).map_err(ConnectError::PostgresAddress)?;
+    for server in &mut servers {
+        let mut options = server.options.clone().application_name("flashsale");
+        if config.transaction_pooler {
+            // PgBouncer refuses a session that sets it; PostgreSQL's own default is as exact.
+            options = options.extra_float_digits(None);
+        }
+        server.options = options;
     }
     let pool = PgPoolOptions::new()
         .max_connections(config.connections)
         .acquire_timeout(CALL_LIMIT);
     Ok(Ledger::connect_lazily(
         pool,
-        options,
+        servers,
         config.transaction_pooler,
         config.ping_before_use,
-    ))
-}
-
-/// The parser takes any scheme, and would look for PostgreSQL at the address of another database.
-fn postgres_options(url: &str) -> Result<PgConnectOptions, sqlx::Error> {
-    if POSTGRES_SCHEMES
-        .iter()
-        .any(|scheme| url.starts_with(scheme))
-    {
-        return PgConnectOptions::from_str(url);
-    }
-    Err(sqlx::Error::Configuration(
-        "it does not begin with postgres://".into(),
     ))
 }
 

@@ -13,6 +13,7 @@ mod fault;
 mod migration;
 mod orders;
 mod outcomes;
+mod primary;
 mod products;
 mod recovery;
 mod repair;
@@ -43,6 +44,7 @@ pub use widen::Widened;
 
 pub(crate) use call::{AUDIT_LIMIT, CALL_LIMIT};
 use call::{CHECK_LIMIT, Trust};
+use primary::Primary;
 use sqlx::PgPool;
 
 /// A handle on the ledger; clones share one pool.
@@ -51,6 +53,8 @@ pub struct Ledger {
     pool: PgPool,
     /// Which of the pool's idle connections may be used again.
     trust: Trust,
+    /// Where to find the primary, if the address names several servers.
+    primary: Option<Primary>,
     /// Whether a pooler in transaction mode is between this process and PostgreSQL.
     transaction_pooler: bool,
 }

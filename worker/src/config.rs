@@ -13,12 +13,13 @@ pub struct ConnectionArgs {
     #[arg(long, env = "FLASHSALE_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
 
-    /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=require]`.
+    /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=require]`.
+    /// Of several hosts the one that takes writes is used.
     #[arg(long, env = "FLASHSALE_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 
-    /// Set behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts): statements are
-    /// then not kept prepared.
+    /// Set behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts): each call is then
+    /// one transaction, and no statement is kept prepared.
     #[arg(long, env = "FLASHSALE_DATABASE_TRANSACTION_POOLER")]
     pub database_transaction_pooler: bool,
 }

@@ -144,7 +144,7 @@ impl Stores {
     }
 }
 
-/// An address without its user and password.
+/// An address without its user and password. Several hosts are no URL.
 fn place(url: &str) -> String {
     match Url::parse(url) {
         Ok(url) => {

@@ -15,12 +15,15 @@ use std::{
 };
 
 use sqlx::{
-    Connection as _, PgConnection,
-    postgres::{PgConnectOptions, PgPoolOptions},
+    Connection as _, PgConnection, Postgres, pool::PoolConnection, postgres::PgPoolOptions,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{Fault, Ledger, LedgerConnection, LedgerError, WaitReason};
+use super::{
+    Fault, Ledger, LedgerConnection, LedgerError, WaitReason,
+    primary::{ATTEMPT_LIMIT, Primary, takes_writes},
+};
+use crate::connect::Server;
 
 /// How long settling a batch may take, with getting a connection. A batch of the largest size takes
 /// a tenth of it; a link that is silent stands still for this long, and then the batch is sent over
@@ -148,26 +151,32 @@ impl Ledger {
     /// A ledger that connects when first used.
     pub(crate) fn connect_lazily(
         pool: PgPoolOptions,
-        connection: PgConnectOptions,
+        servers: Vec<Server>,
         transaction_pooler: bool,
         ping_before_use: bool,
     ) -> Self {
         let trust = Trust::new();
-        let mut pool = pool.test_before_acquire(false).before_acquire({
-            let trust = trust.clone();
-            move |connection, idle| {
-                let trusted = trust.covers(idle.idle_for);
-                Box::pin(
-                    async move { Ok(trusted && (!ping_before_use || answers(connection).await)) },
-                )
-            }
-        });
+        let first = servers.first().map(|server| server.options.clone());
+        let primary = (servers.len() > 1).then(|| Primary::new(servers));
+        let mut pool =
+            pool.test_before_acquire(false).before_acquire({
+                let (trust, primary) = (trust.clone(), primary.clone());
+                move |connection, idle| {
+                    let trusted = trust.covers(idle.idle_for);
+                    let primary = primary.clone();
+                    Box::pin(async move {
+                        Ok(trusted
+                            && (!ping_before_use || is_good(connection, primary.as_ref()).await))
+                    })
+                }
+            });
         if !transaction_pooler {
             pool = pool.after_connect(|connection, _| Box::pin(set_up(connection)));
         }
         Self {
-            pool: pool.connect_lazy_with(connection),
+            pool: pool.connect_lazy_with(first.unwrap_or_default()),
             trust,
+            primary,
             transaction_pooler,
         }
     }
@@ -216,8 +225,12 @@ impl Ledger {
         call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let deadline = Instant::now() + limit;
-        let acquired = timeout_at(deadline, self.pool.acquire()).await;
-        let connection = acquired.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let server = self.present_server();
+        let acquired = timeout_at(deadline, self.acquire()).await;
+        let connection = acquired.unwrap_or_else(|_| {
+            self.doubt_primary();
+            Err(sqlx::Error::PoolTimedOut.into())
+        })?;
         let connection = LedgerConnection::new(connection, self.transaction_pooler);
         let mut borrowed = Borrowed(Some(connection));
         let Some(connection) = &mut borrowed.0 else {
@@ -226,14 +239,58 @@ impl Ledger {
         let answer = within(begin, connection, call);
         let Ok(answer) = timeout_at(deadline, answer).await else {
             self.trust.end();
+            self.doubt_primary();
             return Err(LedgerError::TimedOut(limit));
         };
         if answer.as_ref().err().is_some_and(speaks_of_the_server) {
             self.trust.end();
-        } else {
+            self.doubt_primary();
+        } else if server == self.present_server() {
             borrowed.give_back(begin.is_some() && answer.is_err());
         }
+        // Otherwise the primary changed meanwhile, and the connection may lead to the former one.
         answer
+    }
+
+    /// A connection of the pool, to the primary.
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, LedgerError> {
+        let Some(primary) = &self.primary else {
+            return Ok(self.pool.acquire().await?);
+        };
+        loop {
+            if primary.lead(&self.pool).await? {
+                self.leave_former_primary();
+            }
+            // The pool would try a server that is gone for as long as it may.
+            match timeout(ATTEMPT_LIMIT, self.pool.acquire()).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => {
+                    primary.doubt();
+                    return Err(error.into());
+                }
+                Err(_) => primary.doubt(),
+            }
+        }
+    }
+
+    /// Closes what is connected to the server before: idle connections now, those in use at the end
+    /// of their call.
+    fn leave_former_primary(&self) {
+        self.trust.end();
+        for _ in 0..self.pool.num_idle() {
+            drop(self.pool.try_acquire().map(PoolConnection::detach));
+        }
+    }
+
+    /// Which of several servers the pool connects to.
+    fn present_server(&self) -> Option<usize> {
+        self.primary.as_ref().map(Primary::present)
+    }
+
+    fn doubt_primary(&self) {
+        if let Some(primary) = &self.primary {
+            primary.doubt();
+        }
     }
 
     /// Connects once, beside the pool, which only knows that no connection came in time.
@@ -241,6 +298,9 @@ impl Ledger {
     /// # Errors
     /// Why PostgreSQL lets nobody in, in its own words.
     pub async fn try_to_connect(&self) -> Result<(), LedgerError> {
+        if let Some(primary) = &self.primary {
+            primary.lead(&self.pool).await?;
+        }
         let options = self.pool.connect_options();
         let connection = PgConnection::connect_with(&options).await?;
         Ok(connection.close().await?)
@@ -256,7 +316,7 @@ impl Ledger {
         if self.transaction_pooler {
             return Err(LedgerError::DirectAddressNeeded);
         }
-        let mut connection = self.pool.acquire().await?.detach();
+        let mut connection = self.acquire().await?.detach();
         sqlx::raw_sql(NO_LIMITS).execute(&mut connection).await?;
         Ok(connection)
     }
@@ -284,6 +344,22 @@ fn speaks_of_the_server(error: &LedgerError) -> bool {
         error.fault(),
         Fault::Server(WaitReason::Unreachable | WaitReason::ReadOnly)
     )
+}
+
+/// Whether an idle connection may be used: its server answers, and is still the primary. A query
+/// that only reads would never find out that it is not.
+async fn is_good(connection: &mut PgConnection, primary: Option<&Primary>) -> bool {
+    let Some(primary) = primary else {
+        return answers(connection).await;
+    };
+    let is_good = matches!(
+        timeout(PING_LIMIT, takes_writes(connection)).await,
+        Ok(Ok(true))
+    );
+    if !is_good {
+        primary.doubt();
+    }
+    is_good
 }
 
 async fn answers(connection: &mut PgConnection) -> bool {

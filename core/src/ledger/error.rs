@@ -64,6 +64,14 @@ pub enum LedgerError {
     /// The call was given up; whether the ledger did what was asked is not known.
     #[error("the ledger did not answer within {0:?}")]
     TimedOut(Duration),
+    /// None of the servers of the address takes writes.
+    #[error("no PostgreSQL server of the address takes writes ({answers})")]
+    NoPrimary {
+        /// Whether one of them can be read at least.
+        reason: WaitReason,
+        /// What each of them said.
+        answers: String,
+    },
     /// The schema could not be brought up to date.
     #[error("the ledger's schema could not be migrated: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -123,6 +131,7 @@ impl LedgerError {
             | Self::MayNotGrant { .. } => Fault::Server(WaitReason::NotPermitted),
             Self::ReadOnly => Fault::Server(WaitReason::ReadOnly),
             Self::TimedOut(_) => Fault::TooSlow,
+            Self::NoPrimary { reason, .. } => Fault::Server(*reason),
             Self::Migrate(_) | Self::DirectAddressNeeded | Self::Mismatch => {
                 Fault::Server(WaitReason::Schema)
             }

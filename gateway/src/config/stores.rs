@@ -18,8 +18,8 @@ pub struct StoresConfig {
     )]
     pub redis_url: Option<String>,
 
-    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE, with `?sslmode=require` for TLS.
-    /// Only asked for orders that Redis no longer knows.
+    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
+    /// `?sslmode=require` for TLS. Of several hosts the one that takes writes is used. Only asked for orders that Redis no longer knows.
     #[arg(
         long,
         env = "FLASHSALE_DATABASE_URL",

@@ -1,0 +1,170 @@
+//! The servers that a PostgreSQL address names.
+//!
+//! libpq takes several hosts in one address, and so do we: `postgres://u:p@one:5432,two/db`. The
+//! driver knows one, so such an address is taken apart into one for each host.
+
+use std::{fmt, str::FromStr};
+
+use sqlx::{Error, postgres::PgConnectOptions};
+
+/// Schemes of libpq's addresses.
+const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+
+/// What would name the server a second time.
+const HOST_PARAMETERS: [&str; 3] = ["host", "hostaddr", "port"];
+
+/// What libpq calls the choice of a server, and the values by which it is one that takes writes.
+const TARGET: &str = "target_session_attrs";
+const WRITABLE_TARGETS: [&str; 2] = ["read-write", "primary"];
+
+/// One of the servers.
+#[derive(Clone)]
+pub(crate) struct Server {
+    /// Host and port as the address has them, for messages.
+    pub(crate) name: String,
+    /// How to connect to it.
+    pub(crate) options: PgConnectOptions,
+}
+
+impl fmt::Debug for Server {
+    /// Without the password, which the options would show.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.name)
+    }
+}
+
+/// The servers that `url` names, in its order: at least one.
+pub(super) fn parse(url: &str) -> Result<Vec<Server>, Error> {
+    let (scheme, rest) = url.split_once("://").unwrap_or_default();
+    // The driver's parser takes any scheme, and would look for PostgreSQL at the address of
+    // another database.
+    if !SCHEMES.contains(&scheme) {
+        return Err(invalid("it does not begin with postgres://"));
+    }
+    let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
+    if !hosts.contains(',') {
+        return Ok(vec![Server {
+            name: hosts.to_owned(),
+            options: PgConnectOptions::from_str(url)?,
+        }]);
+    }
+    let path = without_target(path)?;
+    hosts
+        .split(',')
+        .map(|host| {
+            if host.is_empty() || host.starts_with(':') {
+                return Err(invalid(&format!("`{hosts}` has a host without a name")));
+            }
+            let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{host}{path}"))
+                .map_err(|error| invalid(&format!("host `{host}`: {error}")))?;
+            Ok(Server {
+                name: host.to_owned(),
+                options,
+            })
+        })
+        .collect()
+}
+
+/// The part behind the hosts, without the parameter that asks for what is done anyway.
+fn without_target(path: &str) -> Result<String, Error> {
+    let Some((path, parameters)) = path.split_once('?') else {
+        return Ok(path.to_owned());
+    };
+    let mut kept = Vec::new();
+    for parameter in parameters.split('&') {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if HOST_PARAMETERS.contains(&name) {
+            return Err(invalid(&format!(
+                "`{name}` behind the ? names one server; write all of them before the database"
+            )));
+        }
+        if name != TARGET {
+            kept.push(parameter);
+        } else if !WRITABLE_TARGETS.contains(&value) {
+            return Err(invalid(&format!(
+                "{TARGET}={value} may lead to a server that takes no writes; leave it out"
+            )));
+        }
+    }
+    Ok(format!("{path}?{}", kept.join("&")))
+}
+
+fn invalid(words: &str) -> Error {
+    Error::Configuration(words.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Host and port of each server.
+    fn places(url: &str) -> Vec<(String, u16)> {
+        let servers = parse(url).unwrap();
+        let places = servers.iter().map(|server| {
+            let options = &server.options;
+            (options.get_host().to_owned(), options.get_port())
+        });
+        places.collect()
+    }
+
+    fn place(host: &str, port: u16) -> (String, u16) {
+        (host.to_owned(), port)
+    }
+
+    #[test]
+    fn an_address_names_one_server_or_several() {
+        for (url, expected) in [
+            (
+                "postgres://u:p@db.example.com:7000/shop",
+                vec![place("db.example.com", 7000)],
+            ),
+            (
+                "postgresql://u:p%40,@one:7001,two:7002/shop?sslmode=disable",
+                vec![place("one", 7001), place("two", 7002)],
+            ),
+            (
+                "postgres://u:p,@[::1]:7001,[fe80::1],10.0.0.1:7003/shop?target_session_attrs=primary",
+                vec![
+                    place("[::1]", 7001),
+                    place("[fe80::1]", 5432),
+                    place("10.0.0.1", 7003),
+                ],
+            ),
+            (
+                "postgres://one,two?target_session_attrs=read-write&sslmode=disable",
+                vec![place("one", 5432), place("two", 5432)],
+            ),
+        ] {
+            assert_eq!(places(url), expected, "{url}");
+        }
+        let servers = parse("postgres://ann:p%40ss@one,two/shop").unwrap();
+        for server in servers {
+            assert_eq!(server.options.get_username(), "ann");
+            assert_eq!(server.options.get_database(), Some("shop"));
+        }
+    }
+
+    #[test]
+    fn a_bad_address_is_refused_in_words_without_its_password() {
+        for (url, words) in [
+            ("mysql://u:secret@one/db", "does not begin with postgres://"),
+            ("one,two", "does not begin with postgres://"),
+            ("postgres://u:secret@one,/db", "host without a name"),
+            ("postgres://u:secret@,two/db", "host without a name"),
+            ("postgres://u:secret@one,:5432/db", "host without a name"),
+            ("postgres://u:secret@one:x,two/db", "host `one:x`"),
+            ("postgres://u:secret@one,two:99999/db", "host `two:99999`"),
+            ("postgres://u:secret@one,[::1/db", "host `[::1`"),
+            ("postgres://u:secret@one,two/db?host=three", "`host` behind"),
+            (
+                "postgres://u:secret@one,two/db?target_session_attrs=standby",
+                "takes no writes",
+            ),
+        ] {
+            let error = parse(url).unwrap_err().to_string();
+            assert!(error.contains(words), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}
