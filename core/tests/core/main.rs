@@ -8,6 +8,7 @@ mod channels;
 mod connections;
 mod dead_letters;
 mod deadlines;
+mod failover;
 mod leases;
 mod ledger;
 mod looks;
