@@ -26,7 +26,7 @@ use flashsale_testbed::{
 use sqlx::{Connection as _, PgConnection, PgPool};
 
 /// How long going on at another server may take, with what a busy machine adds.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A primary, a standby that follows it, and a sale.
 struct Cluster {
@@ -129,7 +129,7 @@ async fn after_a_failover_the_former_primary_is_left_at_once() {
         cluster.settle(&ledger, "cid").await.is_ok()
     })
     .await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(20));
     assert_eq!(orders(former).await, 2);
     assert_eq!(orders(&cluster.standby.url()).await, 3);
     // One that only reads finds out as well, though it is never refused anything.
@@ -167,14 +167,14 @@ async fn writes_go_on_at_the_standby_that_is_promoted_when_the_primary_dies() {
     ] {
         assert!(words.contains(&said), "{words}");
     }
-    assert!(began.elapsed() < Duration::from_secs(3));
+    assert!(began.elapsed() < Duration::from_secs(10));
     cluster.standby.promote().await.unwrap();
     let began = Instant::now();
     until("the new primary settles", SOON, async || {
         cluster.settle(&ledger, "cid").await.is_ok()
     })
     .await;
-    assert!(began.elapsed() < Duration::from_secs(5));
+    assert!(began.elapsed() < Duration::from_secs(20));
     ledger.migrate().await.unwrap();
 }
 
@@ -194,9 +194,9 @@ async fn a_host_that_does_not_answer_leaves_time_for_the_next_one() {
     let product = &sale.products[0].id;
     let began = Instant::now();
     ledger.take_over(&sale.id, product).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(4));
     // It is known from now on, and not asked for again.
     let began = Instant::now();
     ledger.take_over(&sale.id, product).await.unwrap();
-    assert!(began.elapsed() < Duration::from_millis(500));
+    assert!(began.elapsed() < Duration::from_millis(900));
 }

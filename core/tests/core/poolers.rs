@@ -254,7 +254,7 @@ async fn behind_a_pooler_a_call_that_is_given_up_gives_its_server_connection_bac
         .settle(&pooled.ledger, 0, &[pooled.job("bob", 0)])
         .await;
     assert!(
-        began.elapsed() < Duration::from_secs(4),
+        began.elapsed() < Duration::from_secs(10),
         "{:?}",
         began.elapsed()
     );
