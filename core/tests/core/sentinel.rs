@@ -16,7 +16,7 @@ use redis::AsyncCommands;
 use tokio::time::timeout;
 
 /// The Sentinels wait for a second, and then need a few rounds to agree and to change the servers.
-const FAILOVER: Duration = Duration::from_secs(60);
+const FAILOVER: Duration = Duration::from_mins(1);
 
 /// A former primary that comes back is left alone for eight seconds, and the Sentinels look at it
 /// every ten.

@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use client::Client;
 
 /// Longest wait for anything in a test; reached only when the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A PostgreSQL address where nothing listens, for tests that never ask the ledger.
 const NO_LEDGER: &str = "postgres://nobody@127.0.0.1:1/nothing";

@@ -32,7 +32,7 @@ const SILENCE: Duration = Duration::from_secs(5);
 const FAILOVER: Duration = Duration::from_secs(10);
 
 /// The same when Sentinel has to find another one first.
-const SENTINEL: Duration = Duration::from_secs(60);
+const SENTINEL: Duration = Duration::from_mins(1);
 
 const SOON: Duration = Duration::from_secs(10);
 
