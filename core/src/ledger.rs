@@ -86,14 +86,11 @@ impl Ledger {
     /// When the ledger does not answer, or takes no writes.
     pub async fn check_writable(&self) -> Result<(), LedgerError> {
         self.call(CHECK_LIMIT, async |connection| {
-            let is_read_only: bool =
-                sqlx::query_scalar("SELECT current_setting('transaction_read_only')::boolean")
-                    .fetch_one(connection)
-                    .await?;
-            if is_read_only {
-                return Err(LedgerError::ReadOnly);
+            if primary::takes_writes(connection).await? {
+                Ok(())
+            } else {
+                Err(LedgerError::ReadOnly)
             }
-            Ok(())
         })
         .await
     }

@@ -112,7 +112,7 @@ impl RedisClient {
         self.database
     }
 
-    /// The server, if it has to be looked up nowhere.
+    /// The server, if the address names it.
     pub(super) fn fixed(&self) -> Option<&Client> {
         match &self.place {
             Place::Server(client) => Some(client),
@@ -193,7 +193,7 @@ impl SentinelAddress {
 
 /// How to speak to the Sentinels themselves.
 fn own_settings(address: &str) -> RedisResult<RedisConnectionInfo> {
-    let url = redis::parse_redis_url(address).ok_or_else(|| refusal("it is no URL"))?;
+    let url = redis::parse_redis_url(address).ok_or_else(|| refusal("it is not a URL"))?;
     let mut settings = RedisConnectionInfo::default();
     for (name, value) in url.query_pairs() {
         settings = match &*name {
@@ -202,7 +202,7 @@ fn own_settings(address: &str) -> RedisResult<RedisConnectionInfo> {
             "protocol" => settings,
             _ => {
                 return Err(refusal(
-                    "of parameters there are sentinel_username, sentinel_password and protocol",
+                    "the only parameters are sentinel_username, sentinel_password and protocol",
                 ));
             }
         };

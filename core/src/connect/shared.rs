@@ -78,8 +78,8 @@ struct Current {
 
 enum Server {
     Fixed(Arc<Link>),
-    /// The one that Sentinel names: asked for once, by the first command. Whoever waits for that
-    /// may give up; the asking goes on.
+    /// The primary that Sentinel names, looked up once, by the first command. The lookup goes on
+    /// when a caller stops waiting for it.
     LookedUp(SharedFuture<BoxFuture<'static, RedisResult<Arc<Link>>>>),
 }
 
@@ -139,8 +139,8 @@ impl Server {
         }
     }
 
-    /// Whether it is being looked up.
-    fn is_wanted(&self) -> bool {
+    /// Whether the lookup is still under way.
+    fn is_being_looked_up(&self) -> bool {
         matches!(self, Self::LookedUp(answer) if answer.peek().is_none())
     }
 }
@@ -274,7 +274,8 @@ impl SharedConnection {
             }
             Err(error) if error.is_timeout() => {
                 // As long as the server is being looked up, it is not the server that is silent.
-                if !current.server.is_wanted() && current.stayed_silent() >= REPLACE_AFTER {
+                if !current.server.is_being_looked_up() && current.stayed_silent() >= REPLACE_AFTER
+                {
                     self.replace(current, "is silent");
                 }
             }
@@ -282,7 +283,8 @@ impl SharedConnection {
                 Some(errors) if errors.iter().any(|(_, e)| is_of_the_wrong_server(e)) => {
                     self.replace_soon(current, TAKES_NO_WRITES);
                 }
-                // By itself it would be tried for ever, whatever Sentinel says.
+                // The connection manager keeps trying the same server, even after Sentinel has named
+                // another one.
                 None if self.0.client.fixed().is_none() => {
                     self.replace_soon(current, CANNOT_BE_REACHED);
                 }

@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use sqlx::{
-    Connection as _, Executor as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions,
+    Connection as _, Executor, PgConnection, PgPool, Postgres, Row as _, postgres::PgConnectOptions,
 };
 use tokio::{
     sync::Mutex,
@@ -90,7 +90,7 @@ impl Primary {
     }
 
     /// Has `pool` connect to the primary from now on, and says whether that is another server
-    /// than before. Asks nobody while nothing speaks against the present one.
+    /// than before. Does nothing while there is no reason to doubt the present one.
     ///
     /// # Errors
     /// [`LedgerError::NoPrimary`] when no server takes writes.
@@ -171,7 +171,9 @@ async fn ask(options: &PgConnectOptions) -> Answer {
 
 /// Whether the server of this connection takes writes: it is no standby, nor set read-only. Asked
 /// without a prepared statement, so that a pooler may be in between.
-pub(super) async fn takes_writes(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+pub(super) async fn takes_writes<'c>(
+    connection: impl Executor<'c, Database = Postgres>,
+) -> Result<bool, sqlx::Error> {
     let row = connection
         .fetch_one(sqlx::raw_sql("SHOW transaction_read_only"))
         .await?;

@@ -51,6 +51,14 @@ impl Cluster {
         }
     }
 
+    async fn settles_at_the_new_primary(&self, ledger: &Ledger) {
+        let took = until("the new primary settles", SOON, async || {
+            self.settle(ledger, "cid").await.is_ok()
+        })
+        .await;
+        assert!(took < Duration::from_secs(20));
+    }
+
     /// A ledger that knows both servers.
     fn ledger(&self, ping_before_use: bool) -> Ledger {
         let (before, database) = self.services.database_url.rsplit_once('/').unwrap();
@@ -124,12 +132,7 @@ async fn after_a_failover_the_former_primary_is_left_at_once() {
         statement.execute(&onlooker).await.unwrap();
     }
     cluster.standby.promote().await.unwrap();
-    let began = Instant::now();
-    until("the new primary settles", SOON, async || {
-        cluster.settle(&ledger, "cid").await.is_ok()
-    })
-    .await;
-    assert!(began.elapsed() < Duration::from_secs(20));
+    cluster.settles_at_the_new_primary(&ledger).await;
     assert_eq!(orders(former).await, 2);
     assert_eq!(orders(&cluster.standby.url()).await, 3);
     // One that only reads finds out as well, though it is never refused anything.
@@ -169,12 +172,7 @@ async fn writes_go_on_at_the_standby_that_is_promoted_when_the_primary_dies() {
     }
     assert!(began.elapsed() < Duration::from_secs(10));
     cluster.standby.promote().await.unwrap();
-    let began = Instant::now();
-    until("the new primary settles", SOON, async || {
-        cluster.settle(&ledger, "cid").await.is_ok()
-    })
-    .await;
-    assert!(began.elapsed() < Duration::from_secs(20));
+    cluster.settles_at_the_new_primary(&ledger).await;
     ledger.migrate().await.unwrap();
 }
 
