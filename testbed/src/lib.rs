@@ -21,6 +21,7 @@
 
 pub mod account;
 pub mod binaries;
+pub mod cluster;
 pub mod data_dir;
 pub mod fault_proxy;
 pub mod fixtures;

@@ -118,8 +118,8 @@ pub struct Redis {
     append_fsync: AppendFsync,
     /// Variables of the server's environment.
     environment: Vec<(String, String)>,
-    /// The port of the primary that it starts as a replica of.
-    primary: Option<u16>,
+    /// Further settings.
+    further: Vec<(&'static str, String)>,
     /// Keeps the directory with the files in place.
     _data_dir: DataDir,
 }
@@ -140,7 +140,15 @@ impl Redis {
         let home = data_dir.subdirectory("redis")?;
         let password = password::read_or_create(&home.join("password"))
             .map_err(|source| file_error(&home, source))?;
-        Self::start_in(data_dir, home, password, append_fsync, environment, None).await
+        Self::start_in(
+            data_dir,
+            home,
+            password,
+            append_fsync,
+            environment,
+            Vec::new(),
+        )
+        .await
     }
 
     /// Starts a replica of `primary`, with its password. Comes back when it answers, which it does
@@ -152,9 +160,35 @@ impl Redis {
             primary.password.clone(),
             primary.append_fsync,
             Vec::new(),
-            Some(primary.port),
+            vec![("replicaof", format!("127.0.0.1 {}", primary.port))],
         )
         .await
+    }
+
+    /// Starts a member of a cluster, with these settings, and with a password of its own unless one is
+    /// given.
+    pub(crate) async fn start_member(
+        data_dir: &DataDir,
+        append_fsync: AppendFsync,
+        password: Option<String>,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Self, RedisError> {
+        let home = data_dir.subdirectory("redis")?;
+        let password = match password {
+            Some(password) => password,
+            None => password::read_or_create(&home.join("password"))
+                .map_err(|source| file_error(&home, source))?,
+        };
+        Self::start_in(data_dir, home, password, append_fsync, Vec::new(), settings).await
+    }
+
+    /// The port that members of its cluster speak with each other on.
+    pub(crate) fn cluster_port(&self) -> Option<u16> {
+        let setting = self
+            .further
+            .iter()
+            .find(|(name, _)| *name == "cluster-port");
+        setting.and_then(|(_, port)| port.parse().ok())
     }
 
     async fn start_in(
@@ -163,7 +197,7 @@ impl Redis {
         password: String,
         append_fsync: AppendFsync,
         environment: Vec<(String, String)>,
-        primary: Option<u16>,
+        further: Vec<(&'static str, String)>,
     ) -> Result<Self, RedisError> {
         let mut redis = Self {
             process: None,
@@ -173,7 +207,7 @@ impl Redis {
             port: ports::free_port()?,
             append_fsync,
             environment,
-            primary,
+            further,
             _data_dir: data_dir.clone(),
         };
         redis.start_on_a_free_port().await?;
@@ -291,7 +325,7 @@ impl Redis {
             port: self.port,
             password: &self.password,
             append_fsync: self.append_fsync,
-            primary: self.primary,
+            further: &self.further,
         }
         .write(&file)
         .map_err(|source| file_error(&self.home, source))?;

@@ -20,8 +20,8 @@ pub(super) struct Configuration<'a> {
     pub(super) password: &'a str,
     /// When the append-only file reaches the disk.
     pub(super) append_fsync: AppendFsync,
-    /// The port of the primary on 127.0.0.1, for a replica.
-    pub(super) primary: Option<u16>,
+    /// Further settings.
+    pub(super) further: &'a [(&'static str, String)],
 }
 
 impl Configuration<'_> {
@@ -57,11 +57,7 @@ impl Configuration<'_> {
             // Redis must refuse a buy rather than forget one it has acknowledged.
             ("maxmemory-policy", "noeviction".to_owned()),
         ];
-        let replication = self.primary.map(|port| {
-            let value = format!("127.0.0.1 {port}");
-            ("replicaof", value)
-        });
-        let lines = settings.into_iter().chain(replication);
+        let lines = settings.into_iter().chain(self.further.iter().cloned());
         let lines: Vec<String> = lines
             .map(|(name, value)| format!("{name} {value}\n"))
             .collect();
@@ -92,7 +88,7 @@ mod tests {
             port: 7000,
             password: "secret",
             append_fsync: AppendFsync::Always,
-            primary: None,
+            further: &[],
         }
         .text();
         for line in [
