@@ -11,7 +11,7 @@ use redis::{AsyncCommands, AsyncIter, RedisResult, ScanOptions, Script};
 use crate::{
     connect::Queue,
     id::SaleId,
-    keys::{CHANGED, SALES, SaleKeys, WITHDRAWN, channel},
+    keys::{CHANGED, SALES, SaleKeys, channel},
     lifecycle::Switches,
     sale::{Sale, Turnstile},
 };
@@ -63,30 +63,30 @@ pub struct Generation(i64);
 
 /// The present generation of the name `sale`.
 pub async fn generation(connection: &mut impl Queue, sale: &SaleId) -> RedisResult<Generation> {
-    let withdrawn: Option<i64> = connection.zscore(WITHDRAWN, sale.as_str()).await?;
+    let withdrawn: Option<i64> = connection.get(SaleKeys::new(sale).withdrawn()).await?;
     Ok(Generation(withdrawn.unwrap_or(0)))
 }
 
-/// KEYS: ids of all sales, the record, withdrawals, stock. ARGV: id, channel, generation (empty: any),
-/// then fields and values. What can fail comes first: of a sale that is not listed there is no record.
+/// KEYS: the record, the withdrawal, the stock. ARGV: id, channel, generation (empty: any), then fields
+/// and values.
 const ANNOUNCE: &str = r"
 if ARGV[3] ~= '' then
-  local withdrawn = redis.call('ZSCORE', KEYS[3], ARGV[1])
+  local withdrawn = redis.call('GET', KEYS[2])
   if withdrawn and tonumber(withdrawn) > tonumber(ARGV[3]) then
     -- The stock was told before the sale.
-    if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('UNLINK', KEYS[4]) end
+    if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('UNLINK', KEYS[3]) end
     return 0
   end
 end
-redis.call('SADD', KEYS[1], ARGV[1])
-redis.call('HSET', KEYS[2], unpack(ARGV, 4))
+redis.call('HSET', KEYS[1], unpack(ARGV, 4))
 redis.call('PUBLISH', ARGV[2], ARGV[1])
 return 1";
 
 static ANNOUNCE_SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(ANNOUNCE));
 
-/// Puts `sale` in force, or changes it, wholly or not at all. The products' stock must be told to
-/// Redis ([`crate::stock::publish`]) before a buy can pass: a product without stock is unknown.
+/// Puts `sale` in force, or changes it, wholly or not at all. When it fails, the name may be listed
+/// without a record, which readers skip. The products' stock must be told to Redis
+/// ([`crate::stock::publish`]) before a buy can pass: a product without stock is unknown.
 pub async fn announce(
     connection: &mut impl Queue,
     sale: &Sale,
@@ -119,11 +119,20 @@ async fn write_record(
             .unwrap_or_default()
     };
     let (interval, tolerance) = rate_in_microseconds(&sale.turnstile);
+    // The name is listed before the record is written: nobody would find a record that is not listed,
+    // while readers skip a name without a record. A record that the script would refuse is not listed
+    // either, unless the sale is withdrawn at this very moment.
+    let is_outdated = match generation {
+        Some(mine) => self::generation(connection, &sale.id).await?.0 > mine.0,
+        None => false,
+    };
+    if !is_outdated {
+        let () = connection.sadd(SALES, sale.id.as_str()).await?;
+    }
     let generation = generation.map(|Generation(number)| number.to_string());
     let written = ANNOUNCE_SCRIPT
-        .key(SALES)
         .key(keys.record())
-        .key(WITHDRAWN)
+        .key(keys.withdrawn())
         .key(keys.stock())
         .arg(sale.id.as_str())
         .arg(channel(CHANGED, connection.get_db()).as_ref())
@@ -249,17 +258,14 @@ fn parse_or_log(sale: &SaleId, fields: RecordFields) -> Option<Announced> {
     })
 }
 
-/// KEYS: the record, ids of all sales, withdrawals. ARGV: id, channel, milliseconds that a withdrawal
-/// is remembered for. Its number is the time of it, in microseconds, and greater than the one before.
+/// KEYS: the record, the withdrawal. ARGV: id, channel, milliseconds that a withdrawal is remembered
+/// for. Its number is its time in microseconds, and always greater than the previous one.
 const WITHDRAW: &str = r"#!lua flags=allow-oom
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
-local before = tonumber(redis.call('ZSCORE', KEYS[3], ARGV[1]) or 0)
+local before = tonumber(redis.call('GET', KEYS[2]) or 0)
 redis.call('UNLINK', KEYS[1])
-redis.call('SREM', KEYS[2], ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[3], '-inf', string.format('%.0f', now - ARGV[3] * 1000))
-redis.call('ZADD', KEYS[3], string.format('%.0f', math.max(now, before + 1)), ARGV[1])
-redis.call('PEXPIRE', KEYS[3], ARGV[3])
+redis.call('SET', KEYS[2], string.format('%.0f', math.max(now, before + 1)), 'PX', ARGV[3])
 redis.call('PUBLISH', ARGV[2], ARGV[1])";
 
 /// Frees everything that the sale holds in Redis, but the number of the withdrawal, which goes by
@@ -269,21 +275,25 @@ pub async fn withdraw(connection: &mut (impl Queue + Clone), sale: &SaleId) -> R
     // The record goes first: from then on no buy can pass and leave a key behind.
     let () = Script::new(WITHDRAW)
         .key(keys.record())
-        .key(SALES)
-        .key(WITHDRAWN)
+        .key(keys.withdrawn())
         .arg(sale.as_str())
         .arg(channel(CHANGED, connection.get_db()).as_ref())
         .arg(REMEMBERED_FOR.as_millis().to_string())
         .invoke_async(connection)
         .await?;
-    let mut writer = connection.clone();
+    let () = connection.srem(SALES, sale.as_str()).await?;
+    let (mut writer, withdrawal) = (connection.clone(), keys.withdrawn());
     let all = ScanOptions::default()
         .with_pattern(keys.pattern())
         .with_count(FREE_CHUNK);
     let mut found: AsyncIter<'_, String> = connection.scan_options(all).await?;
     let mut chunk = Vec::with_capacity(FREE_CHUNK);
     while let Some(key) = found.next_item().await {
-        chunk.push(key?);
+        let key = key?;
+        if key == withdrawal {
+            continue;
+        }
+        chunk.push(key);
         if chunk.len() == FREE_CHUNK {
             let () = writer.unlink(std::mem::take(&mut chunk)).await?;
         }

@@ -7,13 +7,13 @@ use std::borrow::Cow;
 
 use crate::id::{ProductId, SaleId};
 
-/// Set of the ids of all sales that are in force. It has no hash tag: with a sale's record it is
-/// changed in one script, so Redis is one primary (with replicas), not a Redis Cluster.
-pub const SALES: &str = "fs:sales";
+/// What the name of every key begins with.
+pub(crate) const PREFIX: &str = "fs:";
 
-/// Sorted set of the sales withdrawn within the last hour, see [`crate::catalogue::Generation`].
-/// Without a hash tag, as [`SALES`].
-pub const WITHDRAWN: &str = "fs:withdrawn";
+/// Set of the ids of all sales that are in force. It has no hash tag, so in a cluster it may be on
+/// another server than a sale's record, and the two cannot change in one step: a listed name may
+/// have no record.
+pub const SALES: &str = "fs:sales";
 
 /// Pub/sub channel of settled batches ([`crate::event::Settled`]).
 pub const EVENTS: &str = "fs:events";
@@ -72,6 +72,13 @@ impl SaleKeys {
         &self.prefix
     }
 
+    /// String: when a sale of this name was last withdrawn, see [`crate::catalogue::Generation`]. It
+    /// outlives the sale and expires by itself.
+    #[must_use]
+    pub fn withdrawn(&self) -> String {
+        format!("{}:withdrawn", self.prefix)
+    }
+
     /// Hash: stock, its version and the settled count of each product, see [`crate::stock`].
     #[must_use]
     pub fn stock(&self) -> String {
@@ -120,8 +127,8 @@ impl SaleKeys {
         [0, 1].map(|turn| format!("{}:pace:{turn}", self.prefix))
     }
 
-    /// Matches every key of the sale but its record, for `SCAN`. The id is matched literally:
-    /// its alphabet has no pattern characters.
+    /// Matches every key of the sale but its record, for `SCAN`, including the one of its withdrawal.
+    /// The id is matched literally: its alphabet has no pattern characters.
     #[must_use]
     pub fn pattern(&self) -> String {
         format!("{}:*", self.prefix)
@@ -145,6 +152,7 @@ mod tests {
         let [pace, other_pace] = keys.paces();
         for key in [
             keys.record().to_owned(),
+            keys.withdrawn(),
             keys.stock(),
             keys.jobs(),
             keys.lane(&product),
@@ -172,8 +180,20 @@ mod tests {
     fn the_page_on_redis_names_every_kind_of_key() {
         let page = include_str!("../../docs/redis.md");
         for name in [
-            ":stock", ":jobs", ":lane:", ":lease:", ":retry:", ":dead", ":keys", ":pace:", SALES,
-            WITHDRAWN, EVENTS, CHANGED, WAKE, FIGURES,
+            ":stock",
+            ":jobs",
+            ":lane:",
+            ":lease:",
+            ":retry:",
+            ":dead",
+            ":keys",
+            ":pace:",
+            ":withdrawn",
+            SALES,
+            EVENTS,
+            CHANGED,
+            WAKE,
+            FIGURES,
         ] {
             assert!(page.contains(name), "docs/redis.md does not mention {name}");
         }

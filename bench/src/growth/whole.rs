@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{catalogue, keys::WITHDRAWN, sale::Sale};
+use flashsale_core::{catalogue, keys::SaleKeys, sale::Sale};
 use redis::AsyncCommands;
 
 use super::{
@@ -66,7 +66,7 @@ pub async fn measure(session: &mut Session, sizes: &[u32]) -> Result<(), BenchEr
     verification::settled(&session.stores, &sale, units).await?;
     delete(session, &sale, units).await?;
     gateway.stop().await?;
-    check_nothing_left(&session.stores).await?;
+    check_nothing_left(&session.stores, &sale).await?;
     let left = left(&session.stores, empty).await?;
     let at = |cost| Measure::Growth(Size::Buys(units), cost);
     session.record(at(Cost::RedisLeft), each(0, left, BYTES_A_MEGABYTE));
@@ -125,9 +125,9 @@ async fn left(stores: &Stores, empty: u64) -> Result<u64, BenchError> {
 
 /// Checks that a deleted sale left no key of any kind, but that of its withdrawal, which goes by
 /// itself.
-async fn check_nothing_left(stores: &Stores) -> Result<(), BenchError> {
+async fn check_nothing_left(stores: &Stores, sale: &Sale) -> Result<(), BenchError> {
     let mut queue = stores.queue.clone();
-    let _: u64 = queue.del(WITHDRAWN).await?;
+    let _: u64 = queue.del(SaleKeys::new(&sale.id).withdrawn()).await?;
     let keys: u64 = redis::cmd("DBSIZE").query_async(&mut queue).await?;
     if keys == 0 {
         return Ok(());

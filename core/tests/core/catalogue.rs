@@ -6,7 +6,7 @@
 
 use flashsale_core::{
     catalogue,
-    keys::{SALES, SaleKeys, WITHDRAWN},
+    keys::{SALES, SaleKeys},
     ledger::StockLevel,
     sale::Sale,
     stock,
@@ -20,7 +20,7 @@ use redis::AsyncCommands;
 async fn keys(services: &Services) -> Vec<String> {
     let mut queue = services.queue.clone();
     let mut keys: Vec<String> = queue.keys("*").await.unwrap();
-    keys.retain(|key| key != WITHDRAWN);
+    keys.retain(|key| !key.ends_with(":withdrawn"));
     keys
 }
 
@@ -56,7 +56,10 @@ async fn a_withdrawn_sale_leaves_neither_keys_nor_its_name_in_the_list() {
         catalogue::withdraw(&mut queue, &sale.id).await.unwrap();
     }
     assert_eq!(keys(&services).await, Vec::<String>::new());
-    let remembered: i64 = queue.pttl(WITHDRAWN).await.unwrap();
+    let remembered: i64 = queue
+        .pttl(SaleKeys::new(&one.id).withdrawn())
+        .await
+        .unwrap();
     assert!(
         (3_500_000..=3_600_000).contains(&remembered),
         "{remembered}"
@@ -129,10 +132,8 @@ async fn a_withdrawn_sale_is_not_brought_back_by_who_kept_it_before() {
 
     // Each withdrawal counts, even after the clock was set back.
     let ahead = catalogue::clock(&mut queue).await.unwrap() + 60_000_000;
-    let _: u32 = queue
-        .zadd(WITHDRAWN, sale.id.as_str(), ahead)
-        .await
-        .unwrap();
+    let key = SaleKeys::new(&sale.id).withdrawn();
+    let () = queue.set(key, ahead).await.unwrap();
     let ahead = catalogue::generation(&mut queue, &sale.id).await.unwrap();
     assert!(announce(&mut queue, &sale, false, ahead).await.unwrap());
     catalogue::withdraw(&mut queue, &sale.id).await.unwrap();

@@ -11,7 +11,7 @@ use flashsale_core::{
     dead_letter::{self, DeadLetter},
     id::ProductId,
     job::Job,
-    keys::{SaleKeys, WITHDRAWN},
+    keys::SaleKeys,
     lane::{self, Acknowledged, Acknowledgement, Dead, Ended, Entry},
     outcome::Outcome,
     sale::Sale,
@@ -84,7 +84,7 @@ impl Scene {
         let mut queue = self.services.queue.clone();
         let keys: Vec<String> = queue.keys("fs:*").await.unwrap();
         let mut contents = BTreeMap::new();
-        let is_kept = |key: &String| !key.contains(":lease:") && key != WITHDRAWN;
+        let is_kept = |key: &String| !key.contains(":lease:") && !key.ends_with(":withdrawn");
         for key in keys.into_iter().filter(is_kept) {
             let dump = redis::cmd("DUMP").arg(&key).query_async(&mut queue).await;
             contents.insert(key, dump.unwrap());
