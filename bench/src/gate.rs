@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use flashsale_core::{
+    connect::DedicatedConnection,
     keys::{SaleKeys, WAKE, channel},
     lease,
     sale::Sale,
 };
-use redis::{
-    AsyncCommands,
-    aio::{ConnectionLike, MultiplexedConnection},
-};
+use redis::{AsyncCommands, aio::ConnectionLike};
 use tokio::task::JoinHandle;
 
 use crate::{error::BenchError, stores::Stores};
@@ -26,7 +24,7 @@ const RENEWAL: Duration = lease::RENEWAL;
 /// the leases run out.
 #[derive(Debug)]
 pub struct Gate {
-    queue: MultiplexedConnection,
+    queue: DedicatedConnection,
     /// Key of each lease, and the message that calls workers to its lane.
     lanes: Vec<(String, String)>,
     renewal: JoinHandle<()>,
@@ -82,7 +80,7 @@ impl Drop for Gate {
     }
 }
 
-async fn renew(queue: MultiplexedConnection, lanes: Vec<(String, String)>) {
+async fn renew(queue: DedicatedConnection, lanes: Vec<(String, String)>) {
     loop {
         tokio::time::sleep(RENEWAL).await;
         // A lease that was lost by this is noticed when the gate opens.
@@ -91,7 +89,7 @@ async fn renew(queue: MultiplexedConnection, lanes: Vec<(String, String)>) {
 }
 
 async fn hold_all(
-    queue: &MultiplexedConnection,
+    queue: &DedicatedConnection,
     lanes: &[(String, String)],
 ) -> Result<(), BenchError> {
     let mut queue = queue.clone();

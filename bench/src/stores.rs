@@ -8,7 +8,7 @@ use std::{
 };
 
 use flashsale_core::{
-    connect::{self, LedgerConfig},
+    connect::{self, DedicatedConnection, LedgerConfig},
     ledger::Ledger,
 };
 use flashsale_testbed::{
@@ -16,7 +16,7 @@ use flashsale_testbed::{
     postgres::Postgres,
     redis::{AppendFsync, Redis},
 };
-use redis::{InfoDict, aio::MultiplexedConnection};
+use redis::InfoDict;
 
 use crate::{error::BenchError, processor};
 
@@ -45,7 +45,7 @@ pub struct Stores {
     /// Opens connections to Redis.
     pub client: redis::Client,
     /// A connection to Redis that waits long.
-    pub queue: MultiplexedConnection,
+    pub queue: DedicatedConnection,
     /// Holds all files of the run.
     pub data_dir: DataDir,
 }

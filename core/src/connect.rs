@@ -2,14 +2,17 @@
 
 mod blocking;
 mod client;
+mod cluster;
+mod link;
 mod pool;
+mod server_ids;
 mod servers;
 mod shared;
 mod subscription;
 
 use std::{borrow::Cow, time::Duration};
 
-use redis::{AsyncConnectionConfig, Client, aio::MultiplexedConnection};
+use redis::Client;
 use sqlx::postgres::PgPoolOptions;
 
 use crate::{
@@ -19,6 +22,7 @@ use crate::{
 
 pub use blocking::BlockingConnection;
 pub use client::RedisClient;
+pub use link::DedicatedConnection;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
 pub(crate) use servers::Server;
 pub use shared::{SharedConnection, check_writable};
@@ -36,7 +40,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 pub enum ConnectError {
     /// The Redis address cannot be used.
     #[error(
-        "the Redis address cannot be used ({0}); write redis://[:PASSWORD@]HOST:PORT[/DB], or redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB] for the primary that Sentinel knows by this name; with rediss for redis, for TLS"
+        "the Redis address cannot be used ({0}); write redis://[:PASSWORD@]HOST:PORT[/DB], or redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB] for the primary that Sentinel knows by this name, or redis+cluster://[:PASSWORD@]HOST:PORT,… for a cluster; with rediss for redis, for TLS"
     )]
     RedisAddress(redis::RedisError),
     /// Redis does not answer.
@@ -70,20 +74,25 @@ pub fn shared(client: &RedisClient) -> Result<SharedConnection, ConnectError> {
 pub async fn blocking(
     client: &RedisClient,
     longest: Duration,
-) -> Result<MultiplexedConnection, redis::RedisError> {
-    blocking_at(&client.primary().await?, longest).await
+) -> Result<DedicatedConnection, redis::RedisError> {
+    let destination = client.destination().await?;
+    destination.connect(longest + RESPONSE_TIMEOUT).await
 }
 
-async fn blocking_at(
-    server: &Client,
-    longest: Duration,
-) -> Result<MultiplexedConnection, redis::RedisError> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(longest + RESPONSE_TIMEOUT));
-    server
-        .get_multiplexed_async_connection_with_config(&config)
-        .await
+/// Asks the server that has `key`, which for a command without a key only a cluster makes a
+/// difference to.
+///
+/// # Errors
+/// When the server does not answer, or answers with an error.
+pub async fn ask_server_of<T: redis::FromRedisValue>(
+    connection: &mut impl Queue,
+    key: &str,
+    command: redis::Cmd,
+) -> redis::RedisResult<T> {
+    let mut pipe = redis::pipe();
+    pipe.add_command(command).cmd("EXISTS").arg(key).ignore();
+    let (answer,) = pipe.query_async(connection).await?;
+    Ok(answer)
 }
 
 /// How to reach the ledger.

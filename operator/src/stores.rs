@@ -18,7 +18,7 @@ const LEDGER_CONNECTIONS: u32 = 3;
 /// Where a sale keeps its queue and its ledger.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Addresses {
-    /// `redis://…` or `redis+sentinel://…`, with `rediss` for TLS.
+    /// `redis://…`, `redis+sentinel://…` or `redis+cluster://…`, with `rediss` for TLS.
     pub redis: String,
     /// `postgres://…`.
     pub database: String,

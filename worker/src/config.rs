@@ -8,8 +8,9 @@ use flashsale_core::id::SaleId;
 /// Where the worker finds its queue and its ledger.
 #[derive(Debug, Clone, Args)]
 pub struct ConnectionArgs {
-    /// Redis: `redis://[:PASSWORD@]HOST:PORT[/DB]`, or
-    /// `redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]`; `rediss` for TLS.
+    /// Redis: `redis://[:PASSWORD@]HOST:PORT[/DB]`,
+    /// `redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]`, or
+    /// `redis+cluster://[:PASSWORD@]HOST:PORT,…`; `rediss` for TLS.
     #[arg(long, env = "FLASHSALE_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
 

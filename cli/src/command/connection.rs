@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use clap::Args;
+use flashsale_core::connect::DedicatedConnection;
 use flashsale_core::{
     connect::{self, LedgerConfig},
     ledger::Ledger,
 };
-use redis::aio::MultiplexedConnection;
 
 use super::CommandError;
 use crate::reach;
@@ -22,8 +22,9 @@ const LEDGER_CONNECTIONS: u32 = 4;
 /// Where Redis is.
 #[derive(Debug, Clone, Args)]
 pub(super) struct RedisArgs {
-    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
-    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
+    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB],
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB], or
+    /// redis+cluster://[:PASSWORD@]HOST:PORT,…; rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",
@@ -75,7 +76,7 @@ pub(super) struct DirectArgs {
 
 impl RedisArgs {
     /// A connection; the error says when Redis does not answer.
-    pub(super) async fn connect(&self) -> Result<MultiplexedConnection, CommandError> {
+    pub(super) async fn connect(&self) -> Result<DedicatedConnection, CommandError> {
         let client = connect::redis_client(&self.redis_url)?;
         Ok(connect::blocking(&client, PATIENCE)
             .await

@@ -5,13 +5,13 @@ mod letters;
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
+use flashsale_core::connect::DedicatedConnection;
 use flashsale_core::{
     dead_letter::{self, DeadLetter},
     id::SaleId,
     keys::SaleKeys,
 };
 use jiff::Timestamp;
-use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 
 use super::{CommandError, Outcome, connection::RedisArgs};
@@ -100,7 +100,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
 }
 
 impl Place {
-    async fn open(&self) -> Result<(MultiplexedConnection, SaleKeys), CommandError> {
+    async fn open(&self) -> Result<(DedicatedConnection, SaleKeys), CommandError> {
         Ok((self.redis.connect().await?, SaleKeys::new(&self.sale)))
     }
 }

@@ -86,7 +86,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     shape: CrowdArgs,
 
-    /// Redis, for outcomes to the instant: redis://… or redis+sentinel://….
+    /// Redis, for outcomes to the instant: redis://…, redis+sentinel://… or redis+cluster://….
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",

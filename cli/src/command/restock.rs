@@ -3,13 +3,13 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
+use flashsale_core::connect::DedicatedConnection;
 use flashsale_core::{
     id::{ProductId, SaleId},
     keys::SaleKeys,
     ledger::{Ledger, StockLevel},
     stock::{self, KnownStock},
 };
-use redis::aio::MultiplexedConnection;
 use uuid::Uuid;
 
 use super::{
@@ -119,7 +119,7 @@ impl TakenOver {
 /// have left.
 async fn tell(
     ledger: &Ledger,
-    redis: &mut MultiplexedConnection,
+    redis: &mut DedicatedConnection,
     sale: &SaleId,
     restocked: &StockLevel,
 ) -> Result<TakenOver, CommandError> {

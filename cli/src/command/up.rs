@@ -110,8 +110,9 @@ pub(super) struct Arguments {
     #[command(flatten)]
     direct: DirectArgs,
 
-    /// Use this Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
-    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
+    /// Use this Redis: redis://[:PASSWORD@]HOST:PORT[/DB],
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB], or
+    /// redis+cluster://[:PASSWORD@]HOST:PORT,…; rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",

@@ -8,7 +8,7 @@ use flashsale_core::{
     control::Look,
     id::SaleId,
     ledger::Ledger,
-    observation, recovery,
+    observation,
     sale::Sale,
 };
 use jiff::Timestamp;
@@ -35,12 +35,12 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
         ..Looks::default()
     };
     match look_at_redis(queue, sales).await {
-        Ok((now, server, announced, lanes)) => {
+        Ok((now, servers, announced, lanes)) => {
             looks.now = Timestamp::from_microsecond(now).ok();
-            let read = announced.into_iter().zip(lanes);
-            for (look, (announced, lanes)) in looks.sales.iter_mut().zip(read) {
+            let read = servers.into_iter().zip(announced).zip(lanes);
+            for (look, ((server, announced), lanes)) in looks.sales.iter_mut().zip(read) {
                 look.announced = Some(announced);
-                look.server = Some(server.clone());
+                look.server = Some(server);
                 look.lanes = Some(lanes);
             }
         }
@@ -64,7 +64,7 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
 
 type FromRedis = (
     i64,
-    String,
+    Vec<String>,
     Vec<Option<Announced>>,
     Vec<observation::SaleObservation>,
 );
@@ -76,12 +76,12 @@ async fn look_at_redis(
     // A server that was demoted still answers reads; a write leads on to the new primary.
     check_writable(queue).await?;
     let now = catalogue::clock(queue).await?;
-    let server = recovery::server_id(queue).await?;
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
+    let servers = queue.server_ids(&ids).await?;
     let announced = catalogue::read_many(queue, &ids).await?;
     Ok((
         now,
-        server,
+        servers,
         announced,
         observation::observe(queue, sales).await?,
     ))

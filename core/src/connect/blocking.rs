@@ -2,25 +2,22 @@
 
 use std::io;
 
-use redis::{
-    Cmd, Pipeline, RedisError, RedisFuture, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, Value, aio::ConnectionLike};
 
-use super::SharedConnection;
+use super::{DedicatedConnection, SharedConnection};
 
 /// A connection for commands that block. It belongs to the server that its [`SharedConnection`]
 /// led to when it was made: once that one is replaced, every command fails.
 #[derive(Debug, Clone)]
 pub struct BlockingConnection {
-    connection: MultiplexedConnection,
+    connection: DedicatedConnection,
     shared: SharedConnection,
     generation: u64,
 }
 
 impl BlockingConnection {
     pub(super) fn new(
-        connection: MultiplexedConnection,
+        connection: DedicatedConnection,
         shared: SharedConnection,
         generation: u64,
     ) -> Self {
@@ -38,7 +35,7 @@ impl ConnectionLike for BlockingConnection {
             tokio::select! {
                 biased;
                 () = self.shared.replaced(self.generation) => Err(replaced()),
-                answer = self.connection.send_packed_command(command) => answer,
+                answer = self.connection.req_packed_command(command) => answer,
             }
         })
     }
@@ -53,7 +50,7 @@ impl ConnectionLike for BlockingConnection {
             tokio::select! {
                 biased;
                 () = self.shared.replaced(self.generation) => Err(replaced()),
-                answer = self.connection.send_packed_commands(pipeline, offset, count) => answer,
+                answer = self.connection.req_packed_commands(pipeline, offset, count) => answer,
             }
         })
     }

@@ -1,16 +1,20 @@
-//! Where Redis is: at one address, or at the one that Sentinel names.
+//! Where Redis is: one server, the primary that Sentinel names, or a cluster.
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
 use redis::{
     Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
     RedisConnectionInfo, RedisError, RedisResult, TlsMode,
+    cluster::ClusterClient,
     io::tcp::{TcpSettings, socket2::TcpKeepalive},
     sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::ConnectError;
+use super::{CONNECT_TIMEOUT, ConnectError, cluster};
+
+/// The port that Redis listens on by default.
+const PORT: u16 = 6_379;
 
 /// The port that Sentinel listens on by default.
 const SENTINEL_PORT: u16 = 26_379;
@@ -32,6 +36,13 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
 #[cfg(target_os = "linux")]
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How often the client library sends a command again that a server of a cluster did not take: one
+/// retry for each kind of redirection (`MOVED`, `ASK`), and one more.
+const CLUSTER_RETRIES: u32 = 3;
+
+/// The longest pause before such a retry.
+const CLUSTER_RETRY_WAIT: Duration = Duration::from_millis(100);
+
 /// Finds the Redis server to write to. Nothing is connected yet.
 #[derive(Clone)]
 pub struct RedisClient {
@@ -45,6 +56,32 @@ enum Place {
     Server(Box<Client>),
     /// The primary that Sentinel names. Clones ask one at a time, over the same connections.
     Sentinel(Arc<Mutex<SentinelClient>>),
+    Cluster(Arc<Cluster>),
+}
+
+/// A cluster, and some of its servers.
+pub(super) struct Cluster {
+    client: ClusterClient,
+    servers: Vec<ConnectionInfo>,
+}
+
+/// Where a connection leads to.
+#[derive(Clone)]
+pub(super) enum Destination {
+    Server(Box<Client>),
+    Cluster(Arc<Cluster>),
+}
+
+impl Cluster {
+    /// The client that connects to all servers.
+    pub(super) fn client(&self) -> &ClusterClient {
+        &self.client
+    }
+
+    /// The servers that the address names.
+    pub(super) fn servers(&self) -> &[ConnectionInfo] {
+        &self.servers
+    }
 }
 
 impl fmt::Debug for RedisClient {
@@ -64,9 +101,13 @@ impl RedisClient {
     /// |---|---|
     /// | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` | that server |
     /// | `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,…]/NAME[/DATABASE][?sentinel_username=…][&sentinel_password=…]` | the primary that the Sentinels at these hosts know by this name; user and password are those of the primary |
+    /// | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,…]` | the cluster that these servers belong to |
     pub(super) fn open(url: &str) -> Result<Self, ConnectError> {
-        match url.split_once("+sentinel://") {
-            Some((scheme @ ("redis" | "rediss"), rest)) => Self::sentinel(scheme, rest),
+        match url.split_once("://") {
+            Some(("redis+sentinel", rest)) => Self::sentinel("redis", rest),
+            Some(("rediss+sentinel", rest)) => Self::sentinel("rediss", rest),
+            Some(("redis+cluster", rest)) => Self::cluster("redis", rest),
+            Some(("rediss+cluster", rest)) => Self::cluster("rediss", rest),
             _ => Self::server(url),
         }
         .map_err(ConnectError::RedisAddress)
@@ -106,33 +147,134 @@ impl RedisClient {
         })
     }
 
+    fn cluster(scheme: &str, rest: &str) -> RedisResult<Self> {
+        let address = Address::parse(scheme, rest);
+        if !address.path.trim_matches('/').is_empty() {
+            return Err(refusal(
+                "a cluster has one database, and nothing follows its hosts",
+            ));
+        }
+        let servers = address.addresses(PORT, "", &tcp_settings())?;
+        let client = ClusterClient::builder(servers.clone())
+            .tcp_settings(tcp_settings())
+            .connection_timeout(CONNECT_TIMEOUT)
+            .retries(CLUSTER_RETRIES)
+            .max_retry_wait(u64::try_from(CLUSTER_RETRY_WAIT.as_millis()).unwrap_or(u64::MAX))
+            .build()?;
+        Ok(Self {
+            place: Place::Cluster(Arc::new(Cluster { client, servers })),
+            database: 0,
+        })
+    }
+
     /// The number of the database.
     #[must_use]
     pub fn database(&self) -> i64 {
         self.database
     }
 
-    /// The server, if the address names it.
-    pub(super) fn fixed(&self) -> Option<&Client> {
+    /// Where to connect to, if that is known without a lookup.
+    pub(super) fn fixed(&self) -> Option<Destination> {
         match &self.place {
-            Place::Server(client) => Some(client),
-            Place::Sentinel(_) => None,
+            Place::Server(client) => Some(Destination::Server(client.clone())),
+            Place::Cluster(_) | Place::Sentinel(_) => None,
         }
     }
 
-    /// A client for the server to write to at present.
+    /// Whether the address is that of a cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.place, Place::Cluster(_))
+    }
+
+    /// Whether Sentinel is asked for the primary.
+    pub(super) fn asks_sentinel(&self) -> bool {
+        matches!(self.place, Place::Sentinel(_))
+    }
+
+    /// Where to connect to at present.
     ///
     /// # Errors
-    /// When no Sentinel names a primary that answers as one.
-    pub(super) async fn primary(&self) -> RedisResult<Client> {
+    /// When no Sentinel names a primary that answers as one, or the servers are no cluster.
+    pub(super) async fn destination(&self) -> RedisResult<Destination> {
         match &self.place {
-            Place::Server(client) => Ok(Client::clone(client)),
-            Place::Sentinel(sentinel) => timeout(LOOKUP_LIMIT, async {
-                sentinel.lock().await.async_get_client().await
-            })
-            .await
-            .unwrap_or_else(|_| Err(no_primary())),
+            Place::Server(client) => Ok(Destination::Server(client.clone())),
+            Place::Cluster(cluster) => {
+                let checked = timeout(LOOKUP_LIMIT, cluster::check_enabled(cluster.servers()));
+                checked.await.unwrap_or_else(|_| Err(no_answer()))?;
+                Ok(Destination::Cluster(Arc::clone(cluster)))
+            }
+            Place::Sentinel(sentinel) => {
+                let primary = timeout(LOOKUP_LIMIT, async {
+                    sentinel.lock().await.async_get_client().await
+                });
+                let primary = primary.await.unwrap_or_else(|_| Err(no_primary()))?;
+                Ok(Destination::Server(Box::new(primary)))
+            }
         }
+    }
+}
+
+/// What follows `redis+sentinel://` or `redis+cluster://`, in parts.
+#[derive(Debug)]
+struct Address<'a> {
+    scheme: &'a str,
+    /// `USER:PASSWORD@`, or nothing.
+    login: &'a str,
+    hosts: &'a str,
+    path: &'a str,
+    /// Query and fragment.
+    suffix: &'a str,
+}
+
+impl<'a> Address<'a> {
+    fn parse(scheme: &'a str, rest: &'a str) -> Self {
+        let authority_ends = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, rest) = rest.split_at(authority_ends);
+        let path_ends = rest.find(['?', '#']).unwrap_or(rest.len());
+        let (path, suffix) = rest.split_at(path_ends);
+        let login_ends = authority.rfind('@').map_or(0, |at| at + 1);
+        let (login, hosts) = authority.split_at(login_ends);
+        Self {
+            scheme,
+            login,
+            hosts,
+            path,
+            suffix,
+        }
+    }
+
+    /// Each host in an address of its own, which the client library can read: it knows about escapes,
+    /// IPv6 and databases.
+    fn texts(&self, default_port: u16, database: &str) -> Vec<String> {
+        let Self {
+            scheme,
+            login,
+            suffix,
+            ..
+        } = self;
+        let text = |host: &str| {
+            let port = if has_port(host) {
+                String::new()
+            } else {
+                format!(":{default_port}")
+            };
+            format!("{scheme}://{login}{host}{port}/{database}{suffix}")
+        };
+        self.hosts.split(',').map(text).collect()
+    }
+
+    fn addresses(
+        &self,
+        default_port: u16,
+        database: &str,
+        tcp: &TcpSettings,
+    ) -> RedisResult<Vec<ConnectionInfo>> {
+        let texts = self.texts(default_port, database);
+        let read = texts.iter().map(|text| {
+            let address = text.as_str().into_connection_info()?;
+            Ok(address.set_tcp_settings(tcp.clone()))
+        });
+        read.collect()
     }
 }
 
@@ -146,47 +288,24 @@ struct SentinelAddress {
 }
 
 impl SentinelAddress {
-    /// Reads what follows `redis+sentinel://`. Each host is put into an address of its own, which
-    /// the client library reads: that knows about escapes, IPv6 and databases.
     fn parse(scheme: &str, rest: &str) -> RedisResult<Self> {
-        let path_start = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(path_start);
-        let path_end = rest.find(['?', '#']).unwrap_or(rest.len());
-        let (path, suffix) = rest.split_at(path_end);
-        let mut segments = path.trim_start_matches('/').splitn(2, '/');
-        let name = segments.next().unwrap_or_default();
-        let database = segments.next().unwrap_or_default();
+        let address = Address::parse(scheme, rest);
+        let path = address.path.trim_start_matches('/');
+        let (name, database) = path.split_once('/').unwrap_or((path, ""));
         if name.is_empty() {
             return Err(refusal(
                 "the name that the Sentinels know the primary by is missing",
             ));
         }
-        let (login, hosts) = match authority.rsplit_once('@') {
-            Some((login, hosts)) => (format!("{login}@"), hosts),
-            None => (String::new(), authority),
-        };
-        let address_of = |host: &str| {
-            let colon = if has_port(host) { "" } else { ":" };
-            let port = if has_port(host) {
-                String::new()
-            } else {
-                SENTINEL_PORT.to_string()
-            };
-            format!("{scheme}://{login}{host}{colon}{port}/{database}{suffix}")
-        };
-        let addresses: Vec<String> = hosts.split(',').map(address_of).collect();
-        let primary = addresses[0].as_str().into_connection_info()?;
-        let own = own_settings(&addresses[0])?;
-        let sentinels = addresses.iter().map(|address| {
-            let info = address.as_str().into_connection_info()?;
-            Ok(info
-                .set_redis_settings(own.clone())
-                .set_tcp_settings(tcp_settings()))
-        });
+        let own = own_settings(&address.texts(SENTINEL_PORT, "")[0])?;
+        let addresses = address.addresses(SENTINEL_PORT, database, &tcp_settings())?;
         Ok(Self {
-            sentinels: sentinels.collect::<RedisResult<_>>()?,
+            primary: addresses[0].clone(),
+            sentinels: addresses
+                .into_iter()
+                .map(|address| address.set_redis_settings(own.clone()))
+                .collect(),
             name: name.to_owned(),
-            primary,
         })
     }
 }
@@ -219,6 +338,14 @@ fn has_port(host: &str) -> bool {
 
 fn refusal(why: &'static str) -> RedisError {
     (ErrorKind::InvalidClientConfig, why).into()
+}
+
+fn no_answer() -> RedisError {
+    let text = format!(
+        "no server of the cluster answered within {} s",
+        LOOKUP_LIMIT.as_secs()
+    );
+    io::Error::new(io::ErrorKind::TimedOut, text).into()
 }
 
 fn no_primary() -> RedisError {
@@ -272,6 +399,20 @@ mod tests {
             assert_eq!(settings.username(), Some("watch"));
             assert_eq!(settings.password(), Some("s/w"));
             assert_eq!(settings.db(), 0);
+        }
+    }
+
+    #[test]
+    fn a_cluster_is_its_hosts_and_nothing_more() {
+        let client = RedisClient::open("rediss+cluster://:secret@a,b:7000").unwrap();
+        let Place::Cluster(cluster) = client.place else {
+            panic!("no cluster");
+        };
+        let hosts = cluster.servers().iter().map(|info| info.addr().to_string());
+        assert_eq!(hosts.collect::<Vec<_>>(), ["a:6379", "b:7000"]);
+        for rest in ["", "a/1", "a,", "a:x"] {
+            let refused = RedisClient::open(&format!("redis+cluster://{rest}"));
+            assert!(refused.is_err(), "{rest}");
         }
     }
 

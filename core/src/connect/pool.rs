@@ -1,11 +1,8 @@
 //! A pool of connections to Redis, each used by one task at a time.
 
-use redis::{
-    Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
-    aio::{ConnectionLike, MultiplexedConnection},
-};
+use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 
-use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced};
+use super::{CONNECT_TIMEOUT, DedicatedConnection, SharedConnection, blocking::replaced};
 
 /// A pool of connections for commands off the hot path.
 pub type QueuePool = bb8::Pool<PooledConnections>;
@@ -20,7 +17,7 @@ pub struct PooledConnections {
 /// A connection of a [`QueuePool`].
 #[derive(Debug)]
 pub struct PooledConnection {
-    connection: MultiplexedConnection,
+    connection: DedicatedConnection,
     generation: u64,
     /// Whether a command was not answered, or given up: an answer may still come.
     is_broken: bool,
@@ -50,7 +47,7 @@ impl bb8::ManageConnection for PooledConnections {
     type Error = RedisError;
 
     async fn connect(&self) -> RedisResult<PooledConnection> {
-        let (connection, generation) = self.shared.connect_unshared().await?;
+        let (connection, generation) = self.shared.connect_dedicated().await?;
         Ok(PooledConnection {
             connection,
             generation,
@@ -74,7 +71,7 @@ impl ConnectionLike for PooledConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             self.is_broken = true;
-            let answer = self.connection.send_packed_command(command).await;
+            let answer = self.connection.req_packed_command(command).await;
             self.is_broken = answer.is_err();
             answer
         })
@@ -90,7 +87,7 @@ impl ConnectionLike for PooledConnection {
             self.is_broken = true;
             let answer = self
                 .connection
-                .send_packed_commands(pipeline, offset, count)
+                .req_packed_commands(pipeline, offset, count)
                 .await;
             self.is_broken = answer.is_err();
             answer

@@ -8,7 +8,7 @@
 //! subscriptions and pooled ones.
 
 use std::{
-    io,
+    io, slice,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -22,14 +22,14 @@ use futures_util::{
     future::{BoxFuture, Shared as SharedFuture},
 };
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult,
-    ServerError, ServerErrorKind, Value,
-    aio::{ConnectionLike, ConnectionManager, ConnectionManagerConfig},
+    Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, ServerErrorKind,
+    Value, aio::ConnectionLike,
 };
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    BlockingConnection, CONNECT_TIMEOUT, ConnectError, RESPONSE_TIMEOUT, RedisClient, Subscription,
+    BlockingConnection, ConnectError, DedicatedConnection, RESPONSE_TIMEOUT, RedisClient,
+    Subscription, client::Destination, link::Link,
 };
 
 /// How long a connection may be silent, from the first unanswered command on, before another one is
@@ -78,15 +78,9 @@ struct Current {
 
 enum Server {
     Fixed(Arc<Link>),
-    /// The primary that Sentinel names, looked up once, by the first command. The lookup goes on
-    /// when a caller stops waiting for it.
+    /// The primary that Sentinel names, or a cluster: looked up once, by the first command. The
+    /// lookup goes on when a caller stops waiting for it.
     LookedUp(SharedFuture<BoxFuture<'static, RedisResult<Arc<Link>>>>),
-}
-
-/// A server, and the connection to it.
-struct Link {
-    client: Client,
-    manager: ConnectionManager,
 }
 
 impl std::fmt::Debug for SharedConnection {
@@ -99,29 +93,17 @@ impl std::fmt::Debug for SharedConnection {
     }
 }
 
-impl Link {
-    /// Nothing is connected yet.
-    fn new(client: Client) -> RedisResult<Arc<Self>> {
-        // Waiting for an answer is limited outside, together with waiting for the connection.
-        let config = ConnectionManagerConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(None)
-            // The caller answers 503 or waits; a second layer of retries would only hide the outage.
-            .set_number_of_retries(1)
-            .set_max_delay(Duration::from_millis(100));
-        let manager = client.get_connection_manager_lazy(config)?;
-        Ok(Arc::new(Self { client, manager }))
-    }
-}
-
 impl Server {
-    fn new(client: &RedisClient) -> RedisResult<Self> {
-        if let Some(server) = client.fixed() {
-            return Ok(Self::Fixed(Link::new(server.clone())?));
+    fn new(client: &RedisClient, response_timeout: Duration) -> RedisResult<Self> {
+        if let Some(destination) = client.fixed() {
+            return Ok(Self::Fixed(Link::new(destination, response_timeout)?));
         }
         let client = client.clone();
         let look_up = async move {
-            let looking_up = tokio::spawn(async move { Link::new(client.primary().await?) });
+            let looking_up =
+                tokio::spawn(
+                    async move { Link::new(client.destination().await?, response_timeout) },
+                );
             looking_up
                 .await
                 .unwrap_or_else(|error| Err(io::Error::other(error).into()))
@@ -139,6 +121,11 @@ impl Server {
         }
     }
 
+    /// Whether the lookup has failed.
+    fn is_lost(&self) -> bool {
+        matches!(self, Self::LookedUp(answer) if matches!(answer.peek(), Some(Err(_))))
+    }
+
     /// Whether the lookup is still under way.
     fn is_being_looked_up(&self) -> bool {
         matches!(self, Self::LookedUp(answer) if answer.peek().is_none())
@@ -146,9 +133,13 @@ impl Server {
 }
 
 impl Current {
-    fn new(client: &RedisClient, generation: u64) -> RedisResult<Arc<Self>> {
+    fn new(
+        client: &RedisClient,
+        response_timeout: Duration,
+        generation: u64,
+    ) -> RedisResult<Arc<Self>> {
         Ok(Arc::new(Self {
-            server: Server::new(client)?,
+            server: Server::new(client, response_timeout)?,
             generation,
             made: Instant::now(),
             has_answered: AtomicBool::new(false),
@@ -174,6 +165,12 @@ impl Current {
     }
 }
 
+impl Shared {
+    fn connect(&self, generation: u64) -> RedisResult<Arc<Current>> {
+        Current::new(&self.client, self.response_timeout, generation)
+    }
+}
+
 impl SharedConnection {
     /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail.
     pub fn new(client: RedisClient) -> Result<Self, ConnectError> {
@@ -185,7 +182,7 @@ impl SharedConnection {
         client: RedisClient,
         response_timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let current = Current::new(&client, 0)?;
+        let current = Current::new(&client, response_timeout, 0)?;
         Ok(Self(Arc::new(Shared {
             client,
             response_timeout,
@@ -211,8 +208,8 @@ impl SharedConnection {
     /// A connection of one's own, for commands that block up to `longest`. Its commands fail once
     /// this connection has been replaced, so that nobody goes on waiting at a demoted primary.
     pub async fn blocking(&self, longest: Duration) -> RedisResult<BlockingConnection> {
-        let (server, generation) = self.server().await?;
-        let connection = super::blocking_at(&server, longest).await?;
+        let (destination, generation) = self.destination().await?;
+        let connection = destination.connect(longest + RESPONSE_TIMEOUT).await?;
         Ok(BlockingConnection::new(
             connection,
             self.clone(),
@@ -223,34 +220,34 @@ impl SharedConnection {
     /// A subscription to `channels` of this connection's database, which ends when it falls silent
     /// or when this connection has been replaced.
     pub async fn subscribe(&self, channels: &[&str]) -> RedisResult<Subscription> {
-        let (server, generation) = self.server().await?;
-        Subscription::open(&server, channels, self.clone(), generation).await
+        let (destination, generation) = self.destination().await?;
+        Subscription::open(&destination, channels, self.clone(), generation).await
     }
 
     /// A connection that nobody else uses, and the generation that it belongs to.
-    pub(super) async fn connect_unshared(
-        &self,
-    ) -> RedisResult<(redis::aio::MultiplexedConnection, u64)> {
-        let (server, generation) = self.server().await?;
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_response_timeout(Some(self.0.response_timeout));
-        let connection = server
-            .get_multiplexed_async_connection_with_config(&config)
-            .await?;
+    pub(super) async fn connect_dedicated(&self) -> RedisResult<(DedicatedConnection, u64)> {
+        let (destination, generation) = self.destination().await?;
+        let connection = destination.connect(self.0.response_timeout).await?;
         Ok((connection, generation))
     }
 
-    /// The server that the connection leads to, and the connection's generation.
-    async fn server(&self) -> RedisResult<(Client, u64)> {
+    /// Where the connection leads to, and its generation.
+    async fn destination(&self) -> RedisResult<(Destination, u64)> {
+        let (link, generation) = self.link_and_generation().await?;
+        Ok((link.destination(), generation))
+    }
+
+    pub(super) async fn link(&self) -> RedisResult<Arc<Link>> {
+        Ok(self.link_and_generation().await?.0)
+    }
+
+    async fn link_and_generation(&self) -> RedisResult<(Arc<Link>, u64)> {
         let current = self.0.current.load_full();
-        match current.server.link().await {
-            Ok(link) => Ok((link.client.clone(), current.generation)),
-            Err(error) => {
-                self.replace_soon(&current, CANNOT_BE_REACHED);
-                Err(error)
-            }
+        let link = current.server.link().await;
+        if link.is_err() {
+            self.replace_soon(&current, CANNOT_BE_REACHED);
         }
+        Ok((link?, current.generation))
     }
 
     /// The answer to one call, as long as it comes in time; looks at it for signs that the
@@ -259,7 +256,7 @@ impl SharedConnection {
         &self,
         current: &Current,
         call: impl Future<Output = RedisResult<T>> + Send,
-        shows_the_wrong_server: impl FnOnce(&T) -> bool + Send,
+        values: impl FnOnce(&T) -> &[Value] + Send,
     ) -> RedisResult<T> {
         let limit = self.0.response_timeout;
         let answer = timeout(limit, call)
@@ -268,8 +265,12 @@ impl SharedConnection {
         match &answer {
             Ok(value) => {
                 current.answered();
-                if shows_the_wrong_server(value) {
-                    self.replace_soon(current, TAKES_NO_WRITES);
+                for error in errors_in(values(value)) {
+                    if is_of_the_wrong_server(error) {
+                        self.replace_soon(current, TAKES_NO_WRITES);
+                    } else if is_redirection(error) && !self.0.client.is_cluster() {
+                        return Err(belongs_to_a_cluster());
+                    }
                 }
             }
             Err(error) if error.is_timeout() => {
@@ -285,7 +286,7 @@ impl SharedConnection {
                 }
                 // The connection manager keeps trying the same server, even after Sentinel has named
                 // another one.
-                None if self.0.client.fixed().is_none() => {
+                None if self.0.client.asks_sentinel() || current.server.is_lost() => {
                     self.replace_soon(current, CANNOT_BE_REACHED);
                 }
                 _ => {}
@@ -309,7 +310,7 @@ impl SharedConnection {
                 return false;
             }
             // Only an address that cannot be used fails, and this one has been used.
-            let Ok(current) = Current::new(&self.0.client, old.generation + 1) else {
+            let Ok(current) = self.0.connect(old.generation + 1) else {
                 return false;
             };
             *generation = current.generation;
@@ -327,12 +328,8 @@ impl ConnectionLike for SharedConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             let current = self.0.current.load_full();
-            let call = async {
-                let mut manager = current.server.link().await?.manager.clone();
-                manager.send_packed_command(command).await
-            };
-            self.watch(&current, call, is_answer_of_the_wrong_server)
-                .await
+            let call = async { current.server.link().await?.send(command).await };
+            self.watch(&current, call, slice::from_ref).await
         })
     }
 
@@ -345,13 +342,10 @@ impl ConnectionLike for SharedConnection {
         Box::pin(async move {
             let current = self.0.current.load_full();
             let call = async {
-                let mut manager = current.server.link().await?.manager.clone();
-                manager.send_packed_commands(pipeline, offset, count).await
+                let link = current.server.link().await?;
+                link.send_all(pipeline, offset, count).await
             };
-            self.watch(&current, call, |values| {
-                values.iter().any(is_answer_of_the_wrong_server)
-            })
-            .await
+            self.watch(&current, call, Vec::as_slice).await
         })
     }
 
@@ -375,14 +369,16 @@ pub async fn check_writable(connection: &mut impl ConnectionLike) -> RedisResult
         .await
 }
 
-/// Whether an answer, or one within the answer to a transaction, is such an error.
-fn is_answer_of_the_wrong_server(answer: &Value) -> bool {
-    let is_such =
-        |value: &Value| matches!(value, Value::ServerError(error) if is_of_the_wrong_server(error));
-    match answer {
-        Value::Array(values) => values.iter().any(is_such),
-        value => is_such(value),
-    }
+/// The errors among answers, and within the answer to a transaction.
+fn errors_in(answers: &[Value]) -> impl Iterator<Item = &ServerError> {
+    let all = answers.iter().flat_map(|answer| match answer {
+        Value::Array(inner) => inner.as_slice(),
+        answer => slice::from_ref(answer),
+    });
+    all.filter_map(|answer| match answer {
+        Value::ServerError(error) => Some(error),
+        _ => None,
+    })
 }
 
 /// Whether the server is not the primary, or not any more: it is a replica, a replica cut off from
@@ -392,6 +388,19 @@ fn is_of_the_wrong_server(error: &ServerError) -> bool {
         error.kind(),
         Some(ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
     ) || error.code() == "NOREPLICAS"
+}
+
+/// Whether another server of a cluster has the keys.
+fn is_redirection(error: &ServerError) -> bool {
+    matches!(
+        error.kind(),
+        Some(ServerErrorKind::Moved | ServerErrorKind::Ask)
+    )
+}
+
+fn belongs_to_a_cluster() -> RedisError {
+    let why = "the server belongs to a Redis Cluster: write redis+cluster:// for redis://";
+    (ErrorKind::InvalidClientConfig, why).into()
 }
 
 fn no_answer(limit: Duration) -> RedisError {

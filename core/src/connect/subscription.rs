@@ -4,12 +4,12 @@ use std::{io, time::Duration};
 
 use futures_util::StreamExt as _;
 use redis::{
-    Client, Msg, RedisError, RedisResult,
-    aio::{PubSubSink, PubSubStream},
+    Msg, RedisError, RedisResult,
+    aio::{ConnectionLike as _, PubSubSink, PubSubStream},
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced};
+use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced, client::Destination};
 use crate::keys::channel;
 
 /// How long nothing may be heard before the server is asked for a sign of life: a subscription that
@@ -40,14 +40,14 @@ impl std::fmt::Debug for Subscription {
 
 impl Subscription {
     pub(super) async fn open(
-        client: &Client,
+        destination: &Destination,
         channels: &[&str],
         shared: SharedConnection,
         generation: u64,
     ) -> RedisResult<Self> {
         let subscribed = timeout(CONNECT_TIMEOUT, async {
-            let mut subscription = client.get_async_pubsub().await?;
-            let database = client.get_connection_info().redis_settings().db();
+            let mut subscription = destination.connect_for_messages().await?;
+            let database = shared.get_db();
             for name in channels {
                 subscription
                     .subscribe(channel(name, database).as_ref())

@@ -41,6 +41,11 @@ pub async fn server_id(connection: &mut impl Queue) -> RedisResult<String> {
         .arg("server")
         .query_async(connection)
         .await;
+    id_of(info)
+}
+
+/// The name of the server whose answer to `INFO server` this is.
+pub(crate) fn id_of(info: RedisResult<String>) -> RedisResult<String> {
     match info {
         Ok(info) => {
             let mut lines = info.lines();

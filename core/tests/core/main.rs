@@ -5,6 +5,7 @@ mod acknowledgements;
 mod audits;
 mod catalogue;
 mod channels;
+mod cluster;
 mod connections;
 mod dead_letters;
 mod deadlines;

@@ -7,8 +7,9 @@ use flashsale_core::connect::LedgerConfig;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Stores")]
 pub struct StoresConfig {
-    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB], or
-    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]; rediss for TLS.
+    /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB],
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB], or
+    /// redis+cluster://[:PASSWORD@]HOST:PORT,…; rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_testbed::{redis::AppendFsync, sentinel::Watched};
+use flashsale_core::{connect, keys::SaleKeys};
+use flashsale_testbed::{cluster::Cluster, redis::AppendFsync, sentinel::Watched};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -100,6 +101,39 @@ async fn buys_pass_again_at_the_primary_that_sentinel_names() {
     assert_recovers(&gateway, "late").await;
     let again = gateway.buy("p", "ann", "k").await.json();
     assert_eq!(again["position"], 1, "the new primary knows the first buy");
+}
+
+#[tokio::test]
+async fn a_primary_of_a_cluster_that_dies_holds_up_its_own_sales_alone() {
+    let mut cluster = Cluster::start(3, AppendFsync::EverySecond).await.unwrap();
+    let mut world = World::new().await;
+    world.redis_url = cluster.url();
+    let client = connect::redis_client(&world.redis_url).unwrap();
+    let queue = connect::shared(&client).unwrap();
+    let mut positions = Vec::new();
+    for (name, product) in [("one", "p"), ("two", "q"), ("three", "r"), ("four", "s")] {
+        let sale = world
+            .announce_by(&mut queue.clone(), name, one_product(product, 1000))
+            .await;
+        let keys = SaleKeys::new(&sale.id);
+        let position = cluster.primary_of(0, keys.record()).await.unwrap().unwrap();
+        positions.push((position, product));
+    }
+    let (dies, product) = positions[0];
+    let gateway = world.gateway().await;
+    for (_, product) in &positions {
+        gateway.buy(product, "ann", "k").await.job_id();
+    }
+    cluster.servers[dies].kill().await.unwrap();
+    for (position, product) in &positions {
+        if *position != dies {
+            gateway.buy(product, "bob", "k").await.job_id();
+        }
+    }
+    eventually("buys pass again", async || {
+        gateway.buy(product, "bob", "k").await.status == 200
+    })
+    .await;
 }
 
 #[tokio::test]

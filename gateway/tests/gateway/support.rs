@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use flashsale_core::{
     catalogue,
+    connect::Queue,
     id::{ProductId, SaleId},
     keys::SaleKeys,
     lane::{self, Acknowledgement, Ended},
@@ -76,17 +77,20 @@ impl World {
 
     /// Puts a sale in force and tells its stock.
     pub async fn announce(&self, name: &str, spec: Value) -> Sale {
-        let sale = sale(name, spec);
         let mut connection = self.connection().await;
-        catalogue::announce(&mut connection, &sale, false)
-            .await
-            .unwrap();
+        self.announce_by(&mut connection, name, spec).await
+    }
+
+    /// The same over a given connection.
+    pub async fn announce_by(&self, connection: &mut impl Queue, name: &str, spec: Value) -> Sale {
+        let sale = sale(name, spec);
+        catalogue::announce(connection, &sale, false).await.unwrap();
         let levels: Vec<StockLevel> = sale
             .products
             .iter()
             .map(|product| level(&product.id, product.stock, 1))
             .collect();
-        stock::publish(&mut connection, &SaleKeys::new(&sale.id), &levels)
+        stock::publish(connection, &SaleKeys::new(&sale.id), &levels)
             .await
             .unwrap();
         sale

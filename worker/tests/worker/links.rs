@@ -10,6 +10,7 @@ use flashsale_core::{
     sale::Sale,
 };
 use flashsale_testbed::{
+    cluster::Cluster,
     data_dir::DataDir,
     fault_proxy::{Direction, FaultProxy, Flow},
     fixtures::{
@@ -134,44 +135,80 @@ async fn answers_that_never_come_are_waited_for_no_longer() {
     scene.worker.stop().await;
 }
 
+/// A lane in a Redis that looks after its failovers by itself, and a worker that drives it.
+struct FailingOver {
+    services: Services,
+    worker: Worker,
+    sale: Sale,
+}
+
+impl FailingOver {
+    async fn start(redis_url: &str, sale: Sale) -> Self {
+        let client = connect::redis_client(redis_url).unwrap();
+        let mut services = Services::start().await;
+        services.queue = connect::shared(&client).unwrap();
+        open(&services, &sale).await;
+        let worker = Worker::start_at(&client, services.ledger.clone(), "w", 2);
+        Self {
+            services,
+            worker,
+            sale,
+        }
+    }
+
+    /// Has a shopper buy, once Redis takes buys, and waits until the lane is empty.
+    async fn settles(&self, user: &str) {
+        let job = job(&self.sale, user, &self.sale.products[0].id, "k");
+        let json = serde_json::to_vec(&job).unwrap();
+        let lane = SaleKeys::new(&self.sale.id).lane(&self.sale.products[0].id);
+        let queue = &self.services.queue;
+        until("Redis takes the buy", SENTINEL, async || {
+            let taken = queue.clone().xadd(&lane, "*", &[("job", &json)]).await;
+            taken.is_ok_and(|_: String| true)
+        })
+        .await;
+        until("the lane is empty", SENTINEL, async || {
+            let depth = queue.clone().xlen(&lane).await;
+            depth.is_ok_and(|depth: u64| depth == 0)
+        })
+        .await;
+    }
+
+    async fn end(self, orders: i64) {
+        let settled: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
+            .fetch_one(self.services.ledger.pool())
+            .await
+            .unwrap();
+        assert_eq!(settled, orders);
+        self.worker.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_worker_goes_on_at_the_primary_that_sentinel_names() {
     let mut watched = Watched::start(1, AppendFsync::EverySecond).await.unwrap();
-    let client = connect::redis_client(&watched.url()).unwrap();
-    let mut services = Services::start().await;
-    services.queue = connect::shared(&client).unwrap();
-    let sale = sale("drop", &[("p", 1000)]);
-    open(&services, &sale).await;
-    let worker = Worker::start_at(&client, services.ledger.clone(), "w", 2);
-    let buy = async |user: &str| {
-        let job = job(&sale, user, &sale.products[0].id, "k");
-        push(&services, &sale, 0, &serde_json::to_vec(&job).unwrap()).await;
-    };
-    let emptied = async || {
-        until("the lane is empty", SENTINEL, async || {
-            depth(&services, &sale, 0).await == 0
-        })
-        .await;
-    };
-    buy("first").await;
-    emptied().await;
+    let lane = FailingOver::start(&watched.url(), sale("drop", &[("p", 1000)])).await;
+    lane.settles("first").await;
     watched.all_have_everything().await.unwrap();
-
     watched.servers[0].kill().await.unwrap();
-    until("Redis takes writes again", SENTINEL, async || {
-        connect::check_writable(&mut services.queue.clone())
-            .await
-            .is_ok()
-    })
-    .await;
-    buy("second").await;
-    emptied().await;
-    let orders: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
-        .fetch_one(services.ledger.pool())
-        .await
-        .unwrap();
-    assert_eq!(orders, 2);
-    worker.stop().await;
+    lane.settles("second").await;
+    lane.end(2).await;
+}
+
+#[tokio::test]
+async fn a_worker_follows_a_lane_through_a_cluster() {
+    let mut cluster = Cluster::start(3, AppendFsync::EverySecond).await.unwrap();
+    let sale = sale("drop", &[("p", 1000)]);
+    let record = SaleKeys::new(&sale.id).record().to_owned();
+    let lane = FailingOver::start(&cluster.url(), sale).await;
+    lane.settles("first").await;
+    let first = cluster.primary_of(0, &record).await.unwrap().unwrap();
+    let second = (first + 1) % 3;
+    cluster.move_slot(&record, first, second).await.unwrap();
+    lane.settles("second").await;
+    cluster.servers[second].kill().await.unwrap();
+    lane.settles("third").await;
+    lane.end(3).await;
 }
 
 #[tokio::test]

@@ -2,12 +2,13 @@
 
 use std::io::{self, Write as _};
 
+use flashsale_core::connect::DedicatedConnection;
 use flashsale_core::{
     dead_letter::{self, DeadLetter},
     keys::SaleKeys,
     lane,
 };
-use redis::{RedisResult, aio::MultiplexedConnection};
+use redis::RedisResult;
 
 use crate::command::{CommandError, Outcome};
 
@@ -26,7 +27,7 @@ pub(super) struct Selection {
 /// The letters with these ids, or all. All are read before anything is done with them, so that a
 /// letter that is replayed and dies again is not met twice.
 pub(super) async fn select(
-    redis: &mut MultiplexedConnection,
+    redis: &mut DedicatedConnection,
     keys: &SaleKeys,
     ids: Option<&[String]>,
 ) -> RedisResult<Selection> {

@@ -1,0 +1,202 @@
+//! What a shared connection sends its commands over: a connection to one server, or one to each
+//! server of a cluster.
+
+use std::{io, sync::Arc, time::Duration};
+
+use redis::{
+    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
+    aio::{
+        ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub,
+    },
+    cluster::ClusterConfig,
+    cluster_async::ClusterConnection,
+};
+use tokio::time::timeout;
+
+use super::{
+    CONNECT_TIMEOUT,
+    client::{Cluster, Destination},
+    cluster,
+};
+
+/// A connection that breaks and is made again by itself.
+pub(super) enum Link {
+    Server {
+        client: Box<Client>,
+        manager: ConnectionManager,
+    },
+    Cluster {
+        cluster: Arc<Cluster>,
+        connection: ClusterConnection,
+    },
+}
+
+/// A connection that nobody else uses.
+#[derive(Clone)]
+pub enum DedicatedConnection {
+    /// To one server.
+    Server(MultiplexedConnection),
+    /// To all servers of a cluster.
+    Cluster(ClusterConnection),
+}
+
+impl std::fmt::Debug for DedicatedConnection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("DedicatedConnection")
+            .finish_non_exhaustive()
+    }
+}
+
+impl Link {
+    /// Nothing is connected yet. The caller gives up a command that is not answered within
+    /// `response_timeout`; in a cluster, the client library then also connects to that server anew.
+    pub(super) fn new(
+        destination: Destination,
+        response_timeout: Duration,
+    ) -> RedisResult<Arc<Self>> {
+        Ok(Arc::new(match destination {
+            Destination::Server(client) => {
+                // Waiting for an answer is limited outside, together with waiting for the connection.
+                let config = ConnectionManagerConfig::new()
+                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                    .set_response_timeout(None)
+                    // The caller answers 503 or waits; a second layer of retries would only hide the
+                    // outage.
+                    .set_number_of_retries(1)
+                    .set_max_delay(Duration::from_millis(100));
+                let manager = client.get_connection_manager_lazy(config)?;
+                Self::Server { client, manager }
+            }
+            Destination::Cluster(cluster) => {
+                let config = cluster_config(response_timeout);
+                let connection = cluster
+                    .client()
+                    .get_pending_async_connection_with_config(config);
+                Self::Cluster {
+                    cluster,
+                    connection,
+                }
+            }
+        }))
+    }
+
+    pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
+        match self {
+            Self::Server { manager, .. } => manager.clone().send_packed_command(command).await,
+            Self::Cluster { connection, .. } => {
+                cluster::send(&mut connection.clone(), command).await
+            }
+        }
+    }
+
+    pub(super) async fn send_all(
+        &self,
+        pipeline: &Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisResult<Vec<Value>> {
+        match self {
+            Self::Server { manager, .. } => {
+                let mut manager = manager.clone();
+                manager.send_packed_commands(pipeline, offset, count).await
+            }
+            Self::Cluster { connection, .. } => {
+                cluster::send_all(connection, pipeline, offset, count).await
+            }
+        }
+    }
+
+    pub(super) fn destination(&self) -> Destination {
+        match self {
+            Self::Server { client, .. } => Destination::Server(client.clone()),
+            Self::Cluster { cluster, .. } => Destination::Cluster(Arc::clone(cluster)),
+        }
+    }
+}
+
+impl Destination {
+    /// A connection for one caller, whose commands are answered within `response_timeout` or fail.
+    pub(super) async fn connect(
+        &self,
+        response_timeout: Duration,
+    ) -> RedisResult<DedicatedConnection> {
+        Ok(match self {
+            Self::Server(client) => {
+                let config = AsyncConnectionConfig::new()
+                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
+                    .set_response_timeout(Some(response_timeout));
+                let connection = client.get_multiplexed_async_connection_with_config(&config);
+                DedicatedConnection::Server(connection.await?)
+            }
+            Self::Cluster(cluster) => {
+                let config = cluster_config(response_timeout);
+                let connecting = cluster.client().get_async_connection_with_config(config);
+                DedicatedConnection::Cluster(connecting.await?)
+            }
+        })
+    }
+
+    /// A connection for subscriptions. A cluster forwards each message to all of its servers, so one
+    /// of them is enough.
+    pub(super) async fn connect_for_messages(&self) -> RedisResult<PubSub> {
+        let servers = match self {
+            Self::Server(client) => return client.get_async_pubsub().await,
+            Self::Cluster(cluster) => cluster.servers(),
+        };
+        let mut last = None;
+        for server in servers {
+            let client = Client::open(server.clone())?;
+            let connecting = async {
+                cluster::check_member(&client).await?;
+                client.get_async_pubsub().await
+            };
+            let connected = timeout(CONNECT_TIMEOUT, connecting).await;
+            match connected.unwrap_or_else(|_| Err(silent())) {
+                Ok(messages) => return Ok(messages),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or_else(silent))
+    }
+}
+
+impl ConnectionLike for DedicatedConnection {
+    fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
+        match self {
+            Self::Server(connection) => connection.req_packed_command(command),
+            Self::Cluster(connection) => Box::pin(cluster::send(connection, command)),
+        }
+    }
+
+    fn req_packed_commands<'a>(
+        &'a mut self,
+        pipeline: &'a Pipeline,
+        offset: usize,
+        count: usize,
+    ) -> RedisFuture<'a, Vec<Value>> {
+        match self {
+            Self::Server(connection) => connection.req_packed_commands(pipeline, offset, count),
+            Self::Cluster(connection) => {
+                Box::pin(cluster::send_all(connection, pipeline, offset, count))
+            }
+        }
+    }
+
+    fn get_db(&self) -> i64 {
+        match self {
+            Self::Server(connection) => connection.get_db(),
+            Self::Cluster(_) => 0,
+        }
+    }
+}
+
+fn cluster_config(response_timeout: Duration) -> ClusterConfig {
+    ClusterConfig::new()
+        .set_connection_timeout(CONNECT_TIMEOUT)
+        .set_response_timeout(response_timeout)
+}
+
+fn silent() -> RedisError {
+    io::Error::new(io::ErrorKind::TimedOut, "no server of the cluster answers").into()
+}
