@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use flashsale_core::connect::Queue;
+use flashsale_core::{
+    connect::{Queue, ask_server_of},
+    keys::SaleKeys,
+};
 use redis::RedisResult;
 
 use crate::crd::condition::State;
@@ -21,18 +24,17 @@ pub struct Durability {
     pub message: String,
 }
 
-/// Asks Redis. Managed services often forbid `CONFIG`; then `INFO` has to do, which does not tell
-/// when the file is synced.
+/// Asks the Redis server that holds a sale. Managed services often forbid `CONFIG`; `INFO`, which is
+/// asked as well, does not tell when the file is synced.
 ///
 /// # Errors
 /// When Redis does not answer.
-pub async fn read(connection: &mut impl Queue) -> RedisResult<Durability> {
-    let info: String = redis::cmd("INFO").query_async(connection).await?;
-    let settings: RedisResult<HashMap<String, String>> = redis::cmd("CONFIG")
-        .arg("GET")
-        .arg("appendfsync")
-        .query_async(connection)
-        .await;
+pub async fn read(connection: &mut impl Queue, keys: &SaleKeys) -> RedisResult<Durability> {
+    let info: String = ask_server_of(connection, keys.record(), redis::cmd("INFO")).await?;
+    let mut get = redis::cmd("CONFIG");
+    get.arg("GET").arg("appendfsync");
+    let settings: RedisResult<HashMap<String, String>> =
+        ask_server_of(connection, keys.record(), get).await;
     let fsync = settings.ok().and_then(|mut all| all.remove("appendfsync"));
     Ok(judge(
         field(&info, "aof_enabled"),

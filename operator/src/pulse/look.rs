@@ -10,7 +10,6 @@ use flashsale_core::{
     id::SaleId,
     ledger::SaleStock,
     observation::{self, SaleObservation},
-    recovery,
     sale::Sale,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -86,33 +85,37 @@ pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
 }
 
 impl Looks {
-    fn take_queue(&mut self, (clock, server, announced, lanes): FromQueue) {
+    fn take_queue(&mut self, (clock, servers, announced, lanes): FromQueue) {
         let clock = Timestamp::from_microsecond(clock).ok();
         self.clock_ahead = clock.map(|clock| clock.duration_since(Timestamp::now()));
-        let read = announced.into_iter().zip(lanes);
-        for (look, (announced, lanes)) in self.sales.iter_mut().zip(read) {
+        let read = servers.into_iter().zip(announced).zip(lanes);
+        for (look, ((server, announced), lanes)) in self.sales.iter_mut().zip(read) {
             look.announced = Some(announced);
-            look.server = Some(server.clone());
+            look.server = Some(server);
             look.lanes = Some(lanes);
         }
     }
 }
 
-/// Redis's clock in microseconds, its name, the records in force, and the lanes.
-type FromQueue = (i64, String, Vec<Option<Announced>>, Vec<SaleObservation>);
+/// Redis's clock in microseconds, its servers, the records in force, and the lanes.
+type FromQueue = (
+    i64,
+    Vec<String>,
+    Vec<Option<Announced>>,
+    Vec<SaleObservation>,
+);
 
 async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, CatalogueError> {
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
     let (mut one, mut two) = (stores.queue.clone(), stores.queue.clone());
-    let mut three = stores.queue.clone();
     // A server that was demoted still answers reads; a write leads on to the new primary.
     check_writable(&mut one).await?;
-    let (clock, server, announced) = tokio::try_join!(
+    let (clock, servers, announced) = tokio::try_join!(
         async { Ok(catalogue::clock(&mut one).await?) },
-        async { Ok(recovery::server_id(&mut three).await?) },
+        async { Ok(stores.queue.server_ids(&ids).await?) },
         catalogue::read_many(&mut two, &ids),
     )?;
     // Surely after the records: a lane that is empty once its sale was seen closed stays empty.
     let lanes = observation::observe(&mut one, sales).await?;
-    Ok((clock, server, announced, lanes))
+    Ok((clock, servers, announced, lanes))
 }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{id::SaleId, lifecycle::Phase};
+use flashsale_core::{id::SaleId, keys::SaleKeys, lifecycle::Phase};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -64,13 +64,15 @@ async fn ask_redis(context: &Context, asked: &mut Asked) {
     }
     for (place, (stores, sales)) in due {
         let mut queue = stores.queue.clone();
-        // While Redis is away, what was known of it is kept.
-        let Ok(Ok(read)) = timeout(PATIENCE, durability::read(&mut queue)).await else {
-            continue;
-        };
-        asked.insert(place, Instant::now());
         for sale in &sales {
-            see(context, sale, |sight| sight.durability = Some(read.clone()));
+            let keys = SaleKeys::new(sale);
+            let read = timeout(PATIENCE, durability::read(&mut queue, &keys)).await;
+            // While Redis is away, what was known of it is kept.
+            let Ok(Ok(read)) = read else {
+                break;
+            };
+            asked.insert(place, Instant::now());
+            see(context, sale, |sight| sight.durability = Some(read));
         }
     }
     asked.retain(|_, at| at.elapsed() < 2 * ASK_AGAIN);
