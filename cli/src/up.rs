@@ -19,7 +19,7 @@ mod view;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flashsale_core::{
-    connect::{self, LedgerConfig, RedisClient, SharedConnection},
+    connect::{self, LedgerConfig, RedisClient, SharedConnection, check_rights},
     ledger::Ledger,
     sale::Sale,
 };
@@ -137,6 +137,7 @@ impl Machine {
         let ledger = ledger(&config, &stores).await?;
         let client = connect::redis_client(stores.redis_url())?;
         let mut queue = connect::shared(&client)?;
+        check_rights(&queue).await?;
         persistence::report(&mut queue, display).await?;
 
         let mut sales = config.sales.clone();

@@ -8,6 +8,7 @@
 use std::{path::PathBuf, process::Output, time::Duration};
 
 use flashsale_core::{
+    connect::acl_rules,
     id::{ProductId, SaleId},
     keys::{SALES, SaleKeys},
     stock,
@@ -17,7 +18,7 @@ use flashsale_e2e::{
     processes::{client, get},
     services::Services,
 };
-use flashsale_testbed::binaries;
+use flashsale_testbed::{binaries, cluster::Cluster, redis::AppendFsync};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -94,6 +95,49 @@ async fn a_market_of_several_products_sells_each_shopper_one() {
         told.contains("0 oversold · 0 lost · 0 duplicated"),
         "{told}"
     );
+}
+
+/// Makes a user `shop` on every server of `cluster`, with these rights; answers its address.
+async fn shop_user(cluster: &Cluster, rules: &str) -> String {
+    let password = cluster.servers[0].password();
+    for position in 0..cluster.servers.len() {
+        let mut set = redis::cmd("ACL");
+        set.arg("SETUSER").arg("shop").arg("on");
+        set.arg(format!(">{password}"));
+        for rule in rules.split(' ') {
+            set.arg(rule);
+        }
+        let () = cluster.ask(position, &set).await.unwrap();
+    }
+    cluster.url().replace("://:", "://shop:")
+}
+
+#[tokio::test]
+async fn a_sale_on_a_cluster_needs_no_more_rights_than_the_listed_ones() {
+    let cluster = Cluster::start(3, AppendFsync::EverySecond).await.unwrap();
+    let url = shop_user(&cluster, &acl_rules()).await;
+    let crowd = [
+        "--redis-url",
+        &url,
+        "--crowd",
+        "1000",
+        "--exit-when-done",
+        "--opens-in",
+        "1s",
+    ];
+    let (told, output) = run("sneaker-drop.yaml", &crowd).await;
+    assert!(output.status.success(), "{told}");
+    assert_eq!(figure(&told, "confirmed "), 500, "{told}");
+    assert!(
+        told.contains("0 oversold · 0 lost · 0 duplicated"),
+        "{told}"
+    );
+    assert!(!told.contains("NOPERM"), "{told}");
+
+    shop_user(&cluster, "-xadd -publish").await;
+    let (told, output) = run("sneaker-drop.yaml", &crowd).await;
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains("grant it +xadd +publish"), "{told}");
 }
 
 /// What `up` prints into a file, as a newcomer reads it.

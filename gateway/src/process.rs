@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use flashsale_core::{
-    connect::{self, ConnectError, QueuePool, SharedConnection},
+    connect::{self, ConnectError, QueuePool, SharedConnection, wait_for_rights},
     ledger::Ledger,
 };
 use flashsale_telemetry::probes::{self, Probes, ReadinessHandle};
@@ -212,6 +212,13 @@ impl Background {
             readers.spawn(|stop| jwks.run(stop));
         }
         readers.spawn(|stop| rights::check(ledger, stop));
+        let queue = events.queue.clone();
+        readers.spawn(|stop| async move {
+            tokio::select! {
+                () = wait_for_rights(&queue, |_| {}) => {}
+                () = stop.cancelled() => {}
+            }
+        });
         readers.spawn(|stop| publisher.run(stop));
         if let Some(operations) = operations {
             let server = sockets.server().clone();

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    connect::{self, ConnectError, LedgerConfig, SharedConnection, check_writable},
+    connect::{
+        self, ConnectError, LedgerConfig, SharedConnection, check_writable, wait_for_rights,
+    },
     ledger::{Ledger, LedgerClient, LedgerError},
 };
 use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
@@ -122,6 +124,7 @@ fn connect_all(
 }
 
 async fn check_queue(mut queue: SharedConnection, handle: ReadinessHandle) {
+    wait_for_rights(&queue, |error| handle.not_ready(error.to_string())).await;
     loop {
         match check_writable(&mut queue).await {
             Ok(()) => handle.ready(),

@@ -3,8 +3,12 @@
 use std::io;
 
 use flashsale_core::{
-    audit::AuditError, catalogue::CatalogueError, connect::ConnectError, id::SaleId,
-    ledger::LedgerError, recovery::RecoveryError,
+    audit::AuditError,
+    catalogue::CatalogueError,
+    connect::{ConnectError, RightsError},
+    id::SaleId,
+    ledger::LedgerError,
+    recovery::RecoveryError,
 };
 use flashsale_testbed::{
     binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
@@ -30,6 +34,9 @@ pub enum UpError {
     /// Redis failed while it was being set up.
     #[error("Redis failed: {0}")]
     Queue(#[from] redis::RedisError),
+    /// The Redis user may not do what a sale needs.
+    #[error(transparent)]
+    Rights(#[from] RightsError),
     /// An address cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),

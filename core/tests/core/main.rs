@@ -16,6 +16,7 @@ mod looks;
 mod poolers;
 mod recovery;
 mod retries;
+mod rights;
 mod scene;
 mod sentinel;
 mod turnstile;

@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{id::SaleId, keys::SaleKeys, lifecycle::Phase};
+use flashsale_core::{
+    connect::{RightsError, check_rights},
+    id::SaleId,
+    keys::SaleKeys,
+    lifecycle::Phase,
+};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +69,10 @@ async fn ask_redis(context: &Context, asked: &mut Asked) {
     }
     for (place, (stores, sales)) in due {
         let mut queue = stores.queue.clone();
+        let rights = timeout(PATIENCE, check_rights(&queue)).await;
+        if let Ok(Err(error @ RightsError::Missing(_))) = rights {
+            tracing::error!("{error}");
+        }
         for sale in &sales {
             let keys = SaleKeys::new(sale);
             let read = timeout(PATIENCE, durability::read(&mut queue, &keys)).await;
