@@ -16,6 +16,9 @@ pub struct SaleStock {
     /// Units of listed products that the sale has sold and that were not cancelled, since it took
     /// the products.
     pub sold: i64,
+    /// Batches of its products that workers of the previous release have settled, which are not
+    /// fenced. Never set back.
+    pub unfenced_batches: i64,
 }
 
 impl SaleStock {
@@ -27,8 +30,8 @@ impl SaleStock {
 }
 
 /// Sale, product, units left, version of that figure, version of the last batch in it, units sold,
-/// whether it is listed.
-type Row = (String, String, i32, i64, i64, i32, bool);
+/// whether it is listed, batches that were not fenced.
+type Row = (String, String, i32, i64, i64, i32, bool, i64);
 
 impl Ledger {
     /// The stock of every product that `sale` lists.
@@ -46,7 +49,7 @@ impl Ledger {
         let names: Vec<&str> = sales.iter().map(SaleId::as_str).collect();
         let query = sqlx::query_as(
             "SELECT sale_id, id, stock_quantity, stock_version, settled_version,
-                    GREATEST(sold - sold_before, 0), listed
+                    GREATEST(sold - sold_before, 0), listed, unfenced_batches
                FROM products WHERE sale_id = ANY ($1)",
         )
         .bind(names);
@@ -59,7 +62,7 @@ impl Ledger {
             .iter()
             .map(|sale| (sale.clone(), SaleStock::default()))
             .collect();
-        for (sale, product, stock, version, settled_version, sold, is_listed) in rows {
+        for (sale, product, stock, version, settled_version, sold, is_listed, unfenced) in rows {
             let stocks = SaleId::new(sale)
                 .ok()
                 .and_then(|sale| stocks.get_mut(&sale));
@@ -72,6 +75,7 @@ impl Ledger {
                     version,
                     settled_version,
                 };
+                stocks.unfenced_batches += unfenced;
                 if is_listed {
                     stocks.sold += i64::from(sold);
                     stocks.levels.push(level);

@@ -29,6 +29,8 @@ pub struct SaleFigures {
     pub oversold: Option<i64>,
     /// Whether the ledger has forgotten what shoppers were told, and was not repaired since.
     pub ledger_went_back: Option<bool>,
+    /// Batches that workers of the previous release have settled.
+    pub unfenced_batches: Option<i64>,
 }
 
 /// Every phase a sale can be in.
@@ -57,6 +59,7 @@ pub(super) struct Sales {
     durable: IntGaugeVec,
     oversold: IntGaugeVec,
     ledger_went_back: IntGaugeVec,
+    unfenced_batches: IntGaugeVec,
 }
 
 impl Sales {
@@ -85,6 +88,10 @@ impl Sales {
             ledger_went_back: by_sale(
                 "ledger_went_back",
                 "1 from when the ledger was seen to have lost commits until it is repaired",
+            )?,
+            unfenced_batches: by_sale(
+                "unfenced_batches",
+                "Batches of the sale's products that workers of the previous release have settled",
             )?,
         })
     }
@@ -115,6 +122,7 @@ impl Sales {
         set(&self.oversold, sale, figures.oversold);
         let went_back = figures.ledger_went_back.map(i64::from);
         set(&self.ledger_went_back, sale, went_back);
+        set(&self.unfenced_batches, sale, figures.unfenced_batches);
     }
 
     pub(super) fn forget(&self, sale: &SaleId) {
@@ -123,7 +131,7 @@ impl Sales {
         }
     }
 
-    fn by_sale(&self) -> [&IntGaugeVec; 10] {
+    fn by_sale(&self) -> [&IntGaugeVec; 11] {
         [
             &self.queue_depth,
             &self.remaining,
@@ -135,6 +143,7 @@ impl Sales {
             &self.durable,
             &self.oversold,
             &self.ledger_went_back,
+            &self.unfenced_batches,
         ]
     }
 }

@@ -23,6 +23,7 @@ fn names_are_the_documented_ones() {
         durable: Some(true),
         oversold: Some(0),
         ledger_went_back: Some(false),
+        unfenced_batches: Some(0),
         ..SaleFigures::default()
     };
     metrics.sale(&sale(), &figures);
@@ -63,6 +64,7 @@ fn forgotten_sale_leaves_no_series() {
         durable: Some(false),
         oversold: Some(0),
         ledger_went_back: Some(false),
+        unfenced_batches: Some(0),
         ..SaleFigures::default()
     };
     metrics.sale(&sale(), &figures);

@@ -35,6 +35,11 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Wor
         }),
         oversold: sight.oversold,
         ledger_went_back: sight.ledger_went_back(),
+        unfenced_batches: sight
+            .stock
+            .as_ref()
+            .filter(|_| ledger_up)
+            .map(|stock| stock.unfenced_batches),
     };
     metrics.sale(sale, &figures);
 }

@@ -48,6 +48,7 @@ fn sight(phase: Phase, stock: i32) -> Sight {
             }],
             unlisted: Vec::new(),
             sold: 0,
+            unfenced_batches: 0,
         }),
         announced: Some(true),
         phase: Some(phase),
