@@ -30,6 +30,7 @@ pub(crate) use books::books;
 pub use connection::LedgerConnection;
 pub use error::LedgerError;
 pub use fault::{Fault, WaitReason};
+pub use migration::Migrated;
 pub use orders::Order;
 pub use outcomes::{Decided, Outcomes};
 pub use products::{Declared, StockLevel};

@@ -146,10 +146,12 @@ async fn check_ledger(ledger: Ledger, handle: ReadinessHandle, up: IntGauge) {
             }
             Err(error) => {
                 let message = error.to_string();
-                // Before the first buy, and once: a right does not come by itself.
-                if matches!(error, LedgerError::MissingRight { .. })
-                    && told.as_ref() != Some(&message)
-                {
+                // Before the first buy, and once: neither comes by itself.
+                let is_for_people = matches!(
+                    error,
+                    LedgerError::MissingRight { .. } | LedgerError::SchemaMissing(_)
+                );
+                if is_for_people && told.as_ref() != Some(&message) {
                     tracing::error!("nothing can be settled: {message}");
                     told = Some(message.clone());
                 }

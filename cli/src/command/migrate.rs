@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use flashsale_core::ledger::{Ledger, RoleName, Roles, SameRole, Widened};
+use flashsale_core::ledger::{Ledger, Migrated, RoleName, Roles, SameRole, Widened};
 
 use super::{
     CommandError, Outcome,
@@ -85,8 +85,14 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
         .then(|| arguments.roles())
         .transpose()?;
     let ledger = arguments.ledger.connect_directly(&arguments.direct).await?;
-    ledger.migrate().await?;
-    writeln!(io::stdout(), "the schema is up to date")?;
+    match ledger.migrate().await? {
+        Migrated::UpToDate => writeln!(io::stdout(), "the schema is up to date")?,
+        Migrated::Newer { schema, release } => writeln!(
+            io::stdout(),
+            "the schema is newer than this release and is left as it is (migration {schema}; this \
+             release ends with {release})"
+        )?,
+    }
     if arguments.widen_orders {
         match ledger.widen_orders().await? {
             Widened::Before => writeln!(io::stdout(), "order ids had 64 bits already")?,

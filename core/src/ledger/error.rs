@@ -13,6 +13,12 @@ pub enum LedgerError {
     /// PostgreSQL said no, or could not be asked.
     #[error("the ledger failed: {0}")]
     Database(sqlx::Error),
+    /// The schema lacks a table, a column or a function of this release.
+    #[error(
+        "the ledger's schema is missing or older than this release ({0}): run `flashsale migrate` \
+         of this release"
+    )]
+    SchemaMissing(sqlx::Error),
     /// The role that connects may not do what it asked for.
     #[error(
         "the ledger refused it ({0}): the role lacks a right, and `flashsale migrate --create-roles` \
@@ -132,9 +138,10 @@ impl LedgerError {
             Self::ReadOnly => Fault::Server(WaitReason::ReadOnly),
             Self::TimedOut(_) => Fault::TooSlow,
             Self::NoPrimary { reason, .. } => Fault::Server(*reason),
-            Self::Migrate(_) | Self::DirectAddressNeeded | Self::Mismatch => {
-                Fault::Server(WaitReason::Schema)
-            }
+            Self::SchemaMissing(_)
+            | Self::Migrate(_)
+            | Self::DirectAddressNeeded
+            | Self::Mismatch => Fault::Server(WaitReason::Schema),
             Self::ProductTaken { .. }
             | Self::UnknownProduct { .. }
             | Self::TooManyUnits { .. }
@@ -147,7 +154,7 @@ impl LedgerError {
     pub fn is_answer(&self) -> bool {
         match self {
             Self::Database(error) => error.as_database_error().is_some(),
-            Self::NotPermitted(_) => true,
+            Self::NotPermitted(_) | Self::SchemaMissing(_) => true,
             _ => false,
         }
     }
@@ -165,7 +172,7 @@ impl LedgerError {
     /// True when PostgreSQL answers, but its schema is missing or older than this version.
     #[must_use]
     pub fn is_schema_missing(&self) -> bool {
-        matches!(self, Self::Database(error) if fault::is_schema_missing(error))
+        matches!(self, Self::SchemaMissing(_))
     }
 
     /// True when the same call can succeed later without anything about it being changed: the
@@ -181,6 +188,8 @@ impl From<sqlx::Error> for LedgerError {
     fn from(error: sqlx::Error) -> Self {
         if fault::is_not_permitted(&error) {
             Self::NotPermitted(error)
+        } else if fault::is_schema_missing(&error) {
+            Self::SchemaMissing(error)
         } else {
             Self::Database(error)
         }

@@ -153,9 +153,12 @@ pub(super) fn sqlstate_fault(error: &sqlx::Error) -> Fault {
     }
 }
 
+/// `undefined_function`, `undefined_table` and `undefined_column`.
+const MISSING_OBJECTS: [&str; 3] = ["42883", "42P01", "42703"];
+
 /// Whether the server answers, and has no schema or an older one.
 pub(super) fn is_schema_missing(error: &sqlx::Error) -> bool {
-    code(error).is_some_and(|code| code.starts_with(SCHEMA_CLASS) && code != NOT_PERMITTED)
+    code(error).is_some_and(|code| MISSING_OBJECTS.contains(&code.as_ref()))
 }
 
 /// Whether the role that connects lacks a right.

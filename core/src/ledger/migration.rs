@@ -25,22 +25,65 @@ pub(super) const LOCK_ATTEMPTS: u32 = 200;
 const REMOVE_BROKEN_INDEX: &str =
     "DROP INDEX CONCURRENTLY IF EXISTS orders_of_one_key_per_incarnation";
 
+/// The migrations that were applied, this release's and others.
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
+
 /// The migrations of `migrations/`, checked by checksum against those already applied.
 fn migrator() -> Migrator {
     sqlx::migrate!("../migrations")
 }
 
+/// What a migration leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Migrated {
+    /// The schema is the one of this release.
+    UpToDate,
+    /// A later release migrated the schema. Its migrations keep what this release uses, so that a
+    /// release can be rolled back; nothing was changed but what was missing.
+    Newer {
+        /// Version of the last migration that was applied.
+        schema: i64,
+        /// Version of the last migration of this release.
+        release: i64,
+    },
+}
+
+impl Migrated {
+    /// What the versions that were applied come to.
+    fn of(applied: Option<i64>, release: Option<i64>) -> Self {
+        match (applied, release) {
+            (Some(schema), Some(release)) if schema > release => {
+                tracing::warn!(
+                    schema,
+                    release,
+                    "the schema is newer than this release: migration {schema} was applied, and \
+                     this release ends with migration {release}"
+                );
+                Self::Newer { schema, release }
+            }
+            _ => Self::UpToDate,
+        }
+    }
+}
+
 impl Ledger {
     /// Brings the schema up to date, while the ledger is in use. Safe to run from several
     /// processes at once: the first takes a lock, the others wait and find nothing to do. A schema
-    /// that is newer than this version is left as it is.
+    /// that is newer than this version is left as it is, with a warning.
     ///
     /// # Errors
     /// [`LedgerError::DirectAddressNeeded`] behind a pooler in transaction mode, unless there is
     /// nothing to do.
-    pub async fn migrate(&self) -> Result<(), LedgerError> {
-        if self.transaction_pooler && self.is_migrated().await? {
-            return Ok(());
+    pub async fn migrate(&self) -> Result<Migrated, LedgerError> {
+        if self.transaction_pooler {
+            let applied = self.applied().await?;
+            let newest = migrator().iter().map(|migration| migration.version).max();
+            if migrator()
+                .iter()
+                .all(|migration| applied.contains(&migration.version))
+            {
+                return Ok(Migrated::of(applied.into_iter().max(), newest));
+            }
         }
         let _guard = self.lock_schema().await?;
         let mut connection = self.connection_without_limits().await?;
@@ -69,25 +112,29 @@ impl Ledger {
                     attempts += 1;
                     sleep(LOCK_RETRY).await;
                 }
-                result => return Ok(result?),
+                result => {
+                    result?;
+                    break;
+                }
             }
         }
+        let applied = sqlx::query_scalar(APPLIED)
+            .fetch_all(&mut connection)
+            .await?;
+        Ok(Migrated::of(applied.into_iter().max(), newest))
     }
 
-    /// Whether every migration of this version was applied.
-    async fn is_migrated(&self) -> Result<bool, LedgerError> {
-        let query = sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success");
-        let applied: Result<Vec<i64>, LedgerError> = self
+    /// Versions of the migrations that were applied; none where there is no schema.
+    async fn applied(&self) -> Result<Vec<i64>, LedgerError> {
+        let query = sqlx::query_scalar(APPLIED);
+        let applied = self
             .call(CALL_LIMIT, async |connection| {
                 Ok(query.fetch_all(connection).await?)
             })
             .await;
         match applied {
-            Ok(applied) => Ok(migrator()
-                .iter()
-                .all(|migration| applied.contains(&migration.version))),
-            Err(error) if error.is_schema_missing() => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if error.is_schema_missing() => Ok(Vec::new()),
+            applied => applied,
         }
     }
 

@@ -52,7 +52,11 @@ BEGIN
 END $$;
 
 -- Workers: three functions, and the number of the last order. They read and write no table.
-GRANT EXECUTE ON FUNCTION settle_jobs, take_over_from, raise_order_ids TO flashsale_worker;
+-- By their arguments: a later release may have others of the same name.
+GRANT EXECUTE ON FUNCTION
+  settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[]),
+  take_over_from(text, text, uuid, uuid),
+  raise_order_ids(bigint) TO flashsale_worker;
 GRANT SELECT ON SEQUENCE orders_id_seq TO flashsale_worker;
 
 -- Gateways: what GET /orders/{jobId} answers, for orders that Redis does not know any more.

@@ -5,7 +5,8 @@ use std::path::Path;
 use flashsale_core::{
     connect::{self, LedgerConfig},
     id::JobId,
-    ledger::{Fault, Ledger},
+    ledger::{Fault, Ledger, Migrated},
+    sale::Sale,
 };
 use flashsale_testbed::fixtures::{
     queue::job,
@@ -83,6 +84,14 @@ async fn its_workers_settle_and_workers_of_this_release_notice() {
     let by_new = settle(ledger, &sale, &[told]).await;
     assert_eq!(letters(&by_new), "s");
     assert_law_1(ledger).await;
+    // The two batches that were accepted, not the one that came too early nor those of this release.
+    assert_eq!(unfenced(ledger, &sale).await, 2);
+}
+
+/// Batches of the sale that are counted as not fenced.
+async fn unfenced(ledger: &Ledger, sale: &Sale) -> i64 {
+    let stocks = ledger.stocks(std::slice::from_ref(&sale.id)).await.unwrap();
+    stocks[&sale.id].unfenced_batches
 }
 
 #[tokio::test]
@@ -255,7 +264,11 @@ async fn a_schema_of_a_later_release_is_left_as_it_is() {
            FROM _sqlx_migrations WHERE version = 1",
     )
     .await;
-    services.ledger.migrate().await.unwrap();
+    let newer = services.ledger.migrate().await.unwrap();
+    assert!(
+        matches!(newer, Migrated::Newer { schema: 9000, release } if release < 9000),
+        "{newer:?}"
+    );
     run(
         &services,
         "UPDATE _sqlx_migrations SET version = 0 WHERE version = 9000",

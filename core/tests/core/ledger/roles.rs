@@ -406,7 +406,7 @@ async fn workers_of_the_release_before_settle_as_the_owner_meanwhile() {
     let mut settled = Vec::new();
     for (step, user) in ["a", "b", "c"].into_iter().enumerate() {
         match step {
-            1 => before.migrate().await.unwrap(),
+            1 => drop(before.migrate().await.unwrap()),
             2 => before.create_roles(&roles).await.unwrap(),
             _ => {}
         }
