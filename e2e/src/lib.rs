@@ -11,11 +11,14 @@
 )]
 
 pub mod cluster;
+pub mod crowd;
 pub mod javascript;
+pub mod laws;
 pub mod operator;
 pub mod processes;
 pub mod prometheus;
 pub mod readiness;
+pub mod schema;
 pub mod shopping;
 
 pub use flashsale_testbed::fixtures::{patience, poison, queue, sales, services};

@@ -5,112 +5,20 @@
     reason = "tests say by unwrapping what they take for granted"
 )]
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use flashsale_core::{audit, id::JobId, outcome::JobState, sale::Sale};
+use flashsale_core::audit;
 use flashsale_e2e::{
+    crowd::Crowd,
+    laws::{assert_audit_holds, empty_lane},
     patience::until,
     processes::{Child, client},
-    queue::{depth, record},
     sales::{open, sale},
     services::Services,
 };
-use tokio::task::JoinSet;
 
 /// How long lanes may stand still after a part is back, or a dead worker's lease ran out.
 const FLOWING: Duration = Duration::from_secs(5);
-
-const SETTLED: Duration = Duration::from_mins(1);
-
-/// Shoppers who keep buying at `urls` until told to stop; each failed buy is repeated with its
-/// key, as a real client would.
-struct Crowd {
-    stop: Arc<AtomicBool>,
-    bought: Arc<AtomicU64>,
-    shoppers: JoinSet<Vec<JobId>>,
-}
-
-impl Crowd {
-    fn start(urls: &[String], shoppers: usize) -> Self {
-        let (stop, bought) = (
-            Arc::new(AtomicBool::new(false)),
-            Arc::new(AtomicU64::new(0)),
-        );
-        let mut set = JoinSet::new();
-        for shopper in 0..shoppers {
-            let url = urls[shopper % urls.len()].clone();
-            set.spawn(shop(url, shopper, stop.clone(), bought.clone()));
-        }
-        Self {
-            stop,
-            bought,
-            shoppers: set,
-        }
-    }
-
-    fn bought(&self) -> u64 {
-        self.bought.load(Ordering::Relaxed)
-    }
-
-    async fn bought_at_least(&self, count: u64) {
-        until("the crowd buys", SETTLED, || async {
-            self.bought() >= count
-        })
-        .await;
-    }
-
-    /// The job ids of every acknowledged buy.
-    async fn leave(self) -> Vec<JobId> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.shoppers
-            .join_all()
-            .await
-            .into_iter()
-            .flatten()
-            .collect()
-    }
-}
-
-async fn shop(
-    url: String,
-    shopper: usize,
-    stop: Arc<AtomicBool>,
-    bought: Arc<AtomicU64>,
-) -> Vec<JobId> {
-    let (http, mut acknowledged, mut number) = (client(), Vec::new(), 0);
-    while !stop.load(Ordering::Relaxed) {
-        let sent = http
-            .post(format!("{url}/buy"))
-            .header("Idempotency-Key", format!("k{number}"))
-            .header("Content-Type", "application/json")
-            .body(format!(r#"{{"productId":"p","userId":"u{shopper}"}}"#))
-            .send()
-            .await;
-        let answer = match sent {
-            Ok(response) if response.status() == 200 => response.text().await.ok(),
-            Ok(response) => {
-                assert!(response.status().is_server_error(), "{}", response.status());
-                None
-            }
-            Err(_) => None,
-        };
-        if let Some(answer) = answer {
-            let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
-            acknowledged.push(answer["jobId"].as_str().unwrap().parse().unwrap());
-            bought.fetch_add(1, Ordering::Relaxed);
-            number += 1;
-        } else {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-    acknowledged
-}
 
 async fn orders(services: &Services) -> i64 {
     sqlx::query_scalar("SELECT count(*) FROM orders")
@@ -127,27 +35,6 @@ async fn flows_again(services: &Services, since: Instant) -> Duration {
     })
     .await;
     since.elapsed()
-}
-
-async fn empty_lane(services: &Services, sale: &Sale) {
-    until("the lane is empty", SETTLED, || async {
-        depth(services, sale, 0).await == 0
-    })
-    .await;
-}
-
-async fn assert_audit_holds(services: &Services, sale: &Sale, acknowledged: &[JobId]) {
-    empty_lane(services, sale).await;
-    for job in acknowledged {
-        let record = record(services, sale, *job).await;
-        let ended = record.is_some_and(|record| matches!(record.state, JobState::Final { .. }));
-        assert!(ended, "job {job} was acknowledged and has no outcome");
-    }
-    let mut queue = services.queue.clone();
-    let report = audit::audit(&services.ledger, &mut queue, &sale.id)
-        .await
-        .unwrap();
-    assert!(report.holds(), "{report:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
