@@ -11,7 +11,7 @@ ROUNDS ?= 1
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test mutants chaos bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test compat-schema mutants chaos bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ test: ## Check format and lints, run every test on real PostgreSQL, Redis, Kuber
 mutants: ## Break the code in one place after another and see a named test notice each (ONLY=id,id)
 	@scripts/install-dependencies --for-tests
 	@scripts/mutants --only "$(ONLY)"
+
+compat-schema: ## Run the previous release on this schema and this one on others, in a rolling upgrade and at size
+	@scripts/install-dependencies --for-tests
+	@scripts/compat-schema
 
 chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
 	@scripts/install-dependencies --for-chaos
