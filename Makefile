@@ -11,7 +11,7 @@ ROUNDS ?= 1
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test compat-schema mutants chaos bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test compat-schema restore-test mutants chaos bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ mutants: ## Break the code in one place after another and see a named test notic
 compat-schema: ## Run the previous release on this schema and this one on others, in a rolling upgrade and at size
 	@scripts/install-dependencies --for-tests
 	@scripts/compat-schema
+
+restore-test: ## Restore PostgreSQL, Redis and both in mid-sale, as docs/backup.md says
+	@scripts/install-dependencies --for-tests
+	cargo build --workspace --bins --features fault-points
+	cargo test --workspace --features fault-points --test restore
 
 chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
 	@scripts/install-dependencies --for-chaos
