@@ -8,6 +8,7 @@
 mod declaring;
 mod faults;
 mod incarnations;
+mod migrating;
 mod model;
 mod order_ids;
 mod previous_release;

@@ -1,5 +1,7 @@
 //! What the scripts say to an operator who mistypes.
 
+use flashsale_testbed::binaries;
+
 use crate::shop::{script, told};
 
 async fn refused(name: &str, arguments: &[&str], words: &str) {
@@ -40,6 +42,46 @@ async fn a_backup_that_cannot_be_made_is_refused_in_words() {
     ] {
         refused("backup", arguments, words).await;
     }
+}
+
+#[tokio::test]
+async fn servers_that_do_not_answer_are_named_and_nothing_is_left_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let nobody = "redis://127.0.0.1:1";
+    let output = script("backup")
+        .arg("redis")
+        .arg(directory.path())
+        .args(["--url", nobody])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains(nobody), "{}", told(&output));
+    let output = script("backup")
+        .arg("postgres")
+        .arg(directory.path())
+        .envs([
+            ("PGHOST", "127.0.0.1"),
+            ("PGPORT", "1"),
+            ("PGUSER", "backup"),
+        ])
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    assert!(told(&output).contains("REPLICATION"), "{}", told(&output));
+    assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+
+    let flashsale = binaries::find("flashsale").unwrap();
+    let output = script("restore")
+        .arg("sales")
+        .env("FLASHSALE_BIN_DIR", flashsale.parent().unwrap())
+        .env("FLASHSALE_REDIS_URL", nobody)
+        .env("FLASHSALE_DATABASE_URL", "postgres://127.0.0.1:1/none")
+        .output()
+        .await
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", told(&output));
 }
 
 #[tokio::test]

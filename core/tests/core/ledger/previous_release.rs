@@ -19,10 +19,10 @@ use uuid::Uuid;
 use super::{assert_law_1, jobs, letters, order_ids, run, settle};
 
 /// The schema of the release before ends with this migration.
-const BEFORE: i64 = 5;
+pub(super) const BEFORE: i64 = 5;
 
 #[derive(Debug, sqlx::FromRow)]
-struct SettledRow {
+pub(super) struct SettledRow {
     outcomes: String,
     order_ids: Vec<Option<i32>>,
     stock_left: i32,
@@ -31,7 +31,7 @@ struct SettledRow {
 }
 
 /// What its worker sends.
-async fn settle_batch(
+pub(super) async fn settle_batch(
     ledger: &Ledger,
     users: &[&str],
     ids: &[Uuid],
@@ -174,7 +174,7 @@ async fn its_statements_declare_restock_look_and_release() {
 }
 
 /// A ledger whose schema is the one of the release before.
-async fn before(services: &Services) -> Ledger {
+pub(super) async fn before(services: &Services) -> Ledger {
     let (base, _) = services.database_url.rsplit_once('/').unwrap();
     let name = format!("before_{}", Uuid::new_v4().simple());
     let create = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
@@ -199,7 +199,7 @@ async fn before(services: &Services) -> Ledger {
     .unwrap()
 }
 
-const OLD_LEDGER: &str = "
+pub(super) const OLD_LEDGER: &str = "
     INSERT INTO products (id, name, price, stock_quantity, sale_id, declared_stock)
       VALUES ('p', 'P', 9900, 50, 'drop', 50), ('free', 'F', 9900, 50, NULL, NULL);
     SELECT settle_batch('drop', 'p', ARRAY(SELECT gen_random_uuid() FROM generate_series(1, 9)),
