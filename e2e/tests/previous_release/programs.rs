@@ -143,3 +143,11 @@ pub(crate) async fn unfenced(services: &Services) -> i64 {
         .await
         .unwrap()
 }
+
+/// Batches of the sale that were fenced.
+pub(crate) async fn fenced(services: &Services) -> i64 {
+    sqlx::query_scalar("SELECT sum(batch - unfenced_batches)::bigint FROM products")
+        .fetch_one(services.ledger.pool())
+        .await
+        .unwrap()
+}

@@ -1,16 +1,20 @@
 //! A rolling upgrade in mid-sale, and the way back, in the order of docs/install.md.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flashsale_e2e::{
     crowd::Crowd,
     laws::assert_audit_holds,
+    patience::until,
     sales::sale,
-    schema::{applied, use_empty_database},
+    schema::{PREVIOUS, applied, use_empty_database},
     services::Services,
 };
 
-use crate::programs::{Release, orders, told, unfenced, until_more_orders};
+use flashsale_testbed::process::Process;
+use sqlx::AssertSqlSafe;
+
+use crate::programs::{LONGEST, Release, orders, told, unfenced, until_more_orders};
 
 const FILE: &str = "\
 apiVersion: flashsale.dev/v1alpha1
@@ -66,7 +70,7 @@ async fn an_upgrade_and_a_rollback_in_mid_sale_lose_nothing() {
     until_more_orders(&services, 500).await;
     assert_eq!(unfenced(&services).await, upgraded, "all are fenced now");
 
-    // Back: gateways and workers of the previous release take the place of the new ones.
+    // Back: gateways, workers and control loop of the previous release take the place of the new ones.
     let old_gateway = Release::Previous
         .gateway(&services, "gateway-previous")
         .await;
@@ -75,10 +79,18 @@ async fn an_upgrade_and_a_rollback_in_mid_sale_lose_nothing() {
     up.kill().unwrap();
     gateway.terminate().await;
     worker.terminate().await;
+    until("the previous release settles", LONGEST, async || {
+        unfenced(&services).await > upgraded
+    })
+    .await;
+    let (up, url) = up_of_the_previous_release(&services, &file).await;
+    crowd.move_to(&[url, old_gateway.url()]);
     until_more_orders(&services, 500).await;
-    assert!(unfenced(&services).await > upgraded);
 
     let acknowledged = crowd.leave().await;
+    // Closes the sale and drains it, as that release does.
+    let ended = up.stop(LONGEST).await.unwrap();
+    assert!(ended.success(), "{}", up.log_tail());
     assert_audit_holds(&services, &sale, &acknowledged).await;
     assert_eq!(
         orders(&services).await,
@@ -86,4 +98,23 @@ async fn an_upgrade_and_a_rollback_in_mid_sale_lose_nothing() {
     );
     old_gateway.terminate().await;
     old_worker.terminate().await;
+}
+
+/// Its control loop is the one of its operator, which does not migrate. `flashsale up` does, and
+/// refuses migrations that it does not know, so it is not shown any.
+async fn up_of_the_previous_release(services: &Services, file: &Path) -> (Process, String) {
+    let run = async |statements: String| {
+        sqlx::raw_sql(AssertSqlSafe(statements))
+            .execute(services.ledger.pool())
+            .await
+            .unwrap();
+    };
+    run(format!(
+        "CREATE TABLE hidden AS SELECT * FROM _sqlx_migrations WHERE version > {PREVIOUS};
+         DELETE FROM _sqlx_migrations WHERE version > {PREVIOUS}"
+    ))
+    .await;
+    let up = Release::Previous.up(services, "up-rolled-back", file).await;
+    run("INSERT INTO _sqlx_migrations SELECT * FROM hidden; DROP TABLE hidden".to_owned()).await;
+    up
 }
