@@ -32,14 +32,14 @@ mutants: ## Break the code in one place after another and see a named test notic
 	@scripts/install-dependencies --for-tests
 	@scripts/mutants --only "$(ONLY)"
 
-compat-schema: ## Run the previous release on this schema and this one on others, in a rolling upgrade and at size
+compat-schema: ## Run the programs of the previous release on this schema: an upgrade, a rollback, millions of orders
 	@scripts/install-dependencies --for-tests
 	@scripts/compat-schema
 
 restore-test: ## Restore PostgreSQL, Redis and both in mid-sale, as docs/backup.md says
 	@scripts/install-dependencies --for-tests
 	cargo build --workspace --bins --features fault-points
-	cargo test --workspace --features fault-points --test restore
+	cargo test --workspace --features fault-points --test restore -- --include-ignored
 
 chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
 	@scripts/install-dependencies --for-chaos

@@ -141,7 +141,7 @@ impl Shop {
         let mut load = self.flashsale(&["load", "--rate", "150", "--duration", "100"]);
         load.args(["--url", &self.gateway, "--history"])
             .arg(self.history())
-            .args(["--sockets", "20", "--settle-patience", "5"])
+            .args(["--sockets", "20", "--settle-patience", "3"])
             .stdout(Stdio::null())
             .stderr(Stdio::null());
         load.spawn().unwrap()

@@ -1,4 +1,5 @@
-//! The three cases of docs/backup.md.
+//! The three cases of docs/backup.md. The last one uses all that the others do, so it alone is a part of
+//! `make test`.
 
 use std::process::Command;
 
@@ -21,6 +22,7 @@ fn rows<'a>(verdict: &'a Value, name: &str) -> &'a [Value] {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes half a minute: make restore-test"]
 async fn postgresql_restored_to_an_instant_gets_its_orders_back_from_redis() {
     let mut shop = Shop::open().await;
     let base = shop.back_postgres_up().await;
@@ -51,6 +53,7 @@ async fn postgresql_restored_to_an_instant_gets_its_orders_back_from_redis() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes half a minute: make restore-test"]
 async fn redis_restored_from_its_files_gets_its_outcomes_back_from_postgresql() {
     let mut shop = Shop::open().await;
     let load = shop.load();
