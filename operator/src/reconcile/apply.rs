@@ -105,7 +105,7 @@ async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Err
         Ok(Err(error)) if error.is_schema_missing() => {
             return Err(Error::Refused(Refusal {
                 reason: Reason::SchemaMissing,
-                message: format!("{error}; run `flashsale migrate` on this database"),
+                message: error.to_string(),
             }));
         }
         Ok(Err(error @ LedgerError::NotPermitted(_))) => {
