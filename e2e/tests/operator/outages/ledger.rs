@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use flashsale_core::{id::ProductId, keys::SaleKeys, recovery, stock};
 use flashsale_e2e::{
-    operator::{Stage, one_product},
+    operator::{SOON, Stage, one_product},
+    patience::until,
     services::Services,
 };
 use redis::AsyncCommands as _;
@@ -99,5 +100,30 @@ async fn a_postgres_that_went_back_is_followed_and_told_until_it_is_repaired() {
         .until_condition("drop", "LedgerIntact", "True", "NothingMissing")
         .await;
     stage.until_event("drop", "Recovered").await;
+    operator.terminate().await;
+}
+
+/// A worker of the previous release that was left over from an upgrade shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_workers_of_the_previous_release_are_counted() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.operator("operator").await;
+    stage.create("drop", one_product("shoe", 5)).await;
+    stage.until_phase("drop", "Open").await;
+    let sale = stage.id("drop");
+    let series = format!("flashsale_operator_unfenced_batches{{sale=\"{sale}\"}}");
+    let counted = async || sample(&operator.metrics().await, &series);
+    assert_eq!(counted().await, Some(0.0));
+    sqlx::query(
+        "SELECT settle_batch($1, 'shoe', ARRAY[gen_random_uuid()], ARRAY['ann'], ARRAY['k'])",
+    )
+    .bind(sale.as_str())
+    .execute(stage.services.ledger.pool())
+    .await
+    .unwrap();
+    until("the batch is counted", SOON, async || {
+        counted().await == Some(1.0)
+    })
+    .await;
     operator.terminate().await;
 }
