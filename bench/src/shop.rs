@@ -7,7 +7,9 @@ use flashsale_core::{
     id::{IdempotencyKey, JobId, ProductId, SaleId, UserId},
     job::{Job, JobOptions, PURCHASE_JOB, Purchase},
     keys::SaleKeys,
-    sale::{Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy, behavior::Behavior},
+    sale::{
+        Durability, Product, RateLimit, Sale, Schedule, Turnstile, WorkerPolicy, behavior::Behavior,
+    },
     stock,
     turnstile::Buy,
 };
@@ -67,6 +69,7 @@ pub fn sale(number: u32, products: u32, stock: i32) -> Result<Sale, BenchError> 
         },
         retry: JobOptions::default(),
         drain_timeout: Duration::from_secs(1),
+        durability: Durability::default(),
     })
 }
 

@@ -10,6 +10,7 @@ mod server_ids;
 mod servers;
 mod shared;
 mod subscription;
+mod waiting;
 
 use std::{borrow::Cow, time::Duration};
 
@@ -29,6 +30,7 @@ pub use rights::{Missing, RightsError, acl_rules, check_rights, wait_for_rights}
 pub(crate) use servers::Server;
 pub use shared::{SharedConnection, check_writable};
 pub use subscription::Subscription;
+pub use waiting::{WaitingConnection, WaitingConnections, WaitingPool, waiting_pool};
 
 /// How long a Redis command may take before it counts as failed. A script call takes under a
 /// millisecond; half a second is a stall, an fsync storm or a dead host.

@@ -42,6 +42,17 @@ pub struct Sale {
     pub retry: JobOptions,
     /// How long closing waits for the lanes to empty.
     pub drain_timeout: Duration,
+    /// What an acknowledged buy survives. Records of the release before this field have none.
+    #[serde(default)]
+    pub durability: Durability,
+}
+
+/// What an acknowledged buy survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Durability {
+    /// Replicas of Redis that must have a buy before it is acknowledged; 0 to 5.
+    pub redis_replicas: u8,
 }
 
 impl Sale {

@@ -11,7 +11,9 @@
 //! ledger told last is greater than the number of jobs in the lane, since every waiting job may
 //! take one. A job that ends without an order leaves the lane and by that gives its unit back.
 
-use redis::{FromRedisValue, Script, Value};
+mod replication;
+
+use redis::{Cmd, ErrorKind, FromRedisValue, Script, ServerErrorKind, Value};
 
 use crate::{
     connect::Queue,
@@ -19,9 +21,14 @@ use crate::{
     keys::{SaleKeys, WAKE, channel},
 };
 
+pub use replication::{ReplicatedCall, Replication};
+
 /// Most buys that one call may carry. Redis does nothing else during a call, so this bounds how
 /// long (a buy takes it about 10 µs).
 pub const MAX_BUYS_A_CALL: usize = 128;
+
+/// The script.
+const SOURCE: &str = include_str!("turnstile/admit.lua");
 
 /// One buy at the turnstile.
 #[derive(Debug, Clone)]
@@ -79,6 +86,14 @@ pub enum Admission {
     LaneFull,
 }
 
+impl Admission {
+    /// Whether it promises the shopper that the buy waits in line.
+    #[must_use]
+    pub fn is_acknowledgement(&self) -> bool {
+        matches!(self, Self::Queued { .. } | Self::Replayed { .. })
+    }
+}
+
 /// Why a call of the turnstile came to nothing. Buys of a failed call may have been taken: the
 /// shopper's retry with the same key finds out.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +117,7 @@ pub struct Turnstile {
 impl Default for Turnstile {
     fn default() -> Self {
         Self {
-            script: std::sync::Arc::new(Script::new(include_str!("turnstile/admit.lua"))),
+            script: std::sync::Arc::new(Script::new(SOURCE)),
         }
     }
 }
@@ -118,19 +133,20 @@ impl Turnstile {
         if buys.is_empty() {
             return Ok(Vec::new());
         }
-        let answer: Value = self
-            .invocation(keys, buys, connection.get_db())
-            .invoke_async(connection)
-            .await?;
+        let call = self.command(keys, buys, connection.get_db(), false);
+        let answer: Value = match call.query_async(connection).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                self.script.load_async(connection).await?;
+                call.query_async(connection).await?
+            }
+            answer => answer?,
+        };
         read_answers(answer, buys.len())
     }
 
-    fn invocation(
-        &self,
-        keys: &SaleKeys,
-        buys: &[Buy],
-        database: i64,
-    ) -> redis::ScriptInvocation<'_> {
+    /// The command that has the script decide `buys`; `is_waited_for` when replicas are waited for
+    /// after it.
+    fn command(&self, keys: &SaleKeys, buys: &[Buy], database: i64, is_waited_for: bool) -> Cmd {
         let mut products: Vec<&ProductId> = Vec::with_capacity(4);
         let lanes: Vec<usize> = buys
             .iter()
@@ -144,13 +160,17 @@ impl Turnstile {
                     })
             })
             .collect();
-        let mut call = self.script.prepare_invoke();
+        let mut call = redis::cmd("EVALSHA");
         let [half, other_half] = keys.paces();
-        call.key(keys.record()).key(keys.stock()).key(keys.jobs());
-        call.key(keys.first_answers()).key(half).key(other_half);
+        call.arg(self.script.get_hash()).arg(6 + products.len());
+        call.arg(keys.record()).arg(keys.stock()).arg(keys.jobs());
+        call.arg(keys.first_answers()).arg(half).arg(other_half);
+        for product in &products {
+            call.arg(keys.lane(product));
+        }
         call.arg(products.len());
         for product in products {
-            call.key(keys.lane(product)).arg(product.as_str());
+            call.arg(product.as_str());
         }
         for (buy, lane) in buys.iter().zip(lanes) {
             call.arg(lane + 1)
@@ -159,6 +179,7 @@ impl Turnstile {
                 .arg(buy.job_id.to_string())
                 .arg(&buy.job[..]);
         }
+        call.arg(u8::from(is_waited_for));
         call.arg(channel(WAKE, database).as_ref());
         call
     }

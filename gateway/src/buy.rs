@@ -72,7 +72,7 @@ pub use request::{BuyRequest, Limits};
                 ("Retry-After" = u64, description = "Seconds"),
                 ("RateLimit" = String, description = "What is left of the quota"),
                 ("RateLimit-Policy" = String, description = "The quota"))),
-        (status = 503, description = "lane-full, unavailable",
+        (status = 503, description = "lane-full, not-replicated, unavailable",
             body = ProblemDocument<'_>, content_type = "application/problem+json",
             headers(("Retry-After" = u64, description = "Seconds"))),
     ),

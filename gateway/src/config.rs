@@ -11,7 +11,7 @@ use flashsale_telemetry::logging::LogArgs;
 
 pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
-pub use intake::IntakeConfig;
+pub use intake::{BadReplicaTimeout, IntakeConfig};
 pub use operations::{BadOperationsToken, OperationsConfig, OperationsToken};
 pub use stores::StoresConfig;
 

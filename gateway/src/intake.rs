@@ -7,15 +7,20 @@
 
 mod link;
 mod queue;
+mod replicas;
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{connect::SharedConnection, id::SaleId, turnstile::Turnstile};
+use flashsale_core::{connect::SharedConnection, sale::Sale, turnstile::Turnstile};
 
-use crate::{config::IntakeConfig, metrics::TurnstileMetrics};
+use crate::{
+    config::{BadReplicaTimeout, IntakeConfig},
+    metrics::TurnstileMetrics,
+};
 
 use link::Link;
 pub use queue::{SaleQueue, Taken};
+use replicas::Replicas;
 
 /// Why a buy got no decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +31,11 @@ pub enum IntakeError {
     /// Redis is out of reach; this buy may or may not have been taken.
     #[error("the queue is out of reach; try again with the same Idempotency-Key")]
     OutOfReach,
+    /// The buy is queued, but a failover might lose it: too few replicas have it.
+    #[error(
+        "the buy is not yet on as many servers as the sale asks for; try again with the same Idempotency-Key"
+    )]
+    NotReplicated,
 }
 
 /// Where all buys go through.
@@ -39,6 +49,7 @@ pub struct Intake {
 struct Shared {
     turnstile: Turnstile,
     link: Link,
+    replicas: Replicas,
     metrics: TurnstileMetrics,
     call_timeout: Duration,
     queue_timeout: Duration,
@@ -48,28 +59,31 @@ struct Shared {
 impl Intake {
     /// An intake over `connection`, which should be used for nothing else that is slow: its calls
     /// would wait.
-    #[must_use]
+    ///
+    /// # Errors
+    /// When the time limits of `config` contradict each other.
     pub fn new(
         connection: SharedConnection,
         config: &IntakeConfig,
         metrics: TurnstileMetrics,
-    ) -> Self {
+    ) -> Result<Self, BadReplicaTimeout> {
         let shared = Shared {
             turnstile: Turnstile::default(),
+            replicas: Replicas::new(&connection, config.replica_timeout()?),
             link: Link::new(connection),
             metrics,
             call_timeout: config.call_timeout(),
             queue_timeout: config.queue_timeout(),
             backlog: config.backlog(),
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
-        }
+        })
     }
 
     /// A new queue for the buys of `sale`.
     #[must_use]
-    pub fn queue(&self, sale: &SaleId) -> Arc<SaleQueue> {
+    pub fn queue(&self, sale: &Sale) -> Arc<SaleQueue> {
         Arc::new(SaleQueue::new(sale, Arc::clone(&self.shared)))
     }
 

@@ -56,6 +56,10 @@ pub struct TurnstileMetrics {
     pub call_buys: Histogram,
     /// Calls of the turnstile that failed.
     pub failures: IntCounter,
+    /// One call of the turnstile's script and the wait for replicas after it, failed ones included.
+    pub replicated_call_seconds: Histogram,
+    /// Calls whose writes reached too few replicas in time.
+    pub replica_shortfalls: IntCounter,
 }
 
 /// Sockets and what they are told.
@@ -142,6 +146,17 @@ impl TurnstileMetrics {
                 registry,
                 "flashsale_gateway_turnstile_failures_total",
                 "Calls of the turnstile's script that failed or took too long.",
+            )?,
+            replicated_call_seconds: histogram(
+                registry,
+                "flashsale_gateway_replicated_call_seconds",
+                "One call of the turnstile's script and the wait for replicas after it.",
+                &CALL_BUCKETS,
+            )?,
+            replica_shortfalls: counter(
+                registry,
+                "flashsale_gateway_replica_shortfalls_total",
+                "Calls of the turnstile's script that too few replicas had in time.",
             )?,
         })
     }

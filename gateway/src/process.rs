@@ -17,7 +17,7 @@ use crate::{
     app::{Gateway, Parts},
     buy::Limits,
     catalogue::{Catalogue, Refresher},
-    config::{BadOperationsToken, Config},
+    config::{BadOperationsToken, BadReplicaTimeout, Config},
     events::EventsTask,
     front::Front,
     identity::{Identity, IdentityConfigError, JwksRefresher},
@@ -46,6 +46,9 @@ pub enum StartError {
     /// The operations token cannot be used.
     #[error(transparent)]
     OperationsToken(#[from] BadOperationsToken),
+    /// Replicas would be waited for too long.
+    #[error(transparent)]
+    ReplicaTimeout(#[from] BadReplicaTimeout),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}: {error}; is something else there?")]
     Listen {
@@ -243,7 +246,7 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
     let client = connect::redis_client(url)?;
     let queue = SharedConnection::with_response_timeout(client, config.intake.call_timeout())?;
     let pool = connect::pool(&queue, config.stores.redis_connections);
-    let intake = Intake::new(queue.clone(), &config.intake, metrics.turnstile.clone());
+    let intake = Intake::new(queue.clone(), &config.intake, metrics.turnstile.clone())?;
     let stocks = Stocks::default();
     let (refresher, catalogue) = Refresher::new(
         pool.clone(),

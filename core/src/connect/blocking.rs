@@ -27,6 +27,15 @@ impl BlockingConnection {
             generation,
         }
     }
+
+    /// Whether the shared connection still is the one that this belongs to.
+    pub(super) fn is_current(&self) -> bool {
+        self.generation == self.shared.generation()
+    }
+
+    pub(super) fn leads_to_cluster(&self) -> bool {
+        matches!(self.connection, DedicatedConnection::Cluster(_))
+    }
 }
 
 impl ConnectionLike for BlockingConnection {

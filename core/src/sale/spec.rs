@@ -4,6 +4,7 @@
 //! positive. These types accept what the schema accepts; [`super::validation`] judges the rest.
 
 mod behavior;
+mod durability;
 mod pod;
 mod worker;
 
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use behavior::{
     BehaviorSpec, FallbackBehavior, FallbackSpec, PolicySpec, PolicyType, RulesSpec, SelectPolicy,
 };
+pub use durability::DurabilitySpec;
 pub use pod::{ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
 pub use worker::WorkerSpec;
 
@@ -39,6 +41,9 @@ pub struct FlashSaleSpec {
     /// How many workers, and how they work.
     #[serde(default)]
     pub worker: WorkerSpec,
+    /// What an acknowledged buy survives.
+    #[serde(default)]
+    pub durability: DurabilitySpec,
     /// How often a failing job is tried, the first attempt included.
     #[serde(default = "default_attempts")]
     #[schemars(range(min = 1, max = 20))]

@@ -9,7 +9,7 @@ mod workers;
 use std::{collections::HashSet, fmt, time::Duration};
 
 use super::{
-    Product, RateLimit, Sale, Schedule, Turnstile,
+    Durability, Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
     spec::{FlashSaleSpec, ProductSpec, TurnstileSpec},
 };
@@ -118,6 +118,14 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
             1,
             86_400,
         )),
+        durability: Durability {
+            redis_replicas: findings.in_range(
+                "spec.durability.redisReplicas",
+                spec.durability.redis_replicas.into(),
+                0,
+                5,
+            ),
+        },
     };
     if findings.0.is_empty() {
         Ok(sale)

@@ -3,8 +3,9 @@
 -- KEYS: 1 the sale's record, 2 its stock, 3 its jobs, 4 first answers by shopper and key,
 --       5 and 6 the rate limiter's two halves, then one lane for each product of the call.
 -- ARGV: number of products, the products in the order of the lanes, then five for each buy:
---       which product (1-based), shopper, idempotency key, job id, job (JSON); last the channel on
---       which a lane that stops being empty is told.
+--       which product (1-based), shopper, idempotency key, job id, job (JSON); then whether the
+--       caller waits for replicas (0/1); last the channel on which a lane that stops being empty is
+--       told.
 --
 -- Answer: for a sale that is unknown or not yet open one text for all: U, or N<opensAt in
 -- microseconds>. Otherwise one value for each buy: an integer is "queued at this position"; a text
@@ -31,7 +32,7 @@ local refusal = shut and 'C' or sale[3] == '1' and 'H'
 if not refusal and sale[1] ~= '' and now < tonumber(sale[1]) then return {'N' .. sale[1]} end
 
 local products = tonumber(ARGV[1])
-local buys = (#ARGV - 2 - products) / 5
+local buys = (#ARGV - 3 - products) / 5
 local users, names = {}, {}
 for buy = 1, buys do
   local base = 5 * buy + products - 4
@@ -50,11 +51,17 @@ end
 
 if refusal then
   -- Whoever was taken in the last moment and never heard asks again now: taken is taken.
-  local answers = {}
+  local answers, is_repeat = {}, false
   for buy = 1, buys do
     local product = ARGV[1 + ARGV[5 * buy + products - 3]]
     answers[buy] = first[buy] and repeated(first[buy], product) or refusal
+    is_repeat = is_repeat or first[buy]
   end
+  -- WAIT waits for the last write of its own connection. The buy that is repeated here was written
+  -- over another one, and may have reached no replica: a write after it has to. (Redis 7.0 counts any
+  -- command as a write there, later ones do not.) This one changes nothing. A sale that is not shut
+  -- needs none: whoever passes the rate limit is written down, a repeat too.
+  if is_repeat and ARGV[#ARGV - 1] == '1' then call('HSET', KEYS[1], 'maxDepth', sale[7]) end
   return answers
 end
 

@@ -15,6 +15,7 @@ mod ledger;
 mod looks;
 mod poolers;
 mod recovery;
+mod replication;
 mod retries;
 mod rights;
 mod scene;

@@ -110,7 +110,7 @@ pub(super) fn of(
     gateway: &Gateway,
 ) -> Result<Answer, Problem> {
     let refused = |kind, detail| Err(Problem::new(kind, detail));
-    match taken.map_err(|error: IntakeError| unavailable(error.to_string()))? {
+    match taken.map_err(undecided)? {
         Admission::Queued { position } => Ok(Answer::Queued { job_id, position }),
         Admission::Replayed { job_id, position } => Ok(Answer::Replayed { job_id, position }),
         Admission::SoldOut => Ok(Answer::SoldOut),
@@ -131,6 +131,15 @@ pub(super) fn of(
             gateway.catalogue.refresh_soon();
             Err(unknown_product(offer.product().id.as_str()))
         }
+    }
+}
+
+fn undecided(error: IntakeError) -> Problem {
+    match error {
+        IntakeError::NotReplicated => {
+            Problem::new(ProblemKind::NotReplicated, error.to_string()).retry_after(BUSY_RETRY)
+        }
+        IntakeError::Backlog | IntakeError::OutOfReach => unavailable(error.to_string()),
     }
 }
 

@@ -70,9 +70,12 @@ impl Snapshot {
             .into_iter()
             .map(|announced| match self.sale(announced.sale.id.as_str()) {
                 Some(old) if old.announced == announced => Arc::clone(old),
-                Some(old) => Arc::new(SaleEntry::new(announced, Arc::clone(&old.queue))),
+                Some(old) => {
+                    old.queue.follow(announced.sale.durability);
+                    Arc::new(SaleEntry::new(announced, Arc::clone(&old.queue)))
+                }
                 None => {
-                    let queue = intake.queue(&announced.sale.id);
+                    let queue = intake.queue(&announced.sale);
                     Arc::new(SaleEntry::new(announced, queue))
                 }
             })

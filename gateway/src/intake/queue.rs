@@ -2,24 +2,32 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    num::NonZeroU8,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU8, Ordering},
+    },
     time::Instant,
 };
 
 use flashsale_core::{
     fault_point::{self, FaultPoint},
-    id::SaleId,
     keys::SaleKeys,
+    sale::{Durability, Sale},
     turnstile::{Admission, Buy, MAX_BUYS_A_CALL, TurnstileError},
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{IntakeError, Shared, link};
+use super::{IntakeError, Shared, link, replicas::Decided};
 
 /// Calls of one sale on their way at a time: while Redis decides one, the next travels. Further
 /// ones would only be smaller: with 1 to 4, a buy costs Redis and the gateway the same time
 /// (about 20 µs each, measured by the load of `bench/` on 64 and 256 connections).
 const CALLS_AT_A_TIME: usize = 2;
+
+/// The same for a sale whose calls wait for replicas. A call then takes several times as long, and
+/// the next buys are not to wait for it.
+const REPLICATED_CALLS_AT_A_TIME: usize = 4;
 
 /// The decision about a buy, or why there is none.
 pub type Taken = Result<Admission, IntakeError>;
@@ -29,13 +37,15 @@ pub type Taken = Result<Admission, IntakeError>;
 pub struct SaleQueue {
     keys: SaleKeys,
     shared: Arc<Shared>,
+    /// Replicas that must have a buy before it is acknowledged; changes with the sale's spec.
+    replicas: AtomicU8,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     waiting: VecDeque<Waiting>,
-    /// Tasks that take from `waiting`; at most [`CALLS_AT_A_TIME`].
+    /// Tasks that take from `waiting`.
     callers: usize,
 }
 
@@ -47,11 +57,29 @@ struct Waiting {
 }
 
 impl SaleQueue {
-    pub(super) fn new(sale: &SaleId, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(sale: &Sale, shared: Arc<Shared>) -> Self {
         Self {
-            keys: SaleKeys::new(sale),
+            keys: SaleKeys::new(&sale.id),
             shared,
+            replicas: AtomicU8::new(sale.durability.redis_replicas),
             state: Mutex::default(),
+        }
+    }
+
+    /// Acknowledges as `durability` says from the next call on.
+    pub fn follow(&self, durability: Durability) {
+        self.replicas
+            .store(durability.redis_replicas, Ordering::Relaxed);
+    }
+
+    fn replicas(&self) -> Option<NonZeroU8> {
+        NonZeroU8::new(self.replicas.load(Ordering::Relaxed))
+    }
+
+    fn calls_at_a_time(&self) -> usize {
+        match self.replicas() {
+            None => CALLS_AT_A_TIME,
+            Some(_) => REPLICATED_CALLS_AT_A_TIME,
         }
     }
 
@@ -73,7 +101,7 @@ impl SaleQueue {
             return Err(IntakeError::Backlog);
         }
         state.waiting.push_back(waiting);
-        let wants_caller = state.callers < CALLS_AT_A_TIME;
+        let wants_caller = state.callers < self.calls_at_a_time();
         state.callers += usize::from(wants_caller);
         Ok(wants_caller)
     }
@@ -112,10 +140,16 @@ impl SaleQueue {
             .into_iter()
             .map(|waiting| (waiting.buy, waiting.answer))
             .unzip();
-        if let Some(admissions) = self.ask(&buys).await {
+        if let Some(decided) = self.ask(&buys).await {
             fault_point::reach(FaultPoint::AfterScriptBeforeAnswer).await;
-            for (answer, admission) in answers.into_iter().zip(admissions) {
-                let _ = answer.send(Ok(admission));
+            let is_replicated = decided.is_replicated;
+            for (answer, admission) in answers.into_iter().zip(decided.admissions) {
+                let taken = if is_replicated || !admission.is_acknowledgement() {
+                    Ok(admission)
+                } else {
+                    Err(IntakeError::NotReplicated)
+                };
+                let _ = answer.send(taken);
             }
         } else {
             for answer in answers {
@@ -126,24 +160,24 @@ impl SaleQueue {
     }
 
     /// One call of the turnstile; none when it came to nothing, which is then counted and told.
-    async fn ask(&self, buys: &[Buy]) -> Option<Vec<Admission>> {
+    async fn ask(&self, buys: &[Buy]) -> Option<Decided> {
         let shared = &self.shared;
-        let mut connection = shared.link.connection();
+        let replicas = self.replicas();
         let started = Instant::now();
-        let call = shared.turnstile.admit(&mut connection, &self.keys, buys);
-        let outcome = timeout(shared.call_timeout, call)
+        let outcome = timeout(shared.call_timeout, self.send(buys, replicas))
             .await
             .unwrap_or_else(|_| Err(link::no_answer().into()));
-        shared
-            .metrics
-            .call_seconds
-            .observe(started.elapsed().as_secs_f64());
+        let call_seconds = match replicas {
+            None => &shared.metrics.call_seconds,
+            Some(_) => &shared.metrics.replicated_call_seconds,
+        };
+        call_seconds.observe(started.elapsed().as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "at most 128")]
         shared.metrics.call_buys.observe(buys.len() as f64);
         match outcome {
-            Ok(admissions) => {
+            Ok(decided) => {
                 shared.link.answered();
-                Some(admissions)
+                Some(decided)
             }
             Err(error) => {
                 shared.metrics.failures.inc();
@@ -151,9 +185,42 @@ impl SaleQueue {
                     TurnstileError::Redis(redis) => shared.link.failed(redis),
                     TurnstileError::Answer(_) => tracing::error!(%error, "{error}"),
                 }
+                if replicas.is_some() {
+                    self.check_link();
+                }
                 None
             }
         }
+    }
+
+    async fn send(
+        &self,
+        buys: &[Buy],
+        replicas: Option<NonZeroU8>,
+    ) -> Result<Decided, TurnstileError> {
+        let shared = &self.shared;
+        if let Some(replicas) = replicas {
+            return shared
+                .replicas
+                .admit(shared, &self.keys, buys, replicas)
+                .await;
+        }
+        let mut connection = shared.link.connection();
+        let call = shared.turnstile.admit(&mut connection, &self.keys, buys);
+        Ok(Decided {
+            admissions: call.await?,
+            is_replicated: true,
+        })
+    }
+
+    /// Looks at the shared connection, which the calls that wait for replicas do not use: theirs lead
+    /// to the same server, and only it is replaced when that one is not the primary any more.
+    fn check_link(&self) {
+        let shared = Arc::clone(&self.shared);
+        tokio::spawn(async move {
+            // A failure is told by the link.
+            let _ = shared.link.heartbeat(shared.call_timeout).await;
+        });
     }
 
     /// Answers all that wait: they would only meet the same failure, later.

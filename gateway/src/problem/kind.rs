@@ -83,6 +83,8 @@ problem_kinds! {
     Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal error";
     /// The lane of the product has no room.
     LaneFull = "lane-full", SERVICE_UNAVAILABLE, "The queue is full";
+    /// Too few replicas of Redis have the buy.
+    NotReplicated = "not-replicated", SERVICE_UNAVAILABLE, "Not yet safe";
     /// A store is out of reach.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
 }

@@ -19,6 +19,7 @@ mod operations;
 mod orders;
 mod outages;
 mod probes;
+mod replicas;
 mod roles;
 mod sales;
 mod session;

@@ -805,7 +805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description lane-full, unavailable */
+            /** @description lane-full, not-replicated, unavailable */
             503: {
                 headers: {
                     /** @description Seconds */

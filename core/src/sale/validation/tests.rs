@@ -29,6 +29,30 @@ fn a_minimal_sale_gets_the_defaults() {
     );
     assert_eq!(sale.retry, JobOptions::default());
     assert_eq!(sale.schedule, Schedule::default());
+    assert_eq!(sale.durability.redis_replicas, 0);
+}
+
+#[test]
+fn a_sale_asks_for_up_to_five_replicas() {
+    let asks = |replicas| spec(|value| value["durability"] = json!({"redisReplicas": replicas}));
+    let sale = check_spec(SaleId::new("drop").unwrap(), &asks(2)).unwrap();
+    assert_eq!(sale.durability.redis_replicas, 2);
+    for wrong in [-1, 6] {
+        let found = check_spec(SaleId::new("drop").unwrap(), &asks(wrong)).unwrap_err();
+        let told = found[0].to_string();
+        assert!(
+            told.starts_with("spec.durability.redisReplicas: is"),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn a_record_of_the_release_before_asks_for_no_replica() {
+    let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| {})).unwrap();
+    let mut record = serde_json::to_value(&sale).unwrap();
+    record.as_object_mut().unwrap().remove("durability");
+    assert_eq!(serde_json::from_value::<Sale>(record).unwrap(), sale);
 }
 
 #[test]

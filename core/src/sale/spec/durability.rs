@@ -1,0 +1,16 @@
+//! What an acknowledged buy survives.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What an acknowledged buy survives.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DurabilitySpec {
+    /// Replicas of Redis that must have a buy before it is answered 200. 0: the primary alone
+    /// acknowledges, and a failover can lose the last acknowledged buys. While fewer replicas answer
+    /// in time, buys are answered 503. To lose nothing, write the number of replicas that can become
+    /// the primary.
+    #[schemars(range(min = 0, max = 5))]
+    pub redis_replicas: i32,
+}

@@ -1,0 +1,165 @@
+//! Calls of the turnstile that wait for a replica.
+#![allow(
+    clippy::unwrap_used,
+    reason = "tests say by unwrapping what they take for granted"
+)]
+
+use std::{num::NonZeroU8, time::Duration};
+
+use flashsale_core::{
+    catalogue,
+    connect::{self, WaitingPool},
+    keys::SaleKeys,
+    sale::Sale,
+    turnstile::{Admission, Buy, ReplicatedCall, Replication, Turnstile},
+};
+use flashsale_testbed::{
+    data_dir::DataDir,
+    fixtures::{
+        patience::until,
+        queue::buy,
+        sales::{open, sale},
+        services::Services,
+    },
+    redis::Redis,
+};
+
+/// A replica of a local server is online within a second.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long a call waits for a replica that does not answer.
+const LIMIT: Duration = Duration::from_millis(50);
+
+struct Scene {
+    services: Services,
+    replica: Redis,
+    pool: WaitingPool,
+    sale: Sale,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let services = Services::start().await;
+        let data_dir = DataDir::temporary().unwrap();
+        let replica = Redis::start_replica(&data_dir, &services.redis)
+            .await
+            .unwrap();
+        let sale = sale("drop", &[("p", 5), ("q", 5)]);
+        open(&services, &sale).await;
+        let pool = connect::waiting_pool(&services.queue, 2, LIMIT);
+        let scene = Self {
+            services,
+            replica,
+            pool,
+            sale,
+        };
+        until("the replica follows", PATIENCE, || async {
+            scene.call(&[scene.buy("first", 0)]).await.is_replicated()
+        })
+        .await;
+        scene
+    }
+
+    fn buy(&self, user: &str, product: usize) -> Buy {
+        buy(&self.sale, user, product, "k")
+    }
+
+    async fn call(&self, buys: &[Buy]) -> ReplicatedCall {
+        let mut connection = self.pool.get().await.unwrap();
+        let keys = SaleKeys::new(&self.sale.id);
+        let replication = Replication {
+            replicas: NonZeroU8::MIN,
+            limit: LIMIT,
+        };
+        Turnstile::default()
+            .admit_replicated(&mut *connection, &keys, buys, replication)
+            .await
+            .unwrap()
+    }
+
+    /// How many bytes of writes the replicas were sent so far.
+    async fn offset(&self) -> u64 {
+        let mut info = redis::cmd("INFO");
+        let info: String = info
+            .arg("replication")
+            .query_async(&mut self.services.queue.clone())
+            .await
+            .unwrap();
+        let offset = info
+            .lines()
+            .find_map(|line| line.strip_prefix("master_repl_offset:"));
+        offset.unwrap().trim().parse().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_call_tells_whether_the_replica_has_it() {
+    let scene = Scene::set().await;
+    scene.replica.pause().unwrap();
+    let missed = scene.call(&[scene.buy("ann", 0)]).await;
+    assert!(matches!(missed.admissions[..], [Admission::Queued { .. }]));
+    assert!(!missed.is_replicated(), "{missed:?}");
+    scene.replica.resume().unwrap();
+    until("the replica follows again", PATIENCE, || async {
+        let again = scene.call(&[scene.buy("ann", 0)]).await;
+        assert!(matches!(again.admissions[..], [Admission::Replayed { .. }]));
+        again.is_replicated()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_call_that_promises_something_writes_something_to_wait_for() {
+    let scene = Scene::set().await;
+    let repeat = [scene.buy("first", 0)];
+    for is_suspended in [false, true] {
+        let sale = Sale {
+            suspended: is_suspended,
+            ..scene.sale.clone()
+        };
+        catalogue::announce(&mut scene.services.queue.clone(), &sale, false)
+            .await
+            .unwrap();
+        let before = scene.offset().await;
+        let again = scene.call(&repeat).await;
+        assert!(matches!(again.admissions[..], [Admission::Replayed { .. }]));
+        // A PING to the replica takes 14 bytes, and comes every 10 s.
+        let written = scene.offset().await - before;
+        assert!(written > 14, "{written} bytes, suspended: {is_suspended}");
+    }
+}
+
+#[tokio::test]
+async fn a_script_that_redis_forgot_is_loaded_and_its_call_waited_for() {
+    let scene = Scene::set().await;
+    let mut forget = redis::cmd("SCRIPT");
+    forget
+        .arg("FLUSH")
+        .exec_async(&mut scene.services.queue.clone())
+        .await
+        .unwrap();
+    let call = scene.call(&[scene.buy("ann", 0)]).await;
+    assert!(matches!(call.admissions[..], [Admission::Queued { .. }]));
+    assert!(call.is_replicated(), "{call:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_no_primary_refuses_the_call() {
+    let scene = Scene::set().await;
+    let mut demote = redis::cmd("REPLICAOF");
+    demote.arg("127.0.0.1").arg(scene.replica.port());
+    demote
+        .exec_async(&mut scene.services.queue.clone())
+        .await
+        .unwrap();
+    let mut connection = scene.pool.get().await.unwrap();
+    let keys = SaleKeys::new(&scene.sale.id);
+    let replication = Replication {
+        replicas: NonZeroU8::MIN,
+        limit: LIMIT,
+    };
+    let refused = Turnstile::default()
+        .admit_replicated(&mut *connection, &keys, &[scene.buy("ann", 0)], replication)
+        .await;
+    assert!(refused.is_err(), "{refused:?}");
+}
