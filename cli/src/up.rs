@@ -138,7 +138,7 @@ impl Machine {
         let client = connect::redis_client(stores.redis_url())?;
         let mut queue = connect::shared(&client)?;
         check_rights(&queue).await?;
-        persistence::report(&mut queue, display).await?;
+        persistence::report(&mut queue, &ledger, &config.sales, display).await?;
 
         let mut sales = config.sales.clone();
         limit_workers(&mut sales, config.workers_max);

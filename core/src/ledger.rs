@@ -8,6 +8,7 @@
 mod books;
 mod call;
 mod connection;
+mod durability;
 mod error;
 mod fault;
 mod migration;

@@ -14,6 +14,7 @@ pub mod catalogue;
 pub mod connect;
 pub mod control;
 pub mod dead_letter;
+pub mod durability;
 pub mod event;
 pub mod fault_point;
 pub mod figures;

@@ -9,7 +9,6 @@ pub mod config;
 pub mod context;
 pub mod controller;
 pub mod crd;
-pub mod durability;
 pub mod events;
 pub mod lease;
 pub mod metrics;

@@ -10,6 +10,7 @@ use std::{
 use flashsale_core::{
     catalogue::{Announced, Generation},
     control::Controller,
+    durability::Finding,
     id::SaleId,
     ledger::SaleStock,
     lifecycle::Phase,
@@ -20,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::{durability::Durability, stores::Stores};
+use crate::stores::Stores;
 
 /// How long a sale may take to be in force in Redis as it shall be, before people are told that it
 /// is not: some looks.
@@ -58,8 +59,10 @@ pub struct Sight {
     pub phase: Option<Phase>,
     /// How many workers there shall be, and why.
     pub decision: Option<Decision>,
-    /// How Redis keeps its data.
-    pub durability: Option<Durability>,
+    /// What an acknowledged buy survives, by how Redis is set up.
+    pub durability: Option<Finding>,
+    /// What a confirmed order survives, by how PostgreSQL is set up.
+    pub ledger_durability: Option<Finding>,
     /// Units sold beyond what there was: 0, or something is badly wrong.
     pub oversold: Option<i64>,
     /// By how much Redis's clock is ahead of ours.
@@ -125,7 +128,8 @@ struct Gist {
     sold_out: bool,
     undeclared: bool,
     went_back: Option<bool>,
-    durability: Option<Durability>,
+    durability: Option<Finding>,
+    ledger_durability: Option<Finding>,
     oversold: bool,
 }
 
@@ -141,6 +145,7 @@ impl From<&Sight> for Gist {
             undeclared: sight.undeclared,
             went_back: sight.ledger_went_back(),
             durability: sight.durability.clone(),
+            ledger_durability: sight.ledger_durability.clone(),
             oversold: sight.oversold.is_some_and(|units| units != 0),
         }
     }
@@ -215,6 +220,10 @@ impl Entry {
     fn change(&mut self, desired: Announced, stores: Arc<Stores>, hands: Hands) -> bool {
         let moved = *self.mind.desired() != desired || !Arc::ptr_eq(&self.stores, &stores);
         let changed = moved || self.hands != hands;
+        if self.mind.desired().sale.durability != desired.sale.durability {
+            // Judged by what the sale asked for before.
+            self.sight.durability = None;
+        }
         if moved {
             self.mind.set_desired(desired);
             self.stores = stores;

@@ -9,6 +9,7 @@ mod cluster;
 mod connections;
 mod dead_letters;
 mod deadlines;
+mod durability;
 mod failover;
 mod leases;
 mod ledger;

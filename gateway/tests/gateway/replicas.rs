@@ -98,6 +98,21 @@ async fn buys_wait_for_a_replica_and_refusals_do_not() {
 }
 
 #[tokio::test]
+async fn a_gateway_follows_when_the_sale_asks_for_other_replicas() {
+    let world = World::new().await;
+    world.announce("drop", replicated("p", 100)).await;
+    let gateway = world.gateway().await;
+    assert_not_replicated(&gateway.buy("p", "ann", "k").await);
+    world.announce("drop", one_product("p", 100)).await;
+    acknowledged(&gateway, "p", "ann").await;
+    world.announce("drop", replicated("p", 100)).await;
+    eventually("a replica is waited for again", async || {
+        gateway.buy("p", "ann", "k").await.status == 503
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_repeat_at_another_gateway_waits_for_the_replica_too() {
     let world = World::new().await;
     world.announce("drop", replicated("p", 100)).await;
@@ -108,10 +123,15 @@ async fn a_repeat_at_another_gateway_waits_for_the_replica_too() {
     let mut suspended = replicated("p", 100);
     suspended["suspend"] = json!(true);
     world.announce("drop", suspended).await;
-    let mut wait = redis::pipe();
-    wait.set("written", 1).cmd("WAIT").arg(1).arg(0);
     let mut connection = world.connection().await;
-    wait.exec_async(&mut connection).await.unwrap();
+    eventually("the replica has everything", async || {
+        let mut wait = redis::pipe();
+        wait.set("written", 1).ignore();
+        wait.cmd("WAIT").arg(1).arg(100);
+        let (replicas,): (u32,) = wait.query_async(&mut connection).await.unwrap();
+        replicas == 1
+    })
+    .await;
 
     replica.pause().unwrap();
     assert_not_replicated(&gateways[1].buy("p", "ann", "k").await);

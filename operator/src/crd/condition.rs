@@ -22,8 +22,10 @@ pub enum Type {
     DatabaseReachable,
     /// The ledger holds what shoppers were told: it has not gone back, or was repaired since.
     LedgerIntact,
-    /// Redis keeps what it acknowledged through a crash, and evicts nothing.
+    /// Redis keeps what it acknowledged through a crash and, where there are replicas, a failover.
     Durable,
+    /// PostgreSQL keeps what it confirmed through a crash and, where there are standbys, a failover.
+    LedgerDurable,
     /// The operator keeps its hands off, as an annotation asks.
     Paused,
     /// Intake is closed and every job has ended.
@@ -32,7 +34,7 @@ pub enum Type {
 
 impl Type {
     /// All, in the order in which people read them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Ready,
         Self::Open,
         Self::SoldOut,
@@ -41,6 +43,7 @@ impl Type {
         Self::DatabaseReachable,
         Self::LedgerIntact,
         Self::Durable,
+        Self::LedgerDurable,
         Self::Paused,
         Self::Drained,
     ];
@@ -57,6 +60,7 @@ impl Type {
             Self::DatabaseReachable => "DatabaseReachable",
             Self::LedgerIntact => "LedgerIntact",
             Self::Durable => "Durable",
+            Self::LedgerDurable => "LedgerDurable",
             Self::Paused => "Paused",
             Self::Drained => "Drained",
         }

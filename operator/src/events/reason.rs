@@ -105,8 +105,10 @@ reasons! {
     SchemaMissing => Warning, "Connect";
     /// The operator's role in PostgreSQL may not do what it has to.
     RightMissing => Warning, "Connect";
-    /// Redis could lose buys that were acknowledged.
+    /// Redis could lose buys that were acknowledged, or acknowledges none for want of replicas.
     NotDurable => Warning, "Connect";
+    /// PostgreSQL could lose orders that were confirmed.
+    LedgerNotDurable => Warning, "Connect";
     /// The workers for the opening were not ready in time.
     NotPrewarmed => Warning, "Prewarm";
     /// The queue asks for more workers than its busy products can use.

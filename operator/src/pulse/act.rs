@@ -152,6 +152,7 @@ fn sight(
         phase: Some(step.phase),
         decision: Some(step.decision),
         durability: before.durability.clone(),
+        ledger_durability: before.ledger_durability.clone(),
         oversold: before.oversold,
         clock_ahead,
     }

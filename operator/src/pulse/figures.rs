@@ -4,7 +4,6 @@ use flashsale_core::{id::SaleId, observation::SaleObservation, scaling};
 
 use crate::{
     context::Workers,
-    crd::condition::State,
     metrics::{Metrics, SaleFigures},
     roster::Sight,
 };
@@ -28,11 +27,7 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Wor
             .is_some_and(|decision| decision.reason == scaling::Reason::LimitedByHotProducts),
         queue_up,
         ledger_up,
-        durable: sight.durability.as_ref().and_then(|told| match told.state {
-            State::True => Some(true),
-            State::False => Some(false),
-            State::Unknown => None,
-        }),
+        durable: sight.durability.as_ref().and_then(|found| found.holds),
         oversold: sight.oversold,
         ledger_went_back: sight.ledger_went_back(),
         unfenced_batches: sight

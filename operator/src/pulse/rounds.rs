@@ -1,4 +1,4 @@
-//! Slow rounds: how each Redis keeps its data, and whether the ledger's invariant holds. Apart from
+//! Slow rounds: how the stores keep their data, and whether the ledger's invariant holds. Apart from
 //! the pulse, since neither may delay scaling.
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
 
 use flashsale_core::{
     connect::{RightsError, check_rights},
+    durability,
     id::SaleId,
     keys::SaleKeys,
     lifecycle::Phase,
@@ -19,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use super::figures;
 use crate::{
     context::Context,
-    durability,
     roster::{Entry, Sight},
     stores::Stores,
 };
@@ -27,8 +27,8 @@ use crate::{
 /// How often it is looked for something to do.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// How often a Redis is asked how it keeps its data.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// How often the stores are asked how they keep their data.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 
 /// How often a sale's invariant is checked. It counts the orders of a sale, so not every second.
 const AUDIT_AGAIN: Duration = Duration::from_mins(1);
@@ -46,45 +46,80 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
             _ = rounds.tick() => {}
             () = stop.cancelled() => return,
         }
-        ask_redis(&context, &mut asked).await;
+        ask_stores(&context, &mut asked).await;
         audit_one(&context).await;
     }
 }
 
-/// When each Redis was asked last, by the place of its stores in memory.
+/// When the stores of each place in memory were asked last.
 type Asked = HashMap<usize, Instant>;
 
-async fn ask_redis(context: &Context, asked: &mut Asked) {
-    let mut due: HashMap<usize, (Arc<Stores>, Vec<SaleId>)> = HashMap::new();
+/// Sales and the replicas that they ask for.
+type Wanted = Vec<(SaleId, u8)>;
+
+async fn ask_stores(context: &Context, asked: &mut Asked) {
+    let mut due: HashMap<usize, (Arc<Stores>, Wanted)> = HashMap::new();
     for (sale, entry) in context.roster.entries().iter() {
         let place = Arc::as_ptr(&entry.stores) as usize;
-        let fresh = asked.get(&place).is_some_and(|at| at.elapsed() < ASK_AGAIN);
-        if fresh && entry.sight.durability.is_some() {
+        let fresh = was_asked_lately(asked, place);
+        if fresh && entry.sight.durability.is_some() && entry.sight.ledger_durability.is_some() {
             continue;
         }
+        let replicas = entry.mind.desired().sale.durability.redis_replicas;
         let (_, sales) = due
             .entry(place)
             .or_insert_with(|| (entry.stores.clone(), Vec::new()));
-        sales.push(sale.clone());
+        sales.push((sale.clone(), replicas));
     }
     for (place, (stores, sales)) in due {
-        let mut queue = stores.queue.clone();
-        let rights = timeout(PATIENCE, check_rights(&queue)).await;
-        if let Ok(Err(error @ RightsError::Missing(_))) = rights {
-            tracing::error!("{error}");
+        if !was_asked_lately(asked, place) {
+            check_redis_rights(&stores).await;
         }
-        for sale in &sales {
-            let keys = SaleKeys::new(sale);
-            let read = timeout(PATIENCE, durability::read(&mut queue, &keys)).await;
-            // While Redis is away, what was known of it is kept.
-            let Ok(Ok(read)) = read else {
-                break;
-            };
-            asked.insert(place, Instant::now());
-            see(context, sale, |sight| sight.durability = Some(read));
-        }
+        asked.insert(place, Instant::now());
+        ask_redis(context, &stores, &sales).await;
+        ask_ledger(context, &stores, &sales).await;
     }
     asked.retain(|_, at| at.elapsed() < 2 * ASK_AGAIN);
+}
+
+fn was_asked_lately(asked: &Asked, place: usize) -> bool {
+    asked.get(&place).is_some_and(|at| at.elapsed() < ASK_AGAIN)
+}
+
+/// Logs which rights the Redis user lacks.
+async fn check_redis_rights(stores: &Stores) {
+    let checked = timeout(PATIENCE, check_rights(&stores.queue)).await;
+    if let Ok(Err(error @ RightsError::Missing(_))) = checked {
+        tracing::error!("{error}");
+    }
+}
+
+/// While Redis is away, what was known of it is kept.
+async fn ask_redis(context: &Context, stores: &Stores, sales: &[(SaleId, u8)]) {
+    let mut queue = stores.queue.clone();
+    for (sale, replicas) in sales {
+        let keys = SaleKeys::new(sale);
+        let read = timeout(PATIENCE, durability::read_redis(&mut queue, &keys)).await;
+        let Ok(Ok(settings)) = read else {
+            return;
+        };
+        let finding = durability::judge_redis(&settings, *replicas);
+        see(context, sale, |sight| sight.durability = Some(finding));
+    }
+}
+
+/// While PostgreSQL is away, what was known of it is kept.
+async fn ask_ledger(context: &Context, stores: &Stores, sales: &[(SaleId, u8)]) {
+    let Ok(settings) = stores.ledger.settings().await else {
+        return;
+    };
+    let finding = durability::judge_ledger(&settings);
+    for (sale, _) in sales {
+        let finding = finding.clone();
+        see(context, sale, |sight| {
+            sight.ledger_durability = Some(finding);
+        });
+    }
 }
 
 /// Checks the sale that is due for longest.

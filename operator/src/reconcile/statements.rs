@@ -1,6 +1,6 @@
 //! The conditions of a view (pure), and the phase that they come to.
 
-use flashsale_core::{lifecycle::Phase, scaling};
+use flashsale_core::{durability::Finding, lifecycle::Phase, scaling};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
@@ -27,7 +27,8 @@ pub fn statements(view: &View<'_>) -> Vec<Statement> {
                 Type::QueueReachable => queue_reachable(&view.sight),
                 Type::DatabaseReachable => database_reachable(view),
                 Type::LedgerIntact => ledger_intact(view),
-                Type::Durable => durable(&view.sight),
+                Type::Durable => kept(view.sight.durability.as_ref(), "Redis"),
+                Type::LedgerDurable => kept(view.sight.ledger_durability.as_ref(), "PostgreSQL"),
                 Type::Paused => paused(view),
                 Type::Drained => drained(view),
             };
@@ -266,15 +267,16 @@ fn ledger_intact(view: &View<'_>) -> Found {
     }
 }
 
-fn durable(sight: &Sight) -> Found {
-    match &sight.durability {
+/// Whether `store` keeps what it told.
+fn kept(durability: Option<&Finding>, store: &str) -> Found {
+    match durability {
         None => found(
             State::Unknown,
             "NotSeenYet",
-            "Redis was not asked yet how it keeps its data",
+            format!("{store} was not asked yet how it keeps its data"),
         ),
-        Some(durability) => (
-            durability.state,
+        Some(durability) => found(
+            durability.holds.map_or(State::Unknown, State::from),
             durability.reason,
             durability.message.clone(),
         ),

@@ -92,11 +92,13 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
         Type::QueueReachable if turn.fell() => Some(Reason::QueueUnreachable),
         Type::DatabaseReachable if turn.fell() => Some(Reason::DatabaseUnreachable),
         Type::Durable if turn.fell() => Some(Reason::NotDurable),
+        Type::LedgerDurable if turn.fell() => Some(Reason::LedgerNotDurable),
         Type::Ready
         | Type::QueueReachable
         | Type::DatabaseReachable
         | Type::LedgerIntact
         | Type::Durable
+        | Type::LedgerDurable
             if turn.rose() =>
         {
             Some(Reason::Recovered)
