@@ -11,13 +11,13 @@ use flashsale_core::{
     connect::{self, WaitingPool},
     keys::SaleKeys,
     sale::Sale,
-    turnstile::{Admission, Buy, ReplicatedCall, Replication, Turnstile},
+    turnstile::{Admission, Buy, ReplicatedCall, Replication, Turnstile, TurnstileError},
 };
 use flashsale_testbed::{
     data_dir::DataDir,
     fixtures::{
         patience::until,
-        queue::buy,
+        queue::{buy, depth},
         sales::{open, sale},
         services::Services,
     },
@@ -46,7 +46,7 @@ impl Scene {
             .unwrap();
         let sale = sale("drop", &[("p", 5), ("q", 5)]);
         open(&services, &sale).await;
-        let pool = connect::waiting_pool(&services.queue, 2, LIMIT);
+        let pool = connect::waiting_pool(&services.queue, 2, PATIENCE);
         let scene = Self {
             services,
             replica,
@@ -65,16 +65,33 @@ impl Scene {
     }
 
     async fn call(&self, buys: &[Buy]) -> ReplicatedCall {
+        self.try_call(buys, LIMIT).await.unwrap()
+    }
+
+    async fn try_call(
+        &self,
+        buys: &[Buy],
+        limit: Duration,
+    ) -> Result<ReplicatedCall, TurnstileError> {
         let mut connection = self.pool.get().await.unwrap();
         let keys = SaleKeys::new(&self.sale.id);
         let replication = Replication {
             replicas: NonZeroU8::MIN,
-            limit: LIMIT,
+            limit,
         };
         Turnstile::default()
             .admit_replicated(&mut *connection, &keys, buys, replication)
             .await
-            .unwrap()
+    }
+
+    /// Makes the primary a replica of the replica.
+    async fn demote(&self) {
+        let mut demote = redis::cmd("REPLICAOF");
+        demote.arg("127.0.0.1").arg(self.replica.port());
+        demote
+            .exec_async(&mut self.services.queue.clone())
+            .await
+            .unwrap();
     }
 
     /// How many bytes of writes the replicas were sent so far.
@@ -146,20 +163,26 @@ async fn a_script_that_redis_forgot_is_loaded_and_its_call_waited_for() {
 #[tokio::test]
 async fn a_server_that_is_no_primary_refuses_the_call() {
     let scene = Scene::set().await;
-    let mut demote = redis::cmd("REPLICAOF");
-    demote.arg("127.0.0.1").arg(scene.replica.port());
-    demote
-        .exec_async(&mut scene.services.queue.clone())
-        .await
-        .unwrap();
-    let mut connection = scene.pool.get().await.unwrap();
-    let keys = SaleKeys::new(&scene.sale.id);
-    let replication = Replication {
-        replicas: NonZeroU8::MIN,
-        limit: LIMIT,
-    };
-    let refused = Turnstile::default()
-        .admit_replicated(&mut *connection, &keys, &[scene.buy("ann", 0)], replication)
-        .await;
+    scene.demote().await;
+    let refused = scene.try_call(&[scene.buy("ann", 0)], LIMIT).await;
     assert!(refused.is_err(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_waits_while_its_server_is_demoted_is_not_replicated() {
+    let scene = Scene::set().await;
+    scene.replica.pause().unwrap();
+    let buys = [scene.buy("ann", 0)];
+    let demoted = async {
+        until("the buy is taken", PATIENCE, || async {
+            depth(&scene.services, &scene.sale, 0).await == 2
+        })
+        .await;
+        scene.demote().await;
+    };
+    let (called, ()) = tokio::join!(scene.try_call(&buys, PATIENCE), demoted);
+    scene.replica.resume().unwrap();
+    if let Ok(call) = called {
+        assert!(!call.is_replicated(), "{call:?}");
+    }
 }
