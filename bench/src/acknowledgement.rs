@@ -63,7 +63,17 @@ impl Servers {
 
 /// Opens a new sale of one product that does not sell out, and waits until `gateway` knows it.
 pub async fn open(session: &mut Session, gateway: &Child) -> Result<Sale, BenchError> {
-    let sale = shop::sale(session.next_sale(), 1, HUGE_STOCK)?;
+    open_replicated(session, gateway, 0).await
+}
+
+/// The same for a sale whose buys `replicas` must have before they are answered.
+async fn open_replicated(
+    session: &mut Session,
+    gateway: &Child,
+    replicas: u8,
+) -> Result<Sale, BenchError> {
+    let mut sale = shop::sale(session.next_sale(), 1, HUGE_STOCK)?;
+    sale.durability.redis_replicas = replicas;
     session.stores.empty().await?;
     shop::open(&session.stores, &sale).await?;
     gateway

@@ -131,6 +131,29 @@ impl Stores {
         Ok(is_set("aof_rewrite_in_progress") || is_set("aof_rewrite_scheduled"))
     }
 
+    /// Waits until a replica has what the bench wrote last.
+    pub async fn wait_for_replica(&self) -> Result<(), BenchError> {
+        let mut queue = self.queue.clone();
+        let started = Instant::now();
+        loop {
+            // `WAIT` counts only what its own connection wrote.
+            let mut pipe = redis::pipe();
+            pipe.set("waited-for", 1).ignore().cmd("WAIT").arg(1);
+            let limit = QUIET_INTERVAL.as_millis();
+            pipe.arg(u64::try_from(limit).unwrap_or(u64::MAX));
+            let (replicas,): (u32,) = pipe.query_async(&mut queue).await?;
+            if replicas > 0 {
+                return Ok(());
+            }
+            if started.elapsed() > QUIET_PATIENCE {
+                return Err(BenchError::TooLate {
+                    what: "no replica of Redis follows".to_owned(),
+                    waited: QUIET_PATIENCE,
+                });
+            }
+        }
+    }
+
     /// One section of what Redis tells about itself.
     pub async fn info(&self, section: &str) -> Result<InfoDict, BenchError> {
         let mut queue = self.queue.clone();

@@ -2,9 +2,12 @@
 //! acknowledged, and latencies under that load. What a pause of the server would have delayed is
 //! not sent meanwhile, so these latencies flatter; [`super::fixed_rates`] does not.
 
-use flashsale_testbed::redis::AppendFsync;
+use flashsale_testbed::{
+    data_dir::DataDir,
+    redis::{AppendFsync, Redis},
+};
 
-use super::{Servers, check_taken_but, open};
+use super::{Servers, check_taken_but, open_replicated};
 use crate::{
     children::Child,
     error::BenchError,
@@ -31,6 +34,7 @@ pub(super) async fn others(session: &mut Session, servers: &Servers) -> Result<(
     buys(session, Target::GatewaySyncing, &servers.gateway).await?;
     let usual = AppendFsync::EverySecond;
     session.stores.set_append_fsync(usual).await?;
+    followed(session, servers).await?;
     let worker = Child::worker(&session.stores, "worker", 1, DEFAULT_BATCH).await?;
     buys(session, Target::GatewayAndWorker, &servers.gateway).await?;
     worker.stop().await?;
@@ -43,6 +47,19 @@ pub(super) async fn others(session: &mut Session, servers: &Servers) -> Result<(
         let target = Target::GatewayOver(connections);
         buys(session, target, &servers.gateway).await?;
     }
+    Ok(())
+}
+
+/// Measures the gateway beside a replica that acknowledgements do not wait for, and with one that
+/// they do.
+async fn followed(session: &mut Session, servers: &Servers) -> Result<(), BenchError> {
+    let data_dir = DataDir::temporary()?;
+    let mut replica = Redis::start_replica(&data_dir, &session.stores.redis).await?;
+    session.stores.wait_for_replica().await?;
+    for target in [Target::GatewayFollowed, Target::GatewayReplicated] {
+        buys(session, target, &servers.gateway).await?;
+    }
+    replica.stop().await?;
     Ok(())
 }
 
@@ -65,7 +82,8 @@ async fn empty_route(
 }
 
 async fn buys(session: &mut Session, target: Target, gateway: &Child) -> Result<Load, BenchError> {
-    let sale = open(session, gateway).await?;
+    let replicas = u8::from(target == Target::GatewayReplicated);
+    let sale = open_replicated(session, gateway, replicas).await?;
     let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
     let (product, connections) = (sale.products[0].id.as_str(), target.connections());
     let before = used(session, gateway)?;

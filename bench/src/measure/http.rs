@@ -20,6 +20,10 @@ pub enum Target {
     GatewayAndWorker,
     /// The gateway, with no worker; Redis syncs its file before each answer.
     GatewaySyncing,
+    /// The gateway, with no worker, while a replica of Redis on this machine follows.
+    GatewayFollowed,
+    /// The same when that replica must have each buy before it is answered.
+    GatewayReplicated,
     /// The route that does nothing over another number of connections.
     EmptyRouteOver(u32),
     /// The gateway, with no worker, over another number of connections.
@@ -55,15 +59,21 @@ impl Target {
         match self {
             Self::EmptyRoute | Self::EmptyRouteOver(_) => None,
             Self::GatewayOver(connections) => Some(Self::EmptyRouteOver(connections)),
-            Self::Gateway | Self::GatewayAndWorker | Self::GatewaySyncing => Some(Self::EmptyRoute),
+            Self::GatewayReplicated => Some(Self::GatewayFollowed),
+            Self::Gateway
+            | Self::GatewayAndWorker
+            | Self::GatewaySyncing
+            | Self::GatewayFollowed => Some(Self::EmptyRoute),
         }
     }
 
     /// Those over the usual number of connections.
-    pub const USUAL: [Self; 4] = [
+    pub const USUAL: [Self; 6] = [
         Self::EmptyRoute,
         Self::Gateway,
         Self::GatewaySyncing,
+        Self::GatewayFollowed,
+        Self::GatewayReplicated,
         Self::GatewayAndWorker,
     ];
 }
@@ -94,6 +104,8 @@ impl fmt::Display for Target {
             Self::Gateway => formatter.write_str("POST /buy"),
             Self::GatewayAndWorker => formatter.write_str("POST /buy, a worker settling"),
             Self::GatewaySyncing => formatter.write_str("POST /buy, appendfsync always"),
+            Self::GatewayFollowed => formatter.write_str("POST /buy, a replica following"),
+            Self::GatewayReplicated => formatter.write_str("POST /buy, redisReplicas 1"),
             Self::EmptyRouteOver(connections) => {
                 write!(formatter, "empty axum route, {connections} connections")
             }

@@ -20,6 +20,9 @@ const PERCENTILE99_MS: f64 = 10.0;
 /// Share of the buys acknowledged with `appendfsync everysec` that are with `always`, at least.
 const SHARE_OF_EVERY_SECOND: f64 = 0.4;
 
+/// Share of the buys acknowledged beside a replica that are when it must have each of them, at least.
+const SHARE_OF_FOLLOWED: f64 = 0.4;
+
 /// Judges acknowledgements.
 pub(super) fn judge(figures: &Figures) -> Vec<Judgement> {
     let rate = |target| Measure::Http(target, Aspect::Rate);
@@ -47,6 +50,15 @@ pub(super) fn judge(figures: &Figures) -> Vec<Judgement> {
             [rate(Target::GatewaySyncing), rate(Target::Gateway)],
             SHARE_OF_EVERY_SECOND,
         ),
+        share(
+            figures,
+            "buys with redisReplicas 1 beside 0, one replica",
+            [
+                rate(Target::GatewayReplicated),
+                rate(Target::GatewayFollowed),
+            ],
+            SHARE_OF_FOLLOWED,
+        ),
     ];
     judgements.into_iter().flatten().collect()
 }
@@ -55,12 +67,14 @@ pub(super) fn judge(figures: &Figures) -> Vec<Judgement> {
 mod tests {
     use super::*;
 
-    fn met(empty_route: f64, gateway: f64, syncing: f64, p99: f64) -> Vec<bool> {
+    fn met(empty_route: f64, gateway: f64, [syncing, replicated]: [f64; 2], p99: f64) -> Vec<bool> {
         let mut figures = Figures::default();
         for (target, rate) in [
             (Target::EmptyRoute, empty_route),
             (Target::Gateway, gateway),
             (Target::GatewaySyncing, syncing),
+            (Target::GatewayFollowed, gateway),
+            (Target::GatewayReplicated, replicated),
         ] {
             figures.add(Measure::Http(target, Aspect::Rate), rate);
         }
@@ -72,9 +86,18 @@ mod tests {
 
     #[test]
     fn each_promise_can_be_missed() {
-        assert_eq!(met(60_000.0, 30_000.0, 12_000.0, 9.9), [true, true, true]);
-        assert_eq!(met(60_000.0, 29_000.0, 12_000.0, 9.9), [false, true, true]);
-        assert_eq!(met(60_000.0, 30_000.0, 11_000.0, 9.9), [true, true, false]);
-        assert_eq!(met(60_000.0, 30_000.0, 12_000.0, 10.0), [true, false, true]);
+        let slow = [12_000.0, 12_000.0];
+        let all = [true, true, true, true];
+        assert_eq!(met(60_000.0, 30_000.0, slow, 9.9), all);
+        let missed = [false, true, true, true];
+        assert_eq!(met(60_000.0, 29_000.0, slow, 9.9), missed);
+        let missed = [true, true, false, true];
+        assert_eq!(met(60_000.0, 30_000.0, [11_000.0, 12_000.0], 9.9), missed);
+        let missed = [true, true, true, false];
+        assert_eq!(met(60_000.0, 30_000.0, [12_000.0, 11_000.0], 9.9), missed);
+        assert_eq!(
+            met(60_000.0, 30_000.0, slow, 10.0),
+            [true, false, true, true]
+        );
     }
 }
