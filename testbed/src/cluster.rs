@@ -1,6 +1,6 @@
 //! A private Redis Cluster: primaries that share the slots, and a replica of each.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use redis::{Client, Cmd, FromRedisValue, RedisError as ClientError, RedisResult};
 use tokio::time::{Instant, sleep};
@@ -9,6 +9,7 @@ use super::{
     data_dir::{DataDir, DataDirError},
     ports::{self, PortError},
     redis::{AppendFsync, Redis, RedisError},
+    tls::Tls,
 };
 
 /// How many slots a cluster has.
@@ -55,13 +56,36 @@ impl Cluster {
     /// Starts `primaries` primaries and as many replicas. Comes back when every server sees all slots
     /// served, and every replica follows its primary.
     pub async fn start(primaries: usize, append_fsync: AppendFsync) -> Result<Self, ClusterError> {
+        Self::start_with(primaries, append_fsync, None).await
+    }
+
+    /// The same with servers that speak TLS too, see [`Redis::start_with_tls`].
+    pub async fn start_with_tls(
+        primaries: usize,
+        append_fsync: AppendFsync,
+        certificates: &Path,
+    ) -> Result<Self, ClusterError> {
+        Self::start_with(primaries, append_fsync, Some(certificates)).await
+    }
+
+    async fn start_with(
+        primaries: usize,
+        append_fsync: AppendFsync,
+        certificates: Option<&Path>,
+    ) -> Result<Self, ClusterError> {
         let mut servers: Vec<Redis> = Vec::with_capacity(2 * primaries);
         for _ in 0..2 * primaries {
-            let settings = vec![
+            let mut settings = vec![
                 ("cluster-enabled", "yes".to_owned()),
                 ("cluster-port", ports::free_port()?.to_string()),
                 ("cluster-node-timeout", NODE_TIMEOUT.as_millis().to_string()),
             ];
+            if let Some(certificates) = certificates {
+                settings.extend(Tls::new(certificates)?.settings());
+                // Only with these do servers before 7.2 tell clients that use TLS the other ports.
+                settings.push(("tls-cluster", "yes".to_owned()));
+                settings.push(("tls-replication", "yes".to_owned()));
+            }
             let password = servers.first().map(|first| first.password().to_owned());
             let data_dir = DataDir::temporary()?;
             servers.push(Redis::start_member(&data_dir, append_fsync, password, settings).await?);
@@ -83,6 +107,18 @@ impl Cluster {
             .collect();
         let password = self.servers[0].password();
         format!("redis+cluster://:{password}@{}", hosts.join(","))
+    }
+
+    /// `rediss+cluster://:PASSWORD@HOST:PORT,…`, with all servers; none without TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<String> {
+        let hosts: Option<Vec<String>> = self
+            .servers
+            .iter()
+            .map(|server| Some(format!("127.0.0.1:{}", server.tls_port()?)))
+            .collect();
+        let password = self.servers[0].password();
+        Some(format!("rediss+cluster://:{password}@{}", hosts?.join(",")))
     }
 
     /// Asks the server at `position`.
@@ -158,7 +194,8 @@ impl Cluster {
     async fn meet(&self) -> Result<(), ClusterError> {
         for other in &self.servers[1..] {
             let mut meet = redis::cmd("CLUSTER");
-            meet.arg("MEET").arg("127.0.0.1").arg(other.port());
+            let port = other.tls_port().unwrap_or(other.port());
+            meet.arg("MEET").arg("127.0.0.1").arg(port);
             meet.arg(other.cluster_port().unwrap_or_default());
             let () = self.ask(0, &meet).await?;
         }

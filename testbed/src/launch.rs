@@ -66,8 +66,8 @@ pub struct Launch {
     program: PathBuf,
     /// Its arguments, without the program's own name. Visible to every user of the machine.
     arguments: Vec<OsString>,
-    /// Variables added to the environment it inherits. The place for secrets.
-    environment: Vec<(OsString, OsString)>,
+    /// Variables set in the environment it inherits, or taken out of it. The place for secrets.
+    environment: Vec<(OsString, Option<OsString>)>,
     /// Its working directory; inherited when absent.
     directory: Option<PathBuf>,
     /// Where its standard output and error are appended.
@@ -120,8 +120,15 @@ impl Launch {
     /// Sets one environment variable.
     #[must_use]
     pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        let variable = (name.as_ref().to_owned(), value.as_ref().to_owned());
+        let variable = (name.as_ref().to_owned(), Some(value.as_ref().to_owned()));
         self.environment.push(variable);
+        self
+    }
+
+    /// Takes a variable out of the environment that it inherits.
+    #[must_use]
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), None));
         self
     }
 
@@ -182,11 +189,16 @@ impl Launch {
         let mut command = self.program_or_wrapper()?;
         command
             .args(&self.arguments)
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
             .process_group(0);
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }

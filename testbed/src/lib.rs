@@ -21,6 +21,8 @@
 
 pub mod account;
 pub mod binaries;
+#[cfg(feature = "certificates")]
+pub mod certificates;
 pub mod cluster;
 pub mod data_dir;
 pub mod fault_proxy;
@@ -37,3 +39,4 @@ pub mod process;
 pub mod program;
 pub mod redis;
 pub mod sentinel;
+mod tls;

@@ -6,7 +6,7 @@ mod installation;
 mod settings;
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
@@ -156,6 +156,39 @@ impl Postgres {
     #[must_use]
     pub fn log_file(&self) -> PathBuf {
         self.cluster.log_file()
+    }
+
+    /// Has it speak TLS, with the files `ca.crt`, `tls.crt` and `tls.key` of `certificates`. Who
+    /// connects by TLS has to show a certificate whose common name is the user's. Takes new files
+    /// when it is asked again; sessions stay.
+    pub async fn use_certificates(&self, certificates: &Path) -> Result<(), PostgresError> {
+        let files = self.cluster.take_certificates(certificates)?;
+        let mut connection = self.maintenance_connection().await?;
+        for (setting, file) in files {
+            self.set(&mut connection, setting, &file.to_string_lossy())
+                .await?;
+        }
+        self.set(&mut connection, "ssl", "on").await?;
+        sqlx::query("SELECT pg_reload_conf()")
+            .execute(&mut connection)
+            .await
+            .map_err(|source| self.refused(source))?;
+        Ok(())
+    }
+
+    async fn set(
+        &self,
+        connection: &mut PgConnection,
+        setting: &str,
+        value: &str,
+    ) -> Result<(), PostgresError> {
+        let value = value.replace('\'', "''");
+        let statement = format!("ALTER SYSTEM SET {setting} = '{value}'");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+            .execute(connection)
+            .await
+            .map_err(|source| self.refused(source))?;
+        Ok(())
     }
 
     /// Creates an empty database called `name` (a-z, 0-9 and `_`) and gives its address.

@@ -19,6 +19,7 @@ use super::password;
 use super::pid_file::{self, StillOwned};
 use super::ports::{self, PortError};
 use super::process::{Process, ProcessError};
+use super::tls::Tls;
 
 use self::configuration::Configuration;
 
@@ -151,6 +152,17 @@ impl Redis {
         .await
     }
 
+    /// Starts a server that speaks TLS too, on a port of its own, with the files `ca.crt`, `tls.crt`
+    /// and `tls.key` of `certificates`; clients have to show a certificate there.
+    pub async fn start_with_tls(
+        data_dir: &DataDir,
+        append_fsync: AppendFsync,
+        certificates: &Path,
+    ) -> Result<Self, RedisError> {
+        let settings = Tls::new(certificates)?.settings();
+        Self::start_member(data_dir, append_fsync, None, settings).await
+    }
+
     /// Starts a replica of `primary`, with its password. Comes back when it answers, which it does
     /// before it has copied everything.
     pub async fn start_replica(data_dir: &DataDir, primary: &Self) -> Result<Self, RedisError> {
@@ -182,12 +194,40 @@ impl Redis {
         Self::start_in(data_dir, home, password, append_fsync, Vec::new(), settings).await
     }
 
+    /// `rediss://:PASSWORD@HOST:PORT/` by `host`, a name of this machine; none without TLS.
+    #[must_use]
+    pub fn tls_url(&self, host: &str) -> Option<String> {
+        let port = self.tls_port()?;
+        Some(format!("rediss://:{}@{host}:{port}/", self.password))
+    }
+
+    /// The port that it speaks TLS on.
+    #[must_use]
+    pub fn tls_port(&self) -> Option<u16> {
+        self.port_setting("tls-port")
+    }
+
+    /// Reads its certificates anew: those of `certificates`. Clients that are connected stay.
+    pub async fn use_certificates(&self, certificates: &Path) -> Result<(), ClientError> {
+        let client = Client::open(self.url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let file = |name: &str| certificates.join(name).display().to_string();
+        redis::cmd("CONFIG")
+            .arg("SET")
+            .arg(&["tls-ca-cert-file", &file("ca.crt")])
+            .arg(&["tls-cert-file", &file("tls.crt")])
+            .arg(&["tls-key-file", &file("tls.key")])
+            .exec_async(&mut connection)
+            .await
+    }
+
     /// The port that members of its cluster speak with each other on.
     pub(crate) fn cluster_port(&self) -> Option<u16> {
-        let setting = self
-            .further
-            .iter()
-            .find(|(name, _)| *name == "cluster-port");
+        self.port_setting("cluster-port")
+    }
+
+    fn port_setting(&self, name: &str) -> Option<u16> {
+        let setting = self.further.iter().find(|(setting, _)| *setting == name);
         setting.and_then(|(_, port)| port.parse().ok())
     }
 

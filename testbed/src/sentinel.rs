@@ -1,6 +1,11 @@
 //! A private Redis primary with replicas, watched by Sentinels.
 
-use std::{fs, io, net::Ipv4Addr, path::PathBuf, time::Duration};
+use std::{
+    fs, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
@@ -12,6 +17,7 @@ use super::{
     ports::{self, PortError},
     process::{Process, ProcessError},
     redis::{AppendFsync, Redis, RedisError},
+    tls::Tls,
 };
 
 /// What the Sentinels call the primary.
@@ -66,6 +72,7 @@ pub struct Watched {
 pub struct Sentinel {
     process: Process,
     port: u16,
+    tls_port: Option<u16>,
     _data_dir: DataDir,
 }
 
@@ -80,11 +87,42 @@ impl Watched {
         }
         let mut sentinels = Vec::with_capacity(SENTINELS);
         for _ in 0..SENTINELS {
-            sentinels.push(Sentinel::start(&servers[0]).await?);
+            sentinels.push(Sentinel::start(&servers[0], None).await?);
         }
         let watched = Self { servers, sentinels };
         watched.ready().await?;
         Ok(watched)
+    }
+
+    /// Starts a primary without replicas. It and the Sentinels speak TLS too, see
+    /// [`Redis::start_with_tls`], and the Sentinels name the port where it does. Does not wait for
+    /// them to find each other: each knows the primary from the start.
+    pub async fn start_with_tls(
+        append_fsync: AppendFsync,
+        certificates: &Path,
+    ) -> Result<Self, SentinelError> {
+        let data_dir = DataDir::temporary()?;
+        let primary = Redis::start_with_tls(&data_dir, append_fsync, certificates).await?;
+        let mut sentinels = Vec::with_capacity(SENTINELS);
+        for _ in 0..SENTINELS {
+            sentinels.push(Sentinel::start(&primary, Some(certificates)).await?);
+        }
+        Ok(Self {
+            servers: vec![primary],
+            sentinels,
+        })
+    }
+
+    /// `rediss+sentinel://:PASSWORD@HOST:PORT,…/NAME`; none without TLS.
+    #[must_use]
+    pub fn tls_url(&self) -> Option<String> {
+        let host = |sentinel: &Sentinel| Some(format!("127.0.0.1:{}", sentinel.tls_port?));
+        let hosts: Option<Vec<String>> = self.sentinels.iter().map(host).collect();
+        let password = self.servers[0].password();
+        Some(format!(
+            "rediss+sentinel://:{password}@{}/{NAME}",
+            hosts?.join(",")
+        ))
     }
 
     /// `redis+sentinel://:PASSWORD@HOST:PORT,…/NAME`.
@@ -142,18 +180,24 @@ impl Watched {
 }
 
 impl Sentinel {
-    async fn start(primary: &Redis) -> Result<Self, SentinelError> {
+    async fn start(primary: &Redis, certificates: Option<&Path>) -> Result<Self, SentinelError> {
         let data_dir = DataDir::temporary()?;
         let directory: PathBuf = data_dir.subdirectory("sentinel")?;
         let port = ports::free_port()?;
         let configuration = directory.join("sentinel.conf");
-        let (host, primary_port) = (Ipv4Addr::LOCALHOST, primary.port());
+        let tls = certificates.map(Tls::new).transpose()?;
+        // Only with this do Sentinels reach the primary, and each other, by TLS.
+        let tls_settings = tls.as_ref().map_or_else(String::new, |tls| {
+            format!("{}tls-replication yes\n", tls.lines())
+        });
+        let host = Ipv4Addr::LOCALHOST;
+        let primary_port = primary.tls_port().unwrap_or(primary.port());
         let quorum = SENTINELS / 2 + 1;
         let text = format!(
             "bind {host}\n\
              port {port}\n\
              dir {}\n\
-             sentinel monitor {NAME} {host} {primary_port} {quorum}\n\
+             {tls_settings}sentinel monitor {NAME} {host} {primary_port} {quorum}\n\
              sentinel auth-pass {NAME} {}\n\
              sentinel down-after-milliseconds {NAME} {}\n\
              sentinel failover-timeout {NAME} 5000\n",
@@ -169,6 +213,7 @@ impl Sentinel {
         Ok(Self {
             process: Process::start(launch).await?,
             port,
+            tls_port: tls.map(|tls| tls.port),
             _data_dir: data_dir,
         })
     }

@@ -1,8 +1,9 @@
 //! PostgreSQL's files: made once by `initdb`, reused afterwards.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ use super::installation::Installation;
 
 /// The superuser, and the owner of everything.
 pub(super) const USER: &str = "flashsale";
+
+/// Who may connect where TLS is spoken.
+const TLS_RULES: &str = "\
+hostnossl all all 127.0.0.1/32 scram-sha-256
+hostssl all all 127.0.0.1/32 scram-sha-256 clientcert=verify-full
+";
 
 /// `initdb` takes 1–2 s; a slow disk that has to sync everything may take far longer.
 const INITDB_PATIENCE: Duration = Duration::from_mins(2);
@@ -134,6 +141,32 @@ impl Cluster {
     /// Where the server's messages go.
     pub(super) fn log_file(&self) -> PathBuf {
         self.home.join("postgres.log")
+    }
+
+    /// Copies certificates to where the server can read them, and lets clients in by TLS that show
+    /// one. Gives the settings that name them.
+    pub(super) fn take_certificates(
+        &self,
+        directory: &Path,
+    ) -> Result<[(&'static str, PathBuf); 3], ClusterError> {
+        let own = |name: &str| self.data().join(name);
+        let files = [
+            ("ssl_ca_file", "ca.crt"),
+            ("ssl_cert_file", "tls.crt"),
+            ("ssl_key_file", "tls.key"),
+        ];
+        for (_, name) in files {
+            let copy = own(name);
+            fs::copy(directory.join(name), &copy).map_err(|source| file_error(&copy, source))?;
+            fs::set_permissions(&copy, Permissions::from_mode(0o600))
+                .map_err(|source| file_error(&copy, source))?;
+            if let Some(account) = &self.account {
+                account.take_over(&copy)?;
+            }
+        }
+        let rules = own("pg_hba.conf");
+        fs::write(&rules, TLS_RULES).map_err(|source| file_error(&rules, source))?;
+        Ok(files.map(|(setting, name)| (setting, own(name))))
     }
 
     /// Copies the files of the running server of this cluster, whose address may be that of a
