@@ -58,6 +58,7 @@ impl Stores {
         let redis = Redis::start(&data_dir, AppendFsync::EverySecond).await?;
         let ledger = connect::ledger(&LedgerConfig {
             url: postgres.url(),
+            tls: connect::TlsSource::System,
             connections: CONNECTIONS,
             transaction_pooler: false,
             ping_before_use: false,

@@ -58,8 +58,12 @@ pub struct UpConfig {
     pub transaction_pooler: bool,
     /// Its own address, for changes of the schema, if the other one leads to a pooler.
     pub database_direct_url: Option<String>,
+    /// The directory of certificates for it.
+    pub database_tls: Option<PathBuf>,
     /// An existing Redis; a private one otherwise.
     pub redis_url: Option<String>,
+    /// The directory of certificates for it.
+    pub redis_tls: Option<PathBuf>,
     /// When a private Redis brings buys to the disk.
     pub append_fsync: AppendFsync,
     /// Where the first gateway listens; port 0 for any free one. Further ones take free ports.
@@ -135,7 +139,7 @@ impl Machine {
         let token = OperationsToken::new(&config, &data_dir)?;
         let stores = Stores::start(&config, &data_dir, display).await?;
         let ledger = ledger(&config, &stores).await?;
-        let client = connect::redis_client(stores.redis_url())?;
+        let client = connect::redis_client_with(stores.redis_url(), &stores.redis_tls())?;
         let mut queue = connect::shared(&client)?;
         check_rights(&queue).await?;
         persistence::report(&mut queue, &ledger, &config.sales, display).await?;
@@ -207,6 +211,7 @@ fn open_data_dir(config: &UpConfig, display: &Display) -> Result<DataDir, UpErro
 async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
     let ledger_config = LedgerConfig {
         url: stores.database_url().to_owned(),
+        tls: stores.database_tls(),
         connections: LEDGER_CONNECTIONS,
         transaction_pooler: config.transaction_pooler,
         ping_before_use: true,

@@ -1,18 +1,21 @@
 //! Connections to Redis and PostgreSQL, with the time limits that make "away" a fast answer.
 
+mod address;
 mod blocking;
 mod client;
 mod cluster;
 mod link;
 mod pool;
+pub(crate) mod renewal;
 mod rights;
 mod server_ids;
 mod servers;
 mod shared;
 mod subscription;
+pub mod tls;
 mod waiting;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use redis::Client;
 use sqlx::postgres::PgPoolOptions;
@@ -26,10 +29,13 @@ pub use blocking::BlockingConnection;
 pub use client::RedisClient;
 pub use link::DedicatedConnection;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
+use renewal::Renewal;
 pub use rights::{Missing, RightsError, acl_rules, check_rights, wait_for_rights};
 pub(crate) use servers::Server;
 pub use shared::{SharedConnection, check_writable};
 pub use subscription::Subscription;
+use tls::{Certificates, Peer};
+pub use tls::{RELOAD_INTERVAL, TlsError, TlsSource};
 pub use waiting::{WaitingConnection, WaitingConnections, WaitingPool, waiting_pool};
 
 /// How long a Redis command may take before it counts as failed. A script call takes under a
@@ -52,9 +58,12 @@ pub enum ConnectError {
     Redis(#[from] redis::RedisError),
     /// The PostgreSQL address cannot be used.
     #[error(
-        "the PostgreSQL address cannot be used ({0}); write postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=require]"
+        "the PostgreSQL address cannot be used ({0}); write postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=verify-full]"
     )]
     PostgresAddress(sqlx::Error),
+    /// Certificates cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 /// The channel `name` of the database that `client` leads to, to subscribe to by hand.
@@ -63,9 +72,15 @@ pub fn channel<'a>(client: &Client, name: &'a str) -> Cow<'a, str> {
     keys::channel(name, client.get_connection_info().redis_settings().db())
 }
 
-/// A client for `url`, see [`RedisClient`]; nothing is connected yet.
+/// A client for `url`, see [`RedisClient`], without private certificates; nothing is connected yet.
 pub fn redis_client(url: &str) -> Result<RedisClient, ConnectError> {
-    RedisClient::open(url)
+    redis_client_with(url, &TlsSource::System)
+}
+
+/// A client for `url`, see [`RedisClient`]; nothing is connected yet. Reads the files of `tls`. What
+/// is made from the client follows changes of them, in a runtime of tokio.
+pub fn redis_client_with(url: &str, tls: &TlsSource) -> Result<RedisClient, ConnectError> {
+    RedisClient::open(url, tls)
 }
 
 /// One connection that calls of many tasks pipeline over. Nothing is connected yet, so a service
@@ -102,9 +117,12 @@ pub async fn ask_server_of<T: redis::FromRedisValue>(
 /// How to reach the ledger.
 #[derive(Debug, Clone)]
 pub struct LedgerConfig {
-    /// `postgres://…`, with `sslmode=require` and the like as libpq writes them. Of several hosts,
+    /// `postgres://…`, with `sslmode=verify-full` and the like as libpq writes them. Of several hosts,
     /// separated by commas, the one that takes writes is used.
     pub url: String,
+    /// Private certificates. With one of an authority and without `sslmode` in the address, the mode
+    /// is `verify-full`.
+    pub tls: TlsSource,
     /// Most connections.
     pub connections: u32,
     /// True behind a pooler in transaction mode (PgBouncer, Neon's `-pooler` hosts): each call is
@@ -131,17 +149,25 @@ impl LedgerConfig {
     }
 }
 
-/// The ledger; connects when first used.
+/// The ledger; connects when first used. Reads the files of [`LedgerConfig::tls`], and follows
+/// changes of them in a runtime of tokio.
 pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
-    let mut servers = servers::parse(&config.url).map_err(ConnectError::PostgresAddress)?;
-    for server in &mut servers {
-        let mut options = server.options.clone().application_name("flashsale");
-        if config.transaction_pooler {
-            // PgBouncer refuses a session that sets it; PostgreSQL's own default is as exact.
-            options = options.extra_float_digits(None);
-        }
-        server.options = options;
+    let certificates = config.tls.load(Peer::PostgreSql)?;
+    let servers = ledger_servers(&config.url, config.transaction_pooler, &certificates)
+        .map_err(ConnectError::PostgresAddress)?;
+    for server in servers.iter().filter(|server| !server.is_authenticated) {
+        tracing::warn!(
+            server = server.name,
+            "PostgreSQL at {} is not authenticated: whoever is on the way can take its place; write \
+             sslmode=verify-full in the address, and give the certificate of a private authority as \
+             ca.crt in the directory of --database-tls or in the Secret that has the address",
+            server.name
+        );
     }
+    let renewal = config.tls.watched().map(|_| {
+        let (url, source) = (config.url.clone(), config.tls.clone());
+        Arc::new(Renewal::new(url, source, certificates))
+    });
     let pool = PgPoolOptions::new()
         .max_connections(config.connections)
         .acquire_timeout(CALL_LIMIT);
@@ -150,7 +176,26 @@ pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
         servers,
         config.transaction_pooler,
         config.ping_before_use,
+        renewal,
     ))
+}
+
+/// The servers that `url` names, ready to be connected to.
+pub(crate) fn ledger_servers(
+    url: &str,
+    transaction_pooler: bool,
+    certificates: &Certificates,
+) -> Result<Vec<Server>, sqlx::Error> {
+    let mut servers = servers::parse(url, certificates)?;
+    for server in &mut servers {
+        let mut options = server.options.clone().application_name("flashsale");
+        if transaction_pooler {
+            // PgBouncer refuses a session that sets it; PostgreSQL's own default is as exact.
+            options = options.extra_float_digits(None);
+        }
+        server.options = options;
+    }
+    Ok(servers)
 }
 
 /// What a function that talks to Redis needs: any connection that can be shared between tasks.

@@ -7,6 +7,7 @@
 
 mod books;
 mod call;
+mod certificates;
 mod connection;
 mod durability;
 mod error;
@@ -48,6 +49,7 @@ pub(crate) use call::{AUDIT_LIMIT, CALL_LIMIT};
 use call::{CHECK_LIMIT, Trust};
 use primary::Primary;
 use sqlx::PgPool;
+use std::sync::{Arc, atomic::AtomicU64};
 
 /// A handle on the ledger; clones share one pool.
 #[derive(Debug, Clone)]
@@ -59,6 +61,8 @@ pub struct Ledger {
     primary: Option<Primary>,
     /// Whether a pooler in transaction mode is between this process and PostgreSQL.
     transaction_pooler: bool,
+    /// How often the certificates for TLS changed.
+    certificates: Arc<AtomicU64>,
 }
 
 impl Ledger {

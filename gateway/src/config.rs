@@ -26,7 +26,7 @@ Examples:
     flashsale-gateway --jwks https://id.example.com/.well-known/jwks.json \\
       --jwt-issuer https://id.example.com/ --jwt-audience shop \\
       --redis-url rediss://:secret@redis.example.com:6380/ \\
-      --database-url 'postgres://flashsale:secret@db.example.com/flashsale?sslmode=require'
+      --database-url 'postgres://flashsale:secret@db.example.com/flashsale?sslmode=verify-full'
 
   Buy by hand:
     curl -i localhost:8080/buy -H 'Content-Type: application/json' \\

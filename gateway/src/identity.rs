@@ -7,7 +7,7 @@ mod source;
 
 use std::sync::Arc;
 
-use flashsale_core::id::UserId;
+use flashsale_core::{connect::TlsSource, id::UserId};
 use flashsale_telemetry::probes::ReadinessHandle;
 use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 
@@ -76,7 +76,8 @@ impl Identity {
             let given = value.clone().filter(|text| !text.is_empty());
             given.ok_or(IdentityConfigError::Missing(flag))
         };
-        let source = Source::parse(&needed(&config.jwks, "--jwks FILE|URL")?)?;
+        let tls = TlsSource::directory(config.jwks_tls.as_deref());
+        let source = Source::parse(&needed(&config.jwks, "--jwks FILE|URL")?, tls)?;
         let rules = TokenRules {
             issuer: needed(&config.jwt_issuer, "--jwt-issuer ISSUER")?,
             audience: needed(&config.jwt_audience, "--jwt-audience AUDIENCE")?,

@@ -243,7 +243,7 @@ struct Built {
 
 async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Built, StartError> {
     let url = config.stores.redis_url();
-    let client = connect::redis_client(url)?;
+    let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
     let queue = SharedConnection::with_response_timeout(client, config.intake.call_timeout())?;
     let pool = connect::pool(&queue, config.stores.redis_connections);
     let intake = Intake::new(queue.clone(), &config.intake, metrics.turnstile.clone())?;

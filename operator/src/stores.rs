@@ -49,6 +49,7 @@ impl Stores {
             queue: connect::shared(&client)?,
             ledger: connect::ledger(&LedgerConfig {
                 url: addresses.database.clone(),
+                tls: connect::TlsSource::System,
                 connections: LEDGER_CONNECTIONS,
                 transaction_pooler: addresses.transaction_pooler,
                 ping_before_use: true,

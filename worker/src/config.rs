@@ -1,6 +1,6 @@
 //! What can be set about a worker.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use flashsale_core::id::SaleId;
@@ -14,10 +14,22 @@ pub struct ConnectionArgs {
     #[arg(long, env = "FLASHSALE_REDIS_URL", hide_env_values = true)]
     pub redis_url: String,
 
-    /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=require]`.
+    /// Directory with private certificates for TLS with Redis and its Sentinels: `ca.crt` (the
+    /// authority that signed theirs), `tls.crt` and `tls.key` (what is shown to them); each may be
+    /// missing. Changed files are used without a restart.
+    #[arg(long, env = "FLASHSALE_REDIS_TLS", value_name = "DIR")]
+    pub redis_tls: Option<PathBuf>,
+
+    /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=verify-full]`.
     /// Of several hosts the one that takes writes is used.
     #[arg(long, env = "FLASHSALE_DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
+
+    /// Directory with private certificates for TLS with PostgreSQL: `ca.crt` (the authority that
+    /// signed its certificate), `tls.crt` and `tls.key` (what is shown to it); each may be missing.
+    /// Changed files are used without a restart.
+    #[arg(long, env = "FLASHSALE_DATABASE_TLS", value_name = "DIR")]
+    pub database_tls: Option<PathBuf>,
 
     /// Set behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts): each call is then
     /// one transaction, and no statement is kept prepared.

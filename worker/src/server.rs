@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use flashsale_core::{
     connect::{
-        self, ConnectError, LedgerConfig, SharedConnection, check_writable, wait_for_rights,
+        self, ConnectError, LedgerConfig, SharedConnection, TlsSource, check_writable,
+        wait_for_rights,
     },
     ledger::{Ledger, LedgerClient, LedgerError},
 };
@@ -105,10 +106,12 @@ fn connect_all(
     lanes: u32,
     metrics: Metrics,
 ) -> Result<Resources, ServerError> {
-    let client = connect::redis_client(&connections.redis_url)?;
+    let redis_tls = TlsSource::directory(connections.redis_tls.as_deref());
+    let client = connect::redis_client_with(&connections.redis_url, &redis_tls)?;
     let queue = connect::shared(&client)?;
     let ledger = connect::ledger(&LedgerConfig {
         url: connections.database_url.clone(),
+        tls: TlsSource::directory(connections.database_tls.as_deref()),
         // One for each lane, one for a batch sent ahead, and one for readiness.
         connections: lanes + 2,
         transaction_pooler: connections.database_transaction_pooler,

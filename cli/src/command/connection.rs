@@ -1,11 +1,11 @@
 //! The flags by which hand tools find Redis and PostgreSQL, and the connections behind them.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use flashsale_core::connect::DedicatedConnection;
 use flashsale_core::{
-    connect::{self, LedgerConfig},
+    connect::{self, LedgerConfig, TlsSource},
     ledger::Ledger,
 };
 
@@ -32,13 +32,35 @@ pub(super) struct RedisArgs {
         hide_env_values = true
     )]
     redis_url: String,
+
+    #[command(flatten)]
+    tls: RedisTlsArgs,
+}
+
+/// What is trusted of Redis and shown to it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RedisTlsArgs {
+    /// Directory with private certificates for TLS with Redis and its Sentinels: ca.crt (the
+    /// authority that signed theirs), tls.crt and tls.key (what is shown to them); each may be
+    /// missing.
+    #[arg(long, env = "FLASHSALE_REDIS_TLS", value_name = "DIR")]
+    pub(super) redis_tls: Option<PathBuf>,
+}
+
+/// What is trusted of PostgreSQL and shown to it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LedgerTlsArgs {
+    /// Directory with private certificates for TLS with PostgreSQL: ca.crt (the authority that
+    /// signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
+    #[arg(long, env = "FLASHSALE_DATABASE_TLS", value_name = "DIR")]
+    pub(super) database_tls: Option<PathBuf>,
 }
 
 /// Where PostgreSQL is.
 #[derive(Debug, Clone, Args)]
 pub(super) struct LedgerArgs {
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
-    /// `?sslmode=require` for TLS. Of several hosts the one that takes writes is used.
+    /// `?sslmode=verify-full` for TLS. Of several hosts the one that takes writes is used.
     #[arg(
         long,
         env = "FLASHSALE_DATABASE_URL",
@@ -46,6 +68,9 @@ pub(super) struct LedgerArgs {
         hide_env_values = true
     )]
     database_url: String,
+
+    #[command(flatten)]
+    tls: LedgerTlsArgs,
 
     /// True behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
     #[arg(
@@ -77,7 +102,8 @@ pub(super) struct DirectArgs {
 impl RedisArgs {
     /// A connection; the error says when Redis does not answer.
     pub(super) async fn connect(&self) -> Result<DedicatedConnection, CommandError> {
-        let client = connect::redis_client(&self.redis_url)?;
+        let tls = TlsSource::directory(self.tls.redis_tls.as_deref());
+        let client = connect::redis_client_with(&self.redis_url, &tls)?;
         Ok(connect::blocking(&client, PATIENCE)
             .await
             .map_err(connect::ConnectError::Redis)?)
@@ -102,6 +128,7 @@ impl LedgerArgs {
     fn config(&self) -> LedgerConfig {
         LedgerConfig {
             url: self.database_url.clone(),
+            tls: TlsSource::directory(self.tls.database_tls.as_deref()),
             connections: LEDGER_CONNECTIONS,
             transaction_pooler: self.database_transaction_pooler,
             ping_before_use: true,

@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  flashsale migrate --database-url 'postgres://flashsale:secret@db.example.com/flashsale?sslmode=require'
+  flashsale migrate --database-url 'postgres://flashsale:secret@db.example.com/flashsale?sslmode=verify-full'
   flashsale migrate --widen-orders
   flashsale migrate --create-roles
 

@@ -13,7 +13,11 @@ use flashsale_telemetry::shutdown;
 use flashsale_testbed::redis::AppendFsync;
 use jiff::SignedDuration;
 
-use super::{CommandError, Outcome, connection::DirectArgs, crowd::CrowdArgs};
+use super::{
+    CommandError, Outcome,
+    connection::{DirectArgs, LedgerTlsArgs, RedisTlsArgs},
+    crowd::CrowdArgs,
+};
 use crate::{
     display::Display,
     manifest::{self, Declared},
@@ -86,7 +90,7 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
-    /// Use this PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=require].
+    /// Use this PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=verify-full].
     #[arg(
         long,
         env = "FLASHSALE_DATABASE_URL",
@@ -94,6 +98,9 @@ pub(super) struct Arguments {
         hide_env_values = true
     )]
     database_url: Option<String>,
+
+    #[command(flatten)]
+    database_tls: LedgerTlsArgs,
 
     /// True when it is behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
     #[arg(
@@ -120,6 +127,9 @@ pub(super) struct Arguments {
         hide_env_values = true
     )]
     redis_url: Option<String>,
+
+    #[command(flatten)]
+    redis_tls: RedisTlsArgs,
 
     /// When a private Redis brings buys to the disk.
     #[arg(long, value_name = "POLICY", value_enum, default_value = "everysec")]
@@ -162,9 +172,11 @@ impl Arguments {
             exit_when_done: self.exit_when_done,
             data_dir: self.data_dir,
             database_url: self.database_url,
+            database_tls: self.database_tls.database_tls,
             transaction_pooler: self.database_transaction_pooler,
             database_direct_url: self.direct.database_direct_url,
             redis_url: self.redis_url,
+            redis_tls: self.redis_tls.redis_tls,
             append_fsync: self.appendfsync,
             listen: self.listen,
             gateways: self.gateways,

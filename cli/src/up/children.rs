@@ -1,6 +1,7 @@
 //! How gateways and workers are started: the same binaries that pods run.
 
 use std::{
+    ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
 };
@@ -45,8 +46,9 @@ pub(super) fn find() -> Result<(), BinaryError> {
 /// What all children share.
 #[derive(Debug)]
 pub(super) struct Program {
-    database_url: String,
-    redis_url: String,
+    /// How they find the stores: secrets go by the environment, which other users of the machine
+    /// cannot read.
+    stores: [(&'static str, Option<OsString>); 4],
     transaction_pooler: bool,
     listen: SocketAddr,
     gateways: u32,
@@ -65,8 +67,7 @@ impl Program {
         operations_token: &OperationsToken,
     ) -> Result<Self, UpError> {
         Ok(Self {
-            database_url: stores.database_url().to_owned(),
-            redis_url: stores.redis_url().to_owned(),
+            stores: stores.variables(),
             transaction_pooler: config.transaction_pooler,
             listen: config.listen,
             gateways: config.gateways,
@@ -132,16 +133,20 @@ impl Program {
     fn base(&self, binary: &'static str) -> Result<Recipe, UpError> {
         let program = binaries::find(binary)?;
         let kind = binary.trim_start_matches("flashsale-");
-        let (database_url, redis_url) = (self.database_url.clone(), self.redis_url.clone());
+        let stores = self.stores.clone();
         let (logs, pooler) = (self.logs.clone(), self.transaction_pooler);
         let data_dir = self.data_dir.clone();
         Ok(Box::new(move |number| {
             let name = format!("{kind}-{number}");
             let probes = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ports::free_port()?);
-            // Secrets go by the environment, which other users of the machine cannot read.
-            let launch = Launch::new(&name, &program, logs.join(format!("{name}.log")))
-                .env("FLASHSALE_DATABASE_URL", &database_url)
-                .env("FLASHSALE_REDIS_URL", &redis_url)
+            let mut launch = Launch::new(&name, &program, logs.join(format!("{name}.log")));
+            for (variable, value) in &stores {
+                launch = match value {
+                    Some(value) => launch.env(variable, value),
+                    None => launch.env_remove(variable),
+                };
+            }
+            let launch = launch
                 .env("FLASHSALE_DATABASE_TRANSACTION_POOLER", pooler.to_string())
                 .current_dir(data_dir.path())
                 .arg("--probes-listen")

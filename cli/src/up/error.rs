@@ -25,6 +25,9 @@ pub enum UpError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The directory of certificates cannot be found from another one.
+    #[error("the directory of certificates cannot be used: {0}")]
+    Certificates(io::Error),
     /// The private PostgreSQL did not start.
     #[error("PostgreSQL could not be started")]
     Postgres(#[from] PostgresError),

@@ -1,7 +1,12 @@
 //! PostgreSQL and Redis: private ones, or those whose addresses were given.
 
-use std::time::{Duration, Instant};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
+use flashsale_core::connect::TlsSource;
 use flashsale_testbed::{data_dir::DataDir, postgres::Postgres, redis::Redis};
 use url::Url;
 
@@ -18,6 +23,9 @@ pub(super) struct Stores {
     redis: Option<Redis>,
     database_url: String,
     redis_url: String,
+    /// The directories of certificates for stores that were given, as absolute paths.
+    database_tls: Option<PathBuf>,
+    redis_tls: Option<PathBuf>,
     /// When a store that could not be started again is tried again.
     next_attempt: Option<Instant>,
 }
@@ -43,7 +51,16 @@ impl Stores {
         };
         let (postgres, redis) = tokio::try_join!(postgres, redis)?;
         let url = |given: &Option<String>, own: Option<String>| given.clone().or(own);
+        // Gateways and workers have another working directory. A private store has no TLS.
+        let directory = |path: &Option<PathBuf>, is_given: bool| match path {
+            Some(path) if is_given => std::path::absolute(path)
+                .map(Some)
+                .map_err(UpError::Certificates),
+            _ => Ok(None),
+        };
         let stores = Self {
+            database_tls: directory(&config.database_tls, postgres.is_none())?,
+            redis_tls: directory(&config.redis_tls, redis.is_none())?,
             database_url: url(&config.database_url, postgres.as_ref().map(Postgres::url))
                 .unwrap_or_default(),
             redis_url: url(&config.redis_url, redis.as_ref().map(Redis::url)).unwrap_or_default(),
@@ -63,6 +80,31 @@ impl Stores {
     /// Address of Redis, password included.
     pub(super) fn redis_url(&self) -> &str {
         &self.redis_url
+    }
+
+    /// The certificates for PostgreSQL.
+    pub(super) fn database_tls(&self) -> TlsSource {
+        TlsSource::directory(self.database_tls.as_deref())
+    }
+
+    /// The certificates for Redis.
+    pub(super) fn redis_tls(&self) -> TlsSource {
+        TlsSource::directory(self.redis_tls.as_deref())
+    }
+
+    /// How gateways and workers find the stores, as variables; those without a value must not be
+    /// inherited.
+    pub(super) fn variables(&self) -> [(&'static str, Option<OsString>); 4] {
+        let directory = |path: &Option<PathBuf>| path.clone().map(OsString::from);
+        [
+            (
+                "FLASHSALE_DATABASE_URL",
+                Some(self.database_url.clone().into()),
+            ),
+            ("FLASHSALE_DATABASE_TLS", directory(&self.database_tls)),
+            ("FLASHSALE_REDIS_URL", Some(self.redis_url.clone().into())),
+            ("FLASHSALE_REDIS_TLS", directory(&self.redis_tls)),
+        ]
     }
 
     /// What to put before a hand tool so that it finds the stores. The passwords of private

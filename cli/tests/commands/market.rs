@@ -50,6 +50,7 @@ impl Market {
         let (postgres, redis) = (postgres.unwrap(), redis.unwrap());
         let ledger = connect::ledger(&LedgerConfig {
             url: postgres.url(),
+            tls: connect::TlsSource::System,
             connections: 2,
             transaction_pooler: false,
             ping_before_use: true,

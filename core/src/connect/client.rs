@@ -2,39 +2,27 @@
 
 use std::{fmt, io, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use redis::{
-    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _,
-    RedisConnectionInfo, RedisError, RedisResult, TlsMode,
-    cluster::ClusterClient,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
+    Client, ConnectionInfo, IntoConnectionInfo as _, RedisError, RedisResult, TlsCertificates,
+    cluster::ClusterClient, sentinel::SentinelClient,
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{CONNECT_TIMEOUT, ConnectError, cluster};
+use super::{
+    CONNECT_TIMEOUT, ConnectError, TlsSource,
+    address::{Address, SentinelAddress, refusal, tcp_settings},
+    cluster,
+    renewal::Renewal,
+    tls::{Certificates, Peer, explain, redis_certificates},
+};
 
 /// The port that Redis listens on by default.
 const PORT: u16 = 6_379;
 
-/// The port that Sentinel listens on by default.
-const SENTINEL_PORT: u16 = 26_379;
-
 /// How long finding the primary may take. The client library asks three Sentinels at a time, and
 /// gives up one that is silent after a second and a half.
-const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
-
-/// How long nothing may come from Redis before TCP asks whether the other host is still there, and
-/// how often it asks then. A command has its own, shorter time limit; this is for connections on
-/// which nothing is asked for.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(10);
-
-/// Pause between two of TCP's questions.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(5);
-
-/// How long what was sent may stay unacknowledged by the other host before TCP gives the connection
-/// up; by itself it would try for a quarter of an hour.
-#[cfg(target_os = "linux")]
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often the client library sends a command again that a server of a cluster did not take: one
 /// retry for each kind of redirection (`MOVED`, `ASK`), and one more.
@@ -46,8 +34,17 @@ const CLUSTER_RETRY_WAIT: Duration = Duration::from_millis(100);
 /// Finds the Redis server to write to. Nothing is connected yet.
 #[derive(Clone)]
 pub struct RedisClient {
+    current: Arc<ArcSwap<Version>>,
+    /// How the certificates are followed; none where they do not change.
+    renewal: Option<Arc<Renewal>>,
+}
+
+/// The client with the certificates of one moment.
+struct Version {
     place: Place,
     database: i64,
+    /// Counts how often the certificates changed.
+    number: u64,
 }
 
 #[derive(Clone)]
@@ -102,93 +99,89 @@ impl RedisClient {
     /// | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` | that server |
     /// | `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,…]/NAME[/DATABASE][?sentinel_username=…][&sentinel_password=…]` | the primary that the Sentinels at these hosts know by this name; user and password are those of the primary |
     /// | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,…]` | the cluster that these servers belong to |
-    pub(super) fn open(url: &str) -> Result<Self, ConnectError> {
-        match url.split_once("://") {
-            Some(("redis+sentinel", rest)) => Self::sentinel("redis", rest),
-            Some(("rediss+sentinel", rest)) => Self::sentinel("rediss", rest),
-            Some(("redis+cluster", rest)) => Self::cluster("redis", rest),
-            Some(("rediss+cluster", rest)) => Self::cluster("rediss", rest),
-            _ => Self::server(url),
+    pub(super) fn open(url: &str, tls: &TlsSource) -> Result<Self, ConnectError> {
+        let uses_tls = is_tls(url);
+        let certificates = tls.load(Peer::Redis)?;
+        if !uses_tls && !certificates.is_empty() {
+            tracing::warn!(
+                "there are certificates for Redis, and its address does not begin with rediss: \
+                 connections to it are not encrypted"
+            );
         }
-        .map_err(ConnectError::RedisAddress)
-    }
-
-    fn server(url: &str) -> RedisResult<Self> {
-        let address = url.into_connection_info()?.set_tcp_settings(tcp_settings());
-        let database = address.redis_settings().db();
+        let version = Version::open(url, &certificates, 0)?;
+        let watched = tls.watched().filter(|_| uses_tls);
         Ok(Self {
-            place: Place::Server(Box::new(Client::open(address)?)),
-            database,
+            current: Arc::new(ArcSwap::from_pointee(version)),
+            renewal: watched
+                .map(|_| Arc::new(Renewal::new(url.to_owned(), tls.clone(), certificates))),
         })
     }
 
-    fn sentinel(scheme: &str, rest: &str) -> RedisResult<Self> {
-        let address = SentinelAddress::parse(scheme, rest)?;
-        let database = address.primary.redis_settings().db();
-        let mut primary = SentinelNodeConnectionInfo::default()
-            .set_redis_connection_info(address.primary.redis_settings().clone())
-            .set_tcp_settings(tcp_settings());
-        if let ConnectionAddr::TcpTls { insecure, .. } = address.primary.addr() {
-            primary = primary.set_tls_mode(if *insecure {
-                TlsMode::Insecure
-            } else {
-                TlsMode::Secure
-            });
-        }
-        let client = SentinelClient::build(
-            address.sentinels,
-            address.name,
-            Some(primary),
-            SentinelServerType::Master,
-        )?;
-        Ok(Self {
-            place: Place::Sentinel(Arc::new(Mutex::new(client))),
-            database,
-        })
+    /// Counts how often the certificates changed.
+    pub(super) fn version(&self) -> u64 {
+        self.current.load().number
     }
 
-    fn cluster(scheme: &str, rest: &str) -> RedisResult<Self> {
-        let address = Address::parse(scheme, rest);
-        if !address.path.trim_matches('/').is_empty() {
-            return Err(refusal(
-                "a cluster has one database, and nothing follows its hosts",
-            ));
+    /// Whether the certificates may change.
+    pub(super) fn follows_certificates(&self) -> bool {
+        self.renewal.is_some()
+    }
+
+    /// Takes the certificates that the files have now, unless they are the former ones or do not
+    /// work.
+    pub(super) async fn renew(&self) {
+        let Some(renewal) = &self.renewal else {
+            return;
+        };
+        let next = self.version() + 1;
+        let connected = renewal
+            .renew(Peer::Redis, async |url, certificates| {
+                let version = Version::open(url, certificates, next).map_err(|e| e.to_string())?;
+                let candidate = Self {
+                    current: Arc::new(ArcSwap::from_pointee(version)),
+                    renewal: None,
+                };
+                candidate
+                    .try_to_connect()
+                    .await
+                    .map_err(|e| e.to_string())?;
+                Ok(candidate)
+            })
+            .await;
+        if let Some(candidate) = connected {
+            self.current.store(candidate.current.load_full());
         }
-        let servers = address.addresses(PORT, "", &tcp_settings())?;
-        let client = ClusterClient::builder(servers.clone())
-            .tcp_settings(tcp_settings())
-            .connection_timeout(CONNECT_TIMEOUT)
-            .retries(CLUSTER_RETRIES)
-            .max_retry_wait(u64::try_from(CLUSTER_RETRY_WAIT.as_millis()).unwrap_or(u64::MAX))
-            .build()?;
-        Ok(Self {
-            place: Place::Cluster(Arc::new(Cluster { client, servers })),
-            database: 0,
-        })
+    }
+
+    async fn try_to_connect(&self) -> RedisResult<()> {
+        let destination = self.destination().await?;
+        let mut connection = destination.connect(CONNECT_TIMEOUT).await?;
+        let ping = redis::cmd("PING").exec_async(&mut connection).await;
+        ping.map_err(explain)
     }
 
     /// The number of the database.
     #[must_use]
     pub fn database(&self) -> i64 {
-        self.database
+        self.current.load().database
     }
 
-    /// Where to connect to, if that is known without a lookup.
-    pub(super) fn fixed(&self) -> Option<Destination> {
-        match &self.place {
-            Place::Server(client) => Some(Destination::Server(client.clone())),
+    /// The server, if it is known without a lookup.
+    pub(super) fn fixed(&self) -> Option<Box<Client>> {
+        match &self.current.load().place {
+            Place::Server(client) => Some(client.clone()),
             Place::Cluster(_) | Place::Sentinel(_) => None,
         }
     }
 
     /// Whether the address is that of a cluster.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.place, Place::Cluster(_))
+        matches!(self.current.load().place, Place::Cluster(_))
     }
 
     /// Whether Sentinel is asked for the primary.
     pub(super) fn asks_sentinel(&self) -> bool {
-        matches!(self.place, Place::Sentinel(_))
+        matches!(self.current.load().place, Place::Sentinel(_))
     }
 
     /// Where to connect to at present.
@@ -196,7 +189,84 @@ impl RedisClient {
     /// # Errors
     /// When no Sentinel names a primary that answers as one, or the servers are no cluster.
     pub(super) async fn destination(&self) -> RedisResult<Destination> {
-        match &self.place {
+        let version = self.current.load_full();
+        let found = version.place.look_up().await;
+        found.map_err(explain)
+    }
+}
+
+impl Version {
+    fn open(url: &str, private: &Certificates, number: u64) -> Result<Self, ConnectError> {
+        let certificates = is_tls(url)
+            .then(|| redis_certificates(private))
+            .transpose()?;
+        let (place, database) = match url.split_once("://") {
+            Some(("redis+sentinel", rest)) => Place::sentinel("redis", rest, certificates),
+            Some(("rediss+sentinel", rest)) => Place::sentinel("rediss", rest, certificates),
+            Some(("redis+cluster", rest)) => Place::cluster("redis", rest, certificates),
+            Some(("rediss+cluster", rest)) => Place::cluster("rediss", rest, certificates),
+            _ => Place::server(url, certificates.as_ref()),
+        }
+        .map_err(ConnectError::RedisAddress)?;
+        Ok(Self {
+            place,
+            database,
+            number,
+        })
+    }
+}
+
+impl Place {
+    fn server(url: &str, certificates: Option<&TlsCertificates>) -> RedisResult<(Self, i64)> {
+        let address = url.into_connection_info()?.set_tcp_settings(tcp_settings());
+        let database = address.redis_settings().db();
+        let client = client(address, certificates)?;
+        Ok((Self::Server(Box::new(client)), database))
+    }
+
+    fn sentinel(
+        scheme: &str,
+        rest: &str,
+        certificates: Option<TlsCertificates>,
+    ) -> RedisResult<(Self, i64)> {
+        let address = SentinelAddress::parse(scheme, rest)?;
+        let database = address.primary.redis_settings().db();
+        let client = address.builder(certificates)?.build()?;
+        Ok((Self::Sentinel(Arc::new(Mutex::new(client))), database))
+    }
+
+    fn cluster(
+        scheme: &str,
+        rest: &str,
+        certificates: Option<TlsCertificates>,
+    ) -> RedisResult<(Self, i64)> {
+        let address = Address::parse(scheme, rest);
+        if !address.path.trim_matches('/').is_empty() {
+            return Err(refusal(
+                "a cluster has one database, and nothing follows its hosts",
+            ));
+        }
+        let servers = address.addresses(PORT, "", &tcp_settings())?;
+        let with_certificates = servers.into_iter().map(|server| {
+            let client = client(server, certificates.as_ref())?;
+            Ok(client.get_connection_info().clone())
+        });
+        let servers: Vec<ConnectionInfo> = with_certificates.collect::<RedisResult<_>>()?;
+        let mut builder = ClusterClient::builder(servers.clone())
+            .tcp_settings(tcp_settings())
+            .connection_timeout(CONNECT_TIMEOUT)
+            .retries(CLUSTER_RETRIES)
+            .max_retry_wait(u64::try_from(CLUSTER_RETRY_WAIT.as_millis()).unwrap_or(u64::MAX));
+        if let Some(certificates) = certificates {
+            builder = builder.certs(certificates);
+        }
+        let client = builder.build()?;
+        Ok((Self::Cluster(Arc::new(Cluster { client, servers })), 0))
+    }
+
+    /// Where to connect to at present.
+    async fn look_up(&self) -> RedisResult<Destination> {
+        match self {
             Place::Server(client) => Ok(Destination::Server(client.clone())),
             Place::Cluster(cluster) => {
                 let checked = timeout(LOOKUP_LIMIT, cluster::check_enabled(cluster.servers()));
@@ -214,130 +284,20 @@ impl RedisClient {
     }
 }
 
-/// What follows `redis+sentinel://` or `redis+cluster://`, in parts.
-#[derive(Debug)]
-struct Address<'a> {
-    scheme: &'a str,
-    /// `USER:PASSWORD@`, or nothing.
-    login: &'a str,
-    hosts: &'a str,
-    path: &'a str,
-    /// Query and fragment.
-    suffix: &'a str,
+/// Whether connections to `url` are encrypted.
+fn is_tls(url: &str) -> bool {
+    let scheme = url.split_once("://").map_or("", |(scheme, _)| scheme);
+    matches!(
+        scheme,
+        "rediss" | "valkeys" | "rediss+sentinel" | "rediss+cluster"
+    )
 }
 
-impl<'a> Address<'a> {
-    fn parse(scheme: &'a str, rest: &'a str) -> Self {
-        let authority_ends = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, rest) = rest.split_at(authority_ends);
-        let path_ends = rest.find(['?', '#']).unwrap_or(rest.len());
-        let (path, suffix) = rest.split_at(path_ends);
-        let login_ends = authority.rfind('@').map_or(0, |at| at + 1);
-        let (login, hosts) = authority.split_at(login_ends);
-        Self {
-            scheme,
-            login,
-            hosts,
-            path,
-            suffix,
-        }
+fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
+    match certificates {
+        Some(certificates) => Client::build_with_tls(address, certificates.clone()),
+        None => Client::open(address),
     }
-
-    /// Each host in an address of its own, which the client library can read: it knows about escapes,
-    /// IPv6 and databases.
-    fn texts(&self, default_port: u16, database: &str) -> Vec<String> {
-        let Self {
-            scheme,
-            login,
-            suffix,
-            ..
-        } = self;
-        let text = |host: &str| {
-            let port = if has_port(host) {
-                String::new()
-            } else {
-                format!(":{default_port}")
-            };
-            format!("{scheme}://{login}{host}{port}/{database}{suffix}")
-        };
-        self.hosts.split(',').map(text).collect()
-    }
-
-    fn addresses(
-        &self,
-        default_port: u16,
-        database: &str,
-        tcp: &TcpSettings,
-    ) -> RedisResult<Vec<ConnectionInfo>> {
-        let texts = self.texts(default_port, database);
-        let read = texts.iter().map(|text| {
-            let address = text.as_str().into_connection_info()?;
-            Ok(address.set_tcp_settings(tcp.clone()))
-        });
-        read.collect()
-    }
-}
-
-/// What an address of Sentinels says.
-#[derive(Debug)]
-struct SentinelAddress {
-    sentinels: Vec<ConnectionInfo>,
-    name: String,
-    /// How to speak to the primary. Its host is a Sentinel's, and means nothing.
-    primary: ConnectionInfo,
-}
-
-impl SentinelAddress {
-    fn parse(scheme: &str, rest: &str) -> RedisResult<Self> {
-        let address = Address::parse(scheme, rest);
-        let path = address.path.trim_start_matches('/');
-        let (name, database) = path.split_once('/').unwrap_or((path, ""));
-        if name.is_empty() {
-            return Err(refusal(
-                "the name that the Sentinels know the primary by is missing",
-            ));
-        }
-        let own = own_settings(&address.texts(SENTINEL_PORT, "")[0])?;
-        let addresses = address.addresses(SENTINEL_PORT, database, &tcp_settings())?;
-        Ok(Self {
-            primary: addresses[0].clone(),
-            sentinels: addresses
-                .into_iter()
-                .map(|address| address.set_redis_settings(own.clone()))
-                .collect(),
-            name: name.to_owned(),
-        })
-    }
-}
-
-/// How to speak to the Sentinels themselves.
-fn own_settings(address: &str) -> RedisResult<RedisConnectionInfo> {
-    let url = redis::parse_redis_url(address).ok_or_else(|| refusal("it is not a URL"))?;
-    let mut settings = RedisConnectionInfo::default();
-    for (name, value) in url.query_pairs() {
-        settings = match &*name {
-            "sentinel_username" => settings.set_username(value),
-            "sentinel_password" => settings.set_password(value),
-            "protocol" => settings,
-            _ => {
-                return Err(refusal(
-                    "the only parameters are sentinel_username, sentinel_password and protocol",
-                ));
-            }
-        };
-    }
-    Ok(settings)
-}
-
-fn has_port(host: &str) -> bool {
-    // An IPv6 address is in brackets.
-    host.rsplit_once(']')
-        .map_or(host, |(_, rest)| rest)
-        .contains(':')
-}
-
-fn refusal(why: &'static str) -> RedisError {
-    (ErrorKind::InvalidClientConfig, why).into()
 }
 
 fn no_answer() -> RedisError {
@@ -356,62 +316,20 @@ fn no_primary() -> RedisError {
     io::Error::new(io::ErrorKind::TimedOut, text).into()
 }
 
-fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE_TIME)
-        .with_interval(KEEPALIVE_INTERVAL);
-    // Commands are small, and each is waited for.
-    let settings = TcpSettings::default()
-        .set_nodelay(true)
-        .set_keepalive(keepalive);
-    #[cfg(target_os = "linux")]
-    let settings = settings.set_user_timeout(TCP_USER_TIMEOUT);
-    settings
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sentinels(rest: &str) -> SentinelAddress {
-        SentinelAddress::parse("redis", rest).unwrap()
-    }
-
-    #[test]
-    fn every_host_is_a_sentinel() {
-        let address = sentinels("a,b:7000,[::1],[::2]:7001/shop");
-        let hosts = address.sentinels.iter().map(|info| info.addr().to_string());
-        let hosts: Vec<String> = hosts.collect();
-        assert_eq!(hosts, ["a:26379", "b:7000", "::1:26379", "::2:7001"]);
-        assert_eq!(address.name, "shop");
-    }
-
-    #[test]
-    fn the_primary_and_the_sentinels_have_logins_of_their_own() {
-        let address =
-            sentinels("ann:p%40ss@a,b/shop/3?sentinel_username=watch&sentinel_password=s%2Fw");
-        let primary = address.primary.redis_settings();
-        assert_eq!(primary.username(), Some("ann"));
-        assert_eq!(primary.password(), Some("p@ss"));
-        assert_eq!(primary.db(), 3);
-        for sentinel in address.sentinels {
-            let settings = sentinel.redis_settings();
-            assert_eq!(settings.username(), Some("watch"));
-            assert_eq!(settings.password(), Some("s/w"));
-            assert_eq!(settings.db(), 0);
-        }
-    }
-
     #[test]
     fn a_cluster_is_its_hosts_and_nothing_more() {
-        let client = RedisClient::open("rediss+cluster://:secret@a,b:7000").unwrap();
-        let Place::Cluster(cluster) = client.place else {
+        let (place, _) = Place::cluster("redis", ":secret@a,b:7000", None).unwrap();
+        let Place::Cluster(cluster) = place else {
             panic!("no cluster");
         };
         let hosts = cluster.servers().iter().map(|info| info.addr().to_string());
         assert_eq!(hosts.collect::<Vec<_>>(), ["a:6379", "b:7000"]);
         for rest in ["", "a/1", "a,", "a:x"] {
-            let refused = RedisClient::open(&format!("redis+cluster://{rest}"));
+            let refused = RedisClient::open(&format!("redis+cluster://{rest}"), &TlsSource::System);
             assert!(refused.is_err(), "{rest}");
         }
     }
@@ -428,9 +346,10 @@ mod tests {
             "a/shop?sentinel=1",
             "a:x/shop",
         ] {
-            let refused = RedisClient::open(&format!("redis+sentinel://{rest}"));
+            let refused =
+                RedisClient::open(&format!("redis+sentinel://{rest}"), &TlsSource::System);
             assert!(refused.is_err(), "{rest}");
         }
-        assert!(RedisClient::open("postgres+sentinel://a/shop").is_err());
+        assert!(RedisClient::open("postgres+sentinel://a/shop", &TlsSource::System).is_err());
     }
 }

@@ -15,8 +15,9 @@ use tokio::time::timeout;
 
 use super::{
     CONNECT_TIMEOUT,
-    client::{Cluster, Destination},
+    client::{Cluster, Destination, LOOKUP_LIMIT},
     cluster,
+    tls::explain,
 };
 
 /// A connection that breaks and is made again by itself.
@@ -49,35 +50,41 @@ impl std::fmt::Debug for DedicatedConnection {
 }
 
 impl Link {
-    /// Nothing is connected yet. The caller gives up a command that is not answered within
-    /// `response_timeout`; in a cluster, the client library then also connects to that server anew.
-    pub(super) fn new(
+    /// To one server, lazily: nothing is connected yet. A command that is not answered in time is given
+    /// up by the caller.
+    pub(super) fn lazy(client: Box<Client>) -> RedisResult<Arc<Self>> {
+        // Waiting for an answer is limited outside, together with waiting for the connection.
+        let config = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_response_timeout(None)
+            // The caller answers 503 or waits; a second layer of retries would only hide the
+            // outage.
+            .set_number_of_retries(1)
+            .set_max_delay(Duration::from_millis(100));
+        let manager = client.get_connection_manager_lazy(config)?;
+        Ok(Arc::new(Self::Server { client, manager }))
+    }
+
+    /// To a server lazily, and to a cluster at once: connecting to all of its servers, with TLS, takes
+    /// longer than a server may be silent. A server of a cluster that does not answer within
+    /// `response_timeout` is taken for lost.
+    pub(super) async fn open(
         destination: Destination,
         response_timeout: Duration,
     ) -> RedisResult<Arc<Self>> {
-        Ok(Arc::new(match destination {
-            Destination::Server(client) => {
-                // Waiting for an answer is limited outside, together with waiting for the connection.
-                let config = ConnectionManagerConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(None)
-                    // The caller answers 503 or waits; a second layer of retries would only hide the
-                    // outage.
-                    .set_number_of_retries(1)
-                    .set_max_delay(Duration::from_millis(100));
-                let manager = client.get_connection_manager_lazy(config)?;
-                Self::Server { client, manager }
-            }
-            Destination::Cluster(cluster) => {
-                let config = cluster_config(response_timeout);
-                let connection = cluster
-                    .client()
-                    .get_pending_async_connection_with_config(config);
-                Self::Cluster {
-                    cluster,
-                    connection,
-                }
-            }
+        let cluster = match destination {
+            Destination::Server(client) => return Self::lazy(client),
+            Destination::Cluster(cluster) => cluster,
+        };
+        let config = cluster_config(response_timeout);
+        let connecting = cluster.client().get_async_connection_with_config(config);
+        let connected = timeout(LOOKUP_LIMIT, connecting).await;
+        let connection = connected
+            .unwrap_or_else(|_| Err(silent()))
+            .map_err(explain)?;
+        Ok(Arc::new(Self::Cluster {
+            cluster,
+            connection,
         }))
     }
 
@@ -127,12 +134,12 @@ impl Destination {
                     .set_connection_timeout(Some(CONNECT_TIMEOUT))
                     .set_response_timeout(Some(response_timeout));
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
-                DedicatedConnection::Server(connection.await?)
+                DedicatedConnection::Server(connection.await.map_err(explain)?)
             }
             Self::Cluster(cluster) => {
                 let config = cluster_config(response_timeout);
                 let connecting = cluster.client().get_async_connection_with_config(config);
-                DedicatedConnection::Cluster(connecting.await?)
+                DedicatedConnection::Cluster(connecting.await.map_err(explain)?)
             }
         })
     }
@@ -141,7 +148,7 @@ impl Destination {
     /// of them is enough.
     pub(super) async fn connect_for_messages(&self) -> RedisResult<PubSub> {
         let servers = match self {
-            Self::Server(client) => return client.get_async_pubsub().await,
+            Self::Server(client) => return client.get_async_pubsub().await.map_err(explain),
             Self::Cluster(cluster) => cluster.servers(),
         };
         let mut last = None;
@@ -157,7 +164,7 @@ impl Destination {
                 Err(error) => last = Some(error),
             }
         }
-        Err(last.unwrap_or_else(silent))
+        Err(explain(last.unwrap_or_else(silent)))
     }
 }
 

@@ -3,9 +3,14 @@
 //! libpq takes several hosts in one address, and so do we: `postgres://u:p@one:5432,two/db`. The
 //! driver knows one, so such an address is taken apart into one for each host.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::IpAddr, str::FromStr};
 
-use sqlx::{Error, postgres::PgConnectOptions};
+use sqlx::{
+    Error,
+    postgres::{PgConnectOptions, PgSslMode},
+};
+
+use super::tls::Certificates;
 
 /// Schemes of libpq's addresses.
 const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
@@ -17,6 +22,10 @@ const HOST_PARAMETERS: [&str; 3] = ["host", "hostaddr", "port"];
 const TARGET: &str = "target_session_attrs";
 const WRITABLE_TARGETS: [&str; 2] = ["read-write", "primary"];
 
+/// What the driver takes for the choice of a TLS mode, and for the certificate of an authority.
+const MODE_PARAMETERS: [&str; 2] = ["sslmode", "ssl-mode"];
+const AUTHORITY_PARAMETERS: [&str; 3] = ["sslrootcert", "ssl-root-cert", "ssl-ca"];
+
 /// One of the servers.
 #[derive(Clone)]
 pub(crate) struct Server {
@@ -24,6 +33,8 @@ pub(crate) struct Server {
     pub(crate) name: String,
     /// How to connect to it.
     pub(crate) options: PgConnectOptions,
+    /// Whether it proves who it is, or need not: it is on this machine, or TLS is switched off.
+    pub(crate) is_authenticated: bool,
 }
 
 impl fmt::Debug for Server {
@@ -34,7 +45,78 @@ impl fmt::Debug for Server {
 }
 
 /// The servers that `url` names, in its order: at least one.
-pub(super) fn parse(url: &str) -> Result<Vec<Server>, Error> {
+pub(super) fn parse(url: &str, certificates: &Certificates) -> Result<Vec<Server>, Error> {
+    let named = split(url)?;
+    let secured = named
+        .into_iter()
+        .map(|(name, options)| secured(name, options, url, certificates));
+    Ok(secured.collect())
+}
+
+/// Adds the private certificates, and makes the TLS mode as strict as they allow.
+fn secured(
+    name: String,
+    mut options: PgConnectOptions,
+    url: &str,
+    certificates: &Certificates,
+) -> Server {
+    if let Some(authority) = certificates.authority() {
+        options = options.ssl_root_cert_from_pem(authority.to_vec());
+    }
+    if let Some(identity) = certificates.identity() {
+        options = options
+            .ssl_client_cert_from_pem(&identity.certificate)
+            .ssl_client_key_from_pem(&identity.key);
+    }
+    let is_chosen = has_parameter(url, &MODE_PARAMETERS);
+    let has_authority =
+        certificates.authority().is_some() || has_parameter(url, &AUTHORITY_PARAMETERS);
+    let is_here = is_on_this_machine(&options);
+    let mode = match options.get_ssl_mode() {
+        // Whoever gives the certificate of an authority wants it to be used.
+        PgSslMode::Prefer if !is_chosen && has_authority && options.get_socket().is_none() => {
+            PgSslMode::VerifyFull
+        }
+        // As libpq does; the driver would look at no certificate.
+        PgSslMode::Require if has_authority => PgSslMode::VerifyCa,
+        mode => mode,
+    };
+    let is_authenticated = match mode {
+        PgSslMode::Require => false,
+        PgSslMode::Prefer | PgSslMode::Allow => is_here && !is_chosen,
+        PgSslMode::Disable | PgSslMode::VerifyCa | PgSslMode::VerifyFull => true,
+    };
+    Server {
+        name,
+        options: options.ssl_mode(mode),
+        is_authenticated,
+    }
+}
+
+fn has_parameter(url: &str, names: &[&str]) -> bool {
+    let (_, query) = url.split_once('?').unwrap_or_default();
+    let mut parameters = query.split('&');
+    parameters.any(|parameter| {
+        let name = parameter
+            .split_once('=')
+            .map_or(parameter, |(name, _)| name);
+        names.contains(&name)
+    })
+}
+
+fn is_on_this_machine(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || address
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+}
+
+/// Host and port of each server as the address has them, and how to connect to it.
+fn split(url: &str) -> Result<Vec<(String, PgConnectOptions)>, Error> {
     let (scheme, rest) = url.split_once("://").unwrap_or_default();
     // The driver's parser takes any scheme, and would look for PostgreSQL at the address of
     // another database.
@@ -44,10 +126,7 @@ pub(super) fn parse(url: &str) -> Result<Vec<Server>, Error> {
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
     if !hosts.contains(',') {
-        return Ok(vec![Server {
-            name: hosts.to_owned(),
-            options: PgConnectOptions::from_str(url)?,
-        }]);
+        return Ok(vec![(hosts.to_owned(), PgConnectOptions::from_str(url)?)]);
     }
     let path = without_target(path)?;
     hosts
@@ -58,10 +137,7 @@ pub(super) fn parse(url: &str) -> Result<Vec<Server>, Error> {
             }
             let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{host}{path}"))
                 .map_err(|error| invalid(&format!("host `{host}`: {error}")))?;
-            Ok(Server {
-                name: host.to_owned(),
-                options,
-            })
+            Ok((host.to_owned(), options))
         })
         .collect()
 }
@@ -97,6 +173,10 @@ fn invalid(words: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(url: &str) -> Result<Vec<Server>, Error> {
+        super::parse(url, &Certificates::default())
+    }
 
     /// Host and port of each server.
     fn places(url: &str) -> Vec<(String, u16)> {

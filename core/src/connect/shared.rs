@@ -10,7 +10,7 @@
 use std::{
     io, slice,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -25,11 +25,14 @@ use redis::{
     Cmd, ErrorKind, Pipeline, RedisError, RedisFuture, RedisResult, ServerError, ServerErrorKind,
     Value, aio::ConnectionLike,
 };
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 
 use super::{
-    BlockingConnection, ConnectError, DedicatedConnection, RESPONSE_TIMEOUT, RedisClient,
-    Subscription, client::Destination, link::Link,
+    BlockingConnection, ConnectError, DedicatedConnection, RELOAD_INTERVAL, RESPONSE_TIMEOUT,
+    RedisClient, Subscription, client::Destination, link::Link, tls::explain,
 };
 
 /// How long a connection may be silent, from the first unanswered command on, before another one is
@@ -69,6 +72,8 @@ struct Shared {
 struct Current {
     server: Server,
     generation: u64,
+    /// The version of the client that it was made from.
+    version: u64,
     made: Instant,
     /// Whether anything has been answered.
     has_answered: AtomicBool,
@@ -95,15 +100,14 @@ impl std::fmt::Debug for SharedConnection {
 
 impl Server {
     fn new(client: &RedisClient, response_timeout: Duration) -> RedisResult<Self> {
-        if let Some(destination) = client.fixed() {
-            return Ok(Self::Fixed(Link::new(destination, response_timeout)?));
+        if let Some(server) = client.fixed() {
+            return Ok(Self::Fixed(Link::lazy(server)?));
         }
         let client = client.clone();
         let look_up = async move {
-            let looking_up =
-                tokio::spawn(
-                    async move { Link::new(client.destination().await?, response_timeout) },
-                );
+            let looking_up = tokio::spawn(async move {
+                Link::open(client.destination().await?, response_timeout).await
+            });
             looking_up
                 .await
                 .unwrap_or_else(|error| Err(io::Error::other(error).into()))
@@ -138,9 +142,12 @@ impl Current {
         response_timeout: Duration,
         generation: u64,
     ) -> RedisResult<Arc<Self>> {
+        // Before anything is taken from the client: it may change meanwhile.
+        let version = client.version();
         Ok(Arc::new(Self {
             server: Server::new(client, response_timeout)?,
             generation,
+            version,
             made: Instant::now(),
             has_answered: AtomicBool::new(false),
             silent_since: AtomicU64::new(ANSWERS),
@@ -183,12 +190,16 @@ impl SharedConnection {
         response_timeout: Duration,
     ) -> Result<Self, ConnectError> {
         let current = Current::new(&client, response_timeout, 0)?;
-        Ok(Self(Arc::new(Shared {
+        let shared = Arc::new(Shared {
             client,
             response_timeout,
             current: ArcSwap::new(current),
             generation: watch::Sender::new(0),
-        })))
+        });
+        if shared.client.follows_certificates() {
+            tokio::spawn(follow_certificates(Arc::downgrade(&shared)));
+        }
+        Ok(Self(shared))
     }
 
     /// How often the connection was replaced. Whatever else was learnt or opened under another
@@ -292,7 +303,7 @@ impl SharedConnection {
                 _ => {}
             },
         }
-        answer
+        answer.map_err(explain)
     }
 
     /// Replaces `old`, unless it is very young.
@@ -304,6 +315,14 @@ impl SharedConnection {
 
     /// Replaces `old`, unless somebody was faster.
     fn replace(&self, old: &Current, reason: &str) {
+        // One line an outage: a connection that never worked replaced one that had not either.
+        if self.exchange(old) && old.has_answered.load(Ordering::Relaxed) {
+            tracing::warn!("the connection to Redis {reason}, trying another one");
+        }
+    }
+
+    /// Replaces `old` and says so, unless somebody was faster.
+    fn exchange(&self, old: &Current) -> bool {
         let mut next = None;
         self.0.generation.send_if_modified(|generation| {
             if *generation != old.generation {
@@ -317,9 +336,23 @@ impl SharedConnection {
             next = Some(self.0.current.swap(current));
             true
         });
-        // One line an outage: a connection that never worked replaced one that had not either.
-        if next.is_some() && old.has_answered.load(Ordering::Relaxed) {
-            tracing::warn!("the connection to Redis {reason}, trying another one");
+        next.is_some()
+    }
+}
+
+/// Replaces the connection whenever the certificates that it was made with have changed, for as long
+/// as somebody uses it.
+async fn follow_certificates(shared: Weak<Shared>) {
+    loop {
+        sleep(RELOAD_INTERVAL).await;
+        let Some(shared) = shared.upgrade() else {
+            return;
+        };
+        shared.client.renew().await;
+        let connection = SharedConnection(shared);
+        let current = connection.0.current.load_full();
+        if current.version != connection.0.client.version() {
+            connection.exchange(&current);
         }
     }
 }

@@ -20,10 +20,10 @@ use sqlx::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    Fault, Ledger, LedgerConnection, LedgerError, WaitReason,
+    Fault, Ledger, LedgerConnection, LedgerError, WaitReason, certificates,
     primary::{ATTEMPT_LIMIT, Primary, takes_writes},
 };
-use crate::connect::Server;
+use crate::connect::{Server, renewal::Renewal};
 
 /// How long settling a batch may take, with getting a connection. A batch of the largest size takes
 /// a tenth of it; a link that is silent stands still for this long, and then the batch is sent over
@@ -154,6 +154,7 @@ impl Ledger {
         servers: Vec<Server>,
         transaction_pooler: bool,
         ping_before_use: bool,
+        renewal: Option<Arc<Renewal>>,
     ) -> Self {
         let trust = Trust::new();
         let first = servers.first().map(|server| server.options.clone());
@@ -173,12 +174,17 @@ impl Ledger {
         if !transaction_pooler {
             pool = pool.after_connect(|connection, _| Box::pin(set_up(connection)));
         }
-        Self {
+        let ledger = Self {
             pool: pool.connect_lazy_with(first.unwrap_or_default()),
             trust,
             primary,
             transaction_pooler,
+            certificates: Arc::default(),
+        };
+        if let Some(renewal) = renewal {
+            certificates::follow(&ledger, renewal);
         }
+        ledger
     }
 
     /// Does `call` with a connection of the pool; getting one and all of `call` may take `limit`.
@@ -225,7 +231,7 @@ impl Ledger {
         call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         let deadline = Instant::now() + limit;
-        let server = self.present_server();
+        let way = self.present_way();
         let acquired = timeout_at(deadline, self.acquire()).await;
         let connection = acquired.unwrap_or_else(|_| {
             self.doubt_primary();
@@ -245,10 +251,11 @@ impl Ledger {
         if answer.as_ref().err().is_some_and(speaks_of_the_server) {
             self.trust.end();
             self.doubt_primary();
-        } else if server == self.present_server() {
+        } else if way == self.present_way() {
             borrowed.give_back(begin.is_some() && answer.is_err());
         }
-        // Otherwise the primary changed meanwhile, and the connection may lead to the former one.
+        // Otherwise the primary or the certificates changed meanwhile, and the connection may be one
+        // of the former ones.
         answer
     }
 
@@ -259,7 +266,7 @@ impl Ledger {
         };
         loop {
             if primary.lead(&self.pool).await? {
-                self.leave_former_primary();
+                self.leave_former_connections();
             }
             // The pool would try a server that is gone for as long as it may.
             match timeout(ATTEMPT_LIMIT, self.pool.acquire()).await {
@@ -273,18 +280,19 @@ impl Ledger {
         }
     }
 
-    /// Closes what is connected to the server before: idle connections now, those in use at the end
-    /// of their call.
-    fn leave_former_primary(&self) {
+    /// Closes what was connected before the server or the certificates changed: idle connections now,
+    /// those in use at the end of their call.
+    pub(super) fn leave_former_connections(&self) {
         self.trust.end();
         for _ in 0..self.pool.num_idle() {
             drop(self.pool.try_acquire().map(PoolConnection::detach));
         }
     }
 
-    /// Which of several servers the pool connects to.
-    fn present_server(&self) -> Option<usize> {
-        self.primary.as_ref().map(Primary::present)
+    /// Which of several servers the pool connects to, and how often the certificates changed.
+    fn present_way(&self) -> (Option<usize>, u64) {
+        let server = self.primary.as_ref().map(Primary::present);
+        (server, self.certificates.load(Ordering::Acquire))
     }
 
     fn doubt_primary(&self) {

@@ -5,7 +5,10 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::fault::{self, Fault, WaitReason, sqlstate_fault};
-use crate::id::{ProductId, SaleId};
+use crate::{
+    connect::tls::{Peer, advice},
+    id::{ProductId, SaleId},
+};
 
 /// A failure of the ledger; [`LedgerError::fault`] says what the caller should do about it.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +22,9 @@ pub enum LedgerError {
          of this release"
     )]
     SchemaMissing(sqlx::Error),
+    /// TLS with PostgreSQL failed, or it wants a certificate.
+    #[error("the ledger cannot be reached: {0}")]
+    Tls(String),
     /// The role that connects may not do what it asked for.
     #[error(
         "the ledger refused it ({0}): the role lacks a right, and `flashsale migrate --create-roles` \
@@ -135,6 +141,7 @@ impl LedgerError {
             | Self::MissingRight { .. }
             | Self::MayNotCreateRoles { .. }
             | Self::MayNotGrant { .. } => Fault::Server(WaitReason::NotPermitted),
+            Self::Tls(_) => Fault::Server(WaitReason::Unreachable),
             Self::ReadOnly => Fault::Server(WaitReason::ReadOnly),
             Self::TimedOut(_) => Fault::TooSlow,
             Self::NoPrimary { reason, .. } => Fault::Server(*reason),
@@ -190,6 +197,14 @@ impl From<sqlx::Error> for LedgerError {
             Self::NotPermitted(error)
         } else if fault::is_schema_missing(&error) {
             Self::SchemaMissing(error)
+        } else if let Some(advice) = advice(&error, Peer::PostgreSql) {
+            Self::Tls(advice)
+        } else if fault::is_about_certificate(&error) {
+            Self::Tls(format!(
+                "{error}: give tls.crt and tls.key, whose common name is the role's, in the directory \
+                 of {} or in the Secret that has the address",
+                Peer::PostgreSql.option()
+            ))
         } else {
             Self::Database(error)
         }

@@ -166,6 +166,13 @@ pub(super) fn is_not_permitted(error: &sqlx::Error) -> bool {
     code(error).is_some_and(|code| code == NOT_PERMITTED)
 }
 
+/// Whether the server lets the role in with a client certificate only, or with another one. It says so
+/// in the language of its own messages, so the words decide that no language changes.
+pub(super) fn is_about_certificate(error: &sqlx::Error) -> bool {
+    let is_refusal = code(error).is_some_and(|code| code.starts_with("28"));
+    is_refusal && error.to_string().contains("certificate")
+}
+
 fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
     error.as_database_error()?.code()
 }

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use futures_util::{StreamExt as _, stream::FuturesOrdered};
 use sqlx::{
     Connection as _, Executor, PgConnection, PgPool, Postgres, Row as _, postgres::PgConnectOptions,
@@ -35,7 +36,8 @@ pub(super) struct Primary(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    servers: Vec<Server>,
+    /// Replaced when the certificates change; always the same ones in the same order.
+    servers: ArcSwap<Vec<Server>>,
     /// Index of the server that the pool connects to.
     present: AtomicUsize,
     /// Whether that server took writes when it was asked, and nothing spoke against it since.
@@ -72,11 +74,18 @@ impl Primary {
     /// until they are asked.
     pub(super) fn new(servers: Vec<Server>) -> Self {
         Self(Arc::new(Inner {
-            servers,
+            servers: ArcSwap::from_pointee(servers),
             present: AtomicUsize::new(0),
             is_known: AtomicBool::new(false),
             failed: Mutex::default(),
         }))
+    }
+
+    /// Connects to the same servers with other certificates from now on.
+    pub(super) fn renew(&self, servers: Vec<Server>) {
+        self.0.servers.store(Arc::new(servers));
+        // A search that is under way may lead the pool with the former ones.
+        self.doubt();
     }
 
     /// Index of the server that the pool connects to.
@@ -109,7 +118,7 @@ impl Primary {
         match self.search().await {
             Ok(index) => {
                 let before = self.0.present.swap(index, Ordering::AcqRel);
-                let server = &self.0.servers[index];
+                let server = &self.0.servers.load()[index];
                 pool.set_connect_options(server.options.clone());
                 self.0.is_known.store(true, Ordering::Release);
                 if before != index {
@@ -128,10 +137,11 @@ impl Primary {
     /// processes that start at the same time choose the same one, as with libpq.
     async fn search(&self) -> Result<usize, Failure> {
         let present = self.present();
-        let others = (0..self.0.servers.len()).filter(|index| *index != present);
+        let servers = self.0.servers.load_full();
+        let others = (0..servers.len()).filter(|index| *index != present);
         let mut answers: FuturesOrdered<_> = std::iter::once(present)
             .chain(others)
-            .map(async |index| (index, ask(&self.0.servers[index].options).await))
+            .map(async |index| (index, ask(&servers[index].options).await))
             .collect();
         let (mut reason, mut words) = (WaitReason::Unreachable, Vec::new());
         while let Some((index, answer)) = answers.next().await {
@@ -143,7 +153,7 @@ impl Primary {
                 }
                 Answer::Failed(error) => error,
             };
-            words.push(format!("{}: {said}", self.0.servers[index].name));
+            words.push(format!("{}: {said}", servers[index].name));
         }
         Err(Failure {
             at: Instant::now(),
@@ -164,7 +174,7 @@ async fn ask(options: &PgConnectOptions) -> Answer {
     match timeout(ATTEMPT_LIMIT, asking).await {
         Ok(Ok(true)) => Answer::TakesWrites,
         Ok(Ok(false)) => Answer::ReadOnly,
-        Ok(Err(error)) => Answer::Failed(error.to_string()),
+        Ok(Err(error)) => Answer::Failed(LedgerError::from(error).to_string()),
         Err(_) => Answer::Failed(format!("no answer within {ATTEMPT_LIMIT:?}")),
     }
 }

@@ -45,6 +45,7 @@ impl Linked {
         let proxy = FaultProxy::start(address.parse().unwrap()).await.unwrap();
         let ledger = connect::ledger(&LedgerConfig {
             url: proxy.url(url).unwrap(),
+            tls: connect::TlsSource::System,
             connections,
             transaction_pooler: false,
             ping_before_use: false,

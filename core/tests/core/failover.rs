@@ -96,6 +96,7 @@ impl Cluster {
 fn ledger(url: &str, ping_before_use: bool) -> Ledger {
     connect::ledger(&LedgerConfig {
         url: url.to_owned(),
+        tls: connect::TlsSource::System,
         connections: 4,
         transaction_pooler: false,
         ping_before_use,

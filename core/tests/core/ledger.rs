@@ -326,6 +326,7 @@ async fn behind_a_transaction_pooler_no_call_relies_on_a_statement_of_an_earlier
     for transaction_pooler in [false, true] {
         let ledger = connect::ledger(&LedgerConfig {
             url: services.database_url.clone(),
+            tls: connect::TlsSource::System,
             connections: 1,
             transaction_pooler,
             ping_before_use: false,

@@ -21,4 +21,5 @@ mod retries;
 mod rights;
 mod scene;
 mod sentinel;
+mod tls;
 mod turnstile;

@@ -83,6 +83,7 @@ impl Pooled {
 fn ledger(url: &str, transaction_pooler: bool) -> Ledger {
     connect::ledger(&LedgerConfig {
         url: url.to_owned(),
+        tls: connect::TlsSource::System,
         connections: 4,
         transaction_pooler,
         ping_before_use: false,

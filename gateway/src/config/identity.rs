@@ -1,6 +1,6 @@
 //! Who shoppers are.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -58,6 +58,12 @@ pub struct IdentityConfig {
     /// Needed with `--auth-mode jwt`.
     #[arg(long, env = "FLASHSALE_JWKS", value_name = "FILE|URL")]
     pub jwks: Option<String>,
+
+    /// Directory with private certificates for TLS with the URL of `--jwks`: ca.crt (the authority
+    /// that signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
+    /// Changed files are used the next time the keys are read.
+    #[arg(long, env = "FLASHSALE_JWKS_TLS", value_name = "DIR")]
+    pub jwks_tls: Option<PathBuf>,
 
     /// What the claim `iss` must be. Needed with `--auth-mode jwt`.
     #[arg(long, env = "FLASHSALE_JWT_ISSUER", value_name = "ISSUER")]

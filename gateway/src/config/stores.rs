@@ -1,7 +1,9 @@
 //! Redis and PostgreSQL.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use flashsale_core::connect::LedgerConfig;
+use flashsale_core::connect::{LedgerConfig, TlsSource};
 
 /// Where Redis and PostgreSQL are.
 #[derive(Debug, Clone, Args)]
@@ -19,8 +21,14 @@ pub struct StoresConfig {
     )]
     pub redis_url: Option<String>,
 
+    /// Directory with private certificates for TLS with Redis and its Sentinels: ca.crt (the
+    /// authority that signed theirs), tls.crt and tls.key (what is shown to them); each may be
+    /// missing. Changed files are used without a restart.
+    #[arg(long, env = "FLASHSALE_REDIS_TLS", value_name = "DIR")]
+    pub redis_tls: Option<PathBuf>,
+
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
-    /// `?sslmode=require` for TLS. Of several hosts the one that takes writes is used. Only asked for orders that Redis no longer knows.
+    /// `?sslmode=verify-full` for TLS. Of several hosts the one that takes writes is used. Only asked for orders that Redis no longer knows.
     #[arg(
         long,
         env = "FLASHSALE_DATABASE_URL",
@@ -29,6 +37,12 @@ pub struct StoresConfig {
         hide_env_values = true
     )]
     pub database_url: Option<String>,
+
+    /// Directory with private certificates for TLS with PostgreSQL: ca.crt (the authority that
+    /// signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
+    /// Changed files are used without a restart.
+    #[arg(long, env = "FLASHSALE_DATABASE_TLS", value_name = "DIR")]
+    pub database_tls: Option<PathBuf>,
 
     /// True behind a PostgreSQL pooler in transaction mode (`PgBouncer`, Neon's `-pooler` hosts).
     #[arg(
@@ -70,11 +84,18 @@ impl StoresConfig {
         self.redis_url.as_deref().unwrap_or_default()
     }
 
+    /// Private certificates for Redis.
+    #[must_use]
+    pub fn redis_tls(&self) -> TlsSource {
+        TlsSource::directory(self.redis_tls.as_deref())
+    }
+
     /// How to reach the ledger.
     #[must_use]
     pub fn ledger(&self) -> LedgerConfig {
         LedgerConfig {
             url: self.database_url.clone().unwrap_or_default(),
+            tls: TlsSource::directory(self.database_tls.as_deref()),
             connections: self.database_connections,
             transaction_pooler: self.database_transaction_pooler,
             ping_before_use: true,

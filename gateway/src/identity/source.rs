@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use reqwest::redirect::Policy;
+use flashsale_core::connect::{
+    TlsError, TlsSource,
+    tls::{Certificates, Peer, advice},
+};
+use reqwest::{Client, redirect::Policy};
+use tokio::sync::Mutex;
 use url::{Host, Url};
 
 /// How long reading a key set may take.
@@ -28,9 +33,15 @@ pub enum SourceError {
         /// Why not.
         error: std::io::Error,
     },
-    /// The URL could not be read.
+    /// The certificates for the URL cannot be used.
+    #[error(transparent)]
+    Certificates(#[from] TlsError),
+    /// The server of the URL, or we, refused a certificate.
     #[error("the key set could not be fetched: {0}")]
-    Fetch(#[from] reqwest::Error),
+    Tls(String),
+    /// The URL could not be read.
+    #[error("the key set could not be fetched: {}", with_causes(.0))]
+    Fetch(reqwest::Error),
     /// The answer is larger than any key set.
     #[error("the key set is larger than {MAX_BYTES} bytes; is the address right?")]
     TooLarge,
@@ -40,23 +51,33 @@ pub enum SourceError {
 #[derive(Debug)]
 pub(super) enum Source {
     File(PathBuf),
-    Url(Url, reqwest::Client),
+    Url(Box<Remote>),
+}
+
+/// A key set behind a URL.
+#[derive(Debug)]
+pub(super) struct Remote {
+    url: Url,
+    tls: TlsSource,
+    /// The client, and the certificates that it was made with.
+    client: Mutex<(Certificates, Client)>,
 }
 
 impl Source {
-    /// Reads `--jwks`.
-    pub(super) fn parse(text: &str) -> Result<Self, SourceError> {
+    /// Reads `--jwks` and the files of `--jwks-tls`.
+    pub(super) fn parse(text: &str, tls: TlsSource) -> Result<Self, SourceError> {
         match Url::parse(text) {
             Ok(url) if matches!(url.scheme(), "https" | "http") => {
                 if url.scheme() == "http" && !is_loopback(&url) {
                     return Err(SourceError::Insecure(url));
                 }
-                let client = reqwest::Client::builder()
-                    .timeout(PATIENCE)
-                    .redirect(Policy::none())
-                    .build()
-                    .map_err(SourceError::Client)?;
-                Ok(Self::Url(url, client))
+                let certificates = tls.load(Peer::KeySet)?;
+                let client = client(&certificates)?;
+                Ok(Self::Url(Box::new(Remote {
+                    url,
+                    tls,
+                    client: Mutex::new((certificates, client)),
+                })))
             }
             _ => Ok(Self::File(PathBuf::from(text))),
         }
@@ -71,12 +92,59 @@ impl Source {
                     path: path.clone(),
                     error,
                 }),
-            Self::Url(url, client) => fetch(url, client).await,
+            Self::Url(remote) => fetch(&remote.url, &remote.client().await?).await,
         }
     }
 }
 
-async fn fetch(url: &Url, client: &reqwest::Client) -> Result<Vec<u8>, SourceError> {
+impl Remote {
+    /// A client with the certificates that the files have now.
+    async fn client(&self) -> Result<Client, SourceError> {
+        let mut current = self.client.lock().await;
+        let certificates = self.tls.load_again(Peer::KeySet).await?;
+        if certificates != current.0 {
+            let client = client(&certificates)?;
+            *current = (certificates, client);
+        }
+        Ok(current.1.clone())
+    }
+}
+
+fn client(certificates: &Certificates) -> Result<Client, SourceError> {
+    let mut builder = Client::builder().timeout(PATIENCE).redirect(Policy::none());
+    if let Some(authority) = certificates.authority() {
+        let authorities = reqwest::Certificate::from_pem_bundle(authority);
+        builder = builder.tls_certs_merge(authorities.map_err(SourceError::Client)?);
+    }
+    if let Some(identity) = certificates.identity() {
+        let pem = [&*identity.certificate, b"\n", &*identity.key].concat();
+        let identity = reqwest::Identity::from_pem(&pem).map_err(SourceError::Client)?;
+        builder = builder.identity(identity);
+    }
+    builder.build().map_err(SourceError::Client)
+}
+
+impl From<reqwest::Error> for SourceError {
+    fn from(error: reqwest::Error) -> Self {
+        match advice(&error, Peer::KeySet) {
+            Some(advice) => Self::Tls(advice),
+            None => Self::Fetch(error),
+        }
+    }
+}
+
+/// The error itself says that sending failed, and its causes say why.
+fn with_causes(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+async fn fetch(url: &Url, client: &Client) -> Result<Vec<u8>, SourceError> {
     let mut response = client.get(url.clone()).send().await?.error_for_status()?;
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await? {
@@ -110,11 +178,11 @@ mod tests {
             &Url::parse("http://id.example.com/k").unwrap()
         ));
         assert!(matches!(
-            Source::parse("http://id.example.com/k"),
+            Source::parse("http://id.example.com/k", TlsSource::System),
             Err(SourceError::Insecure(_))
         ));
         assert!(matches!(
-            Source::parse("/etc/keys.json"),
+            Source::parse("/etc/keys.json", TlsSource::System),
             Ok(Source::File(_))
         ));
     }

@@ -118,6 +118,7 @@ async fn ids_that_are_none_are_unknown() {
 async fn migrated(url: &str) -> flashsale_core::ledger::Ledger {
     let ledger = connect::ledger(&LedgerConfig {
         url: url.to_owned(),
+        tls: connect::TlsSource::System,
         connections: 2,
         transaction_pooler: false,
         ping_before_use: true,

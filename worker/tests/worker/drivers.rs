@@ -127,6 +127,7 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
     let client = connect::redis_client(&queue.url(&services.redis.url()).unwrap()).unwrap();
     let pool = connect::ledger(&LedgerConfig {
         url: ledger.url(&services.database_url).unwrap(),
+        tls: connect::TlsSource::System,
         connections: 4,
         transaction_pooler: false,
         ping_before_use: false,

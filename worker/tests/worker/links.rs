@@ -56,6 +56,7 @@ impl Scene {
         let client = connect::redis_client(&redis.url(&services.redis.url()).unwrap()).unwrap();
         let ledger = connect::ledger(&LedgerConfig {
             url: postgres.url(&services.database_url).unwrap(),
+            tls: connect::TlsSource::System,
             connections: 4,
             transaction_pooler: false,
             ping_before_use: false,

@@ -56,6 +56,8 @@ async fn a_worker_is_ready_only_where_its_stores_take_writes_and_alive_all_the_t
     let running = tokio::spawn(server::run(
         ConnectionArgs {
             redis_url: services.redis.url(),
+            redis_tls: None,
+            database_tls: None,
             database_url: postgres.url(url).unwrap(),
             database_transaction_pooler: false,
         },

@@ -39,6 +39,8 @@ fn start(
     let running = tokio::spawn(server::run(
         ConnectionArgs {
             redis_url: services.redis.url(),
+            redis_tls: None,
+            database_tls: None,
             database_url: database_url.to_owned(),
             database_transaction_pooler: false,
         },

@@ -26,6 +26,7 @@ async fn opened(stock: i32) -> (Services, Sale) {
 fn with_setting(services: &Services, setting: &str) -> Ledger {
     connect::ledger(&LedgerConfig {
         url: format!("{}?options=-c%20{setting}", services.database_url),
+        tls: connect::TlsSource::System,
         connections: 2,
         transaction_pooler: false,
         ping_before_use: false,

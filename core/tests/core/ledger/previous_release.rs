@@ -192,6 +192,7 @@ pub(super) async fn before(services: &Services) -> Ledger {
         .unwrap();
     connect::ledger(&LedgerConfig {
         url,
+        tls: connect::TlsSource::System,
         connections: 10,
         transaction_pooler: false,
         ping_before_use: true,
