@@ -36,6 +36,9 @@
 {{- if and $v.auth.jwksUrl $v.auth.jwksSecret -}}
 {{- fail "auth.jwksUrl and auth.jwksSecret are both set; keep one" -}}
 {{- end -}}
+{{- if and $v.auth.jwksTlsSecret (not $v.auth.jwksUrl) -}}
+{{- fail "auth.jwksTlsSecret is for auth.jwksUrl, which is not set; leave it out" -}}
+{{- end -}}
 {{- if not (and $v.auth.issuer $v.auth.audience) -}}
 {{- fail "auth.mode=jwt needs auth.issuer and auth.audience: what a token's iss and aud have to say" -}}
 {{- end -}}

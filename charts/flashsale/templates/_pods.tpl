@@ -2,7 +2,7 @@
 
 {{/* The part of Pod Security "restricted" that stands at the pod. */}}
 {{- define "flashsale.podSecurity" -}}
-{{- include "flashsale.podSecurityAs" (dict "user" .Values.runAsUser "group" .Values.runAsGroup) -}}
+{{- include "flashsale.podSecurityAs" (dict "user" .Values.runAsUser "group" .Values.runAsGroup "fsGroup" .Values.runAsGroup) -}}
 {{- end }}
 
 {{/* The same, as the given `user` and `group`, which may be null. */}}
@@ -13,6 +13,9 @@ runAsUser: {{ int64 .user }}
 {{- end }}
 {{- if not (kindIs "invalid" .group) }}
 runAsGroup: {{ int64 .group }}
+{{- end }}
+{{- with .fsGroup }}
+fsGroup: {{ int64 . }}
 {{- end }}
 seccompProfile:
   type: RuntimeDefault
@@ -89,4 +92,36 @@ readinessProbe:
     secretKeyRef:
       name: {{ include "flashsale.redisSecret" . }}
       key: {{ include "flashsale.redisKey" . | quote }}
+{{- end }}
+
+{{/* Private certificates, beside the address in the same Secret or in one of their own. Each takes a
+     dict of `root` and `secrets`, which has the name of the Secret for `redis`, `database`, `jwks`. */}}
+
+{{- define "flashsale.tlsEnv" -}}
+{{- range $name, $_ := .secrets }}
+- {name: FLASHSALE_{{ upper $name }}_TLS, value: /etc/flashsale/{{ $name }}-tls}
+{{- end }}
+{{- end }}
+
+{{- define "flashsale.tlsMounts" -}}
+{{- range $name, $_ := .secrets }}
+- {name: {{ $name }}-tls, mountPath: /etc/flashsale/{{ $name }}-tls, readOnly: true}
+{{- end }}
+{{- end }}
+
+{{/* A Secret need not have certificates: the directory is empty then. Changes reach the files by
+     themselves. */}}
+{{- define "flashsale.tlsVolumes" -}}
+{{- range $name, $secret := .secrets }}
+- name: {{ $name }}-tls
+  secret:
+    secretName: {{ $secret }}
+    optional: true
+    # Octal 0440, or 0444 where the pods' group is left to the cluster.
+    defaultMode: {{ ternary 292 288 (kindIs "invalid" $.root.Values.runAsGroup) }}
+    items:
+      - {key: ca.crt, path: ca.crt}
+      - {key: tls.crt, path: tls.crt}
+      - {key: tls.key, path: tls.key}
+{{- end }}
 {{- end }}

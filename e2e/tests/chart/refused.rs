@@ -109,6 +109,12 @@ fn what_does_not_go_together_is_refused_with_advice() {
         (ADDRESSES, "auth.issuer", json!(""), "auth.issuer"),
         (ADDRESSES, "auth.jwksSecret", json!("keys"), "keep one"),
         (
+            EVERYTHING,
+            "auth.jwksTlsSecret",
+            json!("provider"),
+            "for auth.jwksUrl, which is not set",
+        ),
+        (
             PLAIN,
             "gateway.signInUrl",
             json!("https://id.example.com/"),

@@ -194,9 +194,9 @@ fn network_policies_follow_the_ports_of_addresses() {
     for (address, port) in [
         ("postgres://user:p4ss@[::1]/db", 5432),
         ("postgres://user:p%4012@[::1]:7000/db", 7000),
-        ("postgresql://db.example.com?sslmode=require", 5432),
+        ("postgresql://db.example.com?sslmode=verify-full", 5432),
         (
-            "postgres://user:12345@db.example.com:7001?sslmode=require",
+            "postgres://user:12345@db.example.com:7001?sslmode=verify-full",
             7001,
         ),
     ] {

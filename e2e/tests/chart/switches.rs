@@ -71,6 +71,7 @@ const ALL: &[Switch] = &[
         ADDRESSES,
         "'https://id.example.com:8443/keys'",
     ),
+    Switch("auth.jwksTlsSecret", ADDRESSES, "provider"),
     Switch("auth.jwksSecret", EVERYTHING, "others"),
     Switch("auth.jwksSecretKey", EVERYTHING, "keys"),
     Switch("auth.issuer", ADDRESSES, "me"),

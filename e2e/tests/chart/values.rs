@@ -11,7 +11,7 @@ auth: {mode: 'off'}
 
 /// Stores by address, shoppers with tokens.
 pub(crate) const ADDRESSES: &str = "
-database: {url: 'postgres://flashsale:secret@db.example.com:6432/flashsale?sslmode=require'}
+database: {url: 'postgres://flashsale:secret@db.example.com:6432/flashsale?sslmode=verify-full'}
 redis: {url: 'rediss://:secret@redis.example.com:6380/0'}
 auth: {jwksUrl: 'https://id.example.com/keys', issuer: 'https://id.example.com/', audience: shop}
 ";
