@@ -22,6 +22,8 @@ mod repair;
 mod roles;
 #[path = "commands/stock.rs"]
 mod stock;
+#[path = "commands/tls.rs"]
+mod tls;
 #[path = "commands/validate.rs"]
 mod validate;
 

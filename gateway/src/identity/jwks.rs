@@ -92,31 +92,31 @@ impl KeyRing {
             if last.is_none_or(|last| last.elapsed() >= UNKNOWN_KEY_INTERVAL) {
                 // Noted before reading: a source that hangs must not be asked by everyone in turn.
                 *last = Some(Instant::now());
-                self.read_and_note().await;
+                let _ = self.read_and_note().await;
             }
         })
         .await;
     }
 
-    async fn renew(&self) -> bool {
+    async fn renew(&self) -> Result<(), ReadError> {
         let mut last = self.last_read.lock().await;
         *last = Some(Instant::now());
         self.read_and_note().await
     }
 
-    async fn read_and_note(&self) -> bool {
+    async fn read_and_note(&self) -> Result<(), ReadError> {
         match self.read().await {
             Ok(keys) => {
                 self.metrics.read.inc();
                 tracing::debug!(keys = keys.len(), "read {} signing keys", keys.len());
                 let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
                 *current = Some(Arc::new(keys));
-                true
+                Ok(())
             }
             Err(error) => {
                 self.metrics.failed.inc();
                 tracing::warn!(%error, "signing keys could not be renewed: {error}");
-                false
+                Err(error)
             }
         }
     }
@@ -161,13 +161,16 @@ impl JwksRefresher {
     /// Renews the keys until `shutdown`. Keys that were read once keep the gateway ready.
     pub async fn run(self, shutdown: CancellationToken) {
         loop {
-            let wait = if self.ring.renew().await || self.ring.keys().is_some() {
-                self.readiness.ready();
-                self.interval
-            } else {
-                self.readiness
-                    .not_ready("the signing keys could not be read");
-                FIRST_KEYS_INTERVAL.min(self.interval)
+            let wait = match self.ring.renew().await {
+                Err(error) if self.ring.keys().is_none() => {
+                    self.readiness
+                        .not_ready(format!("the signing keys could not be read: {error}"));
+                    FIRST_KEYS_INTERVAL.min(self.interval)
+                }
+                Ok(()) | Err(_) => {
+                    self.readiness.ready();
+                    self.interval
+                }
             };
             tokio::select! {
                 () = shutdown.cancelled() => return,

@@ -28,3 +28,4 @@ mod shutdown;
 mod storefront;
 mod support;
 mod timing;
+mod tls;

@@ -4,9 +4,12 @@
 use std::{net::SocketAddr, time::Duration};
 
 use flashsale_testbed::{
+    certificates::{self, Authority},
+    data_dir::DataDir,
     fault_proxy::{Direction, End, FaultProxy, Flow},
     fixtures::{patience::until, services::Services},
     ports::free_port,
+    redis::{AppendFsync, Redis},
 };
 use flashsale_worker::{
     config::{ConnectionArgs, LaneArgs, ProbeArgs},
@@ -101,4 +104,49 @@ async fn a_worker_is_ready_only_where_its_stores_take_writes_and_alive_all_the_t
     readiness(probes, "503", &parts).await;
     stop.cancel();
     running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_worker_reaches_its_stores_with_private_certificates() {
+    let authority = Authority::new("ours").unwrap();
+    let (ours, theirs) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let client = authority.client("flashsale").unwrap();
+    let server = authority.server(&["localhost", "127.0.0.1"]).unwrap();
+    certificates::write(ours.path(), Some(&authority), Some(&client)).unwrap();
+    certificates::write(theirs.path(), Some(&authority), Some(&server)).unwrap();
+    let services = Services::start_own().await;
+    let postgres = services.postgres.as_ref().unwrap();
+    postgres.use_certificates(theirs.path()).await.unwrap();
+    let data_dir = DataDir::temporary().unwrap();
+    let redis = Redis::start_with_tls(&data_dir, AppendFsync::EverySecond, theirs.path());
+    let redis = redis.await.unwrap();
+
+    for (directory, status, parts) in [
+        (Some(ours.path().to_owned()), "200", [""; 3]),
+        (None, "503", ["as ca.crt", "--redis-tls", "--database-tls"]),
+    ] {
+        let probes = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(server::run(
+            ConnectionArgs {
+                redis_url: redis.tls_url("localhost").unwrap(),
+                redis_tls: directory.clone(),
+                database_url: format!("{}?sslmode=verify-full", services.database_url),
+                database_tls: directory,
+                database_transaction_pooler: false,
+            },
+            LaneArgs {
+                sales: Vec::new(),
+                lanes: 2,
+                batch_size: None,
+            },
+            ProbeArgs {
+                probes_listen: probes,
+            },
+            stop.clone(),
+        ));
+        readiness(probes, status, &parts).await;
+        stop.cancel();
+        running.await.unwrap().unwrap();
+    }
 }
