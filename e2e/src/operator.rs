@@ -84,13 +84,21 @@ impl Stage {
 
     /// Writes `value`, text or not, into the Secret `name` under `key`.
     pub async fn write_secret_key(&self, name: &str, key: &str, value: Vec<u8>) {
+        self.write_secret_keys(name, vec![(key.to_owned(), value)])
+            .await;
+    }
+
+    /// Writes these values under these keys of the Secret `name`, which has no others then.
+    pub async fn write_secret_keys(&self, name: &str, values: Vec<(String, Vec<u8>)>) {
+        let values = values.into_iter();
+        let data = values.map(|(key, value)| (key, ByteString(value)));
         let secrets: Api<Secret> = Api::namespaced(self.cluster.client(), &self.namespace);
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
                 ..ObjectMeta::default()
             },
-            data: Some([(key.to_owned(), ByteString(value))].into()),
+            data: Some(data.collect()),
             ..Secret::default()
         };
         let parameters = PatchParams::apply("test").force();

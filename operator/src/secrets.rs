@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::sale::spec::SecretKeyRef;
+use flashsale_core::{
+    connect::tls::{CertificateError, Certificates, FILES},
+    sale::spec::SecretKeyRef,
+};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 
@@ -52,6 +55,16 @@ pub enum SecretError {
         name: String,
         /// The key.
         key: String,
+    },
+    /// What it has beside the address cannot be used for TLS.
+    #[error("the certificates in Secret {namespace}/{name} cannot be used: {source}")]
+    Certificates {
+        /// Its namespace.
+        namespace: String,
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        source: CertificateError,
     },
     /// The API server did not give it.
     #[error("Secret {namespace}/{name} could not be read: {source}")]
@@ -130,6 +143,28 @@ impl Secrets {
             }
         })?;
         Ok(text.trim().to_owned())
+    }
+
+    /// The certificates in the Secret that `reference` names, beside the address.
+    ///
+    /// # Errors
+    /// When the Secret cannot be read, or they cannot be used. That it is missing is no failure here:
+    /// whoever reads the address is told.
+    pub async fn certificates(
+        &self,
+        namespace: &str,
+        reference: &SecretKeyRef,
+    ) -> Result<Certificates, SecretError> {
+        let name = &reference.name;
+        let secret = self.read(namespace, name).await?;
+        let mut data = secret.and_then(|secret| secret.data).unwrap_or_default();
+        let [authority, certificate, key] =
+            FILES.map(|file| data.remove(file).map(|value| value.0));
+        Certificates::new(authority, certificate, key).map_err(|source| SecretError::Certificates {
+            namespace: namespace.to_owned(),
+            name: name.clone(),
+            source,
+        })
     }
 
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, SecretError> {

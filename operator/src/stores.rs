@@ -7,7 +7,7 @@ use std::{
 };
 
 use flashsale_core::{
-    connect::{self, ConnectError, LedgerConfig, SharedConnection},
+    connect::{self, ConnectError, LedgerConfig, SharedConnection, TlsSource, tls::Certificates},
     ledger::Ledger,
 };
 
@@ -33,6 +33,15 @@ impl fmt::Debug for Addresses {
     }
 }
 
+/// What is trusted of the stores and shown to them, besides the system's authorities.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct StoreCertificates {
+    /// For Redis.
+    pub redis: Certificates,
+    /// For PostgreSQL.
+    pub database: Certificates,
+}
+
 /// The open connections. Both reconnect by themselves, and nothing is connected before it is used.
 #[derive(Debug)]
 pub struct Stores {
@@ -43,13 +52,14 @@ pub struct Stores {
 }
 
 impl Stores {
-    fn open(addresses: &Addresses) -> Result<Self, ConnectError> {
-        let client = connect::redis_client(&addresses.redis)?;
+    fn open(addresses: &Addresses, certificates: &StoreCertificates) -> Result<Self, ConnectError> {
+        let redis_tls = TlsSource::Given(certificates.redis.clone());
+        let client = connect::redis_client_with(&addresses.redis, &redis_tls)?;
         Ok(Self {
             queue: connect::shared(&client)?,
             ledger: connect::ledger(&LedgerConfig {
                 url: addresses.database.clone(),
-                tls: connect::TlsSource::System,
+                tls: TlsSource::Given(certificates.database.clone()),
                 connections: LEDGER_CONNECTIONS,
                 transaction_pooler: addresses.transaction_pooler,
                 ping_before_use: true,
@@ -62,22 +72,27 @@ impl Stores {
 #[derive(Debug, Default)]
 pub struct StoreCache {
     /// Weak, so that connections nobody uses any more are closed.
-    open: Mutex<HashMap<Addresses, Weak<Stores>>>,
+    open: Mutex<HashMap<(Addresses, StoreCertificates), Weak<Stores>>>,
 }
 
 impl StoreCache {
-    /// The connections to `addresses`, opened if nobody has them yet.
+    /// The connections to `addresses` with `certificates`, opened if nobody has them yet.
     ///
     /// # Errors
-    /// When an address cannot be used; whether somebody answers there is not asked.
-    pub fn get(&self, addresses: &Addresses) -> Result<Arc<Stores>, ConnectError> {
+    /// When an address or a certificate cannot be used; whether somebody answers there is not asked.
+    pub fn get(
+        &self,
+        addresses: Addresses,
+        certificates: StoreCertificates,
+    ) -> Result<Arc<Stores>, ConnectError> {
+        let place = (addresses, certificates);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stores) = open.get(addresses).and_then(Weak::upgrade) {
+        if let Some(stores) = open.get(&place).and_then(Weak::upgrade) {
             return Ok(stores);
         }
         open.retain(|_, stores| stores.strong_count() > 0);
-        let stores = Arc::new(Stores::open(addresses)?);
-        open.insert(addresses.clone(), Arc::downgrade(&stores));
+        let stores = Arc::new(Stores::open(&place.0, &place.1)?);
+        open.insert(place, Arc::downgrade(&stores));
         Ok(stores)
     }
 }

@@ -3,6 +3,8 @@
 //! It says nothing of replicas: those are written through `/scale` alone, so that an apply never
 //! undoes what the queue asked for.
 
+mod certificates;
+
 use std::collections::BTreeMap;
 
 use flashsale_core::sale::spec::{FlashSaleSpec, ResourcesSpec, SecretKeyRef, TolerationSpec};
@@ -144,6 +146,10 @@ fn template(
         }),
         spec: Some(PodSpec {
             containers: vec![container(spec, valid, defaults)],
+            volumes: Some(certificates::volumes(
+                &valid.located.redis,
+                &valid.located.worker_database,
+            )),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
             security_context: Some(pod_security()),
@@ -203,6 +209,7 @@ fn container(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> 
         readiness_probe: Some(probe("/readyz", 1, 3)),
         resources: Some(resources(spec.worker.resources.as_ref())),
         security_context: Some(container_security()),
+        volume_mounts: Some(certificates::mounts()),
         ..Container::default()
     }
 }
@@ -225,7 +232,7 @@ fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
         }),
         ..EnvVar::default()
     };
-    vec![
+    let mut variables = vec![
         secret("FLASHSALE_REDIS_URL", &valid.located.redis),
         secret("FLASHSALE_DATABASE_URL", &valid.located.worker_database),
         plain(
@@ -239,7 +246,10 @@ fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
         ),
         plain("FLASHSALE_PROBES_LISTEN", format!("0.0.0.0:{PROBES_PORT}")),
         plain("FLASHSALE_LOG_FORMAT", "json".to_owned()),
-    ]
+    ];
+    let directories = certificates::DIRECTORIES.iter();
+    variables.extend(directories.map(|place| plain(place.variable, place.path.to_owned())));
+    variables
 }
 
 fn probe(path: &str, period: i32, failures: i32) -> Probe {
@@ -280,6 +290,8 @@ fn pod_security() -> PodSecurityContext {
         run_as_non_root: Some(true),
         run_as_user: Some(USER),
         run_as_group: Some(USER),
+        // Whoever is in this group may read the keys of certificates.
+        fs_group: Some(USER),
         seccomp_profile: Some(SeccompProfile {
             type_: "RuntimeDefault".to_owned(),
             localhost_profile: None,

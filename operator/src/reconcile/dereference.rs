@@ -19,7 +19,7 @@ use crate::{
     context::{Context, worker_name},
     crd::FlashSale,
     secrets::SecretError,
-    stores::{Addresses, Stores},
+    stores::{Addresses, StoreCertificates, Stores},
 };
 
 /// Key inside a Secret whose reference names none.
@@ -54,7 +54,8 @@ pub struct Located {
     pub worker_database: SecretKeyRef,
     /// The key with the address of Redis.
     pub redis: SecretKeyRef,
-    /// Changes when an address does, so that workers are started anew with it.
+    /// Changes when an address does, so that workers are started anew with it. They follow changes
+    /// of certificates by themselves.
     pub fingerprint: String,
 }
 
@@ -125,6 +126,7 @@ async fn locate(
     let worker_database = worker_database(spec, settings, &database);
     let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
     let read = async |reference| context.secrets.text(namespace, reference).await;
+    let certificates = async |reference| context.secrets.certificates(namespace, reference).await;
     let addresses = Addresses {
         redis: read(&redis).await.map_err(Unlocated::Secret)?,
         database: read(&database).await.map_err(Unlocated::Secret)?,
@@ -135,8 +137,15 @@ async fn locate(
         database: read(&worker_database).await.map_err(Unlocated::Secret)?,
         ..addresses.clone()
     };
+    let of_stores = StoreCertificates {
+        redis: certificates(&redis).await.map_err(Unlocated::Secret)?,
+        database: certificates(&database).await.map_err(Unlocated::Secret)?,
+    };
+    certificates(&worker_database)
+        .await
+        .map_err(Unlocated::Secret)?;
     Ok(Located {
-        stores: context.stores.get(&addresses)?,
+        stores: context.stores.get(addresses, of_stores)?,
         worker_database,
         redis,
         fingerprint: fingerprint(&of_workers),
