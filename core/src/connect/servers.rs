@@ -247,4 +247,26 @@ mod tests {
             assert!(!error.contains("secret"), "{error}");
         }
     }
+
+    #[test]
+    fn a_server_that_proves_nothing_is_found_out() {
+        for (url, expected) in [
+            ("postgres://u@db.example.com/shop", false),
+            ("postgres://u@db.example.com/shop?sslmode=prefer", false),
+            ("postgres://u@db.example.com/shop?sslmode=require", false),
+            ("postgres://u@db.example.com/shop?sslmode=verify-ca", true),
+            ("postgres://u@db.example.com/shop?sslmode=verify-full", true),
+            ("postgres://u@db.example.com/shop?sslmode=disable", true),
+            (
+                "postgres://u@db.example.com/shop?sslmode=require&sslrootcert=/ca.crt",
+                true,
+            ),
+            ("postgres://u@127.0.0.1/shop", true),
+            ("postgres://u@[::1]/shop", true),
+            ("postgres://u@localhost/shop?sslmode=require", false),
+            ("postgres://u@%2Frun%2Fpostgresql/shop", true),
+        ] {
+            assert_eq!(parse(url).unwrap()[0].is_authenticated, expected, "{url}");
+        }
+    }
 }
