@@ -66,6 +66,20 @@ pub fn on_path(name: &str) -> Option<PathBuf> {
         .find(|candidate| is_executable(candidate))
 }
 
+/// Finds a server's program: the file that the environment variable `variable` names where it is set,
+/// e.g. to try another version, otherwise `name` on `PATH`.
+pub(crate) fn server(name: &str, variable: &str) -> Option<PathBuf> {
+    server_at(name, env::var_os(variable).map(PathBuf::from))
+}
+
+/// What is named must be taken: a run meant for one version must not silently be of another.
+fn server_at(name: &str, named: Option<PathBuf>) -> Option<PathBuf> {
+    match named {
+        Some(path) => Some(path).filter(|path| is_executable(path)),
+        None => on_path(name),
+    }
+}
+
 /// Whether `path` is a file that somebody may execute.
 pub(crate) fn is_executable(path: &Path) -> bool {
     path.metadata()
@@ -115,6 +129,17 @@ mod tests {
         executable(&named.join("flashsale-worker"));
         let found = find_in("flashsale-worker", Some(named.as_os_str()), &program).unwrap();
         assert_eq!(found, named.join("flashsale-worker"));
+    }
+
+    #[test]
+    fn a_server_that_is_named_is_not_replaced_by_one_on_the_path() {
+        let root = tempfile::tempdir().unwrap();
+        let named = root.path().join("valkey-server");
+        assert!(on_path("sh").is_some());
+        assert_eq!(server_at("sh", Some(named.clone())), None);
+        executable(&named);
+        assert_eq!(server_at("sh", Some(named.clone())), Some(named));
+        assert_eq!(server_at("sh", None), on_path("sh"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! A private PgBouncer in transaction mode, in front of a private PostgreSQL.
 
+use std::env;
 use std::fs;
 use std::io;
 use std::net::Ipv4Addr;
@@ -22,6 +23,9 @@ use super::process::{Process, ProcessError};
 /// The program.
 const PROGRAM: &str = "pgbouncer";
 
+/// Names another program to start instead, e.g. that of another version.
+pub const PROGRAM_VARIABLE: &str = "FLASHSALE_PGBOUNCER";
+
 /// Where Debian keeps it, which is not on everybody's PATH.
 const USUAL_PLACE: &str = "/usr/sbin/pgbouncer";
 
@@ -38,7 +42,10 @@ const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum PgBouncerError {
     /// It is not installed.
-    #[error("no `{PROGRAM}` on PATH: run scripts/install-dependencies --for-tests")]
+    #[error(
+        "no `{PROGRAM}` on PATH, or no program where {PROGRAM_VARIABLE} says: run \
+         scripts/install-dependencies --for-tests"
+    )]
     NotInstalled,
     /// The address of its PostgreSQL names no user, password, host or port.
     #[error("PgBouncer needs an address like postgres://USER:PASSWORD@HOST:PORT/DATABASE")]
@@ -93,9 +100,7 @@ impl PgBouncer {
         server: &str,
         pool_size: u32,
     ) -> Result<Self, PgBouncerError> {
-        let program = binaries::on_path(PROGRAM)
-            .or_else(|| Some(PathBuf::from(USUAL_PLACE)).filter(|path| path.is_file()))
-            .ok_or(PgBouncerError::NotInstalled)?;
+        let program = program()?;
         let server = Server::parse(server).ok_or(PgBouncerError::BadAddress)?;
         let home = data_dir.subdirectory("pgbouncer")?;
         // Like PostgreSQL it refuses to run as root.
@@ -132,6 +137,16 @@ impl PgBouncer {
     pub fn url(&self) -> &str {
         &self.url
     }
+}
+
+/// The program: the one that [`PROGRAM_VARIABLE`] names, otherwise the installed one.
+pub fn program() -> Result<PathBuf, PgBouncerError> {
+    binaries::server(PROGRAM, PROGRAM_VARIABLE)
+        .or_else(|| {
+            let is_free = env::var_os(PROGRAM_VARIABLE).is_none();
+            Some(PathBuf::from(USUAL_PLACE)).filter(|path| is_free && path.is_file())
+        })
+        .ok_or(PgBouncerError::NotInstalled)
 }
 
 /// The PostgreSQL behind it, as its address says.

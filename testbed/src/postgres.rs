@@ -22,7 +22,7 @@ use super::process::{Process, ProcessError};
 
 pub use self::cluster::ClusterError;
 use self::cluster::{Cluster, USER};
-pub use self::installation::{Installation, InstallationError};
+pub use self::installation::{Installation, InstallationError, PROGRAM_VARIABLE};
 
 /// The database that [`Postgres::url`] names.
 const DATABASE: &str = "flashsale";

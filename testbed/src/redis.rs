@@ -26,6 +26,9 @@ use self::configuration::Configuration;
 /// The server's program.
 const PROGRAM: &str = "redis-server";
 
+/// Names another program to start instead: that of another version, or of Valkey.
+pub const PROGRAM_VARIABLE: &str = "FLASHSALE_REDIS_SERVER";
+
 /// A clean start takes milliseconds; one with gigabytes in the append-only file reads them first.
 const START_PATIENCE: Duration = Duration::from_mins(2);
 
@@ -63,7 +66,10 @@ impl fmt::Display for AppendFsync {
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
     /// It is not installed.
-    #[error("no `{PROGRAM}` on PATH: install it with `apt-get install redis-server`")]
+    #[error(
+        "no `{PROGRAM}` on PATH, or no program where {PROGRAM_VARIABLE} says: install it with \
+         `apt-get install redis-server`"
+    )]
     NotInstalled,
     /// The data directory does not take its files.
     #[error(transparent)]
@@ -241,7 +247,7 @@ impl Redis {
     ) -> Result<Self, RedisError> {
         let mut redis = Self {
             process: None,
-            program: binaries::on_path(PROGRAM).ok_or(RedisError::NotInstalled)?,
+            program: program()?,
             home,
             password,
             port: ports::free_port()?,
@@ -405,6 +411,11 @@ impl Redis {
         let mut connection = client.get_multiplexed_async_connection().await?;
         redis::cmd("PING").query_async(&mut connection).await
     }
+}
+
+/// The program that a server or a Sentinel is started from.
+pub(crate) fn program() -> Result<PathBuf, RedisError> {
+    binaries::server(PROGRAM, PROGRAM_VARIABLE).ok_or(RedisError::NotInstalled)
 }
 
 fn file_error(directory: &Path, source: io::Error) -> RedisError {

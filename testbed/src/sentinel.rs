@@ -11,12 +11,11 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    binaries,
     data_dir::{DataDir, DataDirError},
     launch::Launch,
     ports::{self, PortError},
     process::{Process, ProcessError},
-    redis::{AppendFsync, Redis, RedisError},
+    redis::{self, AppendFsync, Redis, RedisError},
     tls::Tls,
 };
 
@@ -137,7 +136,7 @@ impl Watched {
     /// primary; none while it names another.
     pub async fn primary(&self) -> Option<usize> {
         for sentinel in &self.sentinels {
-            let mut ask = redis::cmd("SENTINEL");
+            let mut ask = ::redis::cmd("SENTINEL");
             ask.arg("GET-MASTER-ADDR-BY-NAME").arg(NAME);
             if let Ok((_, port)) = sentinel.ask::<(String, u16)>(&ask).await {
                 return self.servers.iter().position(|server| server.port() == port);
@@ -147,17 +146,17 @@ impl Watched {
     }
 
     /// Waits until every replica has all that the first server has taken so far.
-    pub async fn all_have_everything(&self) -> redis::RedisResult<()> {
-        let client = redis::Client::open(self.servers[0].url())?;
+    pub async fn all_have_everything(&self) -> ::redis::RedisResult<()> {
+        let client = ::redis::Client::open(self.servers[0].url())?;
         let mut primary = client.get_multiplexed_async_connection().await?;
         // `WAIT` counts only what its own connection wrote.
         let replicas = self.servers.len() - 1;
-        let mut pipe = redis::pipe();
+        let mut pipe = ::redis::pipe();
         pipe.cmd("SET").arg("waited-for").arg(1).ignore();
         pipe.cmd("DEL").arg("waited-for").ignore();
         pipe.query_async::<()>(&mut primary).await?;
         loop {
-            let mut wait = redis::cmd("WAIT");
+            let mut wait = ::redis::cmd("WAIT");
             wait.arg(replicas).arg(100);
             if wait.query_async::<usize>(&mut primary).await? >= replicas {
                 return Ok(());
@@ -206,10 +205,13 @@ impl Sentinel {
             DOWN_AFTER.as_millis(),
         );
         fs::write(&configuration, text)?;
-        let program = binaries::on_path("redis-server").ok_or(RedisError::NotInstalled)?;
-        let launch = Launch::new("sentinel", program, directory.join("sentinel.log"))
-            .arg(configuration)
-            .arg("--sentinel");
+        let launch = Launch::new(
+            "sentinel",
+            redis::program()?,
+            directory.join("sentinel.log"),
+        )
+        .arg(configuration)
+        .arg("--sentinel");
         Ok(Self {
             process: Process::start(launch).await?,
             port,
@@ -242,17 +244,20 @@ impl Sentinel {
     /// Whether it knows this many replicas, and the other Sentinels.
     async fn knows(&self, replicas: usize) -> bool {
         let of = |what: &str| {
-            let mut ask = redis::cmd("SENTINEL");
+            let mut ask = ::redis::cmd("SENTINEL");
             ask.arg(what).arg(NAME);
             ask
         };
-        let known = async |what| self.ask::<Vec<redis::Value>>(&of(what)).await;
+        let known = async |what| self.ask::<Vec<::redis::Value>>(&of(what)).await;
         let counts = (known("REPLICAS").await, known("SENTINELS").await);
         matches!(counts, (Ok(those), Ok(others)) if those.len() == replicas && others.len() == SENTINELS - 1)
     }
 
-    async fn ask<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> redis::RedisResult<T> {
-        let client = redis::Client::open(format!("redis://{}/", self.host()))?;
+    async fn ask<T: ::redis::FromRedisValue>(
+        &self,
+        command: &::redis::Cmd,
+    ) -> ::redis::RedisResult<T> {
+        let client = ::redis::Client::open(format!("redis://{}/", self.host()))?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         command.query_async(&mut connection).await
     }

@@ -1,5 +1,6 @@
 //! Finding an installed PostgreSQL.
 
+use std::env;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,10 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::binaries;
+
+/// Names another `postgres` to start instead, with its other programs beside it: that of another
+/// version.
+pub const PROGRAM_VARIABLE: &str = "FLASHSALE_POSTGRES";
 
 /// Where Debian and Ubuntu put each major version, off `PATH`.
 const DISTRIBUTION_ROOT: &str = "/usr/lib/postgresql";
@@ -20,6 +25,9 @@ pub enum InstallationError {
          `apt-get install postgresql`"
     )]
     NotFound,
+    /// It is not where the environment says.
+    #[error("{PROGRAM_VARIABLE} names `{}`, where `postgres` and `initdb` are not", .0.display())]
+    NotThere(PathBuf),
     /// `postgres --version` could not be run.
     #[error("could not run `{} --version`; reinstall PostgreSQL", program.display())]
     Version {
@@ -49,14 +57,16 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The installation on `PATH`, otherwise the newest one of the distribution.
+    /// The installation that [`PROGRAM_VARIABLE`] names, otherwise the one on `PATH`, otherwise the
+    /// newest one of the distribution.
     pub async fn find() -> Result<Self, InstallationError> {
-        let directory = binaries::on_path("postgres")
-            .and_then(|program| program.canonicalize().ok())
-            .and_then(|program| program.parent().map(Path::to_path_buf))
-            .filter(|directory| is_complete(directory))
-            .or_else(|| newest_in(Path::new(DISTRIBUTION_ROOT)))
-            .ok_or(InstallationError::NotFound)?;
+        let directory = match env::var_os(PROGRAM_VARIABLE).map(PathBuf::from) {
+            Some(program) => directory_of(&program).ok_or(InstallationError::NotThere(program))?,
+            None => binaries::on_path("postgres")
+                .and_then(|program| directory_of(&program))
+                .or_else(|| newest_in(Path::new(DISTRIBUTION_ROOT)))
+                .ok_or(InstallationError::NotFound)?,
+        };
         let major = major_version(&directory.join("postgres")).await?;
         Ok(Self { directory, major })
     }
@@ -84,6 +94,13 @@ impl Installation {
     pub fn initdb(&self) -> PathBuf {
         self.directory.join("initdb")
     }
+}
+
+/// The directory in which a program is really, if it has all that is needed.
+fn directory_of(program: &Path) -> Option<PathBuf> {
+    let program = program.canonicalize().ok()?;
+    let directory = program.parent().map(Path::to_path_buf);
+    directory.filter(|directory| is_complete(directory))
 }
 
 fn is_complete(directory: &Path) -> bool {
