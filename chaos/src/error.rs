@@ -1,10 +1,11 @@
 //! Why a round could not be played. A broken law is no error: it is a result.
 
-use std::{io, path::PathBuf};
+use std::{error::Error as _, io, path::PathBuf};
 
 use flashsale_testbed::{
-    binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
-    process::ProcessError, program::ProgramError, redis::RedisError,
+    binaries::BinaryError, cluster::ClusterError, data_dir::DataDirError,
+    pgbouncer::PgBouncerError, ports::PortError, postgres::PostgresError, process::ProcessError,
+    program::ProgramError, redis::RedisError, sentinel::SentinelError,
 };
 
 /// Why a round could not be played.
@@ -25,6 +26,15 @@ pub enum ChaosError {
     /// Redis could not be started or stopped.
     #[error(transparent)]
     Redis(#[from] RedisError),
+    /// Redis and its Sentinels could not be started.
+    #[error(transparent)]
+    Sentinel(#[from] SentinelError),
+    /// A Redis Cluster could not be started or changed.
+    #[error(transparent)]
+    Cluster(#[from] ClusterError),
+    /// PgBouncer could not be started.
+    #[error(transparent)]
+    PgBouncer(#[from] PgBouncerError),
     /// A child process could not be started or signalled.
     #[error(transparent)]
     Process(#[from] ProcessError),
@@ -71,6 +81,18 @@ pub enum ChaosError {
 }
 
 impl ChaosError {
+    /// The error and what caused it, in one line.
+    #[must_use]
+    pub fn with_causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            text = format!("{text}: {error}");
+            cause = error.source();
+        }
+        text
+    }
+
     /// For `map_err`: the file that could not be used.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();

@@ -46,12 +46,17 @@ pub async fn judge(
     losses: &[Loss],
 ) -> Result<Judgement, ChaosError> {
     match history {
-        Some(history) => check(stores, history, losses).await,
+        Some(history) => check(&stores.environment(), history, losses).await,
         None => audit(stores, crowd, losses).await,
     }
 }
 
-async fn check(stores: &Stores, history: &Path, losses: &[Loss]) -> Result<Judgement, ChaosError> {
+/// Judges a history with `flashsale check`, which is told where the stores are by `environment`.
+pub(crate) async fn check(
+    environment: &[(&str, String)],
+    history: &Path,
+    losses: &[Loss],
+) -> Result<Judgement, ChaosError> {
     let mut arguments = vec!["check".to_owned(), history.display().to_string()];
     for loss in losses {
         let store = match loss.store {
@@ -62,7 +67,7 @@ async fn check(stores: &Stores, history: &Path, losses: &[Loss]) -> Result<Judge
         arguments.push(format!("{store}={from}..{}", loss.to));
     }
     arguments.push("--json".to_owned());
-    let verdict = flashsale(stores, &arguments).await?;
+    let verdict = flashsale(environment, &arguments).await?;
     let count = |name: &str| verdict["counts"][name].as_u64().unwrap_or_default();
     Ok(Judgement {
         judge: "check",
@@ -82,7 +87,7 @@ fn rows(rows: &Value) -> Vec<String> {
 
 async fn audit(stores: &Stores, crowd: &Ended, losses: &[Loss]) -> Result<Judgement, ChaosError> {
     let arguments = ["audit", "--sale", sale::NAME, "--json"].map(str::to_owned);
-    let audit = flashsale(stores, &arguments).await?;
+    let audit = flashsale(&stores.environment(), &arguments).await?;
     let report = &crowd.report;
     let number = |value: &Value| value.as_u64().unwrap_or_default();
     let count = |name: &str| number(&report["counts"][name]);
@@ -114,13 +119,15 @@ async fn audit(stores: &Stores, crowd: &Ended, losses: &[Loss]) -> Result<Judgem
     Ok(judgement)
 }
 
-/// Runs a hand tool whose findings are JSON, on the stores themselves.
-async fn flashsale(stores: &Stores, arguments: &[String]) -> Result<Value, ChaosError> {
+/// Runs a hand tool whose findings are JSON, on the stores that `environment` names.
+pub(crate) async fn flashsale(
+    environment: &[(&str, String)],
+    arguments: &[String],
+) -> Result<Value, ChaosError> {
     let program = binaries::find("flashsale")?;
     let output = Command::new(&program)
         .args(arguments)
-        .env("FLASHSALE_DATABASE_URL", stores.postgres.url())
-        .env("FLASHSALE_REDIS_URL", stores.redis_url())
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .output()
         .await

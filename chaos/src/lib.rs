@@ -7,9 +7,12 @@
 //! one of the [`faults`] happens, and [`flow`] watches how long the lanes and the gateways stand
 //! still. In the end `flashsale check` judges what the crowd was told, with both stores ([`judge`]).
 //!
+//! [`compatibility`] has another program, which runs a sale on each combination of stores.
+//!
 //! It is a program of its own and not a test of `e2e`, because it runs for an hour, knows nothing
 //! of Kubernetes, and its rounds add up over runs in a file; its short form is an ordinary test.
 
+pub mod compatibility;
 pub mod error;
 pub mod faults;
 pub mod flow;
@@ -21,4 +24,5 @@ pub mod results;
 pub mod round;
 mod sale;
 pub mod stores;
+mod timeline;
 pub mod world;

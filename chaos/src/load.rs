@@ -58,6 +58,17 @@ impl Load {
         seconds: u64,
         directory: &Path,
     ) -> Result<Self, ChaosError> {
+        Self::start_at(RATE, gateways, redis_url, seconds, directory).await
+    }
+
+    /// The same at another rate, in shoppers per second.
+    pub async fn start_at(
+        rate: u32,
+        gateways: &[String],
+        redis_url: &str,
+        seconds: u64,
+        directory: &Path,
+    ) -> Result<Self, ChaosError> {
         let program = binaries::find("flashsale")?;
         let history = knows_histories(&program)
             .await?
@@ -66,7 +77,7 @@ impl Load {
         let mut launch = Launch::new("load", program, &log)
             .arg("load")
             .args(gateways.iter().flat_map(|url| ["--url", url]))
-            .args(["--rate", &RATE.to_string()])
+            .args(["--rate", &rate.to_string()])
             .args(["--duration", &seconds.to_string()])
             .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--give-up", &GIVE_UP_SECONDS.to_string()])
@@ -86,12 +97,20 @@ impl Load {
     /// Ends the crowd and waits until it knows what became of its buys.
     pub async fn end(self) -> Result<Ended, ChaosError> {
         self.process.signal(Signal::SIGINT)?;
-        let status = match self.process.wait(END).await {
+        self.ended(END).await
+    }
+
+    /// Waits until the crowd has ended by itself, and knows what became of its buys.
+    pub async fn ended(self, longest: Duration) -> Result<Ended, ChaosError> {
+        let status = match self.process.wait(longest).await {
             Ok(status) => status,
             Err(ProcessError::StillRunning { .. }) => {
                 return Ok(Ended {
                     report: Value::Null,
-                    problem: Some(format!("the crowd did not end within {} s", END.as_secs())),
+                    problem: Some(format!(
+                        "the crowd did not end within {} s",
+                        longest.as_secs()
+                    )),
                 });
             }
             Err(error) => return Err(error.into()),

@@ -63,7 +63,7 @@ async fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("flashsale-chaos: {}", chain(&error));
+            eprintln!("flashsale-chaos: {}", error.with_causes());
             ExitCode::from(3)
         }
     }
@@ -112,7 +112,7 @@ async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
                     println!(
                         "{:<32} seed {seed}: could not be played: {}",
                         fault.name,
-                        chain(&error)
+                        error.with_causes()
                     );
                 }
             }
@@ -157,15 +157,4 @@ fn report(line: &Line, kept: Option<&std::path::Path>) {
     if let Some(kept) = kept {
         println!("    evidence: {}", kept.display());
     }
-}
-
-/// An error and what caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
 }

@@ -19,6 +19,7 @@ use crate::{
     load::Load,
     namespace,
     stores::clock,
+    timeline::Timeline,
     world::{Member, World},
 };
 
@@ -208,17 +209,10 @@ async fn calm(watcher: &Watcher) -> bool {
 
 /// Counts the time without any acknowledgement as well, which the history tells.
 fn add_gaps(episodes: &mut [Episode], history: &Path) -> Result<(), ChaosError> {
-    let text = fs::read_to_string(history).map_err(ChaosError::file(history))?;
-    let acks: Vec<i64> = text
-        .lines()
-        .filter(|line| line.contains("\"answer\"") && line.contains("\"job\""))
-        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|line| line["replayed"] != true)
-        .filter_map(|line| line["at"].as_i64())
-        .collect();
+    let timeline = Timeline::read(history)?;
     for episode in episodes {
         let since = episode.since.as_microsecond();
-        let first = acks.iter().filter(|at| **at >= since).min();
+        let first = timeline.first_since(episode.since);
         let gap = first.map_or(0, |at| {
             u64::try_from((at - since) / 1_000).unwrap_or_default()
         });

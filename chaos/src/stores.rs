@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use flashsale_testbed::{
@@ -28,6 +28,9 @@ const IN_STEP_LOOKS: u32 = 200;
 
 /// How long the primary's last write may take to arrive until the next look.
 const IN_STEP_LOOK: Duration = Duration::from_millis(50);
+
+/// How often anything else is looked at that is waited for.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The library that fakes a program's clock, where Debian puts it, by machine type.
 const FAKETIME: &str = "/usr/lib";
@@ -85,6 +88,14 @@ impl Stores {
     #[must_use]
     pub fn redis_url(&self) -> String {
         format!("redis://:{}@{}/", self.redis_password, self.redis_address())
+    }
+
+    /// Where both are, past all proxies, as hand tools are told.
+    pub(crate) fn environment(&self) -> [(&'static str, String); 2] {
+        [
+            ("FLASHSALE_DATABASE_URL", self.postgres.url()),
+            ("FLASHSALE_REDIS_URL", self.redis_url()),
+        ]
     }
 
     /// The password of every Redis that clients are led to.
@@ -209,6 +220,25 @@ fn behind(replica: &str) -> ChaosError {
         what: format!("{replica} is in step"),
         seconds: (IN_STEP_LOOK * IN_STEP_LOOKS).as_secs(),
     }
+}
+
+/// Looks again and again until `condition` holds, for `longest`.
+pub(crate) async fn until(
+    what: &str,
+    longest: Duration,
+    mut condition: impl AsyncFnMut() -> Result<bool, ChaosError>,
+) -> Result<(), ChaosError> {
+    let deadline = Instant::now() + longest;
+    while !condition().await? {
+        if Instant::now() > deadline {
+            return Err(ChaosError::TooLate {
+                what: what.to_owned(),
+                seconds: longest.as_secs(),
+            });
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    Ok(())
 }
 
 /// A connection of the harness.

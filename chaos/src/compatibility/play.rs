@@ -1,0 +1,217 @@
+//! One combination: its servers, a sale, a crowd, a disturbance, a judgement.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use flashsale_core::{id::SaleId, keys::SaleKeys};
+use flashsale_testbed::{http, process::Process, program::Program};
+
+use super::{
+    combinations::Combination,
+    disturbance::{self, Disturbance},
+    report::Row,
+    servers,
+    stores::Stores,
+};
+use crate::{
+    error::ChaosError,
+    judge::{self, Loss},
+    load::Load,
+    stores::until,
+    timeline::Timeline,
+};
+
+/// The sale, and its id.
+const SALE: &str = "compatibility";
+
+/// Its products and their units: fewer than there are shoppers, so that each is sold out in the end.
+const PRODUCTS: [(&str, u32); 3] = [("hot", 9_000), ("warm", 4_000), ("rare", 50)];
+
+/// Shoppers who come, so many per second for so many seconds: slow enough for two cores that run
+/// everything else as well, and for a failover to fall into the sale.
+const RATE: u32 = 1_000;
+const SECONDS: u64 = 20;
+
+/// Gateways and workers.
+const PROGRAMS: usize = 2;
+
+/// Orders after which servers are disturbed.
+const MIDDLE: u64 = 2_500;
+
+/// Buys that must be acknowledged after the disturbance, or nothing was tried.
+const LEAST_AFTERWARDS: usize = 500;
+
+/// How long the sale may take to be in force, and to be in its middle.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How long the crowd may take: it settles for as long as outcomes come.
+const CROWD: Duration = Duration::from_mins(2);
+
+/// Plays the combination with logs and the history in `directory`. `tell` is told what is going on.
+pub async fn play(
+    combination: &Combination,
+    directory: &Path,
+    tell: &impl Fn(&str),
+) -> Result<Row, ChaosError> {
+    let began = Instant::now();
+    tell("starting the servers");
+    let mut stores = Stores::start(combination).await?;
+    let versions = stores.versions().await?;
+    servers::check(&combination.servers(), &versions)?;
+    tell(&format!("{}: opening the sale", versions.join(", ")));
+    let shop = Shop::open(combination, &stores, directory).await?;
+    tell("selling");
+    let load = Load::start_at(RATE, &shop.urls(), &stores.redis_url(), SECONDS, directory).await?;
+    let history = load.history.clone().ok_or_else(no_history)?;
+    let disturbance = disturb(&mut stores, tell).await?;
+    let ended = load.ended(CROWD).await?;
+    tell("judging");
+    let mut row = judged(combination, &stores, &history, disturbance).await?;
+    row.violations.extend(ended.problem);
+    row.shoppers = ended.report["shoppers"].as_u64().unwrap_or_default();
+    row.versions = versions;
+    row.seconds = began.elapsed().as_secs_f64();
+    Ok(row)
+}
+
+fn no_history() -> ChaosError {
+    ChaosError::Wrong("this build of `flashsale load` writes no history".to_owned())
+}
+
+/// The programs of ours.
+struct Shop {
+    gateways: Vec<Program>,
+    _workers: Vec<Program>,
+    _control: Process,
+}
+
+impl Shop {
+    /// Starts them; comes back when the sale is open at every gateway.
+    async fn open(
+        combination: &Combination,
+        stores: &Stores,
+        logs: &Path,
+    ) -> Result<Self, ChaosError> {
+        let control = stores
+            .launch("flashsale", "control", logs)?
+            .arg("up")
+            .arg(sale_file(combination, logs)?)
+            .args(["--gateways", "0", "--workers-max", "0"]);
+        let control = Process::start(control).await?;
+        let (mut gateways, mut workers) = (Vec::new(), Vec::new());
+        for number in 1..=PROGRAMS {
+            let gateway = stores.launch("flashsale-gateway", &format!("gateway-{number}"), logs)?;
+            gateways.push(Program::gateway_from(gateway, &[]).await?);
+            let worker = stores.launch("flashsale-worker", &format!("worker-{number}"), logs)?;
+            workers.push(Program::worker_from(worker, &[]).await?);
+        }
+        let shop = Self {
+            gateways,
+            _workers: workers,
+            _control: control,
+        };
+        until("the gateways offer the sale", PATIENCE, async || {
+            for gateway in &shop.gateways {
+                let answer = http::get(gateway.address, "/sales").await;
+                if !answer.is_ok_and(|answer| answer.body.contains(PRODUCTS[0].0)) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        })
+        .await?;
+        Ok(shop)
+    }
+
+    fn urls(&self) -> Vec<String> {
+        self.gateways.iter().map(Program::url).collect()
+    }
+}
+
+fn sale_file(combination: &Combination, directory: &Path) -> Result<PathBuf, ChaosError> {
+    let products = PRODUCTS.map(|(id, stock)| {
+        format!("{{id: {id}, name: \"{id}\", price: 100, stock: {stock}, maxPerUser: 1}}")
+    });
+    let durability = match combination.redis_replicas {
+        0 => String::new(),
+        replicas => format!("\x20 durability: {{redisReplicas: {replicas}}}\n"),
+    };
+    let text = format!(
+        "apiVersion: flashsale.dev/v1alpha1\nkind: FlashSale\nmetadata:\n  name: {SALE}\n\
+         spec:\n  products: [{}]\n{durability}\
+         \x20 worker: {{lanesPerWorker: 2}}\n",
+        products.join(", ")
+    );
+    let file = directory.join("sale.yaml");
+    fs::write(&file, text).map_err(ChaosError::file(&file))?;
+    Ok(file)
+}
+
+/// Waits for the middle of the sale and disturbs the servers that can fail over.
+async fn disturb(
+    stores: &mut Stores,
+    tell: &impl Fn(&str),
+) -> Result<Option<Disturbance>, ChaosError> {
+    if !disturbance::is_due(stores) {
+        return Ok(None);
+    }
+    until("the middle of the sale", PATIENCE, async || {
+        Ok(stores.orders().await? >= MIDDLE)
+    })
+    .await?;
+    let orders = stores.orders().await?;
+    tell(&format!("{orders} orders: disturbing the servers"));
+    let wrong = |_| ChaosError::Wrong("the sale of the harness has a bad name".to_owned());
+    let keys = SaleKeys::new(&SaleId::new(SALE).map_err(wrong)?);
+    let mut disturbance = disturbance::disturb(stores, keys.record()).await?;
+    disturbance.what = format!("at {orders} orders: {}", disturbance.what);
+    tell(&disturbance.what);
+    Ok(Some(disturbance))
+}
+
+async fn judged(
+    combination: &Combination,
+    stores: &Stores,
+    history: &Path,
+    disturbance: Option<Disturbance>,
+) -> Result<Row, ChaosError> {
+    let environment = stores.environment();
+    let loss = disturbance
+        .as_ref()
+        .and_then(|disturbance| disturbance.loss);
+    // A buy that a replica had before it was acknowledged may not be lost at all.
+    let losses: Vec<Loss> = loss
+        .into_iter()
+        .filter(|_| combination.redis_replicas == 0)
+        .collect();
+    let mut judgement = judge::check(&environment, history, &losses).await?;
+    let arguments = ["audit", "--sale", SALE, "--json"].map(str::to_owned);
+    let audit = judge::flashsale(&environment, &arguments).await?;
+    if audit["holds"] != true {
+        judgement.violations.push(format!("audit: {audit}"));
+    }
+    let timeline = Timeline::read(history)?;
+    if let Some(disturbance) = &disturbance {
+        let afterwards = timeline.after(disturbance.over);
+        if afterwards < LEAST_AFTERWARDS {
+            let what = format!("only {afterwards} buys were acknowledged after the disturbance");
+            judgement.violations.push(what);
+        }
+    }
+    Ok(Row {
+        combination: combination.name.to_owned(),
+        acknowledged: judgement.acknowledged,
+        confirmed: judgement.confirmed,
+        lost: judgement.lost_with_store.len(),
+        pause_of_buys_ms: timeline.longest_pause_ms(),
+        pause_of_orders_ms: stores.longest_pause_of_orders().await?,
+        disturbance: disturbance
+            .map(|disturbance| disturbance.what)
+            .unwrap_or_default(),
+        violations: judgement.violations,
+        ..Row::default()
+    })
+}

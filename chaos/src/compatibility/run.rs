@@ -1,0 +1,106 @@
+//! Plays each combination in a process of its own, and shows how far it is.
+
+use std::{
+    env, fs,
+    io::{self, IsTerminal as _, Write as _},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use flashsale_testbed::{launch::Launch, process::Process};
+
+use super::{combinations::Combination, report::Row, servers};
+use crate::error::ChaosError;
+
+/// The longest that a combination may take.
+const LONGEST: Duration = Duration::from_mins(4);
+
+/// How often is looked how far it is.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// The file of a combination's directory in which its process leaves what came of it.
+const RESULT: &str = "result.json";
+
+/// Plays a combination. Its logs and its history are in the directory of its name below `results`,
+/// and servers that are not installed are in `servers`. What goes wrong is in the row.
+pub async fn run(combination: &Combination, servers: &Path, results: &Path) -> Row {
+    let began = Instant::now();
+    let directory = results.join(combination.name);
+    match run_in(combination, servers, &directory).await {
+        Ok(row) => row,
+        Err(error) => Row::impossible(
+            combination.name,
+            error.with_causes(),
+            began.elapsed().as_secs_f64(),
+        ),
+    }
+}
+
+/// Leaves in the combination's directory what came of it.
+pub fn leave(row: &Row, directory: &Path) -> Result<(), ChaosError> {
+    let text = serde_json::to_string_pretty(row)
+        .map_err(|error| ChaosError::Wrong(format!("a result is no JSON: {error}")))?;
+    let file = directory.join(RESULT);
+    fs::write(&file, text).map_err(ChaosError::file(&file))
+}
+
+async fn run_in(
+    combination: &Combination,
+    servers: &Path,
+    directory: &Path,
+) -> Result<Row, ChaosError> {
+    let environment = servers::environment(&combination.servers(), servers)?;
+    match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(ChaosError::file(directory)(error));
+        }
+        _ => fs::create_dir_all(directory).map_err(ChaosError::file(directory))?,
+    }
+    let program = env::current_exe().map_err(ChaosError::file("flashsale-compat"))?;
+    let mut launch = Launch::new(combination.name, program, directory.join("play.log"))
+        .args(["--play", combination.name, "--into"])
+        .arg(directory);
+    for (variable, path) in environment {
+        launch = launch.env(variable, path);
+    }
+    let process = Process::start(launch).await?;
+    follow(combination.name, &process).await?;
+    let result = directory.join(RESULT);
+    let text = fs::read_to_string(&result)
+        .map_err(|_| ChaosError::Wrong(format!("it gave no result: {}", process.log_tail())))?;
+    serde_json::from_str(&text)
+        .map_err(|error| ChaosError::Wrong(format!("{}: {error}", result.display())))
+}
+
+/// Shows what the process says until it has ended. On a terminal that is one line.
+async fn follow(name: &str, process: &Process) -> Result<(), ChaosError> {
+    let began = Instant::now();
+    let is_terminal = io::stdout().is_terminal();
+    let mut told = String::new();
+    while process.is_running() {
+        if began.elapsed() > LONGEST {
+            process.kill()?;
+            return Err(ChaosError::TooLate {
+                what: format!("{name} ends"),
+                seconds: LONGEST.as_secs(),
+            });
+        }
+        let log = fs::read_to_string(process.log_file()).unwrap_or_default();
+        let last = log.lines().next_back().unwrap_or_default();
+        let seconds = began.elapsed().as_secs();
+        if is_terminal {
+            let mut out = io::stdout();
+            // A terminal that has gone away is not worth ending for.
+            let _ = write!(out, "\r\x1b[K{name:<22} {seconds:>3} s  {last}");
+            let _ = out.flush();
+        } else if last != told {
+            println!("{name:<22} {seconds:>3} s  {last}");
+            last.clone_into(&mut told);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    if is_terminal {
+        print!("\r\x1b[K");
+    }
+    Ok(())
+}
