@@ -82,9 +82,16 @@ async fn move_the_slot(cluster: &Cluster, key: &str) -> Result<usize, ChaosError
     let to = (from + 1) % primaries;
     cluster.move_slot(key, from, to).await?;
     until(
-        "the cluster knows where the slot is",
+        "every server knows where the slot is",
         FAILOVER,
-        async || Ok(cluster.primary_of(from, key).await? == Some(to)),
+        async || {
+            for asked in 0..cluster.servers.len() {
+                if cluster.primary_of(asked, key).await? != Some(to) {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        },
     )
     .await?;
     Ok(to)

@@ -66,8 +66,12 @@ async fn run_in(
     let process = Process::start(launch).await?;
     follow(combination.name, &process).await?;
     let result = directory.join(RESULT);
-    let text = fs::read_to_string(&result)
-        .map_err(|_| ChaosError::Wrong(format!("it gave no result: {}", process.log_tail())))?;
+    let text = fs::read_to_string(&result).map_err(|_| {
+        // What went wrong is said last.
+        let log = process.log_tail();
+        let last = log.lines().next_back().unwrap_or("it said nothing");
+        ChaosError::Wrong(format!("{last} ({})", process.log_file().display()))
+    })?;
     serde_json::from_str(&text)
         .map_err(|error| ChaosError::Wrong(format!("{}: {error}", result.display())))
 }
