@@ -201,6 +201,10 @@ async fn what_a_primary_without_its_replica_took_was_not_acknowledged() {
     let replica = replica_of(&world.redis).await;
     follow(&replica, replication.address()).await;
     let sale = world.announce("drop", replicated("p", 1000)).await;
+    eventually("the replica has the sale", async || {
+        has_everything(&world).await
+    })
+    .await;
     world.redis_url = way_in.url(&world.redis_url).unwrap();
     let gateway = world.gateway().await;
     acknowledged(&gateway, "p", "ann").await;
