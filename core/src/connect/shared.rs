@@ -219,8 +219,10 @@ impl SharedConnection {
     /// A connection of one's own, for commands that block up to `longest`. Its commands fail once
     /// this connection has been replaced, so that nobody goes on waiting at a demoted primary.
     pub async fn blocking(&self, longest: Duration) -> RedisResult<BlockingConnection> {
-        let (destination, generation) = self.destination().await?;
-        let connection = destination.connect(longest + RESPONSE_TIMEOUT).await?;
+        let connect = async |destination: Destination, _| {
+            destination.connect(longest + RESPONSE_TIMEOUT).await
+        };
+        let (connection, generation) = self.open(connect).await?;
         Ok(BlockingConnection::new(
             connection,
             self.clone(),
@@ -231,34 +233,45 @@ impl SharedConnection {
     /// A subscription to `channels` of this connection's database, which ends when it falls silent
     /// or when this connection has been replaced.
     pub async fn subscribe(&self, channels: &[&str]) -> RedisResult<Subscription> {
-        let (destination, generation) = self.destination().await?;
-        Subscription::open(&destination, channels, self.clone(), generation).await
+        let subscribe = async |destination: Destination, generation| {
+            Subscription::open(&destination, channels, self.clone(), generation).await
+        };
+        Ok(self.open(subscribe).await?.0)
     }
 
     /// A connection that nobody else uses, and the generation that it belongs to.
     pub(super) async fn connect_dedicated(&self) -> RedisResult<(DedicatedConnection, u64)> {
-        let (destination, generation) = self.destination().await?;
-        let connection = destination.connect(self.0.response_timeout).await?;
-        Ok((connection, generation))
+        let connect =
+            async |destination: Destination, _| destination.connect(self.0.response_timeout).await;
+        self.open(connect).await
     }
 
-    /// Where the connection leads to, and its generation.
-    async fn destination(&self) -> RedisResult<(Destination, u64)> {
-        let (link, generation) = self.link_and_generation().await?;
-        Ok((link.destination(), generation))
+    /// Opens another connection to where this one leads; answers it and the generation that it belongs
+    /// to. Where Sentinel is asked, this one is replaced when the server cannot be reached: a process
+    /// may send no command over it that would notice.
+    async fn open<T>(
+        &self,
+        open: impl AsyncFnOnce(Destination, u64) -> RedisResult<T>,
+    ) -> RedisResult<(T, u64)> {
+        let current = self.0.current.load_full();
+        let destination = self.link_of(&current).await?.destination();
+        let opened = open(destination, current.generation).await;
+        if matches!(&opened, Err(error) if error.is_io_error()) && self.0.client.asks_sentinel() {
+            self.replace_soon(&current, CANNOT_BE_REACHED);
+        }
+        Ok((opened?, current.generation))
     }
 
     pub(super) async fn link(&self) -> RedisResult<Arc<Link>> {
-        Ok(self.link_and_generation().await?.0)
+        self.link_of(&self.0.current.load_full()).await
     }
 
-    async fn link_and_generation(&self) -> RedisResult<(Arc<Link>, u64)> {
-        let current = self.0.current.load_full();
+    async fn link_of(&self, current: &Current) -> RedisResult<Arc<Link>> {
         let link = current.server.link().await;
         if link.is_err() {
-            self.replace_soon(&current, CANNOT_BE_REACHED);
+            self.replace_soon(current, CANNOT_BE_REACHED);
         }
-        Ok((link?, current.generation))
+        link
     }
 
     /// The answer to one call, as long as it comes in time; looks at it for signs that the

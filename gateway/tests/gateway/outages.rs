@@ -103,6 +103,27 @@ async fn buys_pass_again_at_the_primary_that_sentinel_names() {
     assert_eq!(again["position"], 1, "the new primary knows the first buy");
 }
 
+/// A gateway that is not ready gets no buys, so it must not need one to find the new primary.
+#[tokio::test]
+async fn a_gateway_without_buys_is_ready_again_at_the_primary_that_sentinel_names() {
+    let mut watched = Watched::start(1, AppendFsync::EverySecond).await.unwrap();
+    let mut world = World::new().await;
+    world.redis_url = watched.servers[0].url();
+    world.announce("drop", one_product("p", 1000)).await;
+    world.redis_url = watched.url();
+    let gateway = world.gateway().await;
+    watched.all_have_everything().await.unwrap();
+
+    watched.servers[0].kill().await.unwrap();
+    for status in [503, 200] {
+        eventually(&format!("readiness is {status}"), async || {
+            gateway.probes.get("/readyz").await.status == status
+        })
+        .await;
+    }
+    gateway.buy("p", "ann", "k").await.job_id();
+}
+
 #[tokio::test]
 async fn a_primary_of_a_cluster_that_dies_holds_up_its_own_sales_alone() {
     let mut cluster = Cluster::start(3, AppendFsync::EverySecond).await.unwrap();
