@@ -1,6 +1,7 @@
 //! Connections to Redis and PostgreSQL, with the time limits that make "away" a fast answer.
 
 mod address;
+mod answers;
 mod blocking;
 mod client;
 mod cluster;
@@ -25,6 +26,7 @@ use crate::{
     ledger::{CALL_LIMIT, Ledger},
 };
 
+pub use answers::check_writable;
 pub use blocking::BlockingConnection;
 pub use client::RedisClient;
 pub use link::DedicatedConnection;
@@ -32,7 +34,7 @@ pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
 use renewal::Renewal;
 pub use rights::{Missing, RightsError, acl_rules, check_rights, wait_for_rights};
 pub(crate) use servers::Server;
-pub use shared::{SharedConnection, check_writable};
+pub use shared::SharedConnection;
 pub use subscription::Subscription;
 use tls::{Certificates, Peer};
 pub use tls::{RELOAD_INTERVAL, TlsError, TlsSource};

@@ -11,6 +11,7 @@ use flashsale_e2e::{
     sales::{open, sale},
     services::Services,
 };
+use flashsale_testbed::{data_dir::DataDir, redis::Redis};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{SEEN, looked_at, metrics_of_alerts_are_there, must_give};
@@ -25,6 +26,8 @@ struct Scene {
     sale: Sale,
     gateway: Child,
     worker: Child,
+    /// What buys of the product `r` are acknowledged by, besides the primary.
+    _replica: Redis,
     prometheus: Prometheus,
     began: Timestamp,
 }
@@ -40,6 +43,10 @@ impl Scene {
             closes_at: Some(began + SignedDuration::from_hours(1)),
         };
         open(&services, &sale).await;
+        let replica = replica(&services).await;
+        let mut replicated = self::sale("replicated", &[("r", 100_000)]);
+        replicated.durability.redis_replicas = 1;
+        open(&services, &replicated).await;
         let gateway = Child::gateway(&services, "gateway").await;
         let worker = Child::worker(&services, "worker").await;
         let target = |component, child: &Child| Target {
@@ -55,6 +62,7 @@ impl Scene {
             sale,
             gateway,
             worker,
+            _replica: replica,
             prometheus,
             began,
         }
@@ -88,6 +96,7 @@ impl Scene {
             let user = format!("u{shopper}");
             assert_eq!(self.buy("p", &user, "k").await, 200);
             assert_eq!(self.buy("p", &user, "k").await, 200);
+            assert_eq!(self.buy("r", &user, "k").await, 200);
             assert_eq!(self.buy("nonsense", &user, "k").await, 404);
         }
         self.worker.process().kill().unwrap();
@@ -97,6 +106,29 @@ impl Scene {
     fn seen(&self) -> (&Names, Span) {
         (&self.names, Span::since(self.began))
     }
+}
+
+/// A replica that follows.
+async fn replica(services: &Services) -> Redis {
+    let data_dir = DataDir::temporary().unwrap();
+    let replica = Redis::start_replica(&data_dir, &services.redis)
+        .await
+        .unwrap();
+    let queue = services.queue.clone();
+    until("the replica follows", SEEN, || {
+        let mut queue = queue.clone();
+        async move {
+            let mut ask = redis::cmd("INFO");
+            let info: String = ask
+                .arg("replication")
+                .query_async(&mut queue)
+                .await
+                .unwrap();
+            info.contains("state=online")
+        }
+    })
+    .await;
+    replica
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ describe("being asked to wait", () => {
   test.each([
     [429, "quota-exceeded"],
     [503, "lane-full"],
+    [503, "not-replicated"],
     [503, "unavailable"],
   ])("%d %s: not before Retry-After", async (status, kind) => {
     const more = { headers: { "Retry-After": "7" } };

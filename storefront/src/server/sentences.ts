@@ -27,6 +27,7 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "head-too-large": "Your browser sends too much. Clear the cookies of this shop, then try again.",
   "internal-error": "Something broke on our side. We keep trying for you.",
   "lane-full": "The line is full right now. We keep trying for you.",
+  "not-replicated": BUSY,
   unavailable: BUSY,
   network: "We cannot reach the shop. We keep trying for you.",
 };

@@ -17,7 +17,7 @@ const NAMED: readonly (readonly [kind: string, name: string])[] = [
 ];
 
 /** The system's trouble, not the shopper's. */
-const TROUBLE = new Set(["unavailable", "internal-error", "lane-full"]);
+const TROUBLE = new Set(["unavailable", "internal-error", "lane-full", "not-replicated"]);
 
 /** Buys of a second by answer, always the same groups in the same places. */
 export function groupAnswers(buys: Readonly<Record<string, number>>): AnswerGroup[] {
