@@ -15,7 +15,9 @@ use std::{
 };
 
 use sqlx::{
-    Connection as _, PgConnection, Postgres, pool::PoolConnection, postgres::PgPoolOptions,
+    Connection as _, PgConnection, Postgres,
+    pool::{PoolConnection, PoolConnectionMetadata},
+    postgres::PgPoolOptions,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -80,19 +82,22 @@ const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 const NO_LIMITS: &str = "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET statement_timeout = 0";
 
-/// Which idle connections may be used again.
+/// Which idle connections may be used again. Both limits are milliseconds after `epoch`.
 #[derive(Debug, Clone)]
 pub(super) struct Trust {
     epoch: Instant,
-    /// Milliseconds after `epoch`: connections that were used last before this are not used again.
-    after: Arc<AtomicU64>,
+    /// Connections that were used last before this are not used again.
+    used_after: Arc<AtomicU64>,
+    /// Connections that were opened before this are not used again.
+    opened_after: Arc<AtomicU64>,
 }
 
 impl Trust {
     fn new() -> Self {
         Self {
             epoch: Instant::now(),
-            after: Arc::default(),
+            used_after: Arc::default(),
+            opened_after: Arc::default(),
         }
     }
 
@@ -103,12 +108,23 @@ impl Trust {
     /// One connection was bad: those that wait beside it are of the same age and lead to the same
     /// place, and each would cost a call.
     fn end(&self) {
-        self.after.fetch_max(self.now(), Ordering::Relaxed);
+        self.used_after.fetch_max(self.now(), Ordering::Relaxed);
     }
 
-    fn covers(&self, idle_for: Duration) -> bool {
-        let idle_ms = u64::try_from(idle_for.as_millis()).unwrap_or(u64::MAX);
-        self.now().saturating_sub(idle_ms) >= self.after.load(Ordering::Relaxed)
+    /// Connections are opened in another way from now on. One that is on its way back to the pool is
+    /// neither in use nor idle yet, so only its age tells that it is a former one.
+    fn end_for_all_opened(&self) {
+        // One more than now, since both times that are compared are rounded down.
+        self.opened_after
+            .fetch_max(self.now() + 1, Ordering::Relaxed);
+    }
+
+    fn covers(&self, connection: &PoolConnectionMetadata) -> bool {
+        let now = self.now();
+        let before =
+            |age: Duration| now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        before(connection.idle_for) >= self.used_after.load(Ordering::Relaxed)
+            && before(connection.age) >= self.opened_after.load(Ordering::Relaxed)
     }
 }
 
@@ -163,7 +179,7 @@ impl Ledger {
             pool.test_before_acquire(false).before_acquire({
                 let (trust, primary) = (trust.clone(), primary.clone());
                 move |connection, idle| {
-                    let trusted = trust.covers(idle.idle_for);
+                    let trusted = trust.covers(&idle);
                     let primary = primary.clone();
                     Box::pin(async move {
                         Ok(trusted
@@ -283,7 +299,7 @@ impl Ledger {
     /// Closes what was connected before the server or the certificates changed: idle connections now,
     /// those in use at the end of their call.
     pub(super) fn leave_former_connections(&self) {
-        self.trust.end();
+        self.trust.end_for_all_opened();
         for _ in 0..self.pool.num_idle() {
             drop(self.pool.try_acquire().map(PoolConnection::detach));
         }
