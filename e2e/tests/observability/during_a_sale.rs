@@ -36,6 +36,7 @@ impl Scene {
     async fn start() -> Self {
         let names = Names::new("shop", "drop");
         let services = Services::start().await;
+        let replica = replica(&services).await;
         let began = Timestamp::now();
         let mut sale = sale(&names.sale, &[("p", 100_000), ("q", 100_000)]);
         sale.schedule = Schedule {
@@ -43,7 +44,6 @@ impl Scene {
             closes_at: Some(began + SignedDuration::from_hours(1)),
         };
         open(&services, &sale).await;
-        let replica = replica(&services).await;
         let mut replicated = self::sale("replicated", &[("r", 100_000)]);
         replicated.durability.redis_replicas = 1;
         open(&services, &replicated).await;
