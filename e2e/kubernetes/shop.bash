@@ -57,11 +57,12 @@ phase() { k get flashsale "$1" -o 'jsonpath={.status.phase}'; }
 workers() { k get deployment "$1-worker" --ignore-not-found -o 'jsonpath={.spec.replicas}'; }
 depth() { k get flashsale "$1" -o 'jsonpath={.status.queueDepth}'; }
 
-# keys_of SALE: how many keys Redis has of a sale.
+# keys_of SALE: how many keys Redis has of a sale, but for the time of its withdrawal, which goes by
+# itself.
 keys_of() {
     local password=${FLASHSALE_REDIS_URL#redis://:}
     REDISCLI_AUTH=${password%@*} in_network redis-cli -h "$address" \
-        --scan --pattern "fs:{$namespace.$1}*" | wc -l
+        --scan --pattern "fs:{$namespace.$1}*" | sed '/:withdrawn$/d' | wc -l
 }
 
 # sql: PostgreSQL's client, which reads statements.
