@@ -38,7 +38,7 @@ pub use shared::SharedConnection;
 pub use subscription::Subscription;
 use tls::{Certificates, Peer};
 pub use tls::{RELOAD_INTERVAL, TlsError, TlsSource};
-pub use waiting::{WaitingConnection, WaitingConnections, WaitingPool, waiting_pool};
+pub use waiting::{WaitingConnections, WaitingPool, waiting_pool};
 
 /// How long a Redis command may take before it counts as failed. A script call takes under a
 /// millisecond; half a second is a stall, an fsync storm or a dead host.

@@ -28,9 +28,9 @@ impl BlockingConnection {
         }
     }
 
-    /// Whether the shared connection still is the one that this belongs to.
-    pub(super) fn is_current(&self) -> bool {
-        self.generation == self.shared.generation()
+    /// The generation of the shared connection that this belongs to.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
     }
 
     pub(super) fn leads_to_cluster(&self) -> bool {

@@ -14,13 +14,14 @@ pub struct PooledConnections {
     shared: SharedConnection,
 }
 
-/// A connection of a [`QueuePool`].
+/// A connection of a pool.
 #[derive(Debug)]
-pub struct PooledConnection {
-    connection: DedicatedConnection,
-    generation: u64,
+pub struct PooledConnection<C> {
+    pub(super) connection: C,
+    /// The generation of the [`SharedConnection`] that it belongs to.
+    pub(super) generation: u64,
     /// Whether a command was not answered, or given up: an answer may still come.
-    is_broken: bool,
+    pub(super) is_broken: bool,
 }
 
 /// A pool of at most `size` connections to where `shared` leads; connects when first used.
@@ -36,17 +37,17 @@ pub fn pool(shared: &SharedConnection, size: u32) -> QueuePool {
         .build_unchecked(connections)
 }
 
-impl PooledConnections {
-    fn is_current(&self, connection: &PooledConnection) -> bool {
-        connection.generation == self.shared.generation()
+impl<C> PooledConnection<C> {
+    pub(super) fn is_current(&self, shared: &SharedConnection) -> bool {
+        self.generation == shared.generation()
     }
 }
 
 impl bb8::ManageConnection for PooledConnections {
-    type Connection = PooledConnection;
+    type Connection = PooledConnection<DedicatedConnection>;
     type Error = RedisError;
 
-    async fn connect(&self) -> RedisResult<PooledConnection> {
+    async fn connect(&self) -> RedisResult<Self::Connection> {
         let (connection, generation) = self.shared.connect_dedicated().await?;
         Ok(PooledConnection {
             connection,
@@ -55,19 +56,19 @@ impl bb8::ManageConnection for PooledConnections {
         })
     }
 
-    async fn is_valid(&self, connection: &mut PooledConnection) -> RedisResult<()> {
-        if !self.is_current(connection) {
+    async fn is_valid(&self, connection: &mut Self::Connection) -> RedisResult<()> {
+        if !connection.is_current(&self.shared) {
             return Err(replaced());
         }
         redis::cmd("PING").exec_async(connection).await
     }
 
-    fn has_broken(&self, connection: &mut PooledConnection) -> bool {
-        connection.is_broken || !self.is_current(connection)
+    fn has_broken(&self, connection: &mut Self::Connection) -> bool {
+        connection.is_broken || !connection.is_current(&self.shared)
     }
 }
 
-impl ConnectionLike for PooledConnection {
+impl<C: ConnectionLike + Send> ConnectionLike for PooledConnection<C> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
             self.is_broken = true;
