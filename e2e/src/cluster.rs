@@ -112,7 +112,10 @@ impl ControlPlane {
     /// The process ids of etcd, API server and controllers; empty in a cluster that was given.
     #[must_use]
     pub fn pids(&self) -> Vec<i32> {
-        self.process.as_ref().map(start::pids).unwrap_or_default()
+        match &self.process {
+            Some(_) => start::pids(self.files.path()),
+            None => Vec::new(),
+        }
     }
 
     /// Ends a control plane of one's own before it is dropped; one that was given stays.

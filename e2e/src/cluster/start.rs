@@ -92,12 +92,14 @@ pub(super) fn scripts() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes"))
 }
 
-/// The children of the script.
-pub(super) fn pids(script: &Process) -> Vec<i32> {
-    let pid = script.pid();
-    fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(|child| child.parse().unwrap())
+/// The parts that the script started, by the files that it keeps of them. Its children would also be
+/// the short-lived commands that it runs itself.
+pub(super) fn pids(state: &Path) -> Vec<i32> {
+    let Ok(files) = fs::read_dir(state.join("pids")) else {
+        return Vec::new();
+    };
+    files
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .map(|pid| pid.trim().parse().unwrap())
         .collect()
 }
