@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use flashsale_core::{
-    connect::{self, RedisClient},
+    connect::{self, RedisClient, TlsSource},
     id::ProductId,
 };
 use flashsale_telemetry::shutdown;
@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CommandError, Outcome,
+    connection::RedisTlsArgs,
     crowd::{CrowdArgs, positive},
 };
 use crate::{
@@ -86,7 +87,8 @@ pub(super) struct Arguments {
     #[command(flatten)]
     shape: CrowdArgs,
 
-    /// Redis, for outcomes to the instant: redis://…, redis+sentinel://… or redis+cluster://….
+    /// Redis, for outcomes to the instant: redis://…, redis+sentinel://… or redis+cluster://…;
+    /// rediss for TLS.
     #[arg(
         long,
         env = "FLASHSALE_REDIS_URL",
@@ -94,6 +96,9 @@ pub(super) struct Arguments {
         hide_env_values = true
     )]
     redis_url: Option<String>,
+
+    #[command(flatten)]
+    redis_tls: RedisTlsArgs,
 
     /// Write every request, answer and event with its times into this new file, for `flashsale
     /// check`; docs/history.md has the format. Give --redis-url as well, so that the clock by
@@ -242,10 +247,11 @@ async fn send(
     history: Option<&Arc<HistoryWriter>>,
     stop: &CancellationToken,
 ) -> Result<Report, CommandError> {
+    let tls = TlsSource::directory(arguments.redis_tls.redis_tls.as_deref());
     let client = arguments
         .redis_url
         .as_deref()
-        .map(connect::redis_client)
+        .map(|url| connect::redis_client_with(url, &tls))
         .transpose()?;
     // Sockets know the crowd by a book, and the crowd starts when they are open.
     let lead = if history.is_some() {
