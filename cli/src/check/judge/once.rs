@@ -104,17 +104,29 @@ fn numbers_told(case: &Case<'_>, verdict: &mut Verdict) {
 }
 
 /// Whether two jobs are, or may be, of one key: one that Redis forgot has a second job, which gets
-/// the order of the first. Where an acknowledgement never arrived, the shopper is all that is known.
+/// the order of the first. Where an acknowledgement never arrived, the key is that of the job's order,
+/// or else the shopper is all that is known.
 fn may_be_one_key(case: &Case<'_>, first: &Uuid, second: &Uuid) -> bool {
     let facts = |job: &Uuid| case.facts.jobs.get(job);
-    let key = |job: &Uuid| facts(job)?.ack.as_ref().map(|ack| &ack.key);
+    let key = |job: &Uuid| {
+        let acknowledged = facts(job).and_then(|facts| facts.ack.as_ref());
+        let acknowledged = acknowledged.map(|ack| &ack.key);
+        let acknowledged = acknowledged.map(|key| (&*key.sale, &*key.user, &*key.text));
+        acknowledged.or_else(|| {
+            let mut sales = case.sales.values();
+            sales.find_map(|sale| {
+                let order = sale.order_of(*job)?;
+                Some((sale.name, order.user.as_str(), order.key.as_str()))
+            })
+        })
+    };
     if let (Some(first), Some(second)) = (key(first), key(second)) {
         return first == second;
     }
     let shoppers = |job: &Uuid| -> HashSet<&str> {
         let heard = facts(job).into_iter().flat_map(|facts| &facts.heard_by);
         let heard = heard.map(|heard| &*heard.user);
-        heard.chain(key(job).map(|key| &*key.user)).collect()
+        heard.chain(key(job).map(|(_, user, _)| user)).collect()
     };
     !case.circumstances.redis_lost.is_empty() && !shoppers(first).is_disjoint(&shoppers(second))
 }

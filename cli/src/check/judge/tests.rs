@@ -199,3 +199,27 @@ fn an_order_that_was_made_again_with_another_number_is_listed_where_the_ledger_l
     }
     assert!(renumbered > 10, "{renumbered}");
 }
+
+#[test]
+fn a_buy_that_nobody_was_acknowledged_may_be_settled_and_forgotten_before_it_is_repeated() {
+    let mut settled = 0;
+    for seed in 0..SALES {
+        let mut made = Model::run(seed, Trouble::None);
+        let mut random = StdRng::seed_from_u64(seed);
+        let Some(job) = plant::settled_before(&mut made, &mut random) else {
+            continue;
+        };
+        settled += 1;
+        let verdict = made.judge();
+        assert!(verdict.is_clean(), "{:#?}", verdict.violations);
+        // A buy with another key must not get that order.
+        let earlier = made.sale().ledger.orders.iter_mut();
+        for order in earlier.filter(|order| order.job == uuid::Uuid::from_u128(2_000_000)) {
+            "another".clone_into(&mut order.key);
+        }
+        let verdict = made.judge();
+        let mut rows = verdict.violations.iter();
+        assert!(rows.any(|row| row.law == Law::Once), "{job}");
+    }
+    assert!(settled > 10, "{settled}");
+}

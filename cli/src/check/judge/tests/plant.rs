@@ -709,6 +709,19 @@ pub(super) fn confirmed_in_a_lost_commit(made: &mut Made) -> (Uuid, u64) {
     (job, us)
 }
 
+/// A job that was told confirmed, whose order is that of an earlier job of its key: nobody was
+/// acknowledged that one, and Redis forgot it after it was settled.
+pub(super) fn settled_before(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
+    let (job, user, _, product) = told(made, Outcome::Confirmed, random)?;
+    let earlier = Uuid::from_u128(2_000_000);
+    let mut orders = made.sale().ledger.orders.iter_mut();
+    let order = orders.find(|order| order.job == job && product == "p")?;
+    order.job = earlier;
+    let number = order.id;
+    event(made, &user, earlier, Outcome::Confirmed, Some(number));
+    Some(job)
+}
+
 /// The order of a job that was told confirmed has another number.
 pub(super) fn renumber(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
     let (job, ..) = told(made, Outcome::Confirmed, random)?;
