@@ -52,6 +52,8 @@ impl Configuration<'_> {
             // Rewriting the file forks and takes a core for seconds: not for what a sale of a
             // million buys writes in its one busy minute.
             ("auto-aof-rewrite-min-size", "1gb".to_owned()),
+            // Redis else waits for five seconds whether more replicas want the same copy.
+            ("repl-diskless-sync-delay", "0".to_owned()),
             // The append-only file says everything that a snapshot says, and later.
             ("save", "\"\"".to_owned()),
             // Redis must refuse a buy rather than forget one it has acknowledged.
