@@ -3,15 +3,18 @@
 //! A [`Combination`] names the servers and how they stand: alone, behind Sentinels or a pooler, as a
 //! Redis Cluster, as a primary with a standby. Each is played by a process of its own ([`play`]), whose
 //! environment names the programs of the servers, so that a combination that hangs can be ended with
-//! all that it started ([`run`]). Where servers can fail over, they do so in mid-sale
-//! ([`disturbance`]).
+//! all that it started ([`run`]). Where servers can fail over, they do so in mid-sale, once or many
+//! times ([`disturbance`]).
 
 pub mod combinations;
 pub mod disturbance;
+mod failovers;
 pub mod play;
+mod replication;
 pub mod report;
 pub mod run;
 pub mod servers;
 pub mod stores;
+mod tls;
 
 pub use combinations::Combination;

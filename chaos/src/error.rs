@@ -3,9 +3,9 @@
 use std::{error::Error as _, io, path::PathBuf};
 
 use flashsale_testbed::{
-    binaries::BinaryError, cluster::ClusterError, data_dir::DataDirError,
-    pgbouncer::PgBouncerError, ports::PortError, postgres::PostgresError, process::ProcessError,
-    program::ProgramError, redis::RedisError, sentinel::SentinelError,
+    binaries::BinaryError, certificates::CertificateError, cluster::ClusterError,
+    data_dir::DataDirError, pgbouncer::PgBouncerError, ports::PortError, postgres::PostgresError,
+    process::ProcessError, program::ProgramError, redis::RedisError, sentinel::SentinelError,
 };
 
 /// Why a round could not be played.
@@ -35,6 +35,9 @@ pub enum ChaosError {
     /// PgBouncer could not be started.
     #[error(transparent)]
     PgBouncer(#[from] PgBouncerError),
+    /// A certificate could not be made.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// A child process could not be started or signalled.
     #[error(transparent)]
     Process(#[from] ProcessError),

@@ -58,14 +58,15 @@ impl Load {
         seconds: u64,
         directory: &Path,
     ) -> Result<Self, ChaosError> {
-        Self::start_at(RATE, gateways, redis_url, seconds, directory).await
+        let redis = [("FLASHSALE_REDIS_URL", redis_url.to_owned())];
+        Self::start_at(RATE, gateways, &redis, seconds, directory).await
     }
 
-    /// The same at another rate, in shoppers per second.
+    /// The same at another rate, in shoppers per second. `environment` says where Redis is.
     pub async fn start_at(
         rate: u32,
         gateways: &[String],
-        redis_url: &str,
+        environment: &[(&str, String)],
         seconds: u64,
         directory: &Path,
     ) -> Result<Self, ChaosError> {
@@ -82,8 +83,10 @@ impl Load {
             .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--give-up", &GIVE_UP_SECONDS.to_string()])
             .args(["--settle-patience", &SETTLE_SECONDS.to_string()])
-            .arg("--json")
-            .env("FLASHSALE_REDIS_URL", redis_url);
+            .arg("--json");
+        for (name, value) in environment {
+            launch = launch.env(name, value);
+        }
         if let Some(history) = &history {
             launch = launch.arg("--history").arg(history);
         }

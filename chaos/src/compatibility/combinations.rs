@@ -1,5 +1,7 @@
 //! What is combined: the one list that `make compat` plays.
 
+use std::time::Duration;
+
 use super::servers::Server::{
     self, PgBouncer118, PgBouncer126, Postgres15, Postgres18, Redis7, Redis8, Valkey9,
 };
@@ -11,9 +13,24 @@ pub enum Queue {
     Single,
     /// A primary with two replicas and three Sentinels. The primary is killed in mid-sale.
     Sentinel,
+    /// A primary with a replica and three Sentinels. The primary is killed again and again, and cut off
+    /// from its replica.
+    Failovers,
     /// Three primaries with a replica each. In mid-sale the sale's slot is moved, and then the primary
     /// is killed that has it.
     Cluster,
+}
+
+impl Queue {
+    /// Replicas of each primary.
+    #[must_use]
+    pub const fn replicas(self) -> u8 {
+        match self {
+            Self::Single => 0,
+            Self::Failovers | Self::Cluster => 1,
+            Self::Sentinel => 2,
+        }
+    }
 }
 
 /// How PostgreSQL stands.
@@ -42,13 +59,15 @@ pub struct Combination {
     /// How it stands.
     pub ledger: Ledger,
     /// Replicas of Redis that have to have a buy before it is acknowledged
-    /// (`spec.durability.redisReplicas`). With 0, buys may be lost when a primary dies: they are counted
-    /// and are no violation.
-    pub redis_replicas: u32,
+    /// (`spec.durability.redisReplicas`): all that there are, since any may be promoted. With 0, buys may
+    /// be lost when a primary dies: they are counted and are no violation.
+    pub redis_replicas: u8,
+    /// Whether all connections to the stores use TLS, with a private authority and client certificates.
+    pub tls: bool,
 }
 
 /// Every combination.
-pub const ALL: [Combination; 14] = [
+pub const ALL: [Combination; 16] = [
     plain("redis-7.0-postgres-15", Redis7, Postgres15),
     plain("redis-8-postgres-18", Redis8, Postgres18),
     plain("valkey-9-postgres-15", Valkey9, Postgres15),
@@ -63,6 +82,11 @@ pub const ALL: [Combination; 14] = [
     ledger("pgbouncer-1.26", Postgres18, Ledger::Pooled(PgBouncer126)),
     ledger("standby-postgres-15", Postgres15, Ledger::Standby),
     ledger("standby-postgres-18", Postgres18, Ledger::Standby),
+    Combination {
+        tls: true,
+        ..plain("tls", Redis7, Postgres15)
+    },
+    queue("failovers", Redis7, Queue::Failovers),
 ];
 
 const fn plain(name: &'static str, redis: Server, postgres: Server) -> Combination {
@@ -73,12 +97,14 @@ const fn plain(name: &'static str, redis: Server, postgres: Server) -> Combinati
         postgres,
         ledger: Ledger::Single,
         redis_replicas: 0,
+        tls: false,
     }
 }
 
 const fn queue(name: &'static str, redis: Server, queue: Queue) -> Combination {
     Combination {
         queue,
+        redis_replicas: queue.replicas(),
         ..plain(name, redis, Postgres15)
     }
 }
@@ -110,6 +136,15 @@ impl Combination {
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         ALL.into_iter().find(|combination| combination.name == name)
+    }
+
+    /// The longest that it may take.
+    #[must_use]
+    pub fn longest(&self) -> Duration {
+        match self.queue {
+            Queue::Failovers => Duration::from_mins(10),
+            Queue::Single | Queue::Sentinel | Queue::Cluster => Duration::from_mins(4),
+        }
     }
 
     /// Its servers: Redis, PostgreSQL, and the pooler if there is one.

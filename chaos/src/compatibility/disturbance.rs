@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use flashsale_testbed::{cluster::Cluster, sentinel::Watched};
 use jiff::{SignedDuration, Timestamp};
 
-use super::stores::{Redises, Stores};
+use super::{
+    combinations::Queue,
+    failovers::{self, Failover, Teller},
+    replication::in_step,
+    stores::{Redises, Stores},
+};
 use crate::{error::ChaosError, faults, judge::Loss, stores::until};
 
 /// How long servers may take to fail over: a second of silence, a vote, and what a busy machine adds.
@@ -19,7 +24,8 @@ const LAG: SignedDuration = SignedDuration::from_secs(2);
 pub struct Disturbance {
     /// In words.
     pub what: String,
-    /// When it was over: another server had taken the place of the one that was killed.
+    /// When it was over: another server had taken the place of the one that was killed, and that was
+    /// back as a replica if it is Redis.
     pub over: Timestamp,
     /// What the servers may have lost.
     pub loss: Option<Loss>,
@@ -31,8 +37,17 @@ pub fn is_due(stores: &Stores) -> bool {
     stores.standby.is_some() || !matches!(stores.redis, Redises::Single(_))
 }
 
-/// Makes it happen, and comes back when other servers have taken over. `key` is one of the sale's.
-pub async fn disturb(stores: &mut Stores, key: &str) -> Result<Disturbance, ChaosError> {
+/// Makes it happen, and comes back when other servers have taken over. `key` is one of the sale's, and
+/// `tell` is told what is going on.
+pub async fn disturb(
+    stores: &mut Stores,
+    queue: Queue,
+    key: &str,
+    tell: &impl Fn(&str),
+) -> Result<Disturbance, ChaosError> {
+    if queue == Queue::Failovers {
+        return failovers::many(stores, tell).await;
+    }
     if let Some(standby) = stores.standby.take() {
         let began = Instant::now();
         stores.postgres.kill().await?;
@@ -61,17 +76,8 @@ pub async fn disturb(stores: &mut Stores, key: &str) -> Result<Disturbance, Chao
 }
 
 async fn kill_the_watched_primary(watched: &mut Watched) -> Result<Disturbance, ChaosError> {
-    let unknown = || ChaosError::Wrong("the Sentinels name no primary".to_owned());
-    let primary = watched.primary().await.ok_or_else(unknown)?;
-    let server = watched.servers.get_mut(primary).ok_or_else(unknown)?;
-    let began = Instant::now();
-    server.kill().await?;
-    let killed = Timestamp::now();
-    until("the Sentinels promote a replica", FAILOVER, async || {
-        Ok(watched.primary().await.is_some_and(|now| now != primary))
-    })
-    .await?;
-    Ok(killed_primary("primary killed", began, killed))
+    let failover = failovers::fail_over(watched, Teller::Harness).await?;
+    Ok(killed_primary("primary killed", failover))
 }
 
 /// Moves the slot of `key` to another primary, whose position is given.
@@ -94,44 +100,55 @@ async fn move_the_slot(cluster: &Cluster, key: &str) -> Result<usize, ChaosError
         },
     )
     .await?;
+    // What was moved was acknowledged by the replica of the other primary, and this one's has yet to
+    // get it.
+    in_step(&cluster.servers[to], Queue::Cluster.replicas()).await?;
     Ok(to)
 }
 
-/// Kills the primary at `holder`, which has the slot of `key`.
+/// Kills the primary at `holder`, which has the slot of `key`, and starts it again once its replica was
+/// promoted.
 async fn kill_the_holder(
     cluster: &mut Cluster,
     key: &str,
     holder: usize,
 ) -> Result<Disturbance, ChaosError> {
-    let unknown = || ChaosError::Wrong("the cluster has no such server".to_owned());
     let began = Instant::now();
-    let server = cluster.servers.get_mut(holder).ok_or_else(unknown)?;
-    server.kill().await?;
+    cluster.servers[holder].kill().await?;
     let killed = Timestamp::now();
     let other = usize::from(holder == 0);
+    let mut successor = None;
     until("the cluster promotes a replica", FAILOVER, async || {
         let now = cluster.primary_of(other, key).await?;
-        Ok(now.is_some_and(|now| now != holder))
+        successor = now.filter(|now| *now != holder);
+        Ok(successor.is_some())
     })
     .await?;
-    Ok(killed_primary(
-        "slot moved, its primary killed",
-        began,
+    let promoted = began.elapsed();
+    cluster.servers[holder].restart().await?;
+    if let Some(successor) = successor {
+        in_step(&cluster.servers[successor], Queue::Cluster.replicas()).await?;
+    }
+    let failover = Failover {
         killed,
-    ))
+        promoted,
+        back: began.elapsed(),
+    };
+    Ok(killed_primary("slot moved, its primary killed", failover))
 }
 
-fn killed_primary(what: &str, began: Instant, killed: Timestamp) -> Disturbance {
+fn killed_primary(what: &str, failover: Failover) -> Disturbance {
     Disturbance {
         what: format!(
-            "{what}, replica promoted after {} ms",
-            began.elapsed().as_millis()
+            "{what}, replica promoted after {} ms, the killed one in step after {} ms",
+            failover.promoted.as_millis(),
+            failover.back.as_millis()
         ),
         over: Timestamp::now(),
         loss: Some(Loss {
             store: faults::Store::Redis,
-            from: Some(killed - LAG),
-            to: killed,
+            from: Some(failover.killed - LAG),
+            to: failover.killed,
         }),
     }
 }

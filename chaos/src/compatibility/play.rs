@@ -8,9 +8,10 @@ use std::{
 
 use flashsale_core::{id::SaleId, keys::SaleKeys};
 use flashsale_testbed::{http, process::Process, program::Program};
+use serde_json::Value;
 
 use super::{
-    combinations::Combination,
+    combinations::{Combination, Queue},
     disturbance::{self, Disturbance},
     report::Row,
     servers,
@@ -27,13 +28,31 @@ use crate::{
 /// The sale, and its id.
 const SALE: &str = "compatibility";
 
-/// Its products and their units: fewer than there are shoppers, so that each is sold out in the end.
-const PRODUCTS: [(&str, u32); 3] = [("hot", 9_000), ("warm", 4_000), ("rare", 50)];
+/// Who comes, and what there is to buy.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    /// Products and their units.
+    products: [(&'static str, u32); 3],
+    /// Shoppers per second.
+    rate: u32,
+    /// For so long, in seconds.
+    seconds: u64,
+}
 
-/// Shoppers who come, so many per second for so many seconds: slow enough for two cores that run
-/// everything else as well, and for a failover to fall into the sale.
-const RATE: u32 = 1_000;
-const SECONDS: u64 = 20;
+/// Fewer units than shoppers, so that each product is sold out in the end. They come slowly enough for
+/// two cores that run everything else as well, and for a failover to fall into the sale.
+const ONCE: Plan = Plan {
+    products: [("hot", 9_000), ("warm", 4_000), ("rare", 50)],
+    rate: 1_000,
+    seconds: 20,
+};
+
+/// More shoppers than can come until the last failover, and units for all of them.
+const FAILOVERS: Plan = Plan {
+    products: [("hot", 90_000), ("warm", 40_000), ("rare", 50)],
+    rate: 200,
+    seconds: 560,
+};
 
 /// Gateways and workers.
 const PROGRAMS: usize = 2;
@@ -43,6 +62,9 @@ const MIDDLE: u64 = 2_500;
 
 /// Buys that must be acknowledged after the disturbance, or nothing was tried.
 const LEAST_AFTERWARDS: usize = 500;
+
+/// Orders after the last of many failovers.
+const AFTERWARDS: u64 = 1_000;
 
 /// How long the sale may take to be in force, and to be in its middle.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -63,18 +85,49 @@ pub async fn play(
     servers::check(&combination.servers(), &versions)?;
     tell(&format!("{}: opening the sale", versions.join(", ")));
     let shop = Shop::open(combination, &stores, directory).await?;
+    if let Some(certificates) = &stores.certificates {
+        tell("waiting for the stores to refuse who has no certificate");
+        certificates.are_wanted(&stores, directory).await?;
+    }
     tell("selling");
-    let load = Load::start_at(RATE, &shop.urls(), &stores.redis_url(), SECONDS, directory).await?;
+    let plan = plan(combination);
+    let (urls, environment) = (shop.urls(), stores.environment());
+    let load = Load::start_at(plan.rate, &urls, &environment, plan.seconds, directory).await?;
     let history = load.history.clone().ok_or_else(no_history)?;
-    let disturbance = disturb(&mut stores, tell).await?;
-    let ended = load.ended(CROWD).await?;
+    let disturbance = disturb(&mut stores, combination.queue, tell).await?;
+    let ended = if combination.queue == Queue::Failovers {
+        tell("selling after the last failover");
+        stores.more_orders(AFTERWARDS).await?;
+        load.end().await?
+    } else {
+        load.ended(CROWD).await?
+    };
     tell("judging");
     let mut row = judged(combination, &stores, &history, disturbance).await?;
     row.violations.extend(ended.problem);
-    row.shoppers = ended.report["shoppers"].as_u64().unwrap_or_default();
+    row.shoppers = came(plan, &ended.report);
     row.versions = versions;
     row.seconds = began.elapsed().as_secs_f64();
     Ok(row)
+}
+
+fn plan(combination: &Combination) -> Plan {
+    match combination.queue {
+        Queue::Failovers => FAILOVERS,
+        Queue::Single | Queue::Sentinel | Queue::Cluster => ONCE,
+    }
+}
+
+/// Shoppers of the plan who came before the crowd ended.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a crowd takes some seconds"
+)]
+fn came(plan: Plan, report: &Value) -> u64 {
+    let all = report["shoppers"].as_u64().unwrap_or_default();
+    let seconds = report["seconds"].as_f64().unwrap_or_default();
+    all.min((seconds * f64::from(plan.rate)) as u64)
 }
 
 fn no_history() -> ChaosError {
@@ -116,7 +169,7 @@ impl Shop {
         until("the gateways offer the sale", PATIENCE, async || {
             for gateway in &shop.gateways {
                 let answer = http::get(gateway.address, "/sales").await;
-                if !answer.is_ok_and(|answer| answer.body.contains(PRODUCTS[0].0)) {
+                if !answer.is_ok_and(|answer| answer.body.contains("hot")) {
                     return Ok(false);
                 }
             }
@@ -132,7 +185,7 @@ impl Shop {
 }
 
 fn sale_file(combination: &Combination, directory: &Path) -> Result<PathBuf, ChaosError> {
-    let products = PRODUCTS.map(|(id, stock)| {
+    let products = plan(combination).products.map(|(id, stock)| {
         format!("{{id: {id}, name: \"{id}\", price: 100, stock: {stock}, maxPerUser: 1}}")
     });
     let durability = match combination.redis_replicas {
@@ -153,6 +206,7 @@ fn sale_file(combination: &Combination, directory: &Path) -> Result<PathBuf, Cha
 /// Waits for the middle of the sale and disturbs the servers that can fail over.
 async fn disturb(
     stores: &mut Stores,
+    queue: Queue,
     tell: &impl Fn(&str),
 ) -> Result<Option<Disturbance>, ChaosError> {
     if !disturbance::is_due(stores) {
@@ -166,7 +220,7 @@ async fn disturb(
     tell(&format!("{orders} orders: disturbing the servers"));
     let wrong = |_| ChaosError::Wrong("the sale of the harness has a bad name".to_owned());
     let keys = SaleKeys::new(&SaleId::new(SALE).map_err(wrong)?);
-    let mut disturbance = disturbance::disturb(stores, keys.record()).await?;
+    let mut disturbance = disturbance::disturb(stores, queue, keys.record(), tell).await?;
     disturbance.what = format!("at {orders} orders: {}", disturbance.what);
     tell(&disturbance.what);
     Ok(Some(disturbance))

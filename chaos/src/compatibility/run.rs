@@ -12,9 +12,6 @@ use flashsale_testbed::{launch::Launch, process::Process};
 use super::{combinations::Combination, report::Row, servers};
 use crate::error::ChaosError;
 
-/// The longest that a combination may take.
-const LONGEST: Duration = Duration::from_mins(4);
-
 /// How often is looked how far it is.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -64,7 +61,7 @@ async fn run_in(
         launch = launch.env(variable, path);
     }
     let process = Process::start(launch).await?;
-    follow(combination.name, &process).await?;
+    follow(combination, &process).await?;
     let result = directory.join(RESULT);
     let text = fs::read_to_string(&result).map_err(|_| {
         // What went wrong is said last.
@@ -77,16 +74,17 @@ async fn run_in(
 }
 
 /// Shows what the process says until it has ended. On a terminal that is one line.
-async fn follow(name: &str, process: &Process) -> Result<(), ChaosError> {
+async fn follow(combination: &Combination, process: &Process) -> Result<(), ChaosError> {
+    let (name, longest) = (combination.name, combination.longest());
     let began = Instant::now();
     let is_terminal = io::stdout().is_terminal();
     let mut told = String::new();
     while process.is_running() {
-        if began.elapsed() > LONGEST {
+        if began.elapsed() > longest {
             process.kill()?;
             return Err(ChaosError::TooLate {
                 what: format!("{name} ends"),
-                seconds: LONGEST.as_secs(),
+                seconds: longest.as_secs(),
             });
         }
         let log = fs::read_to_string(process.log_file()).unwrap_or_default();

@@ -11,12 +11,18 @@ use flashsale_testbed::{
     sentinel::Watched,
 };
 use redis::InfoDict;
-use sqlx::{Connection as _, PgConnection};
+use sqlx::{
+    ConnectOptions as _, Connection as _, PgConnection,
+    postgres::{PgConnectOptions, PgSslMode},
+};
 use tokio::process::Command;
 
 use std::{path::Path, time::Duration};
 
-use super::combinations::{Combination, Ledger, Queue};
+use super::{
+    combinations::{Combination, Ledger, Queue},
+    tls::Certificates,
+};
 use crate::{
     error::ChaosError,
     stores::{connect_to, until},
@@ -25,11 +31,11 @@ use crate::{
 /// Primaries of a Redis Cluster; each has a replica.
 const PRIMARIES: usize = 3;
 
-/// Replicas beside a primary that Sentinels watch.
-const REPLICAS: usize = 2;
-
 /// Connections of PgBouncer to PostgreSQL: fewer than the clients want, so that they share them.
 const POOL_SIZE: u32 = 6;
+
+/// How long a sale may take to go on after a failover.
+const GOES_ON: Duration = Duration::from_mins(1);
 
 /// How long a standby may take to follow synchronously.
 const IN_STEP: Duration = Duration::from_secs(20);
@@ -55,6 +61,8 @@ pub struct Stores {
     pub(super) postgres: Postgres,
     /// The standby, until it is promoted.
     pub(super) standby: Option<Postgres>,
+    /// For TLS, if that is used.
+    pub(super) certificates: Option<Certificates>,
     database_url: String,
 }
 
@@ -64,6 +72,11 @@ impl Stores {
         let postgres = Postgres::start(&DataDir::temporary()?).await?;
         let mut database_url = postgres.url();
         let (mut pooler, mut standby) = (None, None);
+        let certificates = combination.tls.then(Certificates::new).transpose()?;
+        if let Some(certificates) = &certificates {
+            postgres.use_certificates(&certificates.server).await?;
+            database_url.push_str("?sslmode=verify-full");
+        }
         match combination.ledger {
             Ledger::Single => {}
             Ledger::Pooled(_) => {
@@ -80,9 +93,10 @@ impl Stores {
         }
         Ok(Self {
             pooler,
-            redis: Redises::start(combination.queue).await?,
+            redis: Redises::start(combination.queue, certificates.as_ref()).await?,
             postgres,
             standby,
+            certificates,
             database_url,
         })
     }
@@ -95,8 +109,8 @@ impl Stores {
             redis: &redis,
         };
         let launch = program::ours(binary, name, urls, logs)?;
-        let pooler = self.pooler_environment();
-        Ok(pooler
+        let further = self.further_environment();
+        Ok(further
             .into_iter()
             .fold(launch, |launch, (name, value)| launch.env(name, value)))
     }
@@ -104,31 +118,36 @@ impl Stores {
     /// Everything that a hand tool has to know of the stores, as variables of its environment.
     #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        let mut environment = self.pooler_environment();
+        let mut environment = self.further_environment();
         environment.push(("FLASHSALE_DATABASE_URL", self.database_url.clone()));
         environment.push(("FLASHSALE_REDIS_URL", self.redis.url()));
         environment
     }
 
-    fn pooler_environment(&self) -> Vec<(&'static str, String)> {
-        if self.pooler.is_none() {
-            return Vec::new();
+    /// What has to be known beside the addresses.
+    fn further_environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment = Vec::new();
+        if let Some(certificates) = &self.certificates {
+            environment.extend(certificates.environment());
         }
-        vec![
-            ("FLASHSALE_DATABASE_TRANSACTION_POOLER", "true".to_owned()),
-            ("FLASHSALE_DATABASE_DIRECT_URL", self.postgres.url()),
-        ]
+        if self.pooler.is_some() {
+            environment.extend([
+                ("FLASHSALE_DATABASE_TRANSACTION_POOLER", "true".to_owned()),
+                ("FLASHSALE_DATABASE_DIRECT_URL", self.postgres.url()),
+            ]);
+        }
+        environment
     }
 
-    /// The address of Redis, for every program.
-    #[must_use]
-    pub fn redis_url(&self) -> String {
-        self.redis.url()
+    /// A connection of the harness, without TLS: it has no certificate.
+    async fn ledger(&self) -> Result<PgConnection, ChaosError> {
+        let options: PgConnectOptions = self.postgres.url().parse()?;
+        Ok(options.ssl_mode(PgSslMode::Disable).connect().await?)
     }
 
     /// Orders that the PostgreSQL has which takes writes.
     pub async fn orders(&self) -> Result<u64, ChaosError> {
-        let mut ledger = PgConnection::connect(&self.postgres.url()).await?;
+        let mut ledger = self.ledger().await?;
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
             .fetch_one(&mut ledger)
             .await?;
@@ -136,9 +155,18 @@ impl Stores {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
+    /// Waits for so many more orders.
+    pub(super) async fn more_orders(&self, count: u64) -> Result<(), ChaosError> {
+        let enough = self.orders().await? + count;
+        until("the sale goes on", GOES_ON, async || {
+            Ok(self.orders().await? >= enough)
+        })
+        .await
+    }
+
     /// The longest time between two orders, in milliseconds.
     pub async fn longest_pause_of_orders(&self) -> Result<u64, ChaosError> {
-        let mut ledger = PgConnection::connect(&self.postgres.url()).await?;
+        let mut ledger = self.ledger().await?;
         let pause: Option<i64> = sqlx::query_scalar(
             "SELECT (max(extract(epoch FROM pause)) * 1000)::bigint
                FROM (SELECT created_at - lag(created_at) OVER (ORDER BY created_at) AS pause
@@ -152,7 +180,7 @@ impl Stores {
     /// Names and versions as the servers report them: Redis, PostgreSQL, and the pooler if there is one.
     pub async fn versions(&self) -> Result<Vec<String>, ChaosError> {
         let mut versions = vec![self.redis.version().await?];
-        let mut ledger = PgConnection::connect(&self.postgres.url()).await?;
+        let mut ledger = self.ledger().await?;
         let version: String = sqlx::query_scalar("SHOW server_version")
             .fetch_one(&mut ledger)
             .await?;
@@ -170,21 +198,33 @@ impl Stores {
 }
 
 impl Redises {
-    async fn start(queue: Queue) -> Result<Self, ChaosError> {
-        let fsync = AppendFsync::EverySecond;
+    async fn start(queue: Queue, certificates: Option<&Certificates>) -> Result<Self, ChaosError> {
+        let fsync = match queue {
+            Queue::Failovers => AppendFsync::Always,
+            Queue::Single | Queue::Sentinel | Queue::Cluster => AppendFsync::EverySecond,
+        };
         Ok(match queue {
             Queue::Single => {
-                let redis = Redis::start(&DataDir::temporary()?, fsync).await?;
-                Self::Single(Box::new(redis))
+                let data_dir = DataDir::temporary()?;
+                let redis = match certificates {
+                    Some(files) => Redis::start_with_tls(&data_dir, fsync, &files.server).await,
+                    None => Redis::start(&data_dir, fsync).await,
+                };
+                Self::Single(Box::new(redis?))
             }
-            Queue::Sentinel => Self::Watched(Watched::start(REPLICAS, fsync).await?),
+            Queue::Sentinel | Queue::Failovers => {
+                Self::Watched(Watched::start(queue.replicas().into(), fsync).await?)
+            }
             Queue::Cluster => Self::Cluster(Cluster::start(PRIMARIES, fsync).await?),
         })
     }
 
     fn url(&self) -> String {
         match self {
-            Self::Single(redis) => redis.url(),
+            Self::Single(redis) => {
+                let with_tls = redis.tls_url("localhost");
+                with_tls.unwrap_or_else(|| redis.url())
+            }
             Self::Watched(watched) => watched.url(),
             Self::Cluster(cluster) => cluster.url(),
         }
