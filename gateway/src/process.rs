@@ -249,7 +249,7 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
     let intake = Intake::new(queue.clone(), &config.intake, metrics.turnstile.clone())?;
     let stocks = Stocks::default();
     let (refresher, catalogue) = Refresher::new(
-        pool.clone(),
+        queue.clone(),
         Arc::new(intake),
         stocks.clone(),
         metrics.buys.clone(),

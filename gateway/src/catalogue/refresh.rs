@@ -7,7 +7,7 @@ use std::{
 
 use flashsale_core::{
     catalogue::{self, Announced, CatalogueError},
-    connect::QueuePool,
+    connect::{BlockingConnection, SharedConnection},
     observation::{self, SaleObservation},
 };
 use flashsale_telemetry::probes::ReadinessHandle;
@@ -30,8 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why the catalogue could not be read.
 #[derive(Debug, thiserror::Error)]
 enum RefreshError {
-    #[error("no connection to Redis: {0}")]
-    Pool(String),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error("Redis does not answer: {0}")]
@@ -40,10 +38,11 @@ enum RefreshError {
     Silence,
 }
 
-/// The task that keeps a [`Catalogue`] fresh.
+/// The task that keeps a [`Catalogue`] fresh, over a connection of its own: no crowd that looks up
+/// orders can keep it from looking.
 #[derive(Debug)]
 pub struct Refresher {
-    pool: QueuePool,
+    queue: SharedConnection,
     intake: Arc<Intake>,
     stocks: Stocks,
     buys: BuyCounters,
@@ -59,14 +58,14 @@ impl Refresher {
     /// A catalogue, empty until the returned task has looked for the first time.
     #[must_use]
     pub fn new(
-        pool: QueuePool,
+        queue: SharedConnection,
         intake: Arc<Intake>,
         stocks: Stocks,
         buys: BuyCounters,
         readiness: ReadinessHandle,
     ) -> (Self, Catalogue) {
         let refresher = Self {
-            pool,
+            queue,
             intake,
             stocks,
             buys,
@@ -91,19 +90,21 @@ impl Refresher {
     pub async fn run(self, shutdown: CancellationToken) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut connection = None;
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
                 () = self.wanted.notified() => {}
             }
-            self.refresh().await;
+            self.refresh(&mut connection).await;
         }
     }
 
-    async fn refresh(&self) {
+    /// Looks over `connection`, which is opened if there is none, and closed when the look fails.
+    async fn refresh(&self, connection: &mut Option<BlockingConnection>) {
         let began = Instant::now();
-        let looked = timeout(PATIENCE, self.look()).await;
+        let looked = timeout(PATIENCE, self.look(connection)).await;
         match looked.unwrap_or(Err(RefreshError::Silence)) {
             Ok((announced, at, sales)) => {
                 self.take_over(announced, at, sales);
@@ -111,6 +112,7 @@ impl Refresher {
                 self.readiness.ready();
             }
             Err(error) => {
+                *connection = None;
                 self.observed.send_if_modified(|observed| {
                     std::mem::replace(&mut observed.is_current, false)
                 });
@@ -121,16 +123,16 @@ impl Refresher {
 
     async fn look(
         &self,
+        connection: &mut Option<BlockingConnection>,
     ) -> Result<(Vec<Announced>, Timestamp, Vec<SaleObservation>), RefreshError> {
-        let mut connection = self
-            .pool
-            .get()
-            .await
-            .map_err(|error| RefreshError::Pool(error.to_string()))?;
-        self.clock.set(catalogue::clock(&mut *connection).await?);
-        let announced = catalogue::read_all(&mut *connection).await?;
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(self.queue.blocking(Duration::ZERO).await?),
+        };
+        self.clock.set(catalogue::clock(connection).await?);
+        let announced = catalogue::read_all(connection).await?;
         let sales: Vec<_> = announced.iter().map(|announced| &announced.sale).collect();
-        let observed = observation::observe(&mut *connection, &sales).await?;
+        let observed = observation::observe(connection, &sales).await?;
         self.intake.heartbeat().await?;
         Ok((announced, self.clock.now(), observed))
     }

@@ -3,13 +3,22 @@
 use std::time::{Duration, Instant};
 
 use flashsale_core::{connect, keys::SaleKeys};
-use flashsale_testbed::{cluster::Cluster, redis::AppendFsync, sentinel::Watched};
+use flashsale_testbed::{
+    cluster::Cluster,
+    fault_proxy::{FaultProxy, Flow},
+    redis::AppendFsync,
+    sentinel::Watched,
+};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use uuid::Uuid;
 
 use crate::support::{Gateway, World, all, eventually, one_product};
+
+/// A gateway knows of a new sale within this: it looks once a second.
+const KNOWN: Duration = Duration::from_secs(3);
 
 /// A buy is answered within this, whatever Redis does.
 const BOUND: Duration = Duration::from_secs(1);
@@ -212,4 +221,48 @@ async fn a_gateway_starts_without_redis_and_sells_once_it_is_there() {
     assert_eq!(gateway.probes.get("/readyz").await.status, 503);
     world.redis.restart().await.unwrap();
     assert_recovers(&gateway, "ann").await;
+}
+
+/// Looking up orders and reading the catalogue must not compete for connections.
+#[tokio::test]
+async fn a_crowd_that_looks_up_orders_does_not_keep_the_catalogue_from_redis() {
+    let (mut world, _postgres) = World::with_ledger().await;
+    world.announce("drop", one_product("p", 1)).await;
+    let link = FaultProxy::start(([127, 0, 0, 1], world.redis.port()).into());
+    let link = link.await.unwrap();
+    let direct = world.redis_url.clone();
+    world.redis_url = link.url(&direct).unwrap();
+    let gateway = world.gateway_with(&["--auth-mode=off"]).await;
+    link.set_both(Flow::Delayed(Duration::from_millis(60)));
+    let client = gateway.client;
+    let crowd: Vec<_> = (0..300)
+        .map(|_| {
+            tokio::spawn(async move {
+                loop {
+                    client.get(&format!("/orders/{}", Uuid::new_v4())).await;
+                }
+            })
+        })
+        .collect();
+    eventually("look-ups wait for a connection", async || {
+        let answer = client.get(&format!("/orders/{}", Uuid::new_v4())).await;
+        answer.status == 503
+    })
+    .await;
+
+    world.redis_url = direct;
+    for number in 0..3 {
+        let name = format!("drop-{number}");
+        let announced = Instant::now();
+        world.announce(&name, one_product("p", 1)).await;
+        eventually("the gateway knows the sale", async || {
+            client.get("/sales").await.text().contains(&name)
+        })
+        .await;
+        assert!(announced.elapsed() < KNOWN, "{:?}", announced.elapsed());
+        assert_eq!(gateway.probes.get("/readyz").await.status, 200);
+    }
+    for task in crowd {
+        task.abort();
+    }
 }

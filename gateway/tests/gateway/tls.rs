@@ -222,4 +222,21 @@ async fn both_stores_are_reached_with_private_certificates() {
         (answer.status, answer.problem().as_str()),
         (404, "unknown-order")
     );
+
+    let nobody = tempfile::tempdir().unwrap();
+    write(nobody.path(), Some(&authority), None);
+    let flags = [
+        "--auth-mode=off",
+        "--redis-tls",
+        nobody.path().to_str().unwrap(),
+    ];
+    let refused = world.gateway_unready(&flags).await;
+    eventually(
+        "readiness says that Redis wants a certificate",
+        async || {
+            let ready = refused.probes.get("/readyz").await.text();
+            ready.contains("Redis wants a client certificate: give tls.crt and tls.key")
+        },
+    )
+    .await;
 }
