@@ -5,6 +5,8 @@
 source "$here/killing.bash"
 # shellcheck source=rights.bash
 source "$here/rights.bash"
+# shellcheck source=outage.bash
+source "$here/outage.bash"
 
 passed=0
 failures=()
@@ -209,6 +211,8 @@ run_checks() {
     scale_down_and_delete
     chapter "the release"
     reinstall
+    chapter "an outage of Redis"
+    redis_outage
     check "all sales go" k delete flashsales --all --timeout=60s
     check "nothing is left in Redis" is 0 "$(keys_of '*')"
     check "0 oversold, 0 lost, 0 duplicated" audit

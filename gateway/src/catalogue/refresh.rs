@@ -113,11 +113,22 @@ impl Refresher {
             }
             Err(error) => {
                 *connection = None;
-                self.observed.send_if_modified(|observed| {
-                    std::mem::replace(&mut observed.is_current, false)
-                });
-                self.readiness.not_ready(error.to_string());
+                self.failed(&error);
             }
+        }
+    }
+
+    /// A gateway that has looked once stays ready: all gateways share Redis, so that none would be left
+    /// to serve the page, the sales as they were, orders from the ledger, and refusals that say when to
+    /// try again.
+    fn failed(&self, error: &RefreshError) {
+        let was_current = self
+            .observed
+            .send_if_modified(|observed| std::mem::replace(&mut observed.is_current, false));
+        if self.looked.borrow().is_none() {
+            self.readiness.not_ready(error.to_string());
+        } else if was_current {
+            tracing::warn!(%error, "the sales are not refreshed any more: {error}");
         }
     }
 
@@ -162,10 +173,13 @@ impl Refresher {
                 self.stocks.tell(&lane.product, stock, lane.stock.version);
             }
         }
-        self.observed.send_replace(Observed {
+        let before = self.observed.send_replace(Observed {
             at,
             sales,
             is_current: true,
         });
+        if !before.is_current && self.looked.borrow().is_some() {
+            tracing::info!("the sales are refreshed again");
+        }
     }
 }
