@@ -17,6 +17,9 @@ use crate::history::{Ending, EventSource};
 pub use run::Schedule;
 pub(super) use run::{Attempt, Run, Taken};
 
+/// A sale, and a shopper who sent buys to it.
+type Buyer = (Arc<str>, Arc<str>);
+
 /// What all histories say.
 #[derive(Debug, Default)]
 pub struct Facts {
@@ -26,6 +29,8 @@ pub struct Facts {
     pub(super) jobs: HashMap<Uuid, JobFacts>,
     /// The jobs of each key that was acknowledged, in the order of their acknowledgements.
     pub(super) keys: HashMap<Key, Vec<Uuid>>,
+    /// The key that each shopper sent in a sale, none where it was more than one.
+    only_keys: HashMap<Buyer, Option<Arc<str>>>,
     /// What was heard of each product's stock.
     pub(super) stock: BTreeMap<String, StockHeard>,
     /// Products of each sale.
@@ -39,6 +44,21 @@ pub struct Facts {
     /// Buys that were told sold out at once, by product.
     pub(super) turned_away: HashMap<Arc<str>, u64>,
     names: HashSet<Arc<str>>,
+}
+
+impl Facts {
+    /// The one key that a shopper sent in a sale, acknowledged or not.
+    pub(super) fn only_key(&self, sale: &Arc<str>, user: &Arc<str>) -> Option<&str> {
+        let buyer = (Arc::clone(sale), Arc::clone(user));
+        self.only_keys.get(&buyer)?.as_deref()
+    }
+
+    fn sent(&mut self, key: &Key) {
+        let buyer = (Arc::clone(&key.sale), Arc::clone(&key.user));
+        let first = || Some(Arc::clone(&key.text));
+        let only = self.only_keys.entry(buyer).or_insert_with(first);
+        only.take_if(|first| **first != *key.text);
+    }
 }
 
 /// A key of a shopper in a sale.

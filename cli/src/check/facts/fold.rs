@@ -49,6 +49,7 @@ impl Facts {
                     user: user.into(),
                     text: key.into(),
                 };
+                self.sent(&key);
                 if let Some(run) = self.runs.last_mut() {
                     run.sent(
                         buy,

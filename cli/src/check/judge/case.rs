@@ -75,6 +75,17 @@ impl<'a> Case<'a> {
             .find_map(|sale| sale.by_id.get(&id).copied())
     }
 
+    /// The sale, shopper and key of a job that nobody was acknowledged, where its shopper sent only that
+    /// key in the sale.
+    pub(super) fn only_key_of(&self, facts: &'a JobFacts) -> Option<(&'a str, &'a str, &'a str)> {
+        let sale = facts.told.iter().find_map(|told| told.sale.as_ref())?;
+        let [heard] = facts.heard_by.as_slice() else {
+            return None;
+        };
+        let key = self.facts.only_key(sale, &heard.user)?;
+        Some((sale, &heard.user, key))
+    }
+
     /// Whether a loss of Redis may have taken what was written at this acknowledgement.
     pub(super) fn redis_lost(&self, ack: &Ack) -> bool {
         let mut losses = self.circumstances.redis_lost.iter();

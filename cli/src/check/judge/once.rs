@@ -104,21 +104,24 @@ fn numbers_told(case: &Case<'_>, verdict: &mut Verdict) {
 }
 
 /// Whether two jobs are, or may be, of one key: one that Redis forgot has a second job, which gets
-/// the order of the first. Where an acknowledgement never arrived, the key is that of the job's order,
-/// or else the shopper is all that is known.
+/// the order of the first. Where an acknowledgement never arrived, the key is that of the job's order, or
+/// the only one that the shopper sent; else the shopper is all that is known.
 fn may_be_one_key(case: &Case<'_>, first: &Uuid, second: &Uuid) -> bool {
     let facts = |job: &Uuid| case.facts.jobs.get(job);
     let key = |job: &Uuid| {
         let acknowledged = facts(job).and_then(|facts| facts.ack.as_ref());
         let acknowledged = acknowledged.map(|ack| &ack.key);
         let acknowledged = acknowledged.map(|key| (&*key.sale, &*key.user, &*key.text));
-        acknowledged.or_else(|| {
+        let by_order = || {
             let mut sales = case.sales.values();
             sales.find_map(|sale| {
                 let order = sale.order_of(*job)?;
                 Some((sale.name, order.user.as_str(), order.key.as_str()))
             })
-        })
+        };
+        acknowledged
+            .or_else(by_order)
+            .or_else(|| case.only_key_of(facts(job)?))
     };
     if let (Some(first), Some(second)) = (key(first), key(second)) {
         return first == second;

@@ -220,12 +220,15 @@ fn confirmed(
 }
 
 /// Whether a job that nobody was acknowledged may be a second one of the key of `order`, which
-/// Redis forgot.
+/// Redis forgot. It is one if the shopper sent no other key.
 fn may_be_of_same_key(case: &Case<'_>, facts: &JobFacts, order: &Order) -> bool {
     let is_buyer = |heard: &HeardBy| *heard.user == *order.user;
     facts.ack.is_none()
-        && !case.circumstances.redis_lost.is_empty()
         && facts.heard_by.iter().any(is_buyer)
+        && (!case.circumstances.redis_lost.is_empty()
+            || case
+                .only_key_of(facts)
+                .is_some_and(|(_, _, key)| key == order.key))
 }
 
 fn unreadable(sale: &SaleCase<'_>, verdict: &mut Verdict) {

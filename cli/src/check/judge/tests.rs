@@ -201,6 +201,27 @@ fn an_order_that_was_made_again_with_another_number_is_listed_where_the_ledger_l
 }
 
 #[test]
+fn jobs_that_nobody_was_acknowledged_are_told_from_those_of_another_key_by_what_was_sent() {
+    let mut settled = 0;
+    for seed in 0..SALES {
+        let mut made = Model::run(seed, Trouble::None);
+        let mut random = StdRng::seed_from_u64(seed);
+        let Some(job) = plant::settled_twice_before(&mut made, &mut random) else {
+            continue;
+        };
+        settled += 1;
+        let verdict = made.judge();
+        assert!(verdict.is_clean(), "{:#?}", verdict.violations);
+        // With a second key of the shopper, the order could be told to the wrong one.
+        plant::another_key(&mut made, job);
+        let verdict = made.judge();
+        let mut rows = verdict.violations.iter();
+        assert!(rows.any(|row| row.subject.job == Some(job)), "{job}");
+    }
+    assert!(settled > 10, "{settled}");
+}
+
+#[test]
 fn a_buy_that_nobody_was_acknowledged_may_be_settled_and_forgotten_before_it_is_repeated() {
     let mut settled = 0;
     for seed in 0..SALES {

@@ -722,6 +722,39 @@ pub(super) fn settled_before(made: &mut Made, random: &mut StdRng) -> Option<Uui
     Some(job)
 }
 
+/// The same, of a shopper who sent one key, and with a third job of it that nobody was acknowledged
+/// either. Comes back with the third.
+pub(super) fn settled_twice_before(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
+    let job = settled_before(made, random)?;
+    let facts = made.facts();
+    let key = &facts.jobs[&job].ack.as_ref()?.key;
+    facts.only_key(&key.sale, &key.user)?;
+    let user = key.user.to_string();
+    let mut told = facts.jobs[&job].told.iter();
+    let number = told.find_map(|told| told.order)?;
+    let third = Uuid::from_u128(3_000_000);
+    event(made, &user, third, Outcome::Confirmed, Some(number));
+    Some(third)
+}
+
+/// The shopper of this job sends another key as well, and hears nothing of it.
+pub(super) fn another_key(made: &mut Made, job: Uuid) {
+    let user = made.facts().jobs[&job].heard_by[0].user.to_string();
+    let us = end_us(made);
+    made.line(
+        us,
+        Entry::Buy {
+            buy: 4_000_000,
+            user,
+            key: "another".to_owned(),
+            sale: SALE.to_owned(),
+            product: "p".to_owned(),
+            gateway: 0,
+            attempt: 0,
+        },
+    );
+}
+
 /// The order of a job that was told confirmed has another number.
 pub(super) fn renumber(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
     let (job, ..) = told(made, Outcome::Confirmed, random)?;
