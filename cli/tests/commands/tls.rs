@@ -88,6 +88,36 @@ async fn an_authority_is_trusted_by_its_file_or_by_the_system() {
     }
 }
 
+/// Encrypted is not authenticated: with `require` and without an authority, any certificate is taken.
+#[tokio::test]
+async fn an_address_that_does_not_authenticate_the_server_is_warned_of() {
+    let stores = Stores::start().await;
+    // With an authority, `require` authenticates as well.
+    for (mode, has_authority, is_warned_of) in [
+        ("require", false, true),
+        ("require", true, false),
+        ("verify-full", true, false),
+    ] {
+        let files = stores.directory(has_authority);
+        let url = format!("{}?sslmode={mode}", stores.postgres.url());
+        let printed: Printed = flashsale()
+            .arg("migrate")
+            .env("FLASHSALE_DATABASE_URL", url)
+            .env("FLASHSALE_DATABASE_TLS", files.path())
+            .output()
+            .unwrap()
+            .into();
+        assert_eq!(printed.status, Some(0), "{printed:?}");
+        let warning = "is not authenticated";
+        assert_eq!(printed.err.contains(warning), is_warned_of, "{printed:?}");
+        assert_eq!(
+            printed.err.contains("write sslmode=verify-full"),
+            is_warned_of,
+            "{printed:?}"
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_directory_that_cannot_be_used_is_refused_before_anything_is_connected() {
     let directory = tempfile::tempdir().unwrap();
