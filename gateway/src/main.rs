@@ -9,7 +9,7 @@ use flashsale_gateway::{
     openapi,
     process::Process,
 };
-use flashsale_telemetry::shutdown;
+use flashsale_telemetry::{open_files, shutdown};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -30,6 +30,7 @@ fn main() -> ExitCode {
 
 fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     config.log.init()?;
+    open_files::raise_limit();
     fault_point::arm()?;
     // Fails only where another provider was chosen before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

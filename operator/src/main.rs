@@ -4,7 +4,7 @@ use std::{error::Error, io::Write as _, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use flashsale_operator::{config::OperatorArgs, crd, run};
-use flashsale_telemetry::{logging::LogArgs, shutdown};
+use flashsale_telemetry::{logging::LogArgs, open_files, shutdown};
 
 /// Less memory kept after a burst than with the system's allocator.
 #[global_allocator]
@@ -66,6 +66,7 @@ fn print_definition() -> Result<(), Box<dyn Error>> {
 
 fn work(arguments: Arguments) -> Result<(), Box<dyn Error>> {
     arguments.log.init()?;
+    open_files::raise_limit();
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -63,7 +63,7 @@ pub struct Probes {
 
 impl Probes {
     /// Probes that show the metrics of `registry`, and beside them what Prometheus wants to know of
-    /// every process: resident memory, CPU time, open files, start time.
+    /// every process: resident memory, CPU time, open files and their limit, start time.
     ///
     /// Ready from the start, since there is no check yet.
     #[must_use]

@@ -2,7 +2,7 @@
 //! (<https://prometheus.io/docs/instrumenting/writing_clientlibs/#process-metrics>).
 //!
 //! Read from `/proc` here, since the `prometheus` crate's own collector brings another crate to
-//! read the same four numbers. A number that cannot be read is left out: absent is not 0.
+//! read the same five numbers. A number that cannot be read is left out: absent is not 0.
 
 use std::fs;
 
@@ -43,6 +43,13 @@ pub(crate) fn gather() -> Vec<MetricFamily> {
             "process_open_fds",
             "Number of open file descriptors.",
             open_files(),
+        ),
+        gauge(
+            "process_max_fds",
+            "Maximum number of open file descriptors.",
+            read("/proc/self/limits")
+                .as_deref()
+                .and_then(max_open_files),
         ),
         gauge(
             "process_start_time_seconds",
@@ -106,6 +113,15 @@ fn open_files() -> Option<f64> {
     Some(f64::from(u32::try_from(open.saturating_sub(1)).ok()?))
 }
 
+/// The soft limit, the first of two in its line. Without a limit the line says `unlimited`, which is
+/// no number to compare with.
+fn max_open_files(limits: &str) -> Option<f64> {
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
 fn start_seconds(stat: Option<&str>, machine: Option<&str>) -> Option<f64> {
     let booted: f64 = machine?
         .lines()
@@ -145,7 +161,20 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_all_four() {
-        assert_eq!(gather().len(), 4);
+    fn the_limit_of_open_files_is_the_soft_one() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max processes             7                    8                    processes \n\
+                      Max open files            1024                 524288               files     \n";
+        assert_eq!(max_open_files(limits), Some(1024.0));
+        assert_eq!(
+            max_open_files("Max open files unlimited unlimited files"),
+            None
+        );
+        assert_eq!(max_open_files(""), None);
+    }
+
+    #[test]
+    fn this_process_has_all_five() {
+        assert_eq!(gather().len(), 5);
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use flashsale_core::fault_point;
-use flashsale_telemetry::{logging::LogArgs, shutdown};
+use flashsale_telemetry::{logging::LogArgs, open_files, shutdown};
 use flashsale_worker::{
     config::{ConnectionArgs, LaneArgs, ProbeArgs},
     server,
@@ -48,6 +48,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     arguments.log.init()?;
+    open_files::raise_limit();
     fault_point::arm()?;
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -14,6 +14,7 @@ mod contract;
 mod events;
 mod identity;
 mod malformed;
+mod open_files;
 mod openapi;
 mod operations;
 mod orders;

@@ -1,101 +1,58 @@
 //! The end of a process: nothing that was begun is cut off.
 
-use std::{
-    net::SocketAddr,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use flashsale_testbed::ports::free_port;
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    process::{Child, Command},
+    process::Command,
 };
 
-use crate::support::{
-    World,
-    client::{Answer, Client},
-    eventually, one_product,
-};
-
-async fn process(world: &World, further: &[&str]) -> (Child, Client) {
-    let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
-    let (listen, probes) = (address(free_port().unwrap()), address(free_port().unwrap()));
-    let child = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"))
-        .args(["--auth-mode", "off", "--redis-url", &world.redis_url])
-        .args(["--database-url", &world.ledger_url])
-        .args([
-            "--listen",
-            &listen.to_string(),
-            "--probes-listen",
-            &probes.to_string(),
-        ])
-        .args(further)
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap();
-    eventually("the process is ready", async || {
-        TcpStream::connect(probes).await.is_ok()
-            && Client::new(probes).get("/readyz").await.status == 200
-    })
-    .await;
-    (child, Client::new(listen))
-}
-
-fn terminate(child: &Child) {
-    let id = i32::try_from(child.id().unwrap()).unwrap();
-    kill(Pid::from_raw(id), Signal::SIGTERM).unwrap();
-}
+use crate::support::{World, client::Answer, eventually, one_product, process::GatewayProcess};
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered_and_the_process_ends_well() {
     let world = World::new().await;
     world.announce("drop", one_product("p", 10)).await;
-    let (mut child, client) = process(&world, &[]).await;
+    let mut gateway = GatewayProcess::start(&world, &[]).await;
     let body = br#"{"productId":"p","userId":"ann"}"#;
     let head = format!(
         "POST /buy HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\nidempotency-key: k\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    let mut stream = TcpStream::connect(client.address).await.unwrap();
+    let mut stream = TcpStream::connect(gateway.client.address).await.unwrap();
     stream.write_all(head.as_bytes()).await.unwrap();
     stream.write_all(&body[..5]).await.unwrap();
     // An idle connection must not hold the end up.
-    let _idle = TcpStream::connect(client.address).await.unwrap();
+    let _idle = TcpStream::connect(gateway.client.address).await.unwrap();
     assert_eq!(
-        client.get("/sales").await.status,
+        gateway.client.get("/sales").await.status,
         200,
         "the request above is being read"
     );
-    terminate(&child);
+    gateway.terminate();
     eventually("nothing new is accepted", async || {
-        TcpStream::connect(client.address).await.is_err()
+        TcpStream::connect(gateway.client.address).await.is_err()
     })
     .await;
     stream.write_all(&body[5..]).await.unwrap();
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await.unwrap();
     assert_eq!(Answer::parse(&answer).json()["position"], 1);
-    assert!(child.wait().await.unwrap().success());
+    assert!(gateway.child.wait().await.unwrap().success());
 }
 
 #[tokio::test]
 async fn a_request_that_never_ends_is_waited_for_no_longer_than_the_grace() {
     let world = World::new().await;
-    let (mut child, client) = process(&world, &["--shutdown-grace-seconds", "1"]).await;
-    let mut stream = TcpStream::connect(client.address).await.unwrap();
+    let mut gateway = GatewayProcess::start(&world, &["--shutdown-grace-seconds", "1"]).await;
+    let mut stream = TcpStream::connect(gateway.client.address).await.unwrap();
     let head = b"POST /buy HTTP/1.1\r\nhost: g\r\ncontent-type: application/json\r\nidempotency-key: k\r\ncontent-length: 99\r\n\r\n{";
     stream.write_all(head).await.unwrap();
-    assert_eq!(client.get("/sales").await.status, 200);
+    assert_eq!(gateway.client.get("/sales").await.status, 200);
     let started = Instant::now();
-    terminate(&child);
-    assert!(child.wait().await.unwrap().success());
+    gateway.terminate();
+    assert!(gateway.child.wait().await.unwrap().success());
     assert!(
         started.elapsed() < Duration::from_secs(5),
         "{:?}",
@@ -106,17 +63,17 @@ async fn a_request_that_never_ends_is_waited_for_no_longer_than_the_grace() {
 #[tokio::test]
 async fn shoppers_are_served_during_the_delay_and_turned_away_after_it() {
     let world = World::new().await;
-    let (mut child, client) = process(&world, &["--shutdown-delay-seconds", "2"]).await;
+    let mut gateway = GatewayProcess::start(&world, &["--shutdown-delay-seconds", "2"]).await;
     let started = Instant::now();
-    terminate(&child);
-    let served = || async { TcpStream::connect(client.address).await.is_ok() };
+    gateway.terminate();
+    let served = || async { TcpStream::connect(gateway.client.address).await.is_ok() };
     while started.elapsed() < Duration::from_millis(1_500) {
         // A new connection each time, as shoppers make them.
-        assert_eq!(client.get("/sales").await.status, 200);
+        assert_eq!(gateway.client.get("/sales").await.status, 200);
     }
     eventually("nothing new is accepted", async || !served().await).await;
     assert!(started.elapsed() >= Duration::from_secs(2));
-    assert!(child.wait().await.unwrap().success());
+    assert!(gateway.child.wait().await.unwrap().success());
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A Redis of one's own, sales in it, gateways in front of it.
 
 pub mod client;
+pub mod process;
 pub mod socket;
 pub mod tokens;
 
@@ -204,9 +205,7 @@ impl Gateway {
 
     /// The value of one metric, with its labels as Prometheus writes them.
     pub async fn metric(&self, name: &str) -> Option<f64> {
-        let text = self.probes.get("/metrics").await.text();
-        text.lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+        self.probes.metric(name).await
     }
 }
 

@@ -61,6 +61,13 @@ impl Client {
         self.request("POST", "/buy", &all, body).await
     }
 
+    /// The value of one metric, where this is the address of probes.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let text = self.get("/metrics").await.text();
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
+
     pub async fn request(
         &self,
         method: &str,
