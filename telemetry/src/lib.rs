@@ -3,6 +3,7 @@
 
 pub mod build_info;
 pub mod logging;
+pub mod memory;
 pub mod open_files;
 pub mod probes;
 mod process_metrics;

@@ -8,12 +8,11 @@ use std::fs;
 
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
 
+use crate::memory;
+
 /// Ticks a second in which `/proc` gives times. Linux has fixed it at 100 for every architecture
 /// we run on (`USER_HZ`, `proc(5)`).
 const TICKS_PER_SECOND: f64 = 100.0;
-
-/// `/proc` gives memory in KiB.
-const BYTES_PER_KIB: f64 = 1024.0;
 
 /// Positions in `/proc/self/stat` behind the command's closing bracket, from 0 (`proc(5)` counts
 /// from 1 and starts before it, so its field 14 is our 11).
@@ -30,9 +29,7 @@ pub(crate) fn gather() -> Vec<MetricFamily> {
         gauge(
             "process_resident_memory_bytes",
             "Resident memory size in bytes.",
-            read("/proc/self/status")
-                .as_deref()
-                .and_then(resident_bytes),
+            resident_bytes(),
         ),
         counter(
             "process_cpu_seconds_total",
@@ -94,12 +91,9 @@ fn family(name: &str, help: &str, kind: MetricType, metric: Metric) -> MetricFam
     family
 }
 
-fn resident_bytes(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kibibytes: f64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * BYTES_PER_KIB)
+#[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]
+fn resident_bytes() -> Option<f64> {
+    memory::resident_bytes().map(|bytes| bytes as f64)
 }
 
 fn cpu_seconds(stat: &str) -> Option<f64> {
@@ -156,7 +150,6 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_left_out() {
         assert_eq!(cpu_seconds("77 (a"), None);
-        assert_eq!(resident_bytes("State: Z"), None);
         assert!(gauge("g", "h", None).is_none());
     }
 
