@@ -11,7 +11,6 @@ use axum::{
     routing::{any, get, post},
 };
 use http::{HeaderName, HeaderValue, Method, header};
-use socketioxide::layer::SocketIoLayer;
 use tokio::time::timeout;
 use tower_http::{
     compression::CompressionLayer,
@@ -30,7 +29,7 @@ use crate::{
     problem::{Problem, ProblemKind, not_found, unavailable},
     request_id::REQUEST_ID,
     sales, session,
-    sockets::trim,
+    sockets::{SocketLayer, limit_sessions, trim},
     stocks::Stocks,
     storefront::{self, Storefront},
 };
@@ -81,7 +80,7 @@ impl Deref for Gateway {
 /// All routes.
 ///
 /// The route of the hot path carries no layer; what other routes need is added to them alone.
-pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderValue]) -> Router {
+pub fn router(gateway: Gateway, sockets: SocketLayer, cors_origins: &[HeaderValue]) -> Router {
     let quiet = Router::new()
         .route("/orders/{jobId}", get(orders::order))
         .route("/sales", get(sales::sales))
@@ -99,8 +98,10 @@ pub fn router(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderVa
     // is opened by GET and written to by POST.
     let sockets = Router::new()
         .route("/socket.io/", any(no_socket))
-        .layer(sockets)
-        .layer(map_request(trim));
+        .layer(sockets.engine)
+        .layer(map_request(trim))
+        .layer(from_fn_with_state(sockets.sessions, limit_sessions))
+        .layer(from_fn_with_state(gateway.clone(), heard_in_time));
     let router = Router::new()
         .route("/buy", post(buy::buy))
         .merge(quiet)
@@ -131,6 +132,22 @@ async fn in_time(State(gateway): State<Gateway>, request: Request, next: Next) -
     match timeout(gateway.limits.request_patience, next.run(request)).await {
         Ok(response) => response,
         Err(_) => unavailable("the answer took too long; try again in a second").into_response(),
+    }
+}
+
+/// Limits how long a message to a socket that polls may take to arrive. A `GET` waits for as long as
+/// there is nothing to tell.
+async fn heard_in_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {
+    if request.method() != Method::POST {
+        return next.run(request).await;
+    }
+    match timeout(gateway.limits.request_patience, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Problem::new(
+            ProblemKind::RequestTimeout,
+            "the body did not arrive in time; send it at once",
+        )
+        .into_response(),
     }
 }
 

@@ -1,18 +1,22 @@
 //! What a user may choose, one struct a topic. Every flag has an environment variable.
 
+mod connections;
 mod http;
 mod identity;
 mod intake;
 mod operations;
+mod sockets;
 mod stores;
 
 use clap::{Parser, Subcommand};
 use flashsale_telemetry::logging::LogArgs;
 
+pub use connections::ConnectionConfig;
 pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
 pub use intake::{BadReplicaTimeout, IntakeConfig};
 pub use operations::{BadOperationsToken, OperationsConfig, OperationsToken};
+pub use sockets::SocketConfig;
 pub use stores::StoresConfig;
 
 const EXAMPLE: &str = "\
@@ -65,6 +69,12 @@ pub struct Config {
     /// Ports, limits, cross-origin rules.
     #[command(flatten)]
     pub http: HttpConfig,
+    /// How many connections, and for how long.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
+    /// How many sockets.
+    #[command(flatten)]
+    pub sockets: SocketConfig,
     /// Redis and PostgreSQL.
     #[command(flatten)]
     pub stores: StoresConfig,

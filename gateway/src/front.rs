@@ -8,15 +8,15 @@ pub(crate) mod log_budget;
 use std::{
     convert::Infallible,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Instant,
 };
 
 use axum::{Router, response::Response, routing::future::RouteFuture};
-use http::{HeaderValue, Method, Request};
+use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use pin_project_lite::pin_project;
-use socketioxide::layer::SocketIoLayer;
 use tower::Service as _;
 
 use crate::{
@@ -25,6 +25,8 @@ use crate::{
     metrics::{RequestCounters, RouteLabel},
     problem::Refusal,
     request_id::{self, REQUEST_ID},
+    server::{Link, Phase},
+    sockets::SocketLayer,
     storefront::FromShop,
 };
 
@@ -40,16 +42,27 @@ pub struct Front {
     /// Answers buys past the router, where no layer of the router has a part in them.
     buys: Option<Gateway>,
     requests: RequestCounters,
+    /// The connection that requests arrive on.
+    link: Arc<Link>,
 }
 
 impl Front {
     /// The service of all routes of `gateway`; pages of `cors_origins` may call it.
     #[must_use]
-    pub fn new(gateway: Gateway, sockets: SocketIoLayer, cors_origins: &[HeaderValue]) -> Self {
+    pub fn new(gateway: Gateway, sockets: SocketLayer, cors_origins: &[HeaderValue]) -> Self {
         Self {
             requests: gateway.metrics.requests.clone(),
             buys: cors_origins.is_empty().then(|| gateway.clone()),
             router: app::router(gateway, sockets, cors_origins),
+            link: Arc::default(),
+        }
+    }
+
+    /// The same for the requests of one connection.
+    pub(crate) fn on(&self, link: Arc<Link>) -> Self {
+        Self {
+            link,
+            ..self.clone()
         }
     }
 
@@ -71,14 +84,19 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Error = Infallible;
     type Future = Observed;
 
-    fn call(&self, request: Request<Incoming>) -> Observed {
+    fn call(&self, mut request: Request<Incoming>) -> Observed {
+        self.link.enter(Phase::Answering);
         let route = RouteLabel::of(request.uri().path());
+        if route == RouteLabel::Socket {
+            request.extensions_mut().insert(Arc::clone(&self.link));
+        }
         let seen = Seen {
             id: request_id::of(request.headers()),
             route,
             method: request.method().clone(),
             started: Instant::now(),
             requests: self.requests.clone(),
+            link: Arc::clone(&self.link),
         };
         Observed {
             answer: self.answer(route, request),
@@ -128,6 +146,7 @@ struct Seen {
     method: Method,
     started: Instant,
     requests: RequestCounters,
+    link: Arc<Link>,
 }
 
 impl Future for Observed {
@@ -137,6 +156,10 @@ impl Future for Observed {
         let this = self.project();
         let mut response = ready!(this.answer.poll(context))?;
         let seen = this.seen;
+        seen.link.enter(match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => Phase::Upgraded,
+            _ => Phase::Idle,
+        });
         seen.settle_route(&response);
         seen.requests.count(seen.route, response.status());
         seen.log(&response);

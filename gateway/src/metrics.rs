@@ -1,8 +1,10 @@
 //! What the gateway counts. `docs/metrics.md` explains each; a test holds the page against this.
 
 mod answers;
+mod connections;
 mod lanes;
 mod requests;
+mod sessions;
 
 use flashsale_telemetry::build_info;
 use prometheus::{
@@ -10,8 +12,10 @@ use prometheus::{
 };
 
 pub use answers::{BuyAnswer, BuyCount, BuyCounters};
+pub use connections::ConnectionMetrics;
 pub use lanes::LaneCollector;
 pub use requests::{RequestCounters, RouteLabel};
+pub use sessions::SessionMetrics;
 
 /// Bounds in seconds of an acknowledgement: from an idle gateway's answer to the time limit.
 const ACK_BUCKETS: [f64; 13] = [
@@ -35,6 +39,10 @@ pub struct Metrics {
     pub requests: RequestCounters,
     /// The way of a buy to Redis and back.
     pub turnstile: TurnstileMetrics,
+    /// Connections of shoppers.
+    pub connections: ConnectionMetrics,
+    /// Sessions of sockets.
+    pub sessions: SessionMetrics,
     /// Sockets and what they are told.
     pub sockets: SocketMetrics,
     /// What is heard from workers.
@@ -109,6 +117,8 @@ impl Metrics {
             buys: BuyCounters::new(registry)?,
             requests: RequestCounters::new(registry)?,
             turnstile: TurnstileMetrics::new(registry)?,
+            connections: ConnectionMetrics::new(registry)?,
+            sessions: SessionMetrics::new(registry)?,
             sockets: SocketMetrics::new(registry)?,
             events: EventMetrics::new(registry)?,
             jwks: JwksMetrics::new(registry)?,

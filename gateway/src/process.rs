@@ -6,9 +6,11 @@ use flashsale_core::{
     connect::{self, ConnectError, QueuePool, SharedConnection, wait_for_rights},
     ledger::Ledger,
 };
-use flashsale_telemetry::probes::{self, Probes, ReadinessHandle};
+use flashsale_telemetry::{
+    open_files,
+    probes::{self, Probes, ReadinessHandle},
+};
 use prometheus::Registry;
-use socketioxide::layer::SocketIoLayer;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -17,7 +19,7 @@ use crate::{
     app::{Gateway, Parts},
     buy::Limits,
     catalogue::{Catalogue, Refresher},
-    config::{BadOperationsToken, BadReplicaTimeout, Config},
+    config::{BadOperationsToken, BadReplicaTimeout, Config, ConnectionConfig},
     events::EventsTask,
     front::Front,
     identity::{Identity, IdentityConfigError, JwksRefresher},
@@ -27,8 +29,8 @@ use crate::{
     operations::{Operations, Publisher},
     orders::{OrderLookup, rights},
     sale_status::SaleStatusTask,
-    server::Server,
-    sockets::Sockets,
+    server::{ConnectionLimits, Server, Times},
+    sockets::{Sessions, SocketLayer, Sockets},
     stock_ticker,
     stocks::Stocks,
     storefront::Storefront,
@@ -97,14 +99,16 @@ impl Process {
         let metrics = Metrics::new(&registry)?;
         let probes = Probes::new(registry.clone());
         let serving = probes.readiness("serving");
-        let built = build(&config, metrics, &probes).await?;
+        let limits = connection_limits(&config.connections);
+        let built = build(&config, metrics, limits, &probes).await?;
         let catalogue = built.gateway.catalogue.clone();
         registry.register(Box::new(LaneCollector::new(catalogue)?))?;
         let (listener, address) = listen(config.http.listen).await?;
         let (probes_listener, probes_address) = listen(config.http.probes_listen).await?;
+        let connections = built.gateway.metrics.connections.clone();
         let front = Front::new(built.gateway, built.layer, &config.http.cors_origins);
         Ok(Self {
-            server: Server::new(listener, front, config.http.idle_timeout()),
+            server: Server::new(listener, front, limits, times(&config), connections),
             config,
             address,
             probes,
@@ -144,7 +148,8 @@ impl Process {
         let last_call = CancellationToken::new();
         let delay = self.config.http.shutdown_delay();
         let (open, ()) = tokio::join!(
-            self.server.accept_until(last_call.clone()),
+            self.server
+                .accept_until(last_call.clone(), self.config.connections.memory_limit()),
             say_goodbye(shutdown, &self.serving, delay, last_call),
         );
         // Whoever tells sockets something is gone before they are: socketioxide panics when it is
@@ -237,11 +242,16 @@ impl Background {
 /// What is there before anything listens.
 struct Built {
     gateway: Gateway,
-    layer: SocketIoLayer,
+    layer: SocketLayer,
     background: Background,
 }
 
-async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Built, StartError> {
+async fn build(
+    config: &Config,
+    metrics: Metrics,
+    limits: ConnectionLimits,
+    probes: &Probes,
+) -> Result<Built, StartError> {
     let url = config.stores.redis_url();
     let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
     let queue = SharedConnection::with_response_timeout(client, config.intake.call_timeout())?;
@@ -262,6 +272,8 @@ async fn build(config: &Config, metrics: Metrics, probes: &Probes) -> Result<Bui
         catalogue.clone(),
         stocks.clone(),
         metrics.sockets.clone(),
+        &config.sockets,
+        Sessions::new(&config.sockets, limits.total, metrics.sessions.clone()),
     );
     let operations = operations(config, &metrics, &catalogue, &stocks, &pool)?;
     if let Some(operations) = &operations {
@@ -352,6 +364,28 @@ fn publisher(metrics: &Metrics, catalogue: &Catalogue, pool: &QueuePool) -> Publ
         name: format!("gateway-{}", Uuid::new_v4().simple()),
         buys: metrics.buys.clone(),
         sockets: metrics.sockets.connected.clone(),
+    }
+}
+
+/// How many connections there may be, with what the process may use as of now.
+fn connection_limits(config: &ConnectionConfig) -> ConnectionLimits {
+    let open_files = open_files::limit().unwrap_or(open_files::SMALLEST_USUAL);
+    let limits = ConnectionLimits::new(config, open_files, config.memory_limit());
+    tracing::info!(
+        total = limits.total,
+        per_address = limits.per_address,
+        "at most {} connections, {} from one address",
+        limits.total,
+        limits.per_address
+    );
+    limits
+}
+
+fn times(config: &Config) -> Times {
+    Times {
+        idle: config.http.idle_timeout(),
+        head: config.connections.head_timeout(),
+        write: config.connections.write_timeout(),
     }
 }
 

@@ -1,19 +1,30 @@
 //! Accepting connections, and letting them go at the end.
 
+mod address;
+mod admission;
+mod guarded;
+mod limits;
+mod link;
+mod pressure;
 mod refusal;
 
-use std::{io, pin::pin, time::Duration};
+use std::{future::pending, io, pin::pin, sync::Arc, time::Duration};
 
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::front::Front;
+use crate::{front::Front, metrics::ConnectionMetrics};
 
+use admission::{Admission, Admitted};
+use guarded::Guarded;
+pub use limits::ConnectionLimits;
+pub(crate) use link::{Link, Phase};
 use refusal::Explained;
 
 /// Pause after a failed accept: the usual reason, too many open files, does not pass at once.
@@ -22,51 +33,95 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Largest address and headers of a request together, in bytes; larger ones are answered 431.
 const MAX_HEAD: usize = 32 * 1024;
 
+/// Most that is read ahead of a connection, in bytes: a head and what came with it.
+const MAX_BUFFER: usize = 2 * MAX_HEAD;
+
+/// How long a client may keep its connection waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Without a request.
+    pub idle: Duration,
+    /// For the rest of a head.
+    pub head: Duration,
+    /// To take some of what is sent.
+    pub write: Duration,
+}
+
 /// The HTTP server.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     front: Front,
     http: http1::Builder,
+    times: Times,
+    admission: Admission,
+    metrics: ConnectionMetrics,
     connections: TaskTracker,
 }
 
 impl Server {
-    /// A server on `listener` that lets a connection be silent for `idle`.
+    /// A server on `listener` that takes connections up to `limits`.
     #[must_use]
-    pub fn new(listener: TcpListener, front: Front, idle: Duration) -> Self {
+    pub fn new(
+        listener: TcpListener,
+        front: Front,
+        limits: ConnectionLimits,
+        times: Times,
+        metrics: ConnectionMetrics,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
-            .header_read_timeout(idle)
-            .max_header_size(MAX_HEAD);
+            .header_read_timeout(times.idle)
+            .max_header_size(MAX_HEAD)
+            .max_buf_size(MAX_BUFFER);
         Self {
             listener,
             front,
             http,
+            times,
+            admission: Admission::new(limits, metrics.clone()),
+            metrics,
             connections: TaskTracker::new(),
         }
     }
 
-    /// Accepts until `shutdown`; the connections then still open are [`Open`].
-    pub async fn accept_until(self, shutdown: CancellationToken) -> Open {
+    /// Accepts until `shutdown`; the connections then still open are [`Open`]. Fewer are accepted
+    /// while the memory of which the process may have `memory_limit` bytes is short.
+    pub async fn accept_until(
+        self,
+        shutdown: CancellationToken,
+        memory_limit: Option<u64>,
+    ) -> Open {
+        let mut pressure = pin!(async {
+            match memory_limit {
+                Some(limit) => pressure::watch(Arc::clone(self.admission.places()), limit).await,
+                None => pending().await,
+            }
+        });
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return Open(self.connections),
+                () = shutdown.cancelled() => return Open(self.connections.clone()),
+                () = &mut pressure => {}
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => self.serve(stream, shutdown.clone()),
+                    Ok((stream, peer)) => {
+                        if let Some(admitted) = self.admission.admit(stream, peer) {
+                            self.serve(admitted, shutdown.clone());
+                        }
+                    }
                     Err(error) => recover(&error).await,
                 },
             }
         }
     }
 
-    fn serve(&self, stream: TcpStream, shutdown: CancellationToken) {
-        // An answer is one small packet; waiting for more of it would only delay it. A failure
-        // shows at the first read.
-        let _ = stream.set_nodelay(true);
+    fn serve(&self, admitted: Admitted, shutdown: CancellationToken) {
+        self.prepare(&admitted);
+        let link = Arc::new(Link::new(admitted.place.key().copied()));
+        let front = self.front.on(Arc::clone(&link));
+        let guarded = Guarded::new(admitted, link, self.times, self.metrics.clone());
         let connection = self
             .http
-            .serve_connection(Explained::new(TokioIo::new(stream)), self.front.clone())
+            .serve_connection(Explained::new(TokioIo::new(guarded)), front)
             .with_upgrades();
         self.connections.spawn(async move {
             let mut connection = pin!(connection);
@@ -82,6 +137,15 @@ impl Server {
                 tracing::debug!(%error, "a connection ended: {error}");
             }
         });
+    }
+
+    /// A failure of these shows at the first read.
+    fn prepare(&self, admitted: &Admitted) {
+        // An answer is one small packet; waiting for more of it would only delay it.
+        let _ = admitted.stream.set_nodelay(true);
+        // Also after the connection was closed here, the system keeps what was sent for a client
+        // that does not take it.
+        let _ = SockRef::from(&admitted.stream).set_tcp_user_timeout(Some(self.times.write));
     }
 }
 

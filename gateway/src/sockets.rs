@@ -4,18 +4,23 @@ mod connection;
 mod payload;
 mod presence;
 mod request;
+mod sessions;
 
 use std::sync::Arc;
 
 use flashsale_core::{event::Settled, id::ProductId};
 use serde::Serialize;
-use socketioxide::{SocketIo, extract::SocketRef, layer::SocketIoLayer};
+use socketioxide::{SocketIo, TransportType, extract::SocketRef, layer::SocketIoLayer};
 
-use crate::{catalogue::Catalogue, identity::Identity, metrics::SocketMetrics, stocks::Stocks};
+use crate::{
+    catalogue::Catalogue, config::SocketConfig, identity::Identity, metrics::SocketMetrics,
+    stocks::Stocks,
+};
 
 pub use payload::{LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
 use presence::Presence;
 pub(crate) use request::trim;
+pub(crate) use sessions::{NotJoined, Session, Sessions, limit_sessions};
 
 /// Packets that may wait for one socket. A socket that reads slower misses what comes then; it
 /// learns outcomes by `GET /orders/{jobId}` and the stock by the next update.
@@ -37,6 +42,15 @@ pub struct Sockets {
     metrics: SocketMetrics,
 }
 
+/// The way to the sockets.
+#[derive(Clone)]
+pub struct SocketLayer {
+    /// The socket layer itself.
+    pub(crate) engine: SocketIoLayer,
+    /// What limits the sessions that begin there.
+    pub(crate) sessions: Sessions,
+}
+
 /// What a new socket is greeted with, and by whom it is let in.
 #[derive(Debug, Clone)]
 struct Welcome {
@@ -48,14 +62,15 @@ struct Welcome {
 }
 
 impl Sockets {
-    /// All sockets, and the layer through which they connect.
-    #[must_use]
-    pub fn new(
+    /// All sockets, and the layers through which they connect.
+    pub(crate) fn new(
         identity: Identity,
         catalogue: Catalogue,
         stocks: Stocks,
         metrics: SocketMetrics,
-    ) -> (Self, SocketIoLayer) {
+        config: &SocketConfig,
+        sessions: Sessions,
+    ) -> (Self, SocketLayer) {
         let presence = Arc::new(Presence::default());
         let welcome = Welcome {
             identity,
@@ -64,21 +79,27 @@ impl Sockets {
             presence: Arc::clone(&presence),
             metrics: metrics.clone(),
         };
-        let (layer, io) = SocketIo::builder()
+        let builder = SocketIo::builder()
+            .connect_timeout(config.connect_timeout())
             .max_buffer_size(PACKETS_WAITING)
             .max_payload(MAX_CLIENT_MESSAGE as u64)
             .ws_read_buffer_size(READ_BUFFER)
             .ws_max_message_size(MAX_CLIENT_MESSAGE)
             .ws_max_frame_size(MAX_CLIENT_MESSAGE)
-            .with_state(welcome)
-            .build_layer();
+            .with_state(welcome);
+        let builder = if config.websocket_only {
+            builder.transports([TransportType::Websocket])
+        } else {
+            builder
+        };
+        let (engine, io) = builder.build_layer();
         connection::register(&io);
         let sockets = Self {
             io,
             presence,
             metrics,
         };
-        (sockets, layer)
+        (sockets, SocketLayer { engine, sessions })
     }
 
     /// How many sockets are connected here.

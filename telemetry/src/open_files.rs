@@ -9,6 +9,9 @@ use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
+/// What systems set where nobody chose a limit, for when it cannot be asked.
+pub const SMALLEST_USUAL: u64 = 1_024;
+
 /// Raises the soft limit of open files to the hard one and logs what then is in force. A process
 /// that may not do so runs on with what it has.
 pub fn raise_limit() {

@@ -46,7 +46,7 @@ pub struct HttpConfig {
     )]
     pub request_timeout_seconds: u64,
 
-    /// Seconds that a connection may stay without a request, or take to send the head of one.
+    /// Seconds that a connection may stay without a request.
     #[arg(
         long,
         env = "FLASHSALE_IDLE_TIMEOUT_SECONDS",

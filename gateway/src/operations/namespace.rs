@@ -7,7 +7,8 @@ use socketioxide::{
     handler::ConnectHandler as _,
 };
 
-use super::Operations;
+use super::{Operations, access::NotAdmitted};
+use crate::sockets::{NotJoined, Session};
 
 /// The namespace.
 const NAMESPACE: &str = "/operations";
@@ -26,12 +27,9 @@ struct Handshake {
 /// once.
 pub(super) fn open(io: &SocketIo, operations: &Operations) {
     let door = operations.clone();
-    let admit = move |TryData(handshake): TryData<Handshake>| {
+    let admit = move |socket: SocketRef, TryData(handshake): TryData<Handshake>| {
         let door = door.clone();
-        async move {
-            let handshake = handshake.unwrap_or_default();
-            door.admit(handshake.token.as_deref())
-        }
+        async move { admit(&door, &socket, &handshake.unwrap_or_default()) }
     };
     let teller = operations.clone();
     let greet = move |socket: SocketRef| {
@@ -44,6 +42,26 @@ pub(super) fn open(io: &SocketIo, operations: &Operations) {
         }
     };
     io.ns(NAMESPACE, greet.with(admit));
+}
+
+/// A socket that was refused once does not get to guess again.
+fn admit(door: &Operations, socket: &SocketRef, handshake: &Handshake) -> Result<(), Refused> {
+    let Some(session) = Session::of(socket) else {
+        return Ok(door.admit(handshake.token.as_deref())?);
+    };
+    session.check()?;
+    door.admit(handshake.token.as_deref())
+        .inspect_err(|_| session.refuse())?;
+    Ok(session.join(None)?)
+}
+
+/// Why a socket does not hear the figures.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error(transparent)]
+    Token(#[from] NotAdmitted),
+    #[error(transparent)]
+    Session(#[from] NotJoined),
 }
 
 /// Tells who listens; makes no figures when nobody does.

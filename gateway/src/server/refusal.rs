@@ -23,39 +23,51 @@ static REFUSALS: LazyLock<[(&[u8], Bytes); 3]> = LazyLock::new(|| {
     [
         (
             &b"HTTP/1.1 400 "[..],
-            whole(&Problem::new(
-                ProblemKind::HttpInvalid,
-                "the request is not HTTP/1.1: a header has a character that none may have, or the \
+            whole(
+                &Problem::new(
+                    ProblemKind::HttpInvalid,
+                    "the request is not HTTP/1.1: a header has a character that none may have, or the \
                  request line or a length is malformed",
-            )),
+                ),
+                &[],
+            ),
         ),
         (
             &b"HTTP/1.1 414 "[..],
-            whole(&Problem::new(
-                ProblemKind::UriTooLong,
-                "the address is longer than any of this interface",
-            )),
+            whole(
+                &Problem::new(
+                    ProblemKind::UriTooLong,
+                    "the address is longer than any of this interface",
+                ),
+                &[],
+            ),
         ),
         (
             &b"HTTP/1.1 431 "[..],
-            whole(&Problem::new(
-                ProblemKind::HeadTooLarge,
-                "the address and the headers together are larger than 32 KiB",
-            )),
+            whole(
+                &Problem::new(
+                    ProblemKind::HeadTooLarge,
+                    "the address and the headers together are larger than 32 KiB",
+                ),
+                &[],
+            ),
         ),
     ]
 });
 
-/// The answer from its status line to the end of its body.
-fn whole(problem: &Problem) -> Bytes {
+/// The answer from its status line to the end of its body, with these further headers.
+pub(super) fn whole(problem: &Problem, headers: &[(&str, &str)]) -> Bytes {
     let status = problem.kind().status();
     let json = serde_json::to_string(&problem.document()).unwrap_or_default();
-    let head = format!(
+    let mut answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
-         content-length: {}\r\n\r\n",
+         content-length: {}\r\n",
         json.len()
     );
-    (head + &json).into()
+    for (name, value) in headers {
+        answer.extend([name, ": ", value, "\r\n"]);
+    }
+    (answer + "\r\n" + &json).into()
 }
 
 fn replacement(written: &[u8]) -> Option<Bytes> {
@@ -110,8 +122,6 @@ impl<C: Read + Unpin> Read for Explained<C> {
     }
 }
 
-/// Not vectored: an answer here is small, and copying it behind its head costs less than two
-/// slices do.
 impl<C: Write + Unpin> Write for Explained<C> {
     fn poll_write(
         mut self: Pin<&mut Self>,
@@ -124,6 +134,26 @@ impl<C: Write + Unpin> Write for Explained<C> {
             return Poll::Ready(Ok(buffer.len()));
         }
         Pin::new(&mut self.connection).poll_write(context, buffer)
+    }
+
+    /// Vectored, so that the HTTP library need not copy a body behind its head: it would keep the
+    /// copy for as long as a client does not read.
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        ready!(self.poll_refusal(context))?;
+        // A bare refusal has no body, so it is the whole of the first buffer.
+        if let Some(refusal) = buffers.first().and_then(|first| replacement(first)) {
+            self.refusal = refusal;
+            return Poll::Ready(Ok(buffers.iter().map(|buffer| buffer.len()).sum()));
+        }
+        Pin::new(&mut self.connection).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

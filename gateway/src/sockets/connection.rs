@@ -11,7 +11,7 @@ use socketioxide::{
 };
 use tokio::time::sleep;
 
-use super::{LaneProgress, SaleStatus, StockUpdate, Welcome};
+use super::{LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome};
 use crate::{identity::IdentityError, lane_ticker, sale_status};
 
 /// Pause before a packet is offered again to a socket that has no room.
@@ -31,6 +31,15 @@ struct Handshake {
     user_id: Option<String>,
 }
 
+/// Why a socket is not let in.
+#[derive(Debug, thiserror::Error)]
+enum NotAdmitted {
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Session(#[from] NotJoined),
+}
+
 /// Lets sockets in on the default namespace.
 pub(super) fn register(io: &SocketIo) {
     io.ns("/", greet.with(admit));
@@ -41,14 +50,31 @@ async fn admit(
     socket: SocketRef,
     TryData(handshake): TryData<Handshake>,
     State(welcome): State<Welcome>,
-) -> Result<(), IdentityError> {
+) -> Result<(), NotAdmitted> {
+    let session = Session::of(&socket);
+    session.map_or(Ok(()), |session| session.check())?;
     // Without a payload there is nothing to read, which is a shopper who stays anonymous.
     let handshake = handshake.unwrap_or_default();
+    let admitted = let_in(&socket, &handshake, &welcome).await;
+    if let (Err(_), Some(session)) = (&admitted, session) {
+        session.refuse();
+    }
+    admitted
+}
+
+async fn let_in(
+    socket: &SocketRef,
+    handshake: &Handshake,
+    welcome: &Welcome,
+) -> Result<(), NotAdmitted> {
     let user = welcome
         .identity
         .of_handshake(handshake.token.as_deref(), handshake.user_id.as_deref())
         .await
         .inspect_err(|_| welcome.metrics.refused.inc())?;
+    if let Some(session) = Session::of(socket) {
+        session.join(user.as_ref())?;
+    }
     if let Some(user) = user {
         socket.extensions.insert(user);
     }

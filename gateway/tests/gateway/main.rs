@@ -10,6 +10,7 @@
     reason = "the modules of a test binary are seen by nobody else"
 )]
 
+mod connections;
 mod contract;
 mod events;
 mod identity;
@@ -24,6 +25,7 @@ mod replicas;
 mod roles;
 mod sales;
 mod session;
+mod sessions;
 mod several_gateways;
 mod shutdown;
 mod storefront;

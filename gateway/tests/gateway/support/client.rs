@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -15,6 +15,8 @@ use super::PATIENCE;
 #[derive(Debug, Clone, Copy)]
 pub struct Client {
     pub address: SocketAddr,
+    /// The address that it connects from, unless the system chooses.
+    pub from: Option<SocketAddr>,
 }
 
 /// What came back.
@@ -28,7 +30,10 @@ pub struct Answer {
 
 impl Client {
     pub fn new(address: SocketAddr) -> Self {
-        Self { address }
+        Self {
+            address,
+            from: None,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -87,10 +92,18 @@ impl Client {
         self.raw(&bytes).await
     }
 
+    async fn connect(&self) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        if let Some(from) = self.from {
+            socket.bind(from)?;
+        }
+        socket.connect(self.address).await
+    }
+
     /// Sends bytes as they are and reads until the gateway closes.
     pub async fn raw(&self, bytes: &[u8]) -> Answer {
         let exchange = async {
-            let mut stream = TcpStream::connect(self.address).await.unwrap();
+            let mut stream = self.connect().await.unwrap();
             // The gateway may refuse before it has read everything.
             let _ = stream.write_all(bytes).await;
             let mut answer = Vec::new();

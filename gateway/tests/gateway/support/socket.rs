@@ -75,7 +75,13 @@ impl Socket {
         }
     }
 
-    async fn text(&mut self) -> Option<Utf8Bytes> {
+    /// Sends this text.
+    pub async fn send(&mut self, text: impl Into<Utf8Bytes>) {
+        self.stream.send(Message::Text(text.into())).await.unwrap();
+    }
+
+    /// The next text; none when the socket was closed.
+    pub async fn text(&mut self) -> Option<Utf8Bytes> {
         let next = async {
             loop {
                 match self.stream.next().await {

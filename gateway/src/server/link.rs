@@ -1,0 +1,73 @@
+//! What a connection and those who answer on it tell each other.
+
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    task::Waker,
+};
+
+use futures_util::task::AtomicWaker;
+
+/// One connection, as it is known beside the one task that serves it.
+#[derive(Debug, Default)]
+pub(crate) struct Link {
+    client: Option<IpAddr>,
+    phase: AtomicU8,
+    is_closing: AtomicBool,
+    /// Whoever reads from a connection that became a socket.
+    reader: AtomicWaker,
+}
+
+/// What is expected of the client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing: it may keep its connection.
+    Idle = 0,
+    /// The rest of a head.
+    Head = 1,
+    /// Perhaps a body; the request is being answered.
+    Answering = 2,
+    /// It speaks another protocol, which has its own time limits.
+    Upgraded = 3,
+}
+
+impl Link {
+    /// A connection of this client, see [`super::address::client`].
+    pub(super) fn new(client: Option<IpAddr>) -> Self {
+        Self {
+            client,
+            ..Self::default()
+        }
+    }
+
+    /// The client whose connection it is; none for a proxy.
+    pub(crate) fn client(&self) -> Option<IpAddr> {
+        self.client
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        // Changed only by the task that serves the connection.
+        match self.phase.load(Ordering::Relaxed) {
+            1 => Phase::Head,
+            2 => Phase::Answering,
+            3 => Phase::Upgraded,
+            _ => Phase::Idle,
+        }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// Ends the connection if it became a socket: whoever reads from it finds it at its end.
+    pub(crate) fn close(&self) {
+        self.is_closing.store(true, Ordering::Release);
+        self.reader.wake();
+    }
+
+    /// Whether [`Link::close`] was called; otherwise `reader` is woken by it.
+    pub(super) fn is_closing(&self, reader: &Waker) -> bool {
+        self.reader.register(reader);
+        self.is_closing.load(Ordering::Acquire)
+    }
+}

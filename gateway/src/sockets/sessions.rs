@@ -1,0 +1,249 @@
+//! Engine.IO sessions, of which every socket has one: how many there may be.
+//!
+//! A session begins with a request that needs no token, so those that did not join a namespace yet
+//! have a limit of their own. The socket layer keeps the head of that request for as long as the
+//! session lives, so a session's places are kept in it: they are free again when its memory is.
+
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use axum::{
+    extract::{Request, State as AxumState},
+    middleware::Next,
+    response::{IntoResponse as _, Response},
+};
+use flashsale_core::id::UserId;
+use http::Uri;
+use prometheus::IntCounter;
+use socketioxide::extract::SocketRef;
+use tokio::time::sleep;
+
+use crate::{
+    config::SocketConfig,
+    front::log_budget::LogBudget,
+    metrics::SessionMetrics,
+    places::{Full, Place, Places},
+    problem::{Problem, unavailable},
+    server::Link,
+};
+
+/// Lines about refused sessions of this process.
+static REFUSALS: LogBudget = LogBudget::new();
+
+/// The share of all sessions that may be pending, as a divisor. A client joins within two or three
+/// round trips, so this lets thousands join each second.
+const PENDING: usize = 4;
+
+/// The share of the pending sessions that one address may have, as a divisor.
+const ADDRESSES: usize = 4;
+
+/// How long a refused client gets to read why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// The sessions of this gateway; clones share them.
+#[derive(Debug, Clone)]
+pub(crate) struct Sessions(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    all: Arc<Places<()>>,
+    pending: Arc<Places<IpAddr>>,
+    shoppers: Arc<Places<UserId>>,
+    metrics: SessionMetrics,
+}
+
+/// One session, from its first request until its memory is free.
+#[derive(Debug)]
+pub(crate) struct Session {
+    sessions: Sessions,
+    standing: Mutex<Standing>,
+    /// The connection that it began on.
+    link: Option<Arc<Link>>,
+    _place: Place<()>,
+}
+
+#[derive(Debug)]
+enum Standing {
+    /// It has joined no namespace.
+    Pending(Place<IpAddr>),
+    /// It wanted to join and was not let in.
+    Refused(#[expect(dead_code, reason = "kept for its drop")] Place<IpAddr>),
+    /// It has joined, perhaps as a shopper.
+    Joined(Option<Place<UserId>>),
+}
+
+/// Why a session may not join.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotJoined {
+    /// It was refused before.
+    #[error("this socket was refused; connect again")]
+    Refused,
+    /// The shopper has too many.
+    #[error("too many sockets of this shopper are open; close another page of the shop")]
+    TooMany,
+}
+
+impl Sessions {
+    /// No sessions yet, and at most those of `config`; as many as `connections` where it does not
+    /// say.
+    pub(crate) fn new(config: &SocketConfig, connections: usize, metrics: SessionMetrics) -> Self {
+        let total = config.max_sockets.map_or(connections, count);
+        let pending = config
+            .max_pending_sockets
+            .map_or((total / PENDING).max(1), count);
+        let per_address = (pending / ADDRESSES).max(1);
+        let per_shopper = count(config.sockets_per_shopper);
+        Self(Arc::new(Shared {
+            all: Places::new(total, total, metrics.open.clone()),
+            pending: Places::new(pending, per_address, metrics.pending.clone()),
+            shoppers: Places::new(total, per_shopper, metrics.of_shoppers.clone()),
+            metrics,
+        }))
+    }
+
+    fn open(&self, link: Option<Arc<Link>>) -> Result<Session, Problem> {
+        let metrics = &self.0.metrics;
+        let place = self
+            .0
+            .all
+            .take(None)
+            .map_err(|_| refused("too many sockets are open", &metrics.refused_total))?;
+        let client = link.as_ref().and_then(|link| link.client());
+        let pending = self.0.pending.take(client).map_err(|full| match full {
+            Full::Key => refused(
+                "too many sockets of this address have not said whose they are",
+                &metrics.refused_address,
+            ),
+            Full::Total | Full::Narrowed => refused(
+                "too many sockets have not said whose they are",
+                &metrics.refused_pending,
+            ),
+        })?;
+        Ok(Session {
+            sessions: self.clone(),
+            standing: Mutex::new(Standing::Pending(pending)),
+            link,
+            _place: place,
+        })
+    }
+}
+
+fn count(most: NonZeroU32) -> usize {
+    usize::try_from(most.get()).unwrap_or(usize::MAX)
+}
+
+fn refused(reason: &'static str, counter: &IntCounter) -> Problem {
+    counter.inc();
+    if let Some(left_out) = REFUSALS.spend(Instant::now()) {
+        tracing::warn!(reason, left_out, "refused a socket: {reason}");
+    }
+    unavailable(reason)
+}
+
+/// Lets a request that begins a session pass with the places of one, or answers it 503.
+pub(crate) async fn limit_sessions(
+    AxumState(sessions): AxumState<Sessions>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    if begins_session(request.uri()) {
+        let link = request.extensions().get::<Arc<Link>>().cloned();
+        match sessions.open(link) {
+            Ok(session) => _ = request.extensions_mut().insert(Arc::new(session)),
+            Err(problem) => return problem.into_response(),
+        }
+    }
+    next.run(request).await
+}
+
+/// Whether the socket layer begins a session for such a request: it reads the query by the same rule.
+fn begins_session(address: &Uri) -> bool {
+    let query = address.query().unwrap_or_default();
+    !query.split('&').any(|part| part.starts_with("sid="))
+}
+
+impl Session {
+    /// The session of a socket.
+    pub(crate) fn of(socket: &SocketRef) -> Option<&Arc<Self>> {
+        socket.req_parts().extensions.get()
+    }
+
+    /// Whether it may try to join.
+    pub(crate) fn check(&self) -> Result<(), NotJoined> {
+        match &*self.standing() {
+            Standing::Refused(_) => Err(NotJoined::Refused),
+            Standing::Pending(_) | Standing::Joined(_) => Ok(()),
+        }
+    }
+
+    /// Joins as `shopper`, or as nobody.
+    pub(crate) fn join(&self, shopper: Option<&UserId>) -> Result<(), NotJoined> {
+        let mut standing = self.standing();
+        let known = match &*standing {
+            Standing::Refused(_) => return Err(NotJoined::Refused),
+            Standing::Joined(place) => place.as_ref().and_then(Place::key),
+            Standing::Pending(_) => None,
+        };
+        if shopper.is_some() && known == shopper {
+            return Ok(());
+        }
+        let shared = &self.sessions.0;
+        let taken = shopper.map(|shopper| shared.shoppers.take(Some(shopper.clone())));
+        let place = taken.transpose().map_err(|_| {
+            shared.metrics.refused_shopper.inc();
+            NotJoined::TooMany
+        })?;
+        // Whoever joins a second namespace as nobody is still known in the first.
+        match &*standing {
+            Standing::Joined(Some(_)) if place.is_none() => {}
+            _ => *standing = Standing::Joined(place),
+        }
+        Ok(())
+    }
+
+    /// Closes a session that was not let in, unless it is in elsewhere. The client gets a moment to
+    /// read why; one that polls is closed by the time limit for joining.
+    pub(crate) fn refuse(&self) {
+        let mut standing = self.standing();
+        *standing = match std::mem::replace(&mut *standing, Standing::Joined(None)) {
+            Standing::Pending(place) => Standing::Refused(place),
+            other => {
+                *standing = other;
+                return;
+            }
+        };
+        if let Some(link) = self.link.clone() {
+            tokio::spawn(async move {
+                sleep(LINGER).await;
+                link.close();
+            });
+        }
+    }
+
+    fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sessions_begin_where_the_socket_layer_begins_them() {
+        for (query, begins) in [
+            ("EIO=4&transport=polling", true),
+            ("EIO=4&transport=websocket&xsid=a", true),
+            ("EIO=4&transport=polling&sid=", false),
+            ("sid=AAAAAAAAAAAAAAHs&EIO=4", false),
+        ] {
+            let address = format!("/socket.io/?{query}").parse().unwrap();
+            assert_eq!(begins_session(&address), begins, "{query}");
+        }
+        assert!(begins_session(&"/socket.io/".parse().unwrap()));
+    }
+}
