@@ -25,8 +25,8 @@
 
 mod liveness;
 mod readiness;
+mod server;
 
-use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,30 +98,17 @@ impl Probes {
 }
 
 /// Answers probes on `listener` until `shutdown` is cancelled; requests in flight then get one more
-/// second.
+/// second. Connections are few and short: a further one takes the place of the oldest, so that
+/// nobody keeps the kubelet out.
 ///
 /// Give it a token that is cancelled last, so that the process can be watched while it drains.
-pub async fn serve(
-    listener: TcpListener,
-    probes: Probes,
-    shutdown: CancellationToken,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, probes: Probes, shutdown: CancellationToken) {
     let router = Router::new()
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(probes);
-    let server = axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.clone().cancelled_owned())
-        .into_future();
-    let overdue = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(DRAIN_PATIENCE).await;
-    };
-    tokio::select! {
-        outcome = server => outcome,
-        () = overdue => Ok(()),
-    }
+    server::serve(listener, router, shutdown, DRAIN_PATIENCE).await;
 }
 
 async fn healthz(State(probes): State<Probes>) -> Response {
