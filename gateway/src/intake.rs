@@ -53,7 +53,10 @@ struct Shared {
     metrics: TurnstileMetrics,
     call_timeout: Duration,
     queue_timeout: Duration,
+    /// Buys of one sale that may wait.
     backlog: usize,
+    /// Buys of all sales that may wait.
+    total_backlog: i64,
 }
 
 impl Intake {
@@ -75,6 +78,7 @@ impl Intake {
             call_timeout: config.call_timeout(),
             queue_timeout: config.queue_timeout(),
             backlog: config.backlog(),
+            total_backlog: i64::from(config.intake_total_backlog),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -62,6 +62,8 @@ pub struct TurnstileMetrics {
     pub call_seconds: Histogram,
     /// Buys that one call carried.
     pub call_buys: Histogram,
+    /// Buys that wait for their call.
+    pub waiting: IntGauge,
     /// Calls of the turnstile that failed.
     pub failures: IntCounter,
     /// One call of the turnstile's script and the wait for replicas after it, failed ones included.
@@ -151,6 +153,13 @@ impl TurnstileMetrics {
                 "flashsale_gateway_turnstile_call_buys",
                 "Buys gathered into one call of the turnstile's script.",
                 &GATHERED_BUCKETS,
+            )?,
+            waiting: registered(
+                registry,
+                IntGauge::new(
+                    "flashsale_gateway_buys_waiting",
+                    "Buys that wait for their call of the turnstile's script.",
+                )?,
             )?,
             failures: counter(
                 registry,

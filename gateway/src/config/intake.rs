@@ -52,6 +52,17 @@ pub struct IntakeConfig {
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
     pub intake_backlog: u32,
+
+    /// Buys of all sales together that may wait for their call; further ones are answered 503 at
+    /// once. Each takes about 1 kB of memory.
+    #[arg(
+        long,
+        env = "FLASHSALE_INTAKE_TOTAL_BACKLOG",
+        value_name = "BUYS",
+        default_value_t = 50_000,
+        value_parser = clap::value_parser!(u32).range(1..=10_000_000)
+    )]
+    pub intake_total_backlog: u32,
 }
 
 /// Replicas would be waited for longer than a call may take.

@@ -97,10 +97,14 @@ impl SaleQueue {
     /// Puts a buy in the queue; true when a further caller is wanted.
     fn push(&self, waiting: Waiting) -> Result<bool, IntakeError> {
         let mut state = self.state();
-        if state.waiting.len() >= self.shared.backlog {
+        let shared = &self.shared;
+        // Sales that look at the same time may exceed the limit of all by one buy each.
+        let waiting_in_all = shared.metrics.waiting.get();
+        if state.waiting.len() >= shared.backlog || waiting_in_all >= shared.total_backlog {
             return Err(IntakeError::Backlog);
         }
         state.waiting.push_back(waiting);
+        shared.metrics.waiting.inc();
         let wants_caller = state.callers < self.calls_at_a_time();
         state.callers += usize::from(wants_caller);
         Ok(wants_caller)
@@ -121,6 +125,7 @@ impl SaleQueue {
             let Some(next) = state.waiting.pop_front() else {
                 break;
             };
+            self.shared.metrics.waiting.dec();
             if now.saturating_duration_since(next.since) > self.shared.queue_timeout {
                 // The receiver may be gone, and then nobody needs the answer.
                 let _ = next.answer.send(Err(IntakeError::Backlog));
@@ -227,6 +232,7 @@ impl SaleQueue {
     fn give_up_waiting(&self) {
         let waiting = std::mem::take(&mut self.state().waiting);
         for waiting in waiting {
+            self.shared.metrics.waiting.dec();
             let _ = waiting.answer.send(Err(IntakeError::OutOfReach));
         }
     }

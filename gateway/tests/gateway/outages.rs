@@ -88,6 +88,54 @@ async fn killed_redis_is_told_in_time_and_forgotten_when_it_is_back() {
 }
 
 #[tokio::test]
+async fn buys_that_wait_are_limited_over_all_sales() {
+    let world = World::new().await;
+    world.announce("drop", one_product("p", 1000)).await;
+    world.announce("other", one_product("q", 1000)).await;
+    let gateway = world
+        .gateway_with(&[
+            "--auth-mode=off",
+            "--turnstile-timeout-millis=60000",
+            "--intake-timeout-millis=60000",
+            "--intake-total-backlog=3",
+        ])
+        .await;
+    gateway.buy("p", "ann", "k").await.job_id();
+    let redis = Pid::from_raw(world.redis.pid().unwrap());
+    kill(redis, Signal::SIGSTOP).unwrap();
+    let client = gateway.client;
+    let mut buys = Vec::new();
+    // The first are on their way, in calls that come to no end; the others wait for theirs.
+    eventually("three wait", async || {
+        let waiting = gateway.metric("flashsale_gateway_buys_waiting").await;
+        if waiting < Some(3.0) {
+            let user = format!("user-{}", buys.len());
+            buys.push(tokio::spawn(async move {
+                client.buy("p", &user, "k").await.status
+            }));
+        }
+        waiting == Some(3.0)
+    })
+    .await;
+    // No buy of this sale waits.
+    let answer = gateway.buy("q", "ann", "k").await;
+    assert_eq!(answer.problem(), "unavailable");
+    kill(redis, Signal::SIGCONT).unwrap();
+    let mut acknowledged = 0;
+    for buy in buys {
+        // One that arrived when three waited already was refused as well.
+        match buy.await.unwrap() {
+            200 => acknowledged += 1,
+            status => assert_eq!(status, 503),
+        }
+    }
+    assert!(acknowledged > 3, "{acknowledged}");
+    assert_eq!(gateway.buy("q", "ann", "k").await.status, 200);
+    let waiting = gateway.metric("flashsale_gateway_buys_waiting").await;
+    assert_eq!(waiting, Some(0.0));
+}
+
+#[tokio::test]
 async fn silent_redis_is_told_in_time_and_forgotten_when_it_speaks() {
     let world = World::new().await;
     world.announce("drop", one_product("p", 1000)).await;
