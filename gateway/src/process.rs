@@ -1,6 +1,8 @@
 //! The process: everything built, started, and stopped in order.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+mod ending;
+
+use std::{io, net::SocketAddr, sync::Arc};
 
 use flashsale_core::{
     connect::{self, ConnectError, QueuePool, SharedConnection, wait_for_rights},
@@ -12,7 +14,7 @@ use flashsale_telemetry::{
 };
 use prometheus::Registry;
 use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
@@ -35,6 +37,8 @@ use crate::{
     stocks::Stocks,
     storefront::Storefront,
 };
+
+use ending::{Ending, Tasks, say_goodbye};
 
 /// Why the gateway cannot start.
 #[derive(Debug, thiserror::Error)]
@@ -131,8 +135,8 @@ impl Process {
         self.probes_address
     }
 
-    /// Answers until `shutdown` and the delay after it, then stops accepting, closes the sockets,
-    /// finishes what is in flight and ends.
+    /// Answers until `shutdown` and the delay after it, then stops accepting, closes the sockets a
+    /// few at a time, finishes what is in flight and ends, all within the grace.
     pub async fn run(self, shutdown: CancellationToken) {
         let sockets = self.background.sockets.clone();
         let (tellers, readers) = (Tasks::default(), Tasks::default());
@@ -152,52 +156,17 @@ impl Process {
                 .accept_until(last_call.clone(), self.config.connections.memory_limit()),
             say_goodbye(shutdown, &self.serving, delay, last_call),
         );
-        // Whoever tells sockets something is gone before they are: socketioxide panics when it is
-        // asked to emit after it was closed.
-        tellers.stop().await;
-        sockets.close().await;
-        open.finish(self.config.http.shutdown_grace()).await;
-        readers.stop().await;
+        let ending = Ending {
+            sockets,
+            tellers,
+            readers,
+            open,
+        };
+        ending.within(self.config.http.shutdown_grace()).await;
         stop_probes.cancel();
         // Probes that failed have said so; there is nothing left to watch.
         let _ = probes.await;
         tracing::info!("stopped");
-    }
-}
-
-/// From `shutdown` on says that the gateway is not ready, and cancels `last_call` a delay later: load
-/// balancers hear of the first only after a while, and send shoppers here until then.
-async fn say_goodbye(
-    shutdown: CancellationToken,
-    serving: &ReadinessHandle,
-    delay: Duration,
-    last_call: CancellationToken,
-) {
-    shutdown.cancelled().await;
-    serving.not_ready("stopping");
-    tokio::time::sleep(delay).await;
-    last_call.cancel();
-}
-
-/// Tasks that end together.
-#[derive(Debug, Default)]
-struct Tasks {
-    running: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Tasks {
-    fn spawn<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        task: impl FnOnce(CancellationToken) -> F,
-    ) {
-        self.running.spawn(task(self.stop.clone()));
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        self.running.close();
-        self.running.wait().await;
     }
 }
 

@@ -15,7 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::{
     net::TcpListener,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -154,10 +154,10 @@ impl Server {
 pub struct Open(TaskTracker);
 
 impl Open {
-    /// Lets requests in flight finish, for at most `grace`.
-    pub async fn finish(self, grace: Duration) {
+    /// Lets requests in flight finish until `deadline`.
+    pub async fn finish(self, deadline: Instant) {
         self.0.close();
-        if timeout(grace, self.0.wait()).await.is_err() {
+        if timeout_at(deadline, self.0.wait()).await.is_err() {
             let open = self.0.len();
             tracing::warn!(
                 open,

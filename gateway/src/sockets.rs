@@ -6,11 +6,12 @@ mod presence;
 mod request;
 mod sessions;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use flashsale_core::{event::Settled, id::ProductId};
 use serde::Serialize;
 use socketioxide::{SocketIo, TransportType, extract::SocketRef, layer::SocketIoLayer};
+use tokio::time::sleep;
 
 use crate::{
     catalogue::Catalogue, config::SocketConfig, identity::Identity, metrics::SocketMetrics,
@@ -33,6 +34,12 @@ const MAX_CLIENT_MESSAGE: usize = 16 * 1024;
 /// Bytes that a socket reads at a time, kept for each as long as it lives. Clients say little more
 /// than that they are still there; a longer message makes room for itself.
 const READ_BUFFER: usize = 512;
+
+/// Sockets that are closed at a time at least, at the end.
+const FEW: usize = 20;
+
+/// Pause between those that are closed at a time.
+const STEP: Duration = Duration::from_millis(100);
 
 /// A handle on all sockets of this gateway; clones share them.
 #[derive(Debug, Clone)]
@@ -164,6 +171,24 @@ impl Sockets {
     /// The Socket.io server itself, for namespaces beside that of the shoppers.
     pub(crate) fn server(&self) -> &SocketIo {
         &self.io
+    }
+
+    /// Closes the sockets over WebSocket, a few at a time over `spread`; their clients will connect to
+    /// another gateway, and not all at once.
+    pub async fn close_gradually(&self, spread: Duration) {
+        let sockets = self.io.sockets();
+        let steps = (spread.as_millis() / STEP.as_millis()).max(1);
+        let steps = usize::try_from(steps).unwrap_or(usize::MAX);
+        let at_a_time = sockets.len().div_ceil(steps).max(FEW);
+        let mut batches = sockets.chunks(at_a_time).peekable();
+        while let Some(batch) = batches.next() {
+            for session in batch.iter().filter_map(Session::of) {
+                session.close();
+            }
+            if batches.peek().is_some() {
+                sleep(STEP).await;
+            }
+        }
     }
 
     /// Closes every socket; their clients will connect to another gateway.

@@ -67,7 +67,8 @@ pub struct HttpConfig {
     )]
     pub shutdown_delay_seconds: u64,
 
-    /// Seconds that requests in flight get to finish after SIGTERM and the delay.
+    /// Seconds that stopping may take after SIGTERM and the delay: sockets are closed a few at a time
+    /// over half of them, 5 s at most, and requests in flight get to finish.
     #[arg(
         long,
         env = "FLASHSALE_SHUTDOWN_GRACE_SECONDS",
@@ -100,7 +101,7 @@ pub struct HttpConfig {
     pub sign_in_url: Option<String>,
 }
 
-/// What stopping may take beside the delay and the grace. The chart lets Kubernetes wait for a second
+/// What is left, beside the delay and the grace, for a process that hangs. The chart lets Kubernetes wait for a second
 /// more than that.
 const STOP_RESERVE: Duration = Duration::from_secs(4);
 
@@ -123,7 +124,7 @@ impl HttpConfig {
         Duration::from_secs(self.shutdown_delay_seconds)
     }
 
-    /// How long requests in flight get at the end.
+    /// How long stopping may take once nothing is accepted any more.
     #[must_use]
     pub fn shutdown_grace(&self) -> Duration {
         Duration::from_secs(self.shutdown_grace_seconds)

@@ -133,6 +133,8 @@ impl AsyncRead for Guarded {
         let this = self.get_mut();
         let is_upgraded = this.link.phase() == Phase::Upgraded;
         if is_upgraded && this.link.is_closing(context.waker()) {
+            // A writer that waits for the client finds the end as well.
+            let _ = SockRef::from(&this.stream).shutdown(Shutdown::Both);
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();

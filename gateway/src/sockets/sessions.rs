@@ -224,6 +224,13 @@ impl Session {
         }
     }
 
+    /// Closes it if it is a WebSocket from the beginning.
+    pub(crate) fn close(&self) {
+        if let Some(link) = &self.link {
+            link.close();
+        }
+    }
+
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }

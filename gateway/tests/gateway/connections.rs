@@ -1,15 +1,9 @@
 //! Connections: how many there may be, and how long each may keep the gateway waiting.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpSocket, TcpStream},
-    time::timeout,
-};
-
 use crate::support::{
-    Gateway, PATIENCE, World, client::Answer, eventually, process::GatewayProcess,
+    Gateway, World, eventually,
+    kept::{Kept, ping},
+    process::GatewayProcess,
 };
 
 /// A request that is answered in more bytes than a client that does not read has room for.
@@ -18,60 +12,6 @@ const LARGE: &[u8] = b"GET /openapi.json HTTP/1.1\r\nhost: g\r\n\r\n";
 /// How often [`LARGE`] has to be answered before a connection on this machine is full, whose system
 /// keeps up to 6 MB for a client.
 const MANY: usize = 400;
-
-/// A connection that is kept.
-struct Kept(TcpStream);
-
-impl Kept {
-    async fn open(gateway: &Gateway) -> Self {
-        Self::open_from([127, 0, 0, 1], gateway.client.address).await
-    }
-
-    /// One from this address of the loopback network.
-    async fn open_from(client: [u8; 4], gateway: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().unwrap();
-        // Little room for what is not read.
-        socket.set_recv_buffer_size(2_048).unwrap();
-        let client = IpAddr::V4(Ipv4Addr::from(client));
-        socket.bind(SocketAddr::new(client, 0)).unwrap();
-        Self(socket.connect(gateway).await.unwrap())
-    }
-
-    async fn send(&mut self, bytes: &[u8]) {
-        // The gateway may have closed.
-        let _ = self.0.write_all(bytes).await;
-    }
-
-    /// The status of `GET /session`.
-    async fn status(&mut self) -> u16 {
-        self.send(b"GET /session HTTP/1.1\r\nhost: g\r\n\r\n").await;
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"}") {
-            let mut read = [0; 4096];
-            let count = timeout(PATIENCE, self.0.read(&mut read))
-                .await
-                .unwrap()
-                .unwrap();
-            assert!(
-                count > 0,
-                "closed after {:?}",
-                String::from_utf8_lossy(&answer)
-            );
-            answer.extend_from_slice(&read[..count]);
-        }
-        Answer::parse(&answer).status
-    }
-
-    /// What comes until the gateway closes.
-    async fn rest(&mut self) -> Answer {
-        let mut answer = Vec::new();
-        timeout(PATIENCE, self.0.read_to_end(&mut answer))
-            .await
-            .unwrap()
-            .unwrap();
-        Answer::parse(&answer)
-    }
-}
 
 async fn refused(gateway: &Gateway, reason: &str) -> Option<f64> {
     let name = format!("flashsale_gateway_connections_refused_total{{reason=\"{reason}\"}}");
@@ -95,7 +35,7 @@ async fn a_connection_too_many_is_refused_and_those_that_are_open_stay() {
         .await;
     let mut kept = Vec::new();
     for _ in 0..3 {
-        let mut connection = Kept::open(&gateway).await;
+        let mut connection = Kept::open(gateway.client.address).await;
         assert_eq!(connection.status().await, 200);
         kept.push(connection);
     }
@@ -141,7 +81,7 @@ async fn one_address_takes_no_more_than_its_share() {
     assert_eq!(refused(&gateway, "address").await, Some(1.0));
     // What comes from here may be a proxy's.
     for _ in 0..3 {
-        let mut connection = Kept::open(&gateway).await;
+        let mut connection = Kept::open(gateway.client.address).await;
         assert_eq!(connection.status().await, 200);
         kept.push(connection);
     }
@@ -162,7 +102,7 @@ async fn no_more_connections_are_taken_than_there_are_while_memory_is_short() {
         .await;
     let mut kept = Vec::new();
     for _ in 0..LEAST {
-        let mut connection = Kept::open(&gateway).await;
+        let mut connection = Kept::open(gateway.client.address).await;
         assert_eq!(connection.status().await, 200);
         kept.push(connection);
     }
@@ -185,11 +125,11 @@ async fn a_head_that_was_begun_has_to_end_while_a_quiet_connection_is_kept() {
     let gateway = world
         .gateway_with(&["--auth-mode=off", "--head-timeout-seconds=1"])
         .await;
-    let mut quiet = Kept::open(&gateway).await;
+    let mut quiet = Kept::open(gateway.client.address).await;
     assert_eq!(quiet.status().await, 200);
-    let mut silent = Kept::open(&gateway).await;
+    let mut silent = Kept::open(gateway.client.address).await;
     for begun in [&b"G"[..], b"GET /session HTTP/1.1\r\nhost: g\r\n"] {
-        let mut slow = Kept::open(&gateway).await;
+        let mut slow = Kept::open(gateway.client.address).await;
         slow.send(begun).await;
         let answer = slow.rest().await;
         assert_eq!(
@@ -232,18 +172,12 @@ async fn a_client_that_does_not_read_is_cut_off() {
     let gateway = world
         .gateway_with(&["--auth-mode=off", "--write-timeout-seconds=1"])
         .await;
-    let mut stalled = Kept::open(&gateway).await;
+    let mut stalled = Kept::open(gateway.client.address).await;
     stalled.send(&LARGE.repeat(MANY)).await;
     eventually("the connection is cut off", async || {
         timed_out(&gateway, "write").await == Some(1.0) && open(&gateway).await == Some(0.0)
     })
     .await;
-}
-
-/// A ping of the largest size, as a client sends it (RFC 6455, section 5.2).
-fn ping() -> Vec<u8> {
-    let (first, masked_125, mask) = (0x89, 0xfd, [0; 4]);
-    [&[first, masked_125][..], &mask, &[b'x'; 125]].concat()
 }
 
 #[tokio::test]
@@ -252,14 +186,8 @@ async fn a_socket_that_does_not_read_is_cut_off() {
     let gateway = world
         .gateway_with(&["--auth-mode=off", "--write-timeout-seconds=1"])
         .await;
-    let mut stalled = Kept::open(&gateway).await;
-    stalled
-        .send(
-            b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: g\r\n\
-              connection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n\
-              sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        )
-        .await;
+    let mut stalled = Kept::open(gateway.client.address).await;
+    stalled.become_socket().await;
     // Each ping is answered.
     let pings = ping().repeat(1_000);
     eventually("the socket is cut off", async || {
@@ -289,7 +217,7 @@ async fn a_client_that_does_not_read_costs_little_memory() {
     let gateway = GatewayProcess::start(&world, &["--max-connections=500"]).await;
     let address = gateway.client.address;
     let stall = async || {
-        let mut stalled = Kept::open_from([127, 0, 0, 1], address).await;
+        let mut stalled = Kept::open(address).await;
         stalled.send(&LARGE.repeat(MANY)).await;
         stalled
     };
@@ -299,10 +227,15 @@ async fn a_client_that_does_not_read_costs_little_memory() {
     for _ in 0..CLIENTS {
         stalled.push(stall().await);
     }
-    eventually("all wait", async || {
-        gateway.metric("flashsale_gateway_connections").await == Some(101.0)
+    let answered = "flashsale_gateway_requests_total{route=\"/openapi.json\",status=\"2xx\"}";
+    let mut last = None;
+    eventually("all wait for their clients", async || {
+        let now = gateway.metric(answered).await;
+        let is_still = now == last && now > Some(100.0);
+        last = now;
+        is_still
     })
     .await;
     let each = resident_bytes(gateway.id()).saturating_sub(before) / CLIENTS;
-    assert!(each < 64 * 1024, "{each} bytes for each client");
+    assert!(each < 48 * 1024, "{each} bytes for each client");
 }

@@ -8,7 +8,17 @@ use tokio::{
     process::Command,
 };
 
-use crate::support::{World, client::Answer, eventually, one_product, process::GatewayProcess};
+use serde_json::json;
+
+use crate::support::{
+    World, all,
+    client::Answer,
+    eventually,
+    kept::{Kept, ping},
+    one_product,
+    process::GatewayProcess,
+    socket::Socket,
+};
 
 #[tokio::test]
 async fn a_request_in_flight_is_answered_and_the_process_ends_well() {
@@ -90,4 +100,46 @@ async fn a_taken_port_is_told() {
     assert!(!output.status.success());
     let message = String::from_utf8(output.stderr).unwrap();
     assert!(message.contains("cannot listen on"), "{message}");
+}
+
+#[tokio::test]
+async fn a_socket_that_does_not_read_holds_nothing_up() {
+    let world = World::new().await;
+    let mut gateway = GatewayProcess::start(&world, &["--shutdown-grace-seconds=2"]).await;
+    let mut stalled = Kept::open(gateway.client.address).await;
+    stalled.become_socket().await;
+    let (text, masked_2, mask) = (0x81, 0x82, [0; 4]);
+    stalled
+        .send(&[&[text, masked_2][..], &mask, b"40"].concat())
+        .await;
+    // Each is answered, which is more than there is room for in the system's buffers.
+    stalled.send(&ping().repeat(150_000)).await;
+    eventually("the socket is in", async || {
+        gateway.metric("flashsale_gateway_sockets").await == Some(1.0)
+    })
+    .await;
+    let started = Instant::now();
+    gateway.terminate();
+    assert!(gateway.child.wait().await.unwrap().success());
+    let took = started.elapsed();
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test]
+async fn sockets_are_closed_a_few_at_a_time() {
+    const SOCKETS: usize = 100;
+    let world = World::new().await;
+    let gateway = world.gateway().await;
+    let address = gateway.client.address;
+    let sockets =
+        all((0..SOCKETS).map(|_| async move { Socket::connect(address, &json!({})).await })).await;
+    gateway.shutdown.cancel();
+    let mut closed = all(sockets.into_iter().map(|mut socket| async move {
+        while socket.event().await.is_some() {}
+        Instant::now()
+    }))
+    .await;
+    closed.sort();
+    let spread = closed[SOCKETS - 1] - closed[0];
+    assert!(spread > Duration::from_millis(300), "{spread:?}");
 }

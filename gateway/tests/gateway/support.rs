@@ -1,6 +1,7 @@
 //! A Redis of one's own, sales in it, gateways in front of it.
 
 pub mod client;
+pub mod kept;
 pub mod process;
 pub mod socket;
 pub mod tokens;
