@@ -3,6 +3,7 @@
 pub(crate) mod bearer;
 mod jwks;
 mod key_set;
+mod signatures;
 mod source;
 
 use std::sync::Arc;

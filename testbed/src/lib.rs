@@ -40,3 +40,5 @@ pub mod program;
 pub mod redis;
 pub mod sentinel;
 mod tls;
+#[cfg(feature = "tokens")]
+pub mod tokens;

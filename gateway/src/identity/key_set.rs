@@ -8,6 +8,7 @@ use jsonwebtoken::{
 };
 use serde::Deserialize;
 
+use super::signatures;
 use crate::config::SigningAlgorithm;
 
 /// Most keys of one set that are used: each one without a matching id costs a signature check.
@@ -75,6 +76,7 @@ impl KeySet {
     /// Reads a key set. Keys of unknown kinds, for encryption or for other algorithms are passed
     /// over, as RFC 7517 asks.
     pub(super) fn parse(json: &[u8], rules: &TokenRules) -> Result<Self, KeySetError> {
+        signatures::install();
         let raw: RawSet = serde_json::from_slice(json)?;
         let keys: Vec<Key> = raw
             .keys
@@ -165,6 +167,10 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
         })
         .collect();
     let first = *algorithms.first().filter(|_| signs)?;
+    let decoding = DecodingKey::from_jwk(jwk).ok()?;
+    if !signatures::is_well_formed(&decoding, first) {
+        return None;
+    }
     let mut validation = Validation::new(first);
     validation.algorithms = algorithms;
     validation.leeway = rules.leeway_seconds;
@@ -174,7 +180,7 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     Some(Key {
         id: jwk.common.key_id.clone(),
-        decoding: DecodingKey::from_jwk(jwk).ok()?,
+        decoding,
         validation,
     })
 }
@@ -236,7 +242,7 @@ mod tests {
         let set = br#"{"keys":[
             {"kty":"oct","k":"c2VjcmV0","alg":"HS256"},
             {"kty":"AKP","alg":"ML-DSA-44","pub":"AA"},
-            {"kty":"EC","crv":"P-256","x":"AA","y":"AA"},
+            {"kty":"RSA","n":"AQAB","e":"AQAB"},
             {"kty":"OKP","crv":"Ed25519","use":"enc","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"},
             {"kty":"OKP","crv":"Ed25519","kid":"good","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}
         ]}"#;

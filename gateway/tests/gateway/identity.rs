@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, routing::get};
-use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, get_current_timestamp};
 use serde_json::json;
 use tokio::{net::TcpListener, sync::RwLock};
 
 use crate::support::{
     Gateway, World, eventually, one_product,
-    tokens::{AUDIENCE, ISSUER, JwksFile, Key, claims, claims_with, jwks},
+    tokens::{
+        AUDIENCE, ISSUER, JwksFile, Key, claims, claims_with, jwks, sign_with_secret, unix_seconds,
+    },
 };
 
 async fn status(gateway: &Gateway, token: &str) -> u16 {
@@ -52,21 +53,25 @@ async fn the_subject_of_a_good_token_is_the_shopper() {
 }
 
 #[tokio::test]
-async fn every_usual_algorithm_works() {
+async fn every_algorithm_works_and_none_accepts_a_changed_token() {
     let world = World::new().await;
     sale(&world).await;
-    let signers = [
-        Key::ed25519("ed", 1),
-        Key::p256("ec"),
-        Key::rsa("rsa", Algorithm::RS256),
-    ];
-    let keys = JwksFile::new(&signers.each_ref());
-    let gateway = world.gateway_with(&keys.arguments()).await;
+    let names = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+    let mut signers: Vec<Key> = names.iter().map(|name| Key::rsa(name, name)).collect();
+    signers.extend([Key::ed25519("ed", 1), Key::p256("256"), Key::p384("384")]);
+    let keys = JwksFile::new(&signers.iter().collect::<Vec<_>>());
+    let algorithms = format!("{},ES256,ES384,EdDSA", names.join(","));
+    let mut arguments = keys.arguments().to_vec();
+    arguments.extend(["--jwt-algorithms", &algorithms]);
+    let gateway = world.gateway_with(&arguments).await;
     for (number, key) in signers.iter().enumerate() {
-        assert_eq!(
-            status(&gateway, &key.token(&format!("user-{number}"))).await,
-            200
-        );
+        let token = key.token(&format!("user-{number}"));
+        assert_eq!(status(&gateway, &token).await, 200, "{number}");
+        let another = key.token("another");
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let (_, signature) = another.rsplit_once('.').unwrap();
+        let changed = format!("{signed}.{signature}");
+        assert_eq!(status(&gateway, &changed).await, 401, "{number}");
     }
 }
 
@@ -75,19 +80,16 @@ async fn bad_tokens_are_refused() {
     let world = World::new().await;
     sale(&world).await;
     let key = Key::ed25519("one", 1);
-    let rsa = Key::rsa("rsa", Algorithm::PS256);
+    let rsa = Key::rsa("rsa", "PS256");
     let keys = JwksFile::new(&[&key, &rsa]);
     let gateway = world.gateway_with(&keys.arguments()).await;
-    let now = get_current_timestamp();
+    let now = unix_seconds();
     let good = key.token("ann");
     let (head, rest) = good.split_once('.').unwrap();
     let claims_of_good = rest.split_once('.').unwrap().0;
-    let mut critical = Header::new(Algorithm::EdDSA);
-    critical.kid = Some("one".to_owned());
-    critical.crit = Some(vec!["exp".to_owned()]);
-    let secret = EncodingKey::from_secret(jwks(&[&key]).as_bytes());
-    let mut symmetric = Header::new(Algorithm::HS256);
-    symmetric.kid = Some("one".to_owned());
+    let critical = key.header_with("crit", json!(["exp"]));
+    let symmetric = key.header_with("alg", json!("HS256"));
+    let secret = jwks(&[&key]);
     let bad = [
         ("expired", key.sign(&claims_with("exp", json!(now - 120)))),
         ("without an end", key.sign(&claims_with("exp", json!(null)))),
@@ -135,7 +137,7 @@ async fn bad_tokens_are_refused() {
         ("by an algorithm that is not allowed", rsa.token("ann")),
         (
             "by a secret",
-            encode(&symmetric, &claims("ann"), &secret).unwrap(),
+            sign_with_secret(secret.as_bytes(), &symmetric, &claims("ann")),
         ),
         (
             "by nobody",
@@ -180,7 +182,7 @@ async fn clocks_may_differ_by_the_leeway() {
     let mut arguments = keys.arguments().to_vec();
     arguments.extend(["--jwt-leeway-seconds", "60"]);
     let gateway = world.gateway_with(&arguments).await;
-    let now = get_current_timestamp();
+    let now = unix_seconds();
     let late = key.sign(&claims_with("exp", json!(now - 20)));
     let early = key.sign(&claims_with("nbf", json!(now + 20)));
     assert_eq!(status(&gateway, &late).await, 200);
