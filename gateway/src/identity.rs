@@ -5,6 +5,8 @@ mod jwks;
 mod key_set;
 mod signatures;
 mod source;
+mod verified;
+mod verifier;
 
 use std::sync::Arc;
 
@@ -14,7 +16,7 @@ use http::{HeaderMap, HeaderValue, header::WWW_AUTHENTICATE};
 
 use crate::{
     config::{AuthMode, IdentityConfig},
-    metrics::JwksMetrics,
+    metrics::{JwksMetrics, TokenMetrics},
     problem::{Problem, ProblemKind, unavailable},
 };
 
@@ -22,6 +24,7 @@ pub use jwks::JwksRefresher;
 use jwks::KeyRing;
 use key_set::TokenRules;
 use source::Source;
+pub use verifier::TokenVerifier;
 
 /// Why a shopper is not let in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,14 +59,14 @@ pub enum Identity {
     /// Everyone is whoever they say.
     Off,
     /// Everyone is the subject of their token.
-    Jwt(Arc<KeyRing>),
+    Jwt(Arc<TokenVerifier>),
 }
 
 impl Identity {
     /// Identity as configured, and the task that keeps its keys fresh, where there are keys.
     pub async fn new(
         config: &IdentityConfig,
-        metrics: JwksMetrics,
+        metrics: (TokenMetrics, JwksMetrics),
         readiness: impl FnOnce() -> ReadinessHandle,
     ) -> Result<(Self, Option<JwksRefresher>), IdentityConfigError> {
         if config.auth_mode == AuthMode::Off {
@@ -85,10 +88,12 @@ impl Identity {
             algorithms: config.jwt_algorithms.clone(),
             leeway_seconds: config.jwt_leeway_seconds,
         };
-        let ring = Arc::new(KeyRing::new(source, rules, metrics));
+        let (token_metrics, jwks_metrics) = metrics;
+        let ring = Arc::new(KeyRing::new(source, rules, jwks_metrics));
         ring.read_file_now().await?;
         let refresher = JwksRefresher::new(Arc::clone(&ring), config.jwks_refresh(), readiness());
-        Ok((Self::Jwt(ring), Some(refresher)))
+        let verifier = TokenVerifier::new(ring, config.jwt_cache_tokens, token_metrics);
+        Ok((Self::Jwt(Arc::new(verifier)), Some(refresher)))
     }
 
     /// True when requests themselves say who they come from.
@@ -101,7 +106,10 @@ impl Identity {
     pub async fn of_headers(&self, headers: &HeaderMap) -> Result<Option<UserId>, IdentityError> {
         match self {
             Self::Off => Ok(None),
-            Self::Jwt(ring) => ring.subject(bearer::token(headers)?).await.map(Some),
+            Self::Jwt(verifier) => {
+                let shopper = verifier.shopper(bearer::token(headers)?).await?;
+                Ok(Some(shopper.user))
+            }
         }
     }
 
@@ -113,10 +121,12 @@ impl Identity {
         user_id: Option<&str>,
     ) -> Result<Option<UserId>, IdentityError> {
         match self {
-            Self::Jwt(ring) => ring
-                .subject(token.ok_or(IdentityError::Missing)?)
-                .await
-                .map(Some),
+            Self::Jwt(verifier) => {
+                let shopper = verifier
+                    .shopper(token.ok_or(IdentityError::Missing)?)
+                    .await?;
+                Ok(Some(shopper.user))
+            }
             Self::Off => user_id
                 .map(UserId::new)
                 .transpose()

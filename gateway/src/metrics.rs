@@ -5,6 +5,7 @@ mod connections;
 mod lanes;
 mod requests;
 mod sessions;
+mod tokens;
 
 use flashsale_telemetry::build_info;
 use prometheus::{
@@ -16,6 +17,7 @@ pub use connections::ConnectionMetrics;
 pub use lanes::LaneCollector;
 pub use requests::{RequestCounters, RouteLabel};
 pub use sessions::SessionMetrics;
+pub use tokens::{JwksMetrics, TokenMetrics};
 
 /// Bounds in seconds of an acknowledgement: from an idle gateway's answer to the time limit.
 const ACK_BUCKETS: [f64; 13] = [
@@ -47,6 +49,8 @@ pub struct Metrics {
     pub sockets: SocketMetrics,
     /// What is heard from workers.
     pub events: EventMetrics,
+    /// Checks of tokens.
+    pub tokens: TokenMetrics,
     /// Reads of the signing keys.
     pub jwks: JwksMetrics,
     /// Attempts to use operations without the operations token.
@@ -102,15 +106,6 @@ pub struct EventMetrics {
     pub resubscriptions: IntCounter,
 }
 
-/// Reads of the signing keys.
-#[derive(Debug, Clone)]
-pub struct JwksMetrics {
-    /// Key sets read.
-    pub read: IntCounter,
-    /// Key sets that could not be read.
-    pub failed: IntCounter,
-}
-
 impl Metrics {
     /// All metrics, registered.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
@@ -123,6 +118,7 @@ impl Metrics {
             sessions: SessionMetrics::new(registry)?,
             sockets: SocketMetrics::new(registry)?,
             events: EventMetrics::new(registry)?,
+            tokens: TokenMetrics::new(registry)?,
             jwks: JwksMetrics::new(registry)?,
             operations_refused: counter(
                 registry,
@@ -224,21 +220,6 @@ impl EventMetrics {
                 "flashsale_gateway_resubscriptions_total",
                 "Times that the subscription to workers was lost and made again.",
             )?,
-        })
-    }
-}
-
-impl JwksMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let refreshes = counters(
-            registry,
-            "flashsale_gateway_jwks_refreshes_total",
-            "Reads of the JSON Web Key Set by result.",
-            "result",
-        )?;
-        Ok(Self {
-            read: refreshes.with_label_values(&["ok"]),
-            failed: refreshes.with_label_values(&["failed"]),
         })
     }
 }

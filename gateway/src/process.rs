@@ -235,7 +235,8 @@ async fn build(
         probes.readiness("redis"),
     );
     let check = || probes.readiness("jwks");
-    let (identity, jwks) = Identity::new(&config.identity, metrics.jwks.clone(), check).await?;
+    let identity_metrics = (metrics.tokens.clone(), metrics.jwks.clone());
+    let (identity, jwks) = Identity::new(&config.identity, identity_metrics, check).await?;
     let (sockets, layer) = Sockets::new(
         identity.clone(),
         catalogue.clone(),

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, builder::TypedValueParser};
 
 /// Whether shoppers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -94,6 +94,18 @@ pub struct IdentityConfig {
     )]
     pub jwt_leeway_seconds: u64,
 
+    /// How many verified tokens are remembered, so that their signatures are not checked again with
+    /// every request: about as many as shoppers who use one gateway at a time. Each takes about 150
+    /// bytes. With 0 every token is checked anew.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWT_CACHE_TOKENS",
+        value_name = "COUNT",
+        default_value_t = 65_536,
+        value_parser = cache_tokens()
+    )]
+    pub jwt_cache_tokens: usize,
+
     /// Seconds after which the keys are read again. An unknown key id has them read at once.
     #[arg(
         long,
@@ -103,6 +115,13 @@ pub struct IdentityConfig {
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     pub jwks_refresh_seconds: u64,
+}
+
+/// At most 8,388,608: more than a gigabyte.
+fn cache_tokens() -> impl TypedValueParser<Value = usize> {
+    clap::value_parser!(u32)
+        .range(0..=1 << 23)
+        .map(|count| count as usize)
 }
 
 impl IdentityConfig {

@@ -2,11 +2,11 @@
 //! a key that is not known, which is how a rotation shows.
 
 use std::{
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use flashsale_core::id::UserId;
+use arc_swap::ArcSwapOption;
 use flashsale_telemetry::probes::ReadinessHandle;
 use tokio::{
     sync::Mutex,
@@ -18,6 +18,7 @@ use super::{
     IdentityError,
     key_set::{KeySet, KeySetError, TokenRules, Verdict},
     source::{Source, SourceError},
+    verified::{KeyFingerprint, Shopper},
 };
 use crate::metrics::JwksMetrics;
 
@@ -32,12 +33,12 @@ const FIRST_KEYS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The keys in use.
 #[derive(Debug)]
-pub struct KeyRing {
+pub(super) struct KeyRing {
     source: Source,
     rules: TokenRules,
     metrics: JwksMetrics,
     /// None until keys were read for the first time. Keys that cannot be renewed stay in use.
-    keys: RwLock<Option<Arc<KeySet>>>,
+    keys: ArcSwapOption<KeySet>,
     /// When the source was read last; the lock keeps readers from asking it all at once.
     last_read: Mutex<Option<Instant>>,
 }
@@ -56,7 +57,7 @@ impl KeyRing {
             source,
             rules,
             metrics,
-            keys: RwLock::default(),
+            keys: ArcSwapOption::empty(),
             last_read: Mutex::default(),
         }
     }
@@ -70,8 +71,8 @@ impl KeyRing {
         Ok(())
     }
 
-    /// The shopper whose token this is.
-    pub(super) async fn subject(&self, token: &str) -> Result<UserId, IdentityError> {
+    /// The shopper whose token this is, by its signature and its claims.
+    pub(super) async fn check(&self, token: &str) -> Result<Shopper, IdentityError> {
         let verdict = match self.keys() {
             Some(keys) => keys.judge(token),
             None => return Err(IdentityError::NoKeys),
@@ -83,6 +84,12 @@ impl KeyRing {
             }
         }
         accepted(verdict)
+    }
+
+    /// Whether this key is in use.
+    pub(super) fn has(&self, key: KeyFingerprint) -> bool {
+        let keys = self.keys.load();
+        keys.as_ref().is_some_and(|keys| keys.has(key))
     }
 
     async fn read_for_unknown_key(&self) {
@@ -109,8 +116,7 @@ impl KeyRing {
             Ok(keys) => {
                 self.metrics.read.inc();
                 tracing::debug!(keys = keys.len(), "read {} signing keys", keys.len());
-                let mut current = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-                *current = Some(Arc::new(keys));
+                self.keys.store(Some(Arc::new(keys)));
                 Ok(())
             }
             Err(error) => {
@@ -126,16 +132,13 @@ impl KeyRing {
     }
 
     fn keys(&self) -> Option<Arc<KeySet>> {
-        self.keys
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.keys.load_full()
     }
 }
 
-fn accepted(verdict: Verdict) -> Result<UserId, IdentityError> {
+fn accepted(verdict: Verdict) -> Result<Shopper, IdentityError> {
     match verdict {
-        Verdict::Subject(user) => Ok(user),
+        Verdict::Accepted(shopper) => Ok(shopper),
         Verdict::Rejected(why) => Err(IdentityError::Rejected(why)),
         Verdict::UnknownKey => Err(IdentityError::Rejected("its key is not known".to_owned())),
     }

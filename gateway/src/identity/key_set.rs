@@ -6,12 +6,16 @@ use jsonwebtoken::{
     errors::ErrorKind,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
+use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
-use super::signatures;
+use super::{
+    signatures,
+    verified::{KeyFingerprint, Shopper, Validity},
+};
 use crate::config::SigningAlgorithm;
 
-/// Most keys of one set that are used: each one without a matching id costs a signature check.
+/// Most keys of one set that are used; real sets have a few.
 const MAX_KEYS: usize = 32;
 
 /// What a token must fulfil besides its signature.
@@ -27,7 +31,7 @@ pub(super) struct TokenRules {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is this shopper's.
-    Subject(UserId),
+    Accepted(Shopper),
     /// It does not count.
     Rejected(String),
     /// It names a key that this set does not have; a newer one may.
@@ -40,6 +44,7 @@ pub(super) struct KeySet(Vec<Key>);
 
 struct Key {
     id: Option<String>,
+    fingerprint: KeyFingerprint,
     decoding: DecodingKey,
     validation: Validation,
 }
@@ -70,6 +75,8 @@ struct RawSet {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
+    /// A number of seconds, which some providers write with a fraction.
+    exp: f64,
 }
 
 impl KeySet {
@@ -78,13 +85,19 @@ impl KeySet {
     pub(super) fn parse(json: &[u8], rules: &TokenRules) -> Result<Self, KeySetError> {
         signatures::install();
         let raw: RawSet = serde_json::from_slice(json)?;
-        let keys: Vec<Key> = raw
+        let mut keys: Vec<Key> = Vec::new();
+        let read = raw
             .keys
             .into_iter()
-            .filter_map(|key| serde_json::from_value::<Jwk>(key).ok())
-            .filter_map(|key| usable(&key, rules))
-            .take(MAX_KEYS)
-            .collect();
+            .filter_map(|key| Jwk::deserialize(key).ok());
+        for key in read.filter_map(|key| usable(&key, rules)).take(MAX_KEYS) {
+            if !keys
+                .iter()
+                .any(|known| known.fingerprint == key.fingerprint)
+            {
+                keys.push(key);
+            }
+        }
         if keys.is_empty() {
             return Err(KeySetError::NoUsableKey);
         }
@@ -95,7 +108,14 @@ impl KeySet {
         self.0.len()
     }
 
-    /// Checks a token against the key it names, or against every fitting key if it names none.
+    /// Whether this key is one of the set.
+    pub(super) fn has(&self, key: KeyFingerprint) -> bool {
+        self.0.iter().any(|known| known.fingerprint == key)
+    }
+
+    /// Checks a token by the key that it names. A token that names none is checked only where a
+    /// single key fits its algorithm: otherwise everybody could have a request cost as many
+    /// signature checks as there are keys.
     pub(super) fn judge(&self, token: &str) -> Verdict {
         let Ok(header) = decode_header(token) else {
             return rejected("it is malformed, or signed by an algorithm that nobody should use");
@@ -103,34 +123,51 @@ impl KeySet {
         if header.crit.is_some() {
             return rejected("its header demands an extension that is not known");
         }
-        let mut fitting = self
-            .0
-            .iter()
-            .filter(|key| header.kid.is_none() || key.id == header.kid)
-            .peekable();
-        if fitting.peek().is_none() {
+        let is_named = |key: &&Key| header.kid.is_none() || key.id == header.kid;
+        let mut named = self.0.iter().filter(is_named).peekable();
+        if named.peek().is_none() {
             return Verdict::UnknownKey;
         }
-        let mut why = "its algorithm is not allowed".to_owned();
-        for key in fitting.filter(|key| key.validation.algorithms.contains(&header.alg)) {
-            match decode::<Claims>(token, &key.decoding, &key.validation) {
-                Ok(data) => return subject(data.claims.sub),
-                Err(error) => why = in_words(error.kind()),
-            }
+        let mut fitting = named.filter(|key| key.validation.algorithms.contains(&header.alg));
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => key.judge(token),
+            (None, _) => rejected("its algorithm is not allowed"),
+            (Some(_), Some(_)) if header.kid.is_none() => rejected(
+                "it does not say which key signed it (kid), and several keys fit its algorithm",
+            ),
+            (Some(_), Some(_)) => rejected("several keys have the id that it names (kid)"),
         }
-        Verdict::Rejected(why)
     }
+}
+
+impl Key {
+    fn judge(&self, token: &str) -> Verdict {
+        let claims = match decode::<Claims>(token, &self.decoding, &self.validation) {
+            Ok(data) => data.claims,
+            Err(error) => return Verdict::Rejected(in_words(error.kind())),
+        };
+        match UserId::new(claims.sub) {
+            Ok(user) => Verdict::Accepted(Shopper {
+                user,
+                validity: Validity {
+                    until: whole_seconds(claims.exp).saturating_add(self.validation.leeway),
+                    key: self.fingerprint,
+                },
+            }),
+            Err(error) => Verdict::Rejected(format!("its subject {error}")),
+        }
+    }
+}
+
+/// Rounded as the library rounds it that has checked the claim.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole_seconds(seconds: f64) -> u64 {
+    // A cast of a number that does not fit gives the nearest that does.
+    seconds.round() as u64
 }
 
 fn rejected(why: &str) -> Verdict {
     Verdict::Rejected(why.to_owned())
-}
-
-fn subject(sub: String) -> Verdict {
-    match UserId::new(sub) {
-        Ok(user) => Verdict::Subject(user),
-        Err(error) => Verdict::Rejected(format!("its subject {error}")),
-    }
 }
 
 fn in_words(kind: &ErrorKind) -> String {
@@ -180,9 +217,26 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
     validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     Some(Key {
         id: jwk.common.key_id.clone(),
+        fingerprint: fingerprint(jwk, rules),
         decoding,
         validation,
     })
+}
+
+/// Of what the key consists of and of the issuer whose key it is, but not of what else is said of it,
+/// such as its certificates, which are renewed.
+fn fingerprint(jwk: &Jwk, rules: &TokenRules) -> KeyFingerprint {
+    let Jwk { common, algorithm } = jwk;
+    // Strings and numbers cannot fail to serialize.
+    let parts = (
+        &rules.issuer,
+        &common.key_id,
+        common.key_algorithm,
+        algorithm,
+    );
+    let digest = digest(&SHA256, &serde_json::to_vec(&parts).unwrap_or_default());
+    let first = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    KeyFingerprint(u64::from_le_bytes(first))
 }
 
 /// The algorithms that a key of this type can serve. A shared secret serves none: see

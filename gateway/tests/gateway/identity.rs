@@ -1,5 +1,7 @@
 //! Who gets in with which token.
 
+mod known_tokens;
+
 use std::{sync::Arc, time::Duration};
 
 use axum::{Router, extract::State, routing::get};
@@ -171,6 +173,28 @@ async fn bad_tokens_are_refused() {
         "{}",
         answer.text()
     );
+}
+
+#[tokio::test]
+async fn a_token_that_names_no_key_is_checked_only_where_one_key_fits_its_algorithm() {
+    let world = World::new().await;
+    sale(&world).await;
+    let (one, other) = (Key::ed25519("one", 1), Key::ed25519("other", 2));
+    let single = Key::p256("single").without_id();
+    let keys = JwksFile::new(&[&one, &other, &single]);
+    let gateway = world.gateway_with(&keys.arguments()).await;
+    assert_eq!(status(&gateway, &one.token("ann")).await, 200);
+    assert_eq!(status(&gateway, &single.token("bob")).await, 200);
+    let nameless = one.without_id().token("cid");
+    let answer = gateway.client.buy_as("p", &nameless, "k").await;
+    assert_eq!(answer.status, 401);
+    assert!(
+        answer.text().contains("several keys fit"),
+        "{}",
+        answer.text()
+    );
+    let named = single.sign_with(&single.header_with("kid", json!("single")), &claims("dan"));
+    assert_ne!(status(&gateway, &named).await, 200, "that key has no name");
 }
 
 #[tokio::test]

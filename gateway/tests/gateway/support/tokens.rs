@@ -27,6 +27,11 @@ impl Key {
         Self(SigningKey::p384(id).unwrap())
     }
 
+    /// The same key without a key id, in the key set and in its tokens.
+    pub fn without_id(self) -> Self {
+        Self(self.0.without_id())
+    }
+
     /// A good token of this shopper.
     pub fn token(&self, user: &str) -> String {
         self.sign(&claims(user))
