@@ -52,7 +52,8 @@ pub use request::{BuyRequest, Limits};
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 401, description = "unauthorized",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 403, description = "sale-not-open (with `opensAt`), sale-closed",
+        (status = 403, description = "sale-not-open (with `opensAt`), sale-closed, \
+            subject-unsupported, insufficient-scope",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 404, description = "unknown-product",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),

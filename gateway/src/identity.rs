@@ -1,14 +1,18 @@
 //! Who a shopper is: nobody in particular (`off`), or the subject of their token (`jwt`).
 
 pub(crate) mod bearer;
+mod claims;
 mod jwks;
 mod key_set;
+mod refresher;
+mod saved_keys;
 mod signatures;
 mod source;
+mod unknown_keys;
 mod verified;
 mod verifier;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use flashsale_core::{connect::TlsSource, id::UserId};
 use flashsale_telemetry::probes::ReadinessHandle;
@@ -20,9 +24,10 @@ use crate::{
     problem::{Problem, ProblemKind, unavailable},
 };
 
-pub use jwks::JwksRefresher;
-use jwks::KeyRing;
-use key_set::TokenRules;
+use claims::TokenRules;
+use jwks::{KeyRing, KeyRingOptions};
+pub use refresher::JwksRefresher;
+use saved_keys::SavedKeys;
 use source::Source;
 pub use verifier::TokenVerifier;
 
@@ -36,8 +41,26 @@ pub enum IdentityError {
     #[error("the token is not accepted: {0}; sign in again")]
     Rejected(String),
     /// No keys are known yet to check tokens with.
-    #[error("tokens cannot be checked yet: the identity provider's keys are out of reach")]
+    #[error("tokens cannot be checked now: the identity provider's keys are out of reach")]
     NoKeys,
+    /// The token names a key that is not known, and the keys were read too short a time ago to be
+    /// read again, or could not be read.
+    #[error(
+        "the token's key is not known yet; the identity provider's keys are read again in a few \
+         seconds, so try again then"
+    )]
+    KeyPending(Duration),
+    /// The token is good, but its subject cannot be a user id.
+    #[error(
+        "the token is accepted, but its subject (sub) cannot be used as the shopper's id: it {0}; \
+         have the identity provider issue another subject"
+    )]
+    Subject(String),
+    /// The token is good, but lacks one of these scopes, which spaces separate.
+    #[error(
+        "the token is accepted, but does not have the scope needed: {0}; ask for it at sign-in"
+    )]
+    Scope(String),
 }
 
 /// Why identity cannot work as configured.
@@ -48,6 +71,20 @@ pub enum IdentityConfigError {
         "--auth-mode jwt needs {0}; on one machine --auth-mode off takes shoppers at their word"
     )]
     Missing(&'static str),
+    /// Not each issuer has its keys.
+    #[error(
+        "--jwks names {sets} key sets and --jwt-issuer {issuers} issuers; give both options the same \
+         number of values, in the same order"
+    )]
+    Unpaired {
+        /// Values of `--jwks`.
+        sets: usize,
+        /// Values of `--jwt-issuer`.
+        issuers: usize,
+    },
+    /// One issuer is there twice.
+    #[error("--jwt-issuer names {0} twice; an issuer has one key set")]
+    Twice(String),
     /// The keys cannot be read from there.
     #[error(transparent)]
     Source(#[from] source::SourceError),
@@ -76,23 +113,21 @@ impl Identity {
             );
             return Ok((Self::Off, None));
         }
-        let needed = |value: &Option<String>, flag| {
-            let given = value.clone().filter(|text| !text.is_empty());
-            given.ok_or(IdentityConfigError::Missing(flag))
-        };
-        let tls = TlsSource::directory(config.jwks_tls.as_deref());
-        let source = Source::parse(&needed(&config.jwks, "--jwks FILE|URL")?, tls)?;
-        let rules = TokenRules {
-            issuer: needed(&config.jwt_issuer, "--jwt-issuer ISSUER")?,
-            audience: needed(&config.jwt_audience, "--jwt-audience AUDIENCE")?,
-            algorithms: config.jwt_algorithms.clone(),
-            leeway_seconds: config.jwt_leeway_seconds,
-        };
         let (token_metrics, jwks_metrics) = metrics;
-        let ring = Arc::new(KeyRing::new(source, rules, jwks_metrics));
-        ring.read_file_now().await?;
-        let refresher = JwksRefresher::new(Arc::clone(&ring), config.jwks_refresh(), readiness());
-        let verifier = TokenVerifier::new(ring, config.jwt_cache_tokens, token_metrics);
+        let saved = config.jwks_cache.as_deref().map(SavedKeys::load);
+        let mut rings = Vec::new();
+        for (source, rules) in issuers(config)? {
+            let options = KeyRingOptions {
+                metrics: jwks_metrics.of_issuer(&rules.issuer),
+                saved: saved.clone(),
+                max_stale: config.jwks_max_stale(),
+            };
+            let ring = KeyRing::new(source, rules, options);
+            ring.prepare().await?;
+            rings.push(ring);
+        }
+        let refresher = JwksRefresher::new(rings.clone(), config.jwks_refresh(), readiness());
+        let verifier = TokenVerifier::new(rings, config.jwt_cache_tokens, token_metrics);
         Ok((Self::Jwt(Arc::new(verifier)), Some(refresher)))
     }
 
@@ -135,10 +170,71 @@ impl Identity {
     }
 }
 
+/// Each issuer's key set, and the rules for its tokens.
+fn issuers(config: &IdentityConfig) -> Result<Vec<(Source, TokenRules)>, IdentityConfigError> {
+    let sets = needed(&config.jwks, "--jwks FILE|URL")?;
+    let issuers = needed(&config.jwt_issuer, "--jwt-issuer ISSUER")?;
+    let audiences = needed(&config.jwt_audience, "--jwt-audience AUDIENCE")?;
+    if sets.len() != issuers.len() {
+        let (sets, issuers) = (sets.len(), issuers.len());
+        return Err(IdentityConfigError::Unpaired { sets, issuers });
+    }
+    for (place, issuer) in issuers.iter().enumerate() {
+        if issuers[..place].contains(issuer) {
+            return Err(IdentityConfigError::Twice(issuer.clone()));
+        }
+    }
+    let each = sets.iter().zip(issuers).map(|(set, issuer)| {
+        let tls = TlsSource::directory(config.jwks_tls.as_deref());
+        let rules = TokenRules {
+            issuer,
+            audiences: audiences.clone(),
+            audience_claim: config.jwt_audience_claim.clone(),
+            algorithms: config.jwt_algorithms.clone(),
+            leeway_seconds: config.jwt_leeway_seconds,
+            types: config
+                .jwt_type
+                .iter()
+                .map(|name| claims::plain_type(name))
+                .collect(),
+            scopes: given(&config.jwt_required_scope),
+        };
+        Ok((Source::parse(set, tls)?, rules))
+    });
+    each.collect()
+}
+
+/// The values of an option that has to have one.
+fn needed(values: &[String], flag: &'static str) -> Result<Vec<String>, IdentityConfigError> {
+    let values = given(values);
+    if values.is_empty() {
+        return Err(IdentityConfigError::Missing(flag));
+    }
+    Ok(values)
+}
+
+/// The values of an option; a variable that is set to nothing has none.
+fn given(values: &[String]) -> Vec<String> {
+    let given = values.iter().filter(|value| !value.is_empty());
+    given.cloned().collect()
+}
+
+/// A token that does not count.
+fn rejected(why: impl Into<String>) -> IdentityError {
+    IdentityError::Rejected(why.into())
+}
+
 impl From<IdentityError> for Problem {
     fn from(error: IdentityError) -> Self {
         let challenge = match &error {
             IdentityError::NoKeys => return unavailable(error.to_string()),
+            IdentityError::KeyPending(wait) => {
+                return Self::new(ProblemKind::Unavailable, error.to_string()).retry_after(*wait);
+            }
+            IdentityError::Subject(_) => {
+                return Self::new(ProblemKind::SubjectUnsupported, error.to_string());
+            }
+            IdentityError::Scope(scopes) => return insufficient_scope(scopes, &error),
             // RFC 6750: who brings no token is not told of an error.
             IdentityError::Missing => HeaderValue::from_static("Bearer"),
             IdentityError::Rejected(_) => {
@@ -146,5 +242,16 @@ impl From<IdentityError> for Problem {
             }
         };
         Self::new(ProblemKind::Unauthorized, error.to_string()).header(WWW_AUTHENTICATE, challenge)
+    }
+}
+
+/// RFC 6750, 3.1: tells the client which scopes to ask for.
+fn insufficient_scope(scopes: &str, error: &IdentityError) -> Problem {
+    let problem = Problem::new(ProblemKind::InsufficientScope, error.to_string());
+    let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scopes}\"");
+    // The option takes only what a header may hold.
+    match HeaderValue::try_from(challenge) {
+        Ok(challenge) => problem.header(WWW_AUTHENTICATE, challenge),
+        Err(_) => problem,
     }
 }

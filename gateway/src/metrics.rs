@@ -17,7 +17,7 @@ pub use connections::ConnectionMetrics;
 pub use lanes::LaneCollector;
 pub use requests::{RequestCounters, RouteLabel};
 pub use sessions::SessionMetrics;
-pub use tokens::{JwksMetrics, TokenMetrics};
+pub use tokens::{IssuerMetrics, JwksMetrics, TokenMetrics};
 
 /// Bounds in seconds of an acknowledgement: from an idle gateway's answer to the time limit.
 const ACK_BUCKETS: [f64; 13] = [
@@ -265,7 +265,11 @@ mod tests {
     #[test]
     fn the_page_on_metrics_has_a_row_for_each() {
         let registry = Registry::new();
-        let _metrics = Metrics::new(&registry).unwrap();
+        let metrics = Metrics::new(&registry).unwrap();
+        metrics
+            .jwks
+            .of_issuer("i")
+            .show_age(std::time::Duration::ZERO);
         let page = include_str!("../../docs/metrics.md");
         let names: Vec<String> = registry
             .gather()

@@ -73,6 +73,8 @@ pub struct FoundOrder {
         (status = 200, description = "Where the buy stands", body = OrderStatus),
         (status = 401, description = "unauthorized",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 403, description = "subject-unsupported, insufficient-scope",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 404, description = "unknown-order",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 503, description = "unavailable",

@@ -53,6 +53,8 @@ pub enum SessionAuth {
         (status = 200, description = "Who is asking", body = SessionView),
         (status = 401, description = "unauthorized: a token came along that is not accepted",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 403, description = "subject-unsupported, insufficient-scope",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 503, description = "unavailable: tokens cannot be checked yet",
             body = ProblemDocument<'_>, content_type = "application/problem+json",
             headers(("Retry-After" = u64, description = "Seconds"))),

@@ -55,9 +55,14 @@ pub struct IdentityConfig {
     pub auth_mode: AuthMode,
 
     /// The keys that sign tokens, as a JSON Web Key Set: the path of a file, or an https URL.
-    /// Needed with `--auth-mode jwt`.
-    #[arg(long, env = "FLASHSALE_JWKS", value_name = "FILE|URL")]
-    pub jwks: Option<String>,
+    /// Needed with `--auth-mode jwt`. With several issuers one for each, separated by commas.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWKS",
+        value_name = "FILE|URL",
+        value_delimiter = ','
+    )]
+    pub jwks: Vec<String>,
 
     /// Directory with private certificates for TLS with the URL of `--jwks`: ca.crt (the authority
     /// that signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
@@ -65,13 +70,58 @@ pub struct IdentityConfig {
     #[arg(long, env = "FLASHSALE_JWKS_TLS", value_name = "DIR")]
     pub jwks_tls: Option<PathBuf>,
 
-    /// What the claim `iss` must be. Needed with `--auth-mode jwt`.
-    #[arg(long, env = "FLASHSALE_JWT_ISSUER", value_name = "ISSUER")]
-    pub jwt_issuer: Option<String>,
+    /// What the claim `iss` must be. Needed with `--auth-mode jwt`. Several issuers are separated by
+    /// commas, in the order of `--jwks`; the same `sub` of two issuers is the same shopper.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWT_ISSUER",
+        value_name = "ISSUER",
+        value_delimiter = ','
+    )]
+    pub jwt_issuer: Vec<String>,
 
-    /// What the claim `aud` must be or contain. Needed with `--auth-mode jwt`.
-    #[arg(long, env = "FLASHSALE_JWT_AUDIENCE", value_name = "AUDIENCE")]
-    pub jwt_audience: Option<String>,
+    /// What the claim `aud` must be or contain; one of several, separated by commas. Needed with
+    /// `--auth-mode jwt`.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWT_AUDIENCE",
+        value_name = "AUDIENCE",
+        value_delimiter = ','
+    )]
+    pub jwt_audience: Vec<String>,
+
+    /// The claim that has the audience, where it is not `aud`: `client_id` for access tokens of AWS
+    /// Cognito. `aud` is then not looked at.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWT_AUDIENCE_CLAIM",
+        value_name = "CLAIM",
+        default_value = "aud",
+        value_parser = clap::builder::NonEmptyStringValueParser::new()
+    )]
+    pub jwt_audience_claim: String,
+
+    /// What a token's header `typ` may be, separated by commas; without `typ` a token counts as JWT.
+    /// `at+jwt` alone takes access tokens as RFC 9068 has them and nothing else.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWT_TYPE",
+        value_name = "TYPES",
+        value_delimiter = ',',
+        default_value = "JWT,at+jwt"
+    )]
+    pub jwt_type: Vec<String>,
+
+    /// Scopes that a token must have, all of them, in the claim `scope` or `scp`; separated by
+    /// commas.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWT_REQUIRED_SCOPE",
+        value_name = "SCOPES",
+        value_delimiter = ',',
+        value_parser = scope
+    )]
+    pub jwt_required_scope: Vec<String>,
 
     /// Signature algorithms that are accepted, separated by commas.
     #[arg(
@@ -115,6 +165,34 @@ pub struct IdentityConfig {
         value_parser = clap::value_parser!(u64).range(1..=86_400)
     )]
     pub jwks_refresh_seconds: u64,
+
+    /// Seconds after which keys that could not be read again are used no more. Until then a failing
+    /// identity provider keeps nobody out, and a key that it has removed may still count.
+    #[arg(
+        long,
+        env = "FLASHSALE_JWKS_MAX_STALE_SECONDS",
+        value_name = "SECONDS",
+        default_value_t = 86_400,
+        value_parser = clap::value_parser!(u64).range(1..=31_536_000)
+    )]
+    pub jwks_max_stale_seconds: u64,
+
+    /// File in which the last keys that a URL of `--jwks` served are kept, so that a gateway can start
+    /// while the identity provider is out of reach. Whoever can write to it can sign in as anybody.
+    #[arg(long, env = "FLASHSALE_JWKS_CACHE", value_name = "FILE")]
+    pub jwks_cache: Option<PathBuf>,
+}
+
+/// A scope as RFC 6749 has it (3.3), which a header can name without escapes.
+fn scope(text: &str) -> Result<String, String> {
+    let is_allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    if text.bytes().all(is_allowed) {
+        return Ok(text.to_owned());
+    }
+    Err(
+        "a scope has visible ASCII without quotes and backslashes; separate scopes by commas"
+            .into(),
+    )
 }
 
 /// At most 8,388,608: more than a gigabyte.
@@ -129,5 +207,11 @@ impl IdentityConfig {
     #[must_use]
     pub fn jwks_refresh(&self) -> Duration {
         Duration::from_secs(self.jwks_refresh_seconds)
+    }
+
+    /// After how long keys that could not be read again are used no more.
+    #[must_use]
+    pub fn jwks_max_stale(&self) -> Duration {
+        Duration::from_secs(self.jwks_max_stale_seconds)
     }
 }

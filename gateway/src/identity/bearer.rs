@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
-use super::IdentityError;
+use super::{IdentityError, rejected};
 
 /// Largest token looked at, in bytes: the largest headers that proxies let through.
 const MAX_TOKEN_BYTES: usize = 8192;
@@ -24,10 +24,6 @@ pub(crate) fn token(headers: &HeaderMap) -> Result<&str, IdentityError> {
         return Err(rejected("it is too long"));
     }
     Ok(token)
-}
-
-fn rejected(why: &str) -> IdentityError {
-    IdentityError::Rejected(why.to_owned())
 }
 
 #[cfg(test)]

@@ -1,46 +1,81 @@
-//! The keys in use, and how they are renewed: from time to time, and at once when a token names
-//! a key that is not known, which is how a rotation shows.
+//! The keys of one issuer, and how they are renewed: from time to time, and at once when a token
+//! names a key that is not known, which is how a rotation shows.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
-use flashsale_telemetry::probes::ReadinessHandle;
-use tokio::{
-    sync::Mutex,
-    time::{sleep, timeout},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::{sync::watch, time::timeout};
 
 use super::{
     IdentityError,
-    key_set::{KeySet, KeySetError, TokenRules, Verdict},
+    claims::TokenRules,
+    key_set::{KeySet, KeySetError, Verdict},
+    rejected,
+    saved_keys::SavedKeys,
     source::{Source, SourceError},
+    unknown_keys::UnknownKeys,
     verified::{KeyFingerprint, Shopper},
 };
-use crate::metrics::JwksMetrics;
+use crate::metrics::IssuerMetrics;
 
 /// Unknown key ids have the keys read at most this often: anyone can make tokens up.
 const UNKNOWN_KEY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long a shopper waits for the keys that their token asks for.
+/// How long a shopper waits for the keys that their token asks for. The read goes on without them.
 const UNKNOWN_KEY_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long until the keys are tried again while none were ever read.
-const FIRST_KEYS_INTERVAL: Duration = Duration::from_secs(2);
+/// How long one read may take: more than the HTTP client allows itself, for files that hang.
+const READ_LIMIT: Duration = Duration::from_secs(10);
 
-/// The keys in use.
+/// The keys of one issuer.
 #[derive(Debug)]
 pub(super) struct KeyRing {
     source: Source,
     rules: TokenRules,
-    metrics: JwksMetrics,
-    /// None until keys were read for the first time. Keys that cannot be renewed stay in use.
+    options: KeyRingOptions,
+    /// None until keys were read for the first time, and when they have become too old.
     keys: ArcSwapOption<KeySet>,
-    /// When the source was read last; the lock keeps readers from asking it all at once.
-    last_read: Mutex<Option<Instant>>,
+    reads: Mutex<Reads>,
+    /// How the last read ended; changes with each read.
+    finished: watch::Sender<ReadOutcome>,
+    unknown: UnknownKeys,
+}
+
+/// What a key ring is told by and about.
+#[derive(Debug)]
+pub(super) struct KeyRingOptions {
+    /// Counts reads.
+    pub(super) metrics: IssuerMetrics,
+    /// Where the last good copy is kept, if anywhere.
+    pub(super) saved: Option<Arc<SavedKeys>>,
+    /// For how long keys count that cannot be renewed.
+    pub(super) max_stale: Duration,
+}
+
+/// The error is told by readiness; that it was logged and counted is done.
+type ReadOutcome = Result<(), String>;
+
+#[derive(Debug, Default)]
+struct Reads {
+    started: Option<Instant>,
+    is_running: bool,
+    /// When the read began that brought the keys in use; none for a saved copy.
+    in_use_since: Option<Instant>,
+    /// When the keys in use become too old, unless they are read again.
+    stale_at: Option<Instant>,
+}
+
+/// What became of the wish to read the keys.
+#[derive(Debug)]
+enum Start {
+    Begun,
+    /// Somebody else's read is under way.
+    Running,
+    /// They were read a moment ago; how long until they may be read again.
+    TooSoon(Duration),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -49,41 +84,63 @@ enum ReadError {
     Source(#[from] SourceError),
     #[error("the key set cannot be used: {0}")]
     Keys(#[from] KeySetError),
+    #[error("reading them took longer than {} s", READ_LIMIT.as_secs())]
+    TooSlow,
 }
 
 impl KeyRing {
-    pub(super) fn new(source: Source, rules: TokenRules, metrics: JwksMetrics) -> Self {
-        Self {
+    /// A ring without keys.
+    pub(super) fn new(source: Source, rules: TokenRules, options: KeyRingOptions) -> Arc<Self> {
+        Arc::new(Self {
             source,
             rules,
-            metrics,
+            options,
             keys: ArcSwapOption::empty(),
-            last_read: Mutex::default(),
-        }
+            reads: Mutex::default(),
+            finished: watch::Sender::new(Ok(())),
+            unknown: UnknownKeys::default(),
+        })
     }
 
-    /// Checks a file at start, where a mistake can still be told to who made it. A URL may be
-    /// out of reach for a while.
-    pub(super) async fn read_file_now(&self) -> Result<(), SourceError> {
-        if matches!(self.source, Source::File(_)) {
-            self.source.read().await?;
+    /// Gets ready for the first read: takes the saved copy into use, where there is one that is not
+    /// too old. A file is checked now, while a mistake can still be told to whoever made it; a URL
+    /// may be out of reach for a while.
+    pub(super) async fn prepare(&self) -> Result<(), SourceError> {
+        let Some(address) = self.source.address() else {
+            return self.source.read().await.map(drop);
+        };
+        let Some(saved) = &self.options.saved else {
+            return Ok(());
+        };
+        let Some((json, age)) = saved.copy_of(address).await else {
+            return Ok(());
+        };
+        let age_seconds = age.as_secs();
+        match KeySet::parse(&json, &self.rules) {
+            Ok(keys) if age < self.options.max_stale => {
+                tracing::info!(
+                    age_seconds,
+                    address,
+                    "checking tokens by the saved keys of {address}, read {age_seconds} s ago, \
+                     until it answers"
+                );
+                self.put_to_use(keys, age);
+            }
+            Ok(_) => tracing::warn!(
+                age_seconds,
+                address,
+                "the saved keys of {address} are too old to be used: {age_seconds} s"
+            ),
+            Err(error) => {
+                tracing::warn!(%error, address, "the saved keys of {address} cannot be used: {error}");
+            }
         }
         Ok(())
     }
 
-    /// The shopper whose token this is, by its signature and its claims.
-    pub(super) async fn check(&self, token: &str) -> Result<Shopper, IdentityError> {
-        let verdict = match self.keys() {
-            Some(keys) => keys.judge(token),
-            None => return Err(IdentityError::NoKeys),
-        };
-        if verdict == Verdict::UnknownKey {
-            self.read_for_unknown_key().await;
-            if let Some(keys) = self.keys() {
-                return accepted(keys.judge(token));
-            }
-        }
-        accepted(verdict)
+    /// The claim `iss` of the tokens that these keys check.
+    pub(super) fn issuer(&self) -> &str {
+        &self.rules.issuer
     }
 
     /// Whether this key is in use.
@@ -92,93 +149,157 @@ impl KeyRing {
         keys.as_ref().is_some_and(|keys| keys.has(key))
     }
 
-    async fn read_for_unknown_key(&self) {
-        // Whether it came to pass shows in the keys.
-        let _ = timeout(UNKNOWN_KEY_PATIENCE, async {
-            let mut last = self.last_read.lock().await;
-            if last.is_none_or(|last| last.elapsed() >= UNKNOWN_KEY_INTERVAL) {
-                // Noted before reading: a source that hangs must not be asked by everyone in turn.
-                *last = Some(Instant::now());
-                let _ = self.read_and_note().await;
-            }
-        })
-        .await;
+    /// Whether there are keys that are not too old.
+    pub(super) fn has_keys(&self) -> bool {
+        self.keys.load().is_some()
     }
 
-    async fn renew(&self) -> Result<(), ReadError> {
-        let mut last = self.last_read.lock().await;
-        *last = Some(Instant::now());
-        self.read_and_note().await
+    /// The shopper whose token this is, by its signature and its claims.
+    pub(super) async fn check(self: &Arc<Self>, token: &str) -> Result<Shopper, IdentityError> {
+        match self.judge(token)? {
+            Verdict::Accepted(shopper) => return Ok(shopper),
+            Verdict::Refused(error) => return Err(error),
+            Verdict::UnknownKey(id) => self.unknown.note(&id),
+        }
+        self.wait_for_newer_keys().await?;
+        match self.judge(token)? {
+            Verdict::Accepted(shopper) => Ok(shopper),
+            Verdict::Refused(error) => Err(error),
+            Verdict::UnknownKey(_) => Err(IdentityError::KeyPending(self.until_next_read())),
+        }
     }
 
-    async fn read_and_note(&self) -> Result<(), ReadError> {
-        match self.read().await {
-            Ok(keys) => {
-                self.metrics.read.inc();
+    /// What the keys in use say of a token. A key that is not among them although they were read since
+    /// a token first named it is no key.
+    fn judge(&self, token: &str) -> Result<Verdict, IdentityError> {
+        let keys = self.keys.load_full().ok_or(IdentityError::NoKeys)?;
+        let verdict = keys.judge(token, &self.rules);
+        if let Verdict::UnknownKey(id) = &verdict
+            && let Some(read) = self.reads().in_use_since
+            && self.unknown.is_settled(id, read)
+        {
+            return Ok(Verdict::Refused(rejected("its key is not known")));
+        }
+        Ok(verdict)
+    }
+
+    /// Has the keys read for a token whose key is not among them, and waits a moment for them.
+    async fn wait_for_newer_keys(self: &Arc<Self>) -> Result<(), IdentityError> {
+        let mut finished = self.finished.subscribe();
+        if let Start::TooSoon(wait) = self.start_read(UNKNOWN_KEY_INTERVAL) {
+            return Err(IdentityError::KeyPending(wait));
+        }
+        // Whether they came in time shows in the keys.
+        let _ = timeout(UNKNOWN_KEY_PATIENCE, finished.changed()).await;
+        Ok(())
+    }
+
+    /// Reads the keys now, or waits for the read that is under way.
+    pub(super) async fn renew(self: &Arc<Self>) -> Result<(), String> {
+        let mut finished = self.finished.subscribe();
+        self.start_read(Duration::ZERO);
+        // Fails when the sender is gone, which is this ring's.
+        let _ = finished.changed().await;
+        finished.borrow().clone()
+    }
+
+    /// Has the keys read by a task of its own, which no caller's patience ends.
+    fn start_read(self: &Arc<Self>, interval: Duration) -> Start {
+        let mut reads = self.reads();
+        if reads.is_running {
+            return Start::Running;
+        }
+        if let Some(wait) = reads.wait(interval) {
+            return Start::TooSoon(wait);
+        }
+        // Noted before reading: a source that hangs must not be asked by everyone in turn.
+        reads.started = Some(Instant::now());
+        reads.is_running = true;
+        drop(reads);
+        let ring = Arc::clone(self);
+        tokio::spawn(async move {
+            let outcome = ring.read_and_note().await;
+            ring.reads().is_running = false;
+            let _ = ring.finished.send_replace(outcome);
+        });
+        Start::Begun
+    }
+
+    fn until_next_read(&self) -> Duration {
+        self.reads().wait(UNKNOWN_KEY_INTERVAL).unwrap_or_default()
+    }
+
+    async fn read_and_note(&self) -> ReadOutcome {
+        let read = timeout(READ_LIMIT, self.read());
+        match read.await.unwrap_or(Err(ReadError::TooSlow)) {
+            Ok((keys, json)) => {
                 tracing::debug!(keys = keys.len(), "read {} signing keys", keys.len());
-                self.keys.store(Some(Arc::new(keys)));
+                self.options.metrics.read.inc();
+                self.put_to_use(keys, Duration::ZERO);
+                self.reads().note_in_use();
+                if let (Some(saved), Some(address)) = (&self.options.saved, self.source.address()) {
+                    saved.save(address, &json).await;
+                }
                 Ok(())
             }
             Err(error) => {
-                self.metrics.failed.inc();
-                tracing::warn!(%error, "signing keys could not be renewed: {error}");
-                Err(error)
+                self.options.metrics.failed.inc();
+                let issuer = self.issuer();
+                tracing::warn!(
+                    %error,
+                    issuer,
+                    "the signing keys of {issuer} could not be renewed: {error}"
+                );
+                Err(error.to_string())
             }
         }
     }
 
-    async fn read(&self) -> Result<KeySet, ReadError> {
-        Ok(KeySet::parse(&self.source.read().await?, &self.rules)?)
+    async fn read(&self) -> Result<(KeySet, Vec<u8>), ReadError> {
+        let json = self.source.read().await?;
+        Ok((KeySet::parse(&json, &self.rules)?, json))
     }
 
-    fn keys(&self) -> Option<Arc<KeySet>> {
-        self.keys.load_full()
+    fn put_to_use(&self, keys: KeySet, age: Duration) {
+        let left = self.options.max_stale.saturating_sub(age);
+        self.reads().stale_at = Instant::now().checked_add(left);
+        self.options.metrics.show_age(age);
+        self.keys.store(Some(Arc::new(keys)));
     }
-}
 
-fn accepted(verdict: Verdict) -> Result<Shopper, IdentityError> {
-    match verdict {
-        Verdict::Accepted(shopper) => Ok(shopper),
-        Verdict::Rejected(why) => Err(IdentityError::Rejected(why)),
-        Verdict::UnknownKey => Err(IdentityError::Rejected("its key is not known".to_owned())),
-    }
-}
-
-/// The task that renews the keys.
-#[derive(Debug)]
-pub struct JwksRefresher {
-    ring: Arc<KeyRing>,
-    interval: Duration,
-    readiness: ReadinessHandle,
-}
-
-impl JwksRefresher {
-    pub(super) fn new(ring: Arc<KeyRing>, interval: Duration, readiness: ReadinessHandle) -> Self {
-        Self {
-            ring,
-            interval,
-            readiness,
+    /// Takes keys out of use that are too old; answers when that is, where it is still to come.
+    pub(super) fn drop_stale(&self) -> Option<Duration> {
+        let stale_at = self.reads().stale_at?;
+        let left = stale_at.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.reads().stale_at = None;
+            self.keys.store(None);
+            tracing::error!(
+                issuer = self.issuer(),
+                "the signing keys of {} could not be renewed for --jwks-max-stale-seconds; tokens \
+                 are refused until they can be read again",
+                self.issuer()
+            );
+            return None;
         }
+        Some(left)
     }
 
-    /// Renews the keys until `shutdown`. Keys that were read once keep the gateway ready.
-    pub async fn run(self, shutdown: CancellationToken) {
-        loop {
-            let wait = match self.ring.renew().await {
-                Err(error) if self.ring.keys().is_none() => {
-                    self.readiness
-                        .not_ready(format!("the signing keys could not be read: {error}"));
-                    FIRST_KEYS_INTERVAL.min(self.interval)
-                }
-                Ok(()) | Err(_) => {
-                    self.readiness.ready();
-                    self.interval
-                }
-            };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = sleep(wait) => {}
-            }
-        }
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Reads {
+    /// The keys in use are those of the last read. Noted after they are: what was judged by the keys
+    /// before must not be taken for settled.
+    fn note_in_use(&mut self) {
+        self.in_use_since = self.started;
+    }
+
+    /// How long until `interval` has passed since the last read began; none when it has.
+    fn wait(&self, interval: Duration) -> Option<Duration> {
+        let wait = interval.checked_sub(self.started?.elapsed())?;
+        (!wait.is_zero()).then_some(wait)
     }
 }

@@ -1,6 +1,5 @@
 //! A JSON Web Key Set and what its keys say of a token.
 
-use flashsale_core::id::UserId;
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation, decode, decode_header,
     errors::ErrorKind,
@@ -10,22 +9,14 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
 use super::{
-    signatures,
-    verified::{KeyFingerprint, Shopper, Validity},
+    IdentityError,
+    claims::{Claims, TokenRules},
+    rejected, signatures,
+    verified::{KeyFingerprint, Shopper},
 };
-use crate::config::SigningAlgorithm;
 
 /// Most keys of one set that are used; real sets have a few.
 const MAX_KEYS: usize = 32;
-
-/// What a token must fulfil besides its signature.
-#[derive(Debug, Clone)]
-pub(super) struct TokenRules {
-    pub(super) issuer: String,
-    pub(super) audience: String,
-    pub(super) algorithms: Vec<SigningAlgorithm>,
-    pub(super) leeway_seconds: u64,
-}
 
 /// What a key set says of a token.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,9 +24,9 @@ pub(super) enum Verdict {
     /// It is this shopper's.
     Accepted(Shopper),
     /// It does not count.
-    Rejected(String),
+    Refused(IdentityError),
     /// It names a key that this set does not have; a newer one may.
-    UnknownKey,
+    UnknownKey(String),
 }
 
 /// Keys that can check tokens.
@@ -70,13 +61,6 @@ pub(super) enum KeySetError {
 #[derive(Deserialize)]
 struct RawSet {
     keys: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
-struct Claims {
-    sub: String,
-    /// A number of seconds, which some providers write with a fraction.
-    exp: f64,
 }
 
 impl KeySet {
@@ -116,58 +100,46 @@ impl KeySet {
     /// Checks a token by the key that it names. A token that names none is checked only where a
     /// single key fits its algorithm: otherwise everybody could have a request cost as many
     /// signature checks as there are keys.
-    pub(super) fn judge(&self, token: &str) -> Verdict {
+    pub(super) fn judge(&self, token: &str, rules: &TokenRules) -> Verdict {
         let Ok(header) = decode_header(token) else {
-            return rejected("it is malformed, or signed by an algorithm that nobody should use");
+            return refused("it is malformed, or signed by an algorithm that nobody should use");
         };
-        if header.crit.is_some() {
-            return rejected("its header demands an extension that is not known");
+        if let Err(error) = rules.check_header(&header) {
+            return Verdict::Refused(error);
         }
-        let is_named = |key: &&Key| header.kid.is_none() || key.id == header.kid;
-        let mut named = self.0.iter().filter(is_named).peekable();
-        if named.peek().is_none() {
-            return Verdict::UnknownKey;
+        let id = header.kid.as_ref();
+        let is_named = |key: &&Key| id.is_none() || key.id.as_ref() == id;
+        if let Some(id) = id
+            && !self.0.iter().any(|key| is_named(&key))
+        {
+            return Verdict::UnknownKey(id.clone());
         }
+        let named = self.0.iter().filter(is_named);
         let mut fitting = named.filter(|key| key.validation.algorithms.contains(&header.alg));
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) => key.judge(token),
-            (None, _) => rejected("its algorithm is not allowed"),
-            (Some(_), Some(_)) if header.kid.is_none() => rejected(
+            (Some(key), None) => match key.judge(token, rules) {
+                Ok(shopper) => Verdict::Accepted(shopper),
+                Err(error) => Verdict::Refused(error),
+            },
+            (None, _) => refused("its algorithm is not allowed"),
+            (Some(_), Some(_)) if id.is_none() => refused(
                 "it does not say which key signed it (kid), and several keys fit its algorithm",
             ),
-            (Some(_), Some(_)) => rejected("several keys have the id that it names (kid)"),
+            (Some(_), Some(_)) => refused("several keys have the id that it names (kid)"),
         }
     }
 }
 
 impl Key {
-    fn judge(&self, token: &str) -> Verdict {
-        let claims = match decode::<Claims>(token, &self.decoding, &self.validation) {
-            Ok(data) => data.claims,
-            Err(error) => return Verdict::Rejected(in_words(error.kind())),
-        };
-        match UserId::new(claims.sub) {
-            Ok(user) => Verdict::Accepted(Shopper {
-                user,
-                validity: Validity {
-                    until: whole_seconds(claims.exp).saturating_add(self.validation.leeway),
-                    key: self.fingerprint,
-                },
-            }),
-            Err(error) => Verdict::Rejected(format!("its subject {error}")),
-        }
+    fn judge(&self, token: &str, rules: &TokenRules) -> Result<Shopper, IdentityError> {
+        let decoded = decode::<Claims>(token, &self.decoding, &self.validation);
+        let data = decoded.map_err(|error| rejected(in_words(error.kind())))?;
+        rules.shopper(data.claims, self.fingerprint)
     }
 }
 
-/// Rounded as the library rounds it that has checked the claim.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn whole_seconds(seconds: f64) -> u64 {
-    // A cast of a number that does not fit gives the nearest that does.
-    seconds.round() as u64
-}
-
-fn rejected(why: &str) -> Verdict {
-    Verdict::Rejected(why.to_owned())
+fn refused(why: &str) -> Verdict {
+    Verdict::Refused(rejected(why))
 }
 
 fn in_words(kind: &ErrorKind) -> String {
@@ -196,30 +168,18 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
         .iter()
         .copied()
         .filter(|algorithm| declared.is_none_or(|declared| declared == *algorithm))
-        .filter(|algorithm| {
-            rules
-                .algorithms
-                .iter()
-                .any(|allowed| library_name(*allowed) == *algorithm)
-        })
+        .filter(|algorithm| rules.allows(*algorithm))
         .collect();
     let first = *algorithms.first().filter(|_| signs)?;
     let decoding = DecodingKey::from_jwk(jwk).ok()?;
     if !signatures::is_well_formed(&decoding, first) {
         return None;
     }
-    let mut validation = Validation::new(first);
-    validation.algorithms = algorithms;
-    validation.leeway = rules.leeway_seconds;
-    validation.validate_nbf = true;
-    validation.set_issuer(&[&rules.issuer]);
-    validation.set_audience(&[&rules.audience]);
-    validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
     Some(Key {
         id: jwk.common.key_id.clone(),
         fingerprint: fingerprint(jwk, rules),
         decoding,
-        validation,
+        validation: rules.validation(algorithms)?,
     })
 }
 
@@ -239,8 +199,7 @@ fn fingerprint(jwk: &Jwk, rules: &TokenRules) -> KeyFingerprint {
     KeyFingerprint(u64::from_le_bytes(first))
 }
 
-/// The algorithms that a key of this type can serve. A shared secret serves none: see
-/// [`SigningAlgorithm`].
+/// The algorithms that a key of this type can serve. A shared secret serves none.
 fn fitting_algorithms(key: &AlgorithmParameters) -> &'static [Algorithm] {
     match key {
         AlgorithmParameters::RSA(_) => &[
@@ -264,30 +223,20 @@ fn fitting_algorithms(key: &AlgorithmParameters) -> &'static [Algorithm] {
     }
 }
 
-fn library_name(algorithm: SigningAlgorithm) -> Algorithm {
-    match algorithm {
-        SigningAlgorithm::Rs256 => Algorithm::RS256,
-        SigningAlgorithm::Rs384 => Algorithm::RS384,
-        SigningAlgorithm::Rs512 => Algorithm::RS512,
-        SigningAlgorithm::Ps256 => Algorithm::PS256,
-        SigningAlgorithm::Ps384 => Algorithm::PS384,
-        SigningAlgorithm::Ps512 => Algorithm::PS512,
-        SigningAlgorithm::Es256 => Algorithm::ES256,
-        SigningAlgorithm::Es384 => Algorithm::ES384,
-        SigningAlgorithm::EdDsa => Algorithm::EdDSA,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::SigningAlgorithm;
 
     fn rules() -> TokenRules {
         TokenRules {
             issuer: "https://id.example.com/".to_owned(),
-            audience: "shop".to_owned(),
+            audiences: vec!["shop".to_owned()],
+            audience_claim: "aud".to_owned(),
             algorithms: vec![SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256],
             leeway_seconds: 0,
+            types: vec!["jwt".to_owned()],
+            scopes: Vec::new(),
         }
     }
 

@@ -83,6 +83,14 @@ impl Source {
         }
     }
 
+    /// The URL, which names the key set; none for a file, which is at hand whenever we start.
+    pub(super) fn address(&self) -> Option<&str> {
+        match self {
+            Self::File(_) => None,
+            Self::Url(remote) => Some(remote.url.as_str()),
+        }
+    }
+
     /// The key set as it is now.
     pub(super) async fn read(&self) -> Result<Vec<u8>, SourceError> {
         match self {

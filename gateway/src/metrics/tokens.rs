@@ -1,8 +1,10 @@
 //! Shoppers' tokens and the keys that they are checked by.
 
-use prometheus::{IntCounter, Registry};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::counters;
+use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
+
+use super::{counters, registered};
 use crate::identity::IdentityError;
 
 /// Checks of tokens.
@@ -21,10 +23,20 @@ pub struct TokenMetrics {
 /// Reads of the signing keys.
 #[derive(Debug, Clone)]
 pub struct JwksMetrics {
+    read: IntCounter,
+    failed: IntCounter,
+    read_at: IntGaugeVec,
+}
+
+/// Reads of the signing keys of one issuer.
+#[derive(Debug, Clone)]
+pub struct IssuerMetrics {
     /// Key sets read.
     pub read: IntCounter,
     /// Key sets that could not be read.
     pub failed: IntCounter,
+    issuer: String,
+    read_at: IntGaugeVec,
 }
 
 impl TokenMetrics {
@@ -47,8 +59,8 @@ impl TokenMetrics {
     pub(crate) fn count<T>(&self, outcome: &Result<T, IdentityError>) {
         match outcome {
             Ok(_) => self.verified.inc(),
-            Err(IdentityError::NoKeys) => self.unavailable.inc(),
-            Err(IdentityError::Missing | IdentityError::Rejected(_)) => self.refused.inc(),
+            Err(IdentityError::NoKeys | IdentityError::KeyPending(_)) => self.unavailable.inc(),
+            Err(_) => self.refused.inc(),
         }
     }
 }
@@ -61,9 +73,35 @@ impl JwksMetrics {
             "Reads of the JSON Web Key Set by result.",
             "result",
         )?;
+        let options = Opts::new(
+            "flashsale_gateway_jwks_read_timestamp_seconds",
+            "When the signing keys in use were read, in seconds since 1970.",
+        );
         Ok(Self {
             read: refreshes.with_label_values(&["ok"]),
             failed: refreshes.with_label_values(&["failed"]),
+            read_at: registered(registry, IntGaugeVec::new(options, &["issuer"])?)?,
         })
+    }
+
+    /// The same for one issuer, of those that the configuration names.
+    pub(crate) fn of_issuer(&self, issuer: &str) -> IssuerMetrics {
+        IssuerMetrics {
+            read: self.read.clone(),
+            failed: self.failed.clone(),
+            issuer: issuer.to_owned(),
+            read_at: self.read_at.clone(),
+        }
+    }
+}
+
+impl IssuerMetrics {
+    /// The keys in use were read so long ago.
+    pub(crate) fn show_age(&self, age: Duration) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let read_at = now.unwrap_or_default().saturating_sub(age).as_secs();
+        self.read_at
+            .with_label_values(&[&self.issuer])
+            .set(i64::try_from(read_at).unwrap_or(i64::MAX));
     }
 }

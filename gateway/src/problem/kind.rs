@@ -49,6 +49,10 @@ problem_kinds! {
     HttpInvalid = "http-invalid", BAD_REQUEST, "The request is not HTTP";
     /// No token, or not a good one.
     Unauthorized = "unauthorized", UNAUTHORIZED, "Not authenticated";
+    /// The token's subject cannot be a user id.
+    SubjectUnsupported = "subject-unsupported", FORBIDDEN, "The account's id cannot be used";
+    /// The token lacks a scope.
+    InsufficientScope = "insufficient-scope", FORBIDDEN, "The token does not allow this";
     /// Before the opening, or while intake is paused.
     SaleNotOpen = "sale-not-open", FORBIDDEN, "The sale is not open";
     /// After the closing.

@@ -1,18 +1,16 @@
 //! Who gets in with which token.
 
 mod known_tokens;
+mod providers;
+mod rules;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use axum::{Router, extract::State, routing::get};
 use serde_json::json;
-use tokio::{net::TcpListener, sync::RwLock};
 
 use crate::support::{
     Gateway, World, eventually, one_product,
-    tokens::{
-        AUDIENCE, ISSUER, JwksFile, Key, claims, claims_with, jwks, sign_with_secret, unix_seconds,
-    },
+    tokens::{JwksFile, Key, claims, claims_with, jwks, sign_with_secret, unix_seconds},
 };
 
 async fn status(gateway: &Gateway, token: &str) -> u16 {
@@ -124,14 +122,6 @@ async fn bad_tokens_are_refused() {
             key.sign(&claims_with("sub", json!(null))),
         ),
         (
-            "with an empty subject",
-            key.sign(&claims_with("sub", json!(""))),
-        ),
-        (
-            "with a subject that is a key",
-            key.sign(&claims_with("sub", json!("a}:x"))),
-        ),
-        (
             "with a number as subject",
             key.sign(&claims_with("sub", json!(7))),
         ),
@@ -221,97 +211,16 @@ async fn a_rotated_key_in_a_file_is_found_when_a_token_names_it() {
     let keys = JwksFile::new(&[&old]);
     let gateway = world.gateway_with(&keys.arguments()).await;
     assert_eq!(status(&gateway, &old.token("ann")).await, 200);
-    assert_eq!(status(&gateway, &new.token("bob")).await, 401);
+    assert_ne!(status(&gateway, &new.token("bob")).await, 200);
     keys.write(&[&new]);
     eventually("the new key counts", async || {
         status(&gateway, &new.token("bob")).await == 200
     })
     .await;
-    assert_eq!(
-        status(&gateway, &old.token("ann")).await,
-        401,
-        "the old key is gone"
-    );
-}
-
-/// An identity provider that serves whatever it is given.
-async fn provider() -> (String, Arc<RwLock<String>>) {
-    let keys = Arc::new(RwLock::new(String::new()));
-    let serve = async |State(keys): State<Arc<RwLock<String>>>| keys.read().await.clone();
-    let router = Router::new()
-        .route("/keys", get(serve))
-        .with_state(Arc::clone(&keys));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/keys", listener.local_addr().unwrap());
-    tokio::spawn(axum::serve(listener, router).into_future());
-    (url, keys)
-}
-
-#[tokio::test]
-async fn keys_are_fetched_renewed_and_kept_when_the_provider_fails() {
-    let world = World::new().await;
-    sale(&world).await;
-    let (old, new) = (Key::ed25519("old", 1), Key::ed25519("new", 2));
-    let (url, served) = provider().await;
-    let arguments = [
-        "--jwks",
-        &url,
-        "--jwt-issuer",
-        ISSUER,
-        "--jwt-audience",
-        AUDIENCE,
-        "--jwks-refresh-seconds",
-        "1",
-    ];
-    let gateway = world.gateway_unready(&arguments).await;
-    let answer = gateway.client.buy_as("p", &old.token("ann"), "k").await;
-    assert_eq!(
-        (answer.status, answer.problem().as_str()),
-        (503, "unavailable"),
-        "no keys yet"
-    );
-    assert_eq!(gateway.probes.get("/readyz").await.status, 503);
-
-    *served.write().await = jwks(&[&old]);
-    gateway.wait_until_ready().await;
-    assert_eq!(status(&gateway, &old.token("ann")).await, 200);
-
-    *served.write().await = jwks(&[&old, &new]);
-    eventually("the new key counts", async || {
-        status(&gateway, &new.token("bob")).await == 200
+    eventually("the old key is gone", async || {
+        status(&gateway, &old.token("ann")).await == 401
     })
     .await;
-
-    *served.write().await = "out of order".to_owned();
-    let failures = async || {
-        gateway
-            .metric("flashsale_gateway_jwks_refreshes_total{result=\"failed\"}")
-            .await
-    };
-    let before = failures().await;
-    eventually("a renewal fails", async || failures().await > before).await;
-    assert_eq!(
-        status(&gateway, &new.token("cid")).await,
-        200,
-        "the known keys stay in use"
-    );
-}
-
-#[tokio::test]
-async fn made_up_key_ids_do_not_have_the_provider_asked_each_time() {
-    let world = World::new().await;
-    sale(&world).await;
-    let key = Key::ed25519("one", 1);
-    let keys = JwksFile::new(&[&key]);
-    let gateway = world.gateway_with(&keys.arguments()).await;
-    for number in 0..20 {
-        let forged = Key::ed25519(&format!("made-up-{number}"), 9).token("eve");
-        assert_eq!(status(&gateway, &forged).await, 401);
-    }
-    let reads = gateway
-        .metric("flashsale_gateway_jwks_refreshes_total{result=\"ok\"}")
-        .await;
-    assert!(reads.unwrap() < 5.0, "{reads:?}");
 }
 
 #[tokio::test]
@@ -319,7 +228,7 @@ async fn identity_that_cannot_work_stops_the_start_with_advice() {
     use clap::Parser as _;
     use flashsale_gateway::{config::Arguments, process::Process};
     let world = World::new().await;
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
         (&[], "--jwks FILE|URL"),
         (
             &["--jwks", "/nowhere.json", "--jwt-issuer", "i"],
@@ -346,6 +255,14 @@ async fn identity_that_cannot_work_stops_the_start_with_advice() {
                 "a",
             ],
             "use an https URL",
+        ),
+        (
+            &["--jwks=a,b", "--jwt-issuer=i", "--jwt-audience=a"],
+            "2 key sets and --jwt-issuer 1 issuers",
+        ),
+        (
+            &["--jwks=a,b", "--jwt-issuer=i,i", "--jwt-audience=a"],
+            "names i twice",
         ),
     ];
     for (arguments, advice) in cases {

@@ -54,6 +54,8 @@ describe("being turned away", () => {
   test.each([
     [409, "sold-out"],
     [403, "sale-closed"],
+    [403, "subject-unsupported"],
+    [403, "insufficient-scope"],
     [404, "unknown-product"],
     [400, "body-invalid"],
   ])("%d %s is final, and a new press is a new wish", async (status, kind) => {

@@ -112,9 +112,13 @@ describe("with authentication on", () => {
     expect(identity.credentials()).toEqual({ token: "t" });
   });
 
-  test("a token that is not accepted is dropped, and the way to sign in is known", async () => {
+  test.each([
+    ["unauthorized", 401],
+    ["subject-unsupported", 403],
+    ["insufficient-scope", 403],
+  ])("a token that is %s is dropped, and the way to sign in is known", async (kind, status) => {
     tab.set("flashsale:token", "old");
-    const refused = { kind: "unauthorized", status: 401, opensAt: null, retryAfter: 0 };
+    const refused = { kind, status, opensAt: null, retryAfter: 0 };
     const { identity, here } = asking(
       { ok: false, problem: refused },
       { ok: true, value: { ...jwt, userId: null } },
@@ -127,6 +131,16 @@ describe("with authentication on", () => {
     expect(here.location.assign).toHaveBeenCalledExactlyOnceWith(
       "https://id.example.com/?shop=1&return_to=https%3A%2F%2Fshop.example.com%2Fshop%2Fdrop",
     );
+  });
+
+  test("a token that cannot be checked at the moment is kept", async () => {
+    tab.set("flashsale:token", "t");
+    const busy = { kind: "unavailable", status: 503, opensAt: null, retryAfter: 4000 };
+    const { identity } = asking({ ok: false, problem: busy }, { ok: true, value: jwt });
+    expect(await identity.refresh()).toBe(false);
+    expect(tokenOf(tab)).toBe("t");
+    await identity.refresh();
+    expect(identity.session.get().userId).toBe("anna");
   });
 
   test("the refusal of an older token does not end a newer session", async () => {

@@ -50,6 +50,9 @@ export interface IdentityParts {
   readonly place: Place;
 }
 
+/** Answers after which the same token is of no use here. */
+const REFUSED = new Set(["unauthorized", "subject-unsupported", "insufficient-scope"]);
+
 /** Under which the device keeps its made-up shopper. */
 const KEY = "flashsale:shopper";
 
@@ -107,7 +110,7 @@ export function createIdentity({ gateway, device, tab, place }: IdentityParts): 
     },
     refresh: async () => {
       let answer = await gateway.session();
-      if (!answer.ok && answer.problem.kind === "unauthorized") {
+      if (!answer.ok && REFUSED.has(answer.problem.kind)) {
         dropToken(tab);
         answer = await gateway.session();
       }

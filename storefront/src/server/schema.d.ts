@@ -727,7 +727,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description sale-not-open (with `opensAt`), sale-closed */
+            /** @description sale-not-open (with `opensAt`), sale-closed, subject-unsupported, insufficient-scope */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1194,6 +1194,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description subject-unsupported, insufficient-scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description unknown-order */
             404: {
                 headers: {
@@ -1310,6 +1319,15 @@ export interface operations {
             };
             /** @description unauthorized: a token came along that is not accepted */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description subject-unsupported, insufficient-scope */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -10,6 +10,8 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "body-invalid": PAGE_OUTDATED,
   "http-invalid": "Something between you and the shop garbled the request. Try another network.",
   unauthorized: "Please sign in to buy.",
+  "subject-unsupported": "Your account cannot be used here. Please contact the shop.",
+  "insufficient-scope": "Your sign-in does not allow buying here. Please contact the shop.",
   "sale-not-open": "The sale is not open yet.",
   "sale-closed": "The sale is over.",
   "unknown-product": "This product is no longer on sale.",
