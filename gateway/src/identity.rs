@@ -29,6 +29,10 @@ use jwks::{KeyRing, KeyRingOptions};
 pub use refresher::JwksRefresher;
 use saved_keys::SavedKeys;
 use source::Source;
+#[cfg(test)]
+pub(crate) use verified::KeyFingerprint;
+use verified::Shopper;
+pub(crate) use verified::Validity;
 pub use verifier::TokenVerifier;
 
 /// Why a shopper is not let in.
@@ -150,22 +154,48 @@ impl Identity {
 
     /// The shopper by the payload of a Socket.io handshake, of which `token` and `user_id` are
     /// parts; none for a shopper who stays anonymous, which identity `off` allows.
-    pub async fn of_handshake(
+    pub(crate) async fn of_handshake(
         &self,
         token: Option<&str>,
         user_id: Option<&str>,
-    ) -> Result<Option<UserId>, IdentityError> {
+    ) -> Result<Option<SocketOwner>, IdentityError> {
         match self {
             Self::Jwt(verifier) => {
-                let shopper = verifier
-                    .shopper(token.ok_or(IdentityError::Missing)?)
-                    .await?;
-                Ok(Some(shopper.user))
+                let token = token.ok_or(IdentityError::Missing)?;
+                Ok(Some(verifier.shopper(token).await?.into()))
             }
-            Self::Off => user_id
-                .map(UserId::new)
-                .transpose()
-                .map_err(|error| IdentityError::Rejected(format!("userId {error}"))),
+            Self::Off => {
+                let user = user_id.map(UserId::new).transpose();
+                let user = user.map_err(|error| rejected(format!("userId {error}")))?;
+                let validity = None;
+                Ok(user.map(|user| SocketOwner { user, validity }))
+            }
+        }
+    }
+
+    /// Whether a token has ended that was accepted before: by its time, or because its key is gone.
+    pub(crate) fn is_ended(&self, validity: &Validity) -> bool {
+        match self {
+            Self::Jwt(verifier) => verifier.is_ended(validity),
+            Self::Off => false,
+        }
+    }
+}
+
+/// Whose socket it is.
+#[derive(Debug, Clone)]
+pub(crate) struct SocketOwner {
+    /// Who hears of their buys.
+    pub(crate) user: UserId,
+    /// How long the shopper's token is good; none where authentication is off.
+    pub(crate) validity: Option<Validity>,
+}
+
+impl From<Shopper> for SocketOwner {
+    fn from(Shopper { user, validity }: Shopper) -> Self {
+        Self {
+            user,
+            validity: Some(validity),
         }
     }
 }

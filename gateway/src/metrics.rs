@@ -83,6 +83,8 @@ pub struct SocketMetrics {
     pub connected: IntGauge,
     /// Sockets refused at the handshake.
     pub refused: IntCounter,
+    /// Sockets disconnected because their token ended.
+    pub ended: IntCounter,
     /// `stock-update` sent to all.
     pub stock_updates: IntCounter,
     /// `lane-progress` sent to all.
@@ -192,6 +194,11 @@ impl SocketMetrics {
                 registry,
                 "flashsale_gateway_sockets_refused_total",
                 "Socket.io handshakes refused for want of a good token.",
+            )?,
+            ended: counter(
+                registry,
+                "flashsale_gateway_sockets_ended_total",
+                "Socket.io sockets disconnected because their token ended.",
             )?,
             stock_updates: emitted.with_label_values(&["stock-update"]),
             lane_progress: emitted.with_label_values(&["lane-progress"]),

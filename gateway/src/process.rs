@@ -32,7 +32,7 @@ use crate::{
     orders::{OrderLookup, rights},
     sale_status::SaleStatusTask,
     server::{ConnectionLimits, Server, Times},
-    sockets::{Sessions, SocketLayer, Sockets},
+    sockets::{Sessions, SocketLayer, Sockets, endings},
     stock_ticker,
     stocks::Stocks,
     storefront::Storefront,
@@ -87,6 +87,7 @@ struct Background {
     refresher: Refresher,
     events: EventsTask,
     statuses: SaleStatusTask,
+    identity: Identity,
     jwks: Option<JwksRefresher>,
     ledger: Ledger,
     operations: Option<Operations>,
@@ -176,6 +177,7 @@ impl Background {
             refresher,
             events,
             statuses,
+            identity,
             jwks,
             ledger,
             operations,
@@ -201,6 +203,8 @@ impl Background {
             let server = sockets.server().clone();
             tellers.spawn(|stop| operations.run(server, stop));
         }
+        let all = sockets.clone();
+        tellers.spawn(|stop| endings::run(all, identity, stop));
         tellers.spawn(|stop| events.run(stop));
         tellers.spawn(|stop| statuses.run(stop));
         tellers.spawn(|stop| lane_ticker::run(catalogue, sockets.clone(), stop));
@@ -262,6 +266,7 @@ async fn build(
         refresher,
         events,
         statuses: SaleStatusTask::new(catalogue.clone(), stocks.clone(), sockets.clone()),
+        identity: identity.clone(),
         jwks,
         ledger: ledger.clone(),
         operations: operations.clone(),

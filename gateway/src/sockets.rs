@@ -1,6 +1,7 @@
 //! Socket.io: what shoppers are told without asking.
 
 mod connection;
+pub(crate) mod endings;
 mod payload;
 mod presence;
 mod request;
@@ -14,7 +15,10 @@ use socketioxide::{SocketIo, TransportType, extract::SocketRef, layer::SocketIoL
 use tokio::time::sleep;
 
 use crate::{
-    catalogue::Catalogue, config::SocketConfig, identity::Identity, metrics::SocketMetrics,
+    catalogue::Catalogue,
+    config::SocketConfig,
+    identity::{Identity, Validity},
+    metrics::SocketMetrics,
     stocks::Stocks,
 };
 
@@ -113,6 +117,17 @@ impl Sockets {
     #[must_use]
     pub fn count(&self) -> usize {
         self.presence.count()
+    }
+
+    /// Disconnects sockets whose token has ended by `is_ended`. One that has no room for the packet is
+    /// left for the next time.
+    fn end_where(&self, is_ended: impl Fn(&Validity) -> bool) {
+        for socket in self.presence.ended(is_ended) {
+            match socket.disconnect() {
+                Ok(()) => self.metrics.ended.inc(),
+                Err(error) => tracing::debug!(%error, "a socket did not end: {error}"),
+            }
+        }
     }
 
     /// Tells everyone how much is left.

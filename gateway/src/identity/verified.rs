@@ -36,7 +36,7 @@ impl TokenDigest {
 
 /// One key of one issuer, by what it consists of: the same key read again has the same fingerprint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct KeyFingerprint(pub(super) u64);
+pub(crate) struct KeyFingerprint(pub(crate) u64);
 
 /// Whom a token speaks for, and how long.
 #[derive(Debug, Clone, PartialEq, Eq)]

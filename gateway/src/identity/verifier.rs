@@ -12,7 +12,7 @@ use super::{
     IdentityError,
     jwks::KeyRing,
     rejected,
-    verified::{KeyFingerprint, Shopper, TokenDigest, VerifiedTokens},
+    verified::{KeyFingerprint, Shopper, TokenDigest, Validity, VerifiedTokens},
 };
 use crate::metrics::TokenMetrics;
 
@@ -71,6 +71,11 @@ impl TokenVerifier {
         ring.ok_or_else(|| rejected("it is of another issuer"))?
             .check(token)
             .await
+    }
+
+    /// Whether a token that was accepted before counts no more.
+    pub(super) fn is_ended(&self, validity: &Validity) -> bool {
+        validity.until < unix_seconds() || !self.is_current(validity.key)
     }
 
     /// Whether tokens that this key signed count.

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use flashsale_core::id::UserId;
 use serde::{Deserialize, Serialize};
 use socketioxide::{
     SendError, SocketError, SocketIo,
@@ -12,7 +11,10 @@ use socketioxide::{
 use tokio::time::sleep;
 
 use super::{LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome};
-use crate::{identity::IdentityError, lane_ticker, sale_status};
+use crate::{
+    identity::{IdentityError, SocketOwner},
+    lane_ticker, sale_status,
+};
 
 /// Pause before a packet is offered again to a socket that has no room.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
@@ -67,24 +69,24 @@ async fn let_in(
     handshake: &Handshake,
     welcome: &Welcome,
 ) -> Result<(), NotAdmitted> {
-    let user = welcome
+    let owner = welcome
         .identity
         .of_handshake(handshake.token.as_deref(), handshake.user_id.as_deref())
         .await
         .inspect_err(|_| welcome.metrics.refused.inc())?;
     if let Some(session) = Session::of(socket) {
-        session.join(user.as_ref())?;
+        session.join(owner.as_ref().map(|owner| &owner.user))?;
     }
-    if let Some(user) = user {
-        socket.extensions.insert(user);
+    if let Some(owner) = owner {
+        socket.extensions.insert(owner);
     }
     Ok(())
 }
 
 async fn greet(socket: SocketRef, State(welcome): State<Welcome>) {
-    let user: Option<UserId> = socket.extensions.get();
+    let owner: Option<SocketOwner> = socket.extensions.get();
     socket.on_disconnect(farewell);
-    let owner = user.map(|user| (user, socket.clone()));
+    let owner = owner.map(|owner| (owner, socket.clone()));
     let count = welcome.presence.enter(socket.id, owner);
     welcome.show_count(count);
     if !socket.connected() {
@@ -103,8 +105,9 @@ async fn farewell(socket: SocketRef, State(welcome): State<Welcome>) {
 
 impl Welcome {
     fn forget(&self, socket: &SocketRef) {
-        let user: Option<UserId> = socket.extensions.get();
-        self.show_count(self.presence.leave(socket.id, user.as_ref()));
+        let owner: Option<SocketOwner> = socket.extensions.get();
+        let user = owner.as_ref().map(|owner| &owner.user);
+        self.show_count(self.presence.leave(socket.id, user));
     }
 
     fn show_count(&self, count: usize) {

@@ -9,6 +9,8 @@ use std::{
 use flashsale_core::id::UserId;
 use socketioxide::socket::Sid;
 
+use crate::identity::{SocketOwner, Validity};
+
 /// The sockets of this gateway, and whose they are; `S` is a handle on a socket. In the place of
 /// rooms, which would know the same twice more for every socket.
 #[derive(Debug)]
@@ -18,7 +20,16 @@ pub(super) struct Presence<S>(RwLock<Present<S>>);
 struct Present<S> {
     sockets: HashSet<Sid>,
     /// One socket for most, a second for who has two tabs open.
-    owners: HashMap<UserId, Vec<(Sid, S)>>,
+    owners: HashMap<UserId, Vec<Owned<S>>>,
+}
+
+/// One socket of a shopper.
+#[derive(Debug)]
+struct Owned<S> {
+    id: Sid,
+    socket: S,
+    /// How long the shopper's token is good; none where authentication is off.
+    validity: Option<Validity>,
 }
 
 impl<S> Default for Presence<S> {
@@ -45,18 +56,29 @@ impl<S: Clone> Presence<S> {
     pub(super) fn of(&self, user: &UserId) -> Vec<S> {
         let present = self.read();
         let sockets = present.owners.get(user).into_iter().flatten();
-        sockets.map(|(_, socket)| socket.clone()).collect()
+        sockets.map(|owned| owned.socket.clone()).collect()
+    }
+
+    /// The sockets whose token has ended by `is_ended`.
+    pub(super) fn ended(&self, is_ended: impl Fn(&Validity) -> bool) -> Vec<S> {
+        let present = self.read();
+        let sockets = present.owners.values().flatten();
+        let ended = sockets.filter(|owned| owned.validity.as_ref().is_some_and(&is_ended));
+        ended.map(|owned| owned.socket.clone()).collect()
     }
 
     /// Notes a socket; answers how many there are.
-    pub(super) fn enter(&self, id: Sid, owner: Option<(UserId, S)>) -> usize {
+    pub(super) fn enter(&self, id: Sid, owner: Option<(SocketOwner, S)>) -> usize {
         let mut present = self.write();
         present.sockets.insert(id);
-        if let Some((user, socket)) = owner {
+        if let Some((SocketOwner { user, validity }, socket)) = owner {
             let sockets = present.owners.entry(user);
-            sockets
-                .or_insert_with(|| Vec::with_capacity(1))
-                .push((id, socket));
+            let entry = Owned {
+                id,
+                socket,
+                validity,
+            };
+            sockets.or_insert_with(|| Vec::with_capacity(1)).push(entry);
         }
         present.sockets.len()
     }
@@ -68,7 +90,7 @@ impl<S: Clone> Presence<S> {
         if let Some(user) = user
             && let Some(sockets) = present.owners.get_mut(user)
         {
-            sockets.retain(|(known, _)| *known != id);
+            sockets.retain(|owned| owned.id != id);
             if sockets.is_empty() {
                 present.owners.remove(user);
             }
@@ -88,16 +110,25 @@ impl<S: Clone> Presence<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::KeyFingerprint;
 
     #[test]
     fn a_shopper_is_present_until_the_last_socket_left() {
         let presence = Presence::default();
         let user = UserId::new("u").unwrap();
+        let owner = |until| SocketOwner {
+            user: user.clone(),
+            validity: Some(Validity {
+                until,
+                key: KeyFingerprint(1),
+            }),
+        };
         let (first, second) = (Sid::new(), Sid::new());
-        assert_eq!(presence.enter(first, Some((user.clone(), "first"))), 1);
-        assert_eq!(presence.enter(second, Some((user.clone(), "second"))), 2);
+        assert_eq!(presence.enter(first, Some((owner(1), "first"))), 1);
+        assert_eq!(presence.enter(second, Some((owner(2), "second"))), 2);
         assert_eq!(presence.enter(Sid::new(), None), 3);
         assert_eq!(presence.of(&user), ["first", "second"]);
+        assert_eq!(presence.ended(|validity| validity.until < 2), ["first"]);
         presence.leave(first, Some(&user));
         presence.leave(first, Some(&user));
         assert_eq!(presence.of(&user), ["second"]);

@@ -3,6 +3,7 @@
 mod known_tokens;
 mod providers;
 mod rules;
+mod sockets;
 
 use std::time::Duration;
 

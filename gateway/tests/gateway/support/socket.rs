@@ -75,6 +75,18 @@ impl Socket {
         }
     }
 
+    /// Waits until the gateway disconnects the socket from its namespace; false when the connection
+    /// breaks in place of that.
+    pub async fn is_disconnected(&mut self) -> bool {
+        loop {
+            match self.text().await {
+                Some(text) if text.as_str() == "41" => return true,
+                Some(_) => {}
+                None => return false,
+            }
+        }
+    }
+
     /// Sends this text.
     pub async fn send(&mut self, text: impl Into<Utf8Bytes>) {
         self.stream.send(Message::Text(text.into())).await.unwrap();
