@@ -1,16 +1,18 @@
 //! One socket: its handshake, its greeting, its end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use socketioxide::{
     SendError, SocketError, SocketIo,
+    adapter::LocalAdapter,
     extract::{SocketRef, State, TryData},
-    handler::ConnectHandler as _,
+    handler::{ConnectHandler as _, DisconnectHandler, FromDisconnectParts as _},
+    socket::{DisconnectReason, Socket},
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::{LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome};
+use super::{LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome, presence::Stay};
 use crate::{
     identity::{IdentityError, SocketOwner},
     lane_ticker, sale_status,
@@ -19,9 +21,8 @@ use crate::{
 /// Pause before a packet is offered again to a socket that has no room.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
-/// How often a packet of the greeting is offered; a socket that takes none for two seconds is
-/// not reading.
-const FULL_ATTEMPTS: u32 = 100;
+/// How long a socket may take to read its whole greeting; one that takes longer is not reading.
+const GREETING_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a client sends along when it connects: `io(url, { auth: { token } })`.
 #[derive(Debug, Default, Deserialize)]
@@ -85,29 +86,50 @@ async fn let_in(
 
 async fn greet(socket: SocketRef, State(welcome): State<Welcome>) {
     let owner: Option<SocketOwner> = socket.extensions.get();
-    socket.on_disconnect(farewell);
     let owner = owner.map(|owner| (owner, socket.clone()));
-    let count = welcome.presence.enter(socket.id, owner);
+    let (stay, count) = welcome.presence.enter(owner);
     welcome.show_count(count);
+    socket.on_disconnect(Farewell(stay));
     if !socket.connected() {
-        // It left before it could be noted when it leaves.
-        welcome.forget(&socket);
+        // It left before there was anything to call when it leaves.
+        welcome.forget(stay, &socket);
         return;
     }
-    tell_sales(&socket, &welcome).await;
-    tell_stocks(&socket, &welcome).await;
-    tell_lanes(&socket, &welcome).await;
+    let greeting = Greeting {
+        socket,
+        welcome,
+        deadline: Instant::now() + GREETING_PATIENCE,
+    };
+    // A socket that does not read its greeting misses what is left of it.
+    let _ = greeting.tell().await;
 }
 
-async fn farewell(socket: SocketRef, State(welcome): State<Welcome>) {
-    welcome.forget(&socket);
+/// Forgets a socket that leaves.
+///
+/// Not an async function, which is the handler that socketioxide expects: that runs as a task of its
+/// own and the socket stays in the namespace until it has ended. A client that comes back at once on
+/// the same connection would then be taken for one that is there already, and never be answered.
+struct Farewell(Stay);
+
+impl DisconnectHandler<LocalAdapter, Self> for Farewell {
+    fn call_with_defer(
+        &self,
+        socket: Arc<Socket>,
+        reason: DisconnectReason,
+        leave_namespace: fn(Arc<Socket>),
+    ) {
+        if let Ok(State(welcome)) = State::<Welcome>::from_disconnect_parts(&socket, reason) {
+            welcome.forget(self.0, &socket);
+        }
+        leave_namespace(socket);
+    }
 }
 
 impl Welcome {
-    fn forget(&self, socket: &SocketRef) {
+    fn forget(&self, stay: Stay, socket: &Socket) {
         let owner: Option<SocketOwner> = socket.extensions.get();
         let user = owner.as_ref().map(|owner| &owner.user);
-        self.show_count(self.presence.leave(socket.id, user));
+        self.show_count(self.presence.leave(stay, user));
     }
 
     fn show_count(&self, count: usize) {
@@ -117,64 +139,85 @@ impl Welcome {
     }
 }
 
-async fn tell_sales(socket: &SocketRef, welcome: &Welcome) {
-    let now = welcome.catalogue.clock().now();
-    for entry in welcome.catalogue.snapshot().sales() {
-        let readings = {
-            let observed = welcome.catalogue.observed();
-            let observed = observed.borrow();
-            sale_status::readings(entry, &observed, &welcome.stocks)
-        };
-        let status = sale_status::of(entry, readings, now);
-        emit(socket, SaleStatus::NAME, &status).await;
-    }
+/// Everything that a new socket is told.
+struct Greeting {
+    socket: SocketRef,
+    welcome: Welcome,
+    deadline: Instant,
 }
 
-async fn tell_stocks(socket: &SocketRef, welcome: &Welcome) {
-    for product in welcome.catalogue.snapshot().products() {
-        let mut told = None;
-        // An update to all may pass between looking and telling: then look again.
-        while let Some(stock) = welcome.stocks.of(product.as_str()) {
-            if told == Some(stock) {
-                break;
+/// The socket left, or does not read.
+struct NotReading;
+
+impl Greeting {
+    async fn tell(&self) -> Result<(), NotReading> {
+        self.tell_sales().await?;
+        self.tell_stocks().await?;
+        self.tell_lanes().await
+    }
+
+    async fn tell_sales(&self) -> Result<(), NotReading> {
+        let now = self.welcome.catalogue.clock().now();
+        for entry in self.welcome.catalogue.snapshot().sales() {
+            let readings = {
+                let observed = self.welcome.catalogue.observed();
+                let observed = observed.borrow();
+                sale_status::readings(entry, &observed, &self.welcome.stocks)
+            };
+            let status = sale_status::of(entry, readings, now);
+            self.emit(SaleStatus::NAME, &status).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_stocks(&self) -> Result<(), NotReading> {
+        for product in self.welcome.catalogue.snapshot().products() {
+            let mut told = None;
+            // An update to all may pass between looking and telling: then look again.
+            while let Some(stock) = self.welcome.stocks.of(product.as_str()) {
+                if told == Some(stock) {
+                    break;
+                }
+                told = Some(stock);
+                let product_id = product.clone();
+                let update = StockUpdate { product_id, stock };
+                self.emit(StockUpdate::NAME, &update).await?;
             }
-            told = Some(stock);
-            let product_id = product.clone();
-            emit(
-                socket,
-                StockUpdate::NAME,
-                &StockUpdate { product_id, stock },
-            )
-            .await;
+        }
+        Ok(())
+    }
+
+    /// Tells of every lane that somebody was ever in.
+    async fn tell_lanes(&self) -> Result<(), NotReading> {
+        let observed = self.welcome.catalogue.observed();
+        let mut told = Vec::new();
+        loop {
+            let lanes: Vec<_> = lane_ticker::lanes(&observed.borrow())
+                .filter(|lane| !lane.is_untouched())
+                .collect();
+            // Changes told to all may pass between looking and telling: then look again.
+            if lanes == told {
+                return Ok(());
+            }
+            for lane in lanes.iter().filter(|lane| !told.contains(lane)) {
+                self.emit(LaneProgress::NAME, lane).await?;
+            }
+            told = lanes;
         }
     }
-}
 
-/// Tells of every lane that somebody was ever in.
-async fn tell_lanes(socket: &SocketRef, welcome: &Welcome) {
-    let observed = welcome.catalogue.observed();
-    let mut told = Vec::new();
-    loop {
-        let lanes: Vec<_> = lane_ticker::lanes(&observed.borrow())
-            .filter(|lane| !lane.is_untouched())
-            .collect();
-        // Changes told to all may pass between looking and telling: then look again.
-        if lanes == told {
-            return;
-        }
-        for lane in lanes.iter().filter(|lane| !told.contains(lane)) {
-            emit(socket, LaneProgress::NAME, lane).await;
-        }
-        told = lanes;
-    }
-}
-
-/// Sends one packet of the greeting, patiently: a large catalogue is more than a socket's buffer.
-async fn emit<T: Serialize>(socket: &SocketRef, event: &str, payload: &T) {
-    for _ in 0..FULL_ATTEMPTS {
-        match socket.emit(event, payload) {
-            Err(SendError::Socket(SocketError::InternalChannelFull)) => sleep(FULL_PAUSE).await,
-            _ => return,
+    /// Sends one packet, patiently: a large catalogue is more than a socket's buffer.
+    async fn emit<T: Serialize>(&self, event: &str, payload: &T) -> Result<(), NotReading> {
+        loop {
+            match self.socket.emit(event, payload) {
+                Ok(()) => return Ok(()),
+                Err(SendError::Socket(SocketError::InternalChannelFull))
+                    if Instant::now() < self.deadline =>
+                {
+                    sleep(FULL_PAUSE).await;
+                }
+                Err(_) => return Err(NotReading),
+            }
         }
     }
 }

@@ -7,9 +7,13 @@ use std::{
 };
 
 use flashsale_core::id::UserId;
-use socketioxide::socket::Sid;
 
 use crate::identity::{SocketOwner, Validity};
+
+/// One stay of a socket. Not the socket's id: a client that leaves the namespace and comes back on
+/// the same connection has the same id, and what is left of the first stay must not end the second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Stay(u64);
 
 /// The sockets of this gateway, and whose they are; `S` is a handle on a socket. In the place of
 /// rooms, which would know the same twice more for every socket.
@@ -18,15 +22,16 @@ pub(super) struct Presence<S>(RwLock<Present<S>>);
 
 #[derive(Debug)]
 struct Present<S> {
-    sockets: HashSet<Sid>,
+    stays: HashSet<Stay>,
     /// One socket for most, a second for who has two tabs open.
     owners: HashMap<UserId, Vec<Owned<S>>>,
+    next: u64,
 }
 
 /// One socket of a shopper.
 #[derive(Debug)]
 struct Owned<S> {
-    id: Sid,
+    stay: Stay,
     socket: S,
     /// How long the shopper's token is good; none where authentication is off.
     validity: Option<Validity>,
@@ -35,8 +40,9 @@ struct Owned<S> {
 impl<S> Default for Presence<S> {
     fn default() -> Self {
         Self(RwLock::new(Present {
-            sockets: HashSet::new(),
+            stays: HashSet::new(),
             owners: HashMap::new(),
+            next: 0,
         }))
     }
 }
@@ -44,7 +50,7 @@ impl<S> Default for Presence<S> {
 impl<S: Clone> Presence<S> {
     /// How many sockets there are.
     pub(super) fn count(&self) -> usize {
-        self.read().sockets.len()
+        self.read().stays.len()
     }
 
     /// Whether no shopper is known by name here.
@@ -67,35 +73,37 @@ impl<S: Clone> Presence<S> {
         ended.map(|owned| owned.socket.clone()).collect()
     }
 
-    /// Notes a socket; answers how many there are.
-    pub(super) fn enter(&self, id: Sid, owner: Option<(SocketOwner, S)>) -> usize {
+    /// Notes a socket; answers what its stay is called, and how many sockets there are.
+    pub(super) fn enter(&self, owner: Option<(SocketOwner, S)>) -> (Stay, usize) {
         let mut present = self.write();
-        present.sockets.insert(id);
+        let stay = Stay(present.next);
+        present.next += 1;
+        present.stays.insert(stay);
         if let Some((SocketOwner { user, validity }, socket)) = owner {
             let sockets = present.owners.entry(user);
             let entry = Owned {
-                id,
+                stay,
                 socket,
                 validity,
             };
             sockets.or_insert_with(|| Vec::with_capacity(1)).push(entry);
         }
-        present.sockets.len()
+        (stay, present.stays.len())
     }
 
-    /// Forgets a socket, however often; answers how many there are.
-    pub(super) fn leave(&self, id: Sid, user: Option<&UserId>) -> usize {
+    /// Ends a stay, however often; answers how many sockets there are.
+    pub(super) fn leave(&self, stay: Stay, user: Option<&UserId>) -> usize {
         let mut present = self.write();
-        present.sockets.remove(&id);
+        present.stays.remove(&stay);
         if let Some(user) = user
             && let Some(sockets) = present.owners.get_mut(user)
         {
-            sockets.retain(|owned| owned.id != id);
+            sockets.retain(|owned| owned.stay != stay);
             if sockets.is_empty() {
                 present.owners.remove(user);
             }
         }
-        present.sockets.len()
+        present.stays.len()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Present<S>> {
@@ -123,10 +131,11 @@ mod tests {
                 key: KeyFingerprint(1),
             }),
         };
-        let (first, second) = (Sid::new(), Sid::new());
-        assert_eq!(presence.enter(first, Some((owner(1), "first"))), 1);
-        assert_eq!(presence.enter(second, Some((owner(2), "second"))), 2);
-        assert_eq!(presence.enter(Sid::new(), None), 3);
+        let (first, count) = presence.enter(Some((owner(1), "first")));
+        assert_eq!(count, 1);
+        let (second, count) = presence.enter(Some((owner(2), "second")));
+        assert_eq!(count, 2);
+        assert_eq!(presence.enter(None).1, 3);
         assert_eq!(presence.of(&user), ["first", "second"]);
         assert_eq!(presence.ended(|validity| validity.until < 2), ["first"]);
         presence.leave(first, Some(&user));

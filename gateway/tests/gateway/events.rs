@@ -262,3 +262,22 @@ async fn sockets_are_closed_at_shutdown() {
     });
     closed.await.expect("the socket to be closed");
 }
+
+#[tokio::test]
+async fn who_leaves_and_returns_at_once_is_let_in_again() {
+    let world = World::new().await;
+    let sale = world.announce("drop", one_product("p", 10)).await;
+    let gateway = world.gateway().await;
+    let ann = json!({ "userId": "ann" });
+    let mut socket = Socket::connect(gateway.client.address, &ann).await;
+    for _ in 0..50 {
+        socket.leave_and_return(&ann).await;
+    }
+    gateway.buy("p", "ann", "k").await.job_id();
+    world
+        .settle(&sale, "p", 1, Outcome::Confirmed, (9, 2))
+        .await;
+    socket.event_named("order_confirmed").await;
+    let sockets = gateway.metric("flashsale_gateway_sockets").await;
+    assert_eq!(sockets, Some(1.0), "each stay but the last has ended");
+}

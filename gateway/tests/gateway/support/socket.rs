@@ -53,6 +53,23 @@ impl Socket {
         socket
     }
 
+    /// Leaves the shoppers' namespace and comes back in the same breath, with this `auth` payload.
+    pub async fn leave_and_return(&mut self, auth: &Value) {
+        for packet in ["41".to_owned(), format!("40{auth}")] {
+            self.stream
+                .feed(Message::Text(packet.into()))
+                .await
+                .unwrap();
+        }
+        self.stream.flush().await.unwrap();
+        loop {
+            let packet = self.text().await.expect("the socket to stay open");
+            if packet.starts_with("40{") {
+                return;
+            }
+        }
+    }
+
     /// The next event, its name and its payload; none when the socket was closed.
     pub async fn event(&mut self) -> Option<(String, Value)> {
         loop {
