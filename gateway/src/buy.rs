@@ -16,12 +16,14 @@ use flashsale_core::{
     id::{IdempotencyKey, JobId, UserId},
     turnstile::Buy,
 };
+use http::{HeaderMap, header::EXPECT};
 use hyper::body::Body;
 use jiff::Timestamp;
 
 use crate::{
     app::Gateway,
     catalogue::Offer,
+    front::leftover,
     metrics::BuyAnswer,
     problem::{Problem, ProblemDocument, ProblemKind, unavailable},
 };
@@ -86,16 +88,18 @@ pub async fn buy(State(gateway): State<Gateway>, request: Request) -> Response {
 /// The answer to a buy, whatever its body comes in.
 pub(crate) async fn answer<B>(gateway: Gateway, request: http::Request<B>) -> Response
 where
-    B: Body<Data = Bytes> + Send,
+    B: Body<Data = Bytes> + Send + Unpin,
     B::Error: Into<BoxError>,
 {
     let arrived = Instant::now();
     let buys = &gateway.metrics.buys;
-    let (offer, buy) = match read(&gateway, request).await {
+    let (parts, mut body) = request.into_parts();
+    let (offer, buy) = match read(&gateway, &parts.headers, &mut body).await {
         Ok(wanted) => wanted,
         Err(problem) => {
             buys.count(None, BuyAnswer::Refused(problem.kind()));
-            return problem.into_response();
+            let expects = parts.headers.contains_key(EXPECT);
+            return leftover::settle(body, expects, problem.into_response()).await;
         }
     };
     let sale = Some(offer.sale.id());
@@ -116,15 +120,18 @@ where
 }
 
 /// Who wants what, as the turnstile takes it.
-async fn read<B>(gateway: &Gateway, request: http::Request<B>) -> Result<(Offer, Buy), Problem>
+async fn read<B>(
+    gateway: &Gateway,
+    headers: &HeaderMap,
+    body: &mut B,
+) -> Result<(Offer, Buy), Problem>
 where
-    B: Body<Data = Bytes> + Send,
+    B: Body<Data = Bytes> + Send + Unpin,
     B::Error: Into<BoxError>,
 {
-    let (parts, body) = request.into_parts();
-    let user = gateway.identity.of_headers(&parts.headers).await?;
-    let key = key::of(&parts.headers)?;
-    let body = request::read(&parts.headers, body, &gateway.limits).await?;
+    let user = gateway.identity.of_headers(headers).await?;
+    let key = key::of(headers)?;
+    let body = request::read(headers, body, &gateway.limits).await?;
     let wanted = request::parse(&body)?;
     let user = match user {
         Some(user) => user,

@@ -3,6 +3,8 @@
 //! A hand-written service around the router, since the same as middleware would cost the hot
 //! path several allocations a request. For the same reason a buy need not pass the router.
 
+mod head;
+pub(crate) mod leftover;
 pub(crate) mod log_budget;
 
 use std::{
@@ -15,7 +17,7 @@ use std::{
 
 use axum::{Router, response::Response, routing::future::RouteFuture};
 use http::{HeaderValue, Method, Request, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use pin_project_lite::pin_project;
 use tower::Service as _;
 
@@ -67,13 +69,20 @@ impl Front {
     }
 
     fn answer(&self, route: RouteLabel, request: Request<Incoming>) -> Answering {
+        if let Some(answer) = head::answer(&request) {
+            let answer = Some(answer);
+            return Answering::Settled { answer };
+        }
         match &self.buys {
             Some(gateway) if route == RouteLabel::Buy && request.method() == Method::POST => {
                 let answer = Box::pin(buy::answer(gateway.clone(), request));
                 Answering::Direct { answer }
             }
-            _ => Answering::Routed {
+            _ if request.body().is_end_stream() => Answering::Routed {
                 answer: self.router.clone().call(request),
+            },
+            _ => Answering::Direct {
+                answer: Box::pin(leftover::routed(self.router.clone(), request)),
             },
         }
     }
@@ -85,8 +94,13 @@ impl hyper::service::Service<Request<Incoming>> for Front {
     type Future = Observed;
 
     fn call(&self, mut request: Request<Incoming>) -> Observed {
-        self.link.enter(Phase::Answering);
         let route = RouteLabel::of(request.uri().path());
+        let is_poll = route == RouteLabel::Socket && request.method() == Method::GET;
+        self.link.enter(if is_poll {
+            Phase::Waiting
+        } else {
+            Phase::Answering
+        });
         if route == RouteLabel::Socket {
             request.extensions_mut().insert(Arc::clone(&self.link));
         }
@@ -118,6 +132,9 @@ pin_project! {
     /// Where an answer comes from.
     #[project = AnsweringProjection]
     enum Answering {
+        Settled {
+            answer: Option<Response>,
+        },
         Direct {
             answer: Pin<Box<dyn Future<Output = Response> + Send>>,
         },
@@ -133,6 +150,9 @@ impl Future for Answering {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
+            AnsweringProjection::Settled { answer } => answer
+                .take()
+                .map_or(Poll::Pending, |answer| Poll::Ready(Ok(answer))),
             AnsweringProjection::Direct { answer } => answer.as_mut().poll(context).map(Ok),
             AnsweringProjection::Routed { answer } => answer.poll(context),
         }

@@ -19,7 +19,9 @@ pub fn of(headers: &HeaderMap) -> HeaderValue {
     }
 }
 
-fn new() -> HeaderValue {
+/// A new id.
+#[must_use]
+pub fn new() -> HeaderValue {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut text);
     // Hexadecimal digits and dashes are a header value.

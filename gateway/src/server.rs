@@ -72,6 +72,8 @@ impl Server {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             .header_read_timeout(times.idle)
+            // Who has sent a request may close that direction and is answered in the other.
+            .half_close(true)
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_BUFFER);
         Self {

@@ -6,8 +6,8 @@ use axum::BoxError;
 use bytes::Bytes;
 use flashsale_core::id::{IdError, ProductId, UserId};
 use http::{
-    HeaderMap,
-    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
+    HeaderMap, HeaderValue,
+    header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -92,10 +92,16 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
     if is_plain && is_json {
         return Ok(());
     }
-    Err(Problem::new(
+    let problem = Problem::new(
         ProblemKind::MediaTypeUnsupported,
         "send Content-Type: application/json, uncompressed, in UTF-8",
-    ))
+    );
+    let (name, value) = if is_plain {
+        (ACCEPT, "application/json")
+    } else {
+        (ACCEPT_ENCODING, "identity")
+    };
+    Err(problem.header(name, HeaderValue::from_static(value)))
 }
 
 fn is_json(media_type: &str) -> bool {
@@ -120,7 +126,8 @@ fn broken(error: &(dyn Error + 'static), limits: &Limits) -> Problem {
     if error.is::<LengthLimitError>() {
         too_large(limits)
     } else {
-        invalid("the body broke off")
+        // Where the next request begins cannot be known.
+        invalid("the body broke off").header(CONNECTION, HeaderValue::from_static("close"))
     }
 }
 

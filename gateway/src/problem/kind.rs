@@ -57,6 +57,8 @@ problem_kinds! {
     SaleNotOpen = "sale-not-open", FORBIDDEN, "The sale is not open";
     /// After the closing.
     SaleClosed = "sale-closed", FORBIDDEN, "The sale is closed";
+    /// A page of another origin that may not open sockets.
+    OriginNotAllowed = "origin-not-allowed", FORBIDDEN, "The origin is not allowed";
     /// No sale offers the product.
     UnknownProduct = "unknown-product", NOT_FOUND, "Unknown product";
     /// No such sale is in force.
@@ -73,18 +75,22 @@ problem_kinds! {
     SoldOut = "sold-out", CONFLICT, "Sold out";
     /// The body is larger than the limit.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
-    /// The address is longer than any there is.
-    UriTooLong = "uri-too-long", URI_TOO_LONG, "The address is too long";
     /// A body that is no JSON by its own account.
     MediaTypeUnsupported = "media-type-unsupported", UNSUPPORTED_MEDIA_TYPE, "The media type is not supported";
+    /// The client expects what no server here does.
+    ExpectationFailed = "expectation-failed", EXPECTATION_FAILED, "The expectation cannot be met";
     /// The key was used for another product.
     IdempotencyKeyReused = "idempotency-key-reused", UNPROCESSABLE_ENTITY, "The Idempotency-Key was used for another buy";
+    /// A WebSocket was asked for, but not in its protocol.
+    UpgradeRequired = "upgrade-required", UPGRADE_REQUIRED, "Not a WebSocket handshake";
     /// The shopper asks too often.
     QuotaExceeded = "quota-exceeded", TOO_MANY_REQUESTS, "Too many requests";
     /// Address and headers are larger than the limit.
     HeadTooLarge = "head-too-large", REQUEST_HEADER_FIELDS_TOO_LARGE, "The head of the request is too large";
     /// Something in the gateway or in Redis is not as it must be.
     Internal = "internal-error", INTERNAL_SERVER_ERROR, "Internal error";
+    /// The body is in a transfer coding other than chunked.
+    TransferCodingUnsupported = "transfer-coding-unsupported", NOT_IMPLEMENTED, "The transfer coding is not supported";
     /// The lane of the product has no room.
     LaneFull = "lane-full", SERVICE_UNAVAILABLE, "The queue is full";
     /// Too few replicas of Redis have the buy.

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use jiff::{Timestamp, fmt::rfc2822::DateTimePrinter};
 use prometheus::IntCounter;
 use socket2::SockRef;
 use tokio::{
@@ -22,7 +22,7 @@ use super::{
     Times,
     admission::Admitted,
     link::{Link, Phase},
-    refusal::whole,
+    refusal::whole_without_head,
 };
 use crate::{
     metrics::ConnectionMetrics,
@@ -30,12 +30,13 @@ use crate::{
     problem::{Problem, ProblemKind},
 };
 
-static HEAD_TIMEOUT: LazyLock<Bytes> = LazyLock::new(|| {
+static HEAD_TIMEOUT: LazyLock<Problem> = LazyLock::new(|| {
     let detail = "the head of the request did not arrive in time; send it at once";
-    whole(&Problem::new(ProblemKind::RequestTimeout, detail), &[])
+    Problem::new(ProblemKind::RequestTimeout, detail)
 });
 
-/// A connection whose client must end a head that it began, and take what is sent to it.
+/// A connection whose client must end a head that it began, take what is sent to it, and be there
+/// for as long as it waits for news.
 ///
 /// The timers are made only when a client keeps the gateway waiting, so that a request that arrives
 /// in one piece costs nothing here.
@@ -86,9 +87,26 @@ impl Guarded {
             return Poll::Pending;
         }
         ready!(poll_timer(&mut self.head, self.times.head, context));
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&Timestamp::now());
+        let answer = whole_without_head(&HEAD_TIMEOUT, &date.unwrap_or_default());
         // Nothing is being sent at this time, and little is: it fits or it is not worth waiting.
-        let _ = SockRef::from(&self.stream).send(&HEAD_TIMEOUT);
+        let _ = SockRef::from(&self.stream).send(&answer);
         Poll::Ready(Err(cut_off(&self.metrics.timed_out_head)))
+    }
+
+    /// Fails once the client has closed its sending side; wakes the task when it does.
+    ///
+    /// Such a client is answered nevertheless, and so the HTTP library does not look at the
+    /// connection while it waits for an answer. An answer that is long in coming would be waited for
+    /// in vain, and it would keep what it comes with from the client's next connection.
+    fn check_presence(&self, context: &mut Context<'_>) -> io::Result<()> {
+        let mut byte = [0];
+        match self.stream.poll_peek(context, &mut ReadBuf::new(&mut byte)) {
+            Poll::Ready(Ok(0)) => Err(io::ErrorKind::ConnectionAborted.into()),
+            Poll::Ready(Err(error)) => Err(error),
+            // The next request; nobody sends one and goes away.
+            Poll::Ready(Ok(_)) | Poll::Pending => Ok(()),
+        }
     }
 
     /// Limits the time that a write waits for the client to take something.
@@ -181,7 +199,12 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(context)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.stream).poll_flush(context))?;
+        if this.link.phase() == Phase::Waiting {
+            this.check_presence(context)?;
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -27,8 +27,10 @@ pub(crate) enum Phase {
     Head = 1,
     /// Perhaps a body; the request is being answered.
     Answering = 2,
+    /// To stay: the answer is sent when there is news, and to nobody else.
+    Waiting = 3,
     /// It speaks another protocol, which has its own time limits.
-    Upgraded = 3,
+    Upgraded = 4,
 }
 
 impl Link {
@@ -50,7 +52,8 @@ impl Link {
         match self.phase.load(Ordering::Relaxed) {
             1 => Phase::Head,
             2 => Phase::Answering,
-            3 => Phase::Upgraded,
+            3 => Phase::Waiting,
+            4 => Phase::Upgraded,
             _ => Phase::Idle,
         }
     }

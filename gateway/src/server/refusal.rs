@@ -5,6 +5,7 @@
 //! they are written and sends the problem document in their place.
 
 use std::{
+    fmt::Write as _,
     io,
     pin::Pin,
     sync::LazyLock,
@@ -14,73 +15,73 @@ use std::{
 use bytes::{Buf as _, Bytes};
 use hyper::rt::{Read, ReadBufCursor, Write};
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    problem::{Problem, ProblemKind},
+    request_id::{self, REQUEST_ID},
+};
 
-/// How a refusal of the library begins. Ours of the same status never have an empty body.
-const BARE_BODY: &[u8] = b"content-length: 0\r\n";
-
-static REFUSALS: LazyLock<[(&[u8], Bytes); 3]> = LazyLock::new(|| {
+/// How the refusals of the library begin, and the problem in their place.
+static REFUSALS: LazyLock<[(&[u8], Problem); 2]> = LazyLock::new(|| {
     [
         (
             &b"HTTP/1.1 400 "[..],
-            whole(
-                &Problem::new(
-                    ProblemKind::HttpInvalid,
-                    "the request is not HTTP/1.1: a header has a character that none may have, or the \
+            Problem::new(
+                ProblemKind::HttpInvalid,
+                "the request is not HTTP/1.1: a header has a character that none may have, or the \
                  request line or a length is malformed",
-                ),
-                &[],
-            ),
-        ),
-        (
-            &b"HTTP/1.1 414 "[..],
-            whole(
-                &Problem::new(
-                    ProblemKind::UriTooLong,
-                    "the address is longer than any of this interface",
-                ),
-                &[],
             ),
         ),
         (
             &b"HTTP/1.1 431 "[..],
-            whole(
-                &Problem::new(
-                    ProblemKind::HeadTooLarge,
-                    "the address and the headers together are larger than 32 KiB",
-                ),
-                &[],
+            Problem::new(
+                ProblemKind::HeadTooLarge,
+                "the address and the headers together are larger than 32 KiB",
             ),
         ),
     ]
 });
 
-/// The answer from its status line to the end of its body, with these further headers.
+/// The answer from its status line to the end of its body, with these further headers. The
+/// connection ends with it.
 pub(super) fn whole(problem: &Problem, headers: &[(&str, &str)]) -> Bytes {
     let status = problem.kind().status();
     let json = serde_json::to_string(&problem.document()).unwrap_or_default();
     let mut answer = format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\nconnection: close\r\n\
-         content-length: {}\r\n",
+        "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+         x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: {}\r\n",
         json.len()
     );
     for (name, value) in headers {
-        answer.extend([name, ": ", value, "\r\n"]);
+        // Writing to a string cannot fail.
+        let _ = write!(answer, "{name}: {value}\r\n");
     }
     (answer + "\r\n" + &json).into()
+}
+
+/// The answer to a request whose head cannot be read, and with it the id that it may have brought.
+pub(super) fn whole_without_head(problem: &Problem, date: &str) -> Bytes {
+    let id = request_id::new();
+    let id = id.to_str().unwrap_or_default();
+    whole(problem, &[("date", date), (REQUEST_ID.as_str(), id)])
 }
 
 fn replacement(written: &[u8]) -> Option<Bytes> {
     if !written.starts_with(b"HTTP/1.1 4") {
         return None;
     }
-    let (_, refusal) = REFUSALS
+    let (_, problem) = REFUSALS
         .iter()
         .find(|(start, _)| written.starts_with(start))?;
-    let is_bare = written
-        .windows(BARE_BODY.len())
-        .any(|window| window.eq_ignore_ascii_case(BARE_BODY));
-    is_bare.then(|| refusal.clone())
+    let head = String::from_utf8_lossy(written);
+    // Every answer of our own has one.
+    let is_bare = header(&head, REQUEST_ID.as_str()).is_none();
+    is_bare.then(|| whole_without_head(problem, header(&head, "date").unwrap_or_default()))
+}
+
+/// A header of an answer as the library writes it: its name is in lower case.
+fn header<'head>(head: &'head str, name: &str) -> Option<&'head str> {
+    let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
+    lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
 /// A connection whose bare refusals become problem documents.
@@ -171,21 +172,31 @@ impl<C: Write + Unpin> Write for Explained<C> {
 mod tests {
     use super::*;
 
+    const DATE: &str = "\r\ndate: Sun, 29 Nov 2026 17:00:00 GMT\r\n";
+
     #[test]
-    fn only_bare_refusals_are_replaced() {
-        let bare = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-        let text = String::from_utf8(replacement(bare).unwrap().to_vec()).unwrap();
+    fn a_refusal_becomes_a_problem_with_the_date_of_the_refusal() {
+        let bare = format!("HTTP/1.1 400 Bad Request\r\ncontent-length: 0{DATE}\r\n");
+        let text = String::from_utf8(replacement(bare.as_bytes()).unwrap().to_vec()).unwrap();
         assert!(
             text.starts_with("HTTP/1.1 400 Bad Request\r\ncontent-type: application/problem+json")
         );
+        assert!(text.contains(DATE), "{text}");
+        assert!(text.contains("\r\nx-request-id: "), "{text}");
         assert!(text.contains("http-invalid"), "{text}");
+    }
+
+    #[test]
+    fn only_bare_refusals_are_replaced() {
         for other in [
-            &b"HTTP/1.1 400 Bad Request\r\ncontent-length: 200\r\n\r\n{\"a\""[..],
-            b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
-            b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
-            b"{}",
+            // What we refuse ourselves, with a body and without.
+            "HTTP/1.1 400 Bad Request\r\nx-request-id: a\r\ncontent-length: 200\r\n\r\n{\"a\"",
+            "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nx-request-id: a\r\n\r\n",
+            "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            "{}",
         ] {
-            assert!(replacement(other).is_none());
+            assert!(replacement(other.as_bytes()).is_none(), "{other}");
         }
     }
 }

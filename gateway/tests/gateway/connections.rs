@@ -47,6 +47,8 @@ async fn a_connection_too_many_is_refused_and_those_that_are_open_stay() {
         (answer.status, answer.problem().as_str()),
         (503, "unavailable")
     );
+    assert_eq!(answer.header("connection"), Some("close"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
     let retry: u64 = answer.header("retry-after").unwrap().parse().unwrap();
     assert!((1..=5).contains(&retry), "{retry}");
     assert_eq!(refused(&gateway, "total").await, Some(1.0));
@@ -136,6 +138,10 @@ async fn a_head_that_was_begun_has_to_end_while_a_quiet_connection_is_kept() {
             (answer.status, answer.problem().as_str()),
             (408, "request-timeout")
         );
+        assert_eq!(answer.header("cache-control"), Some("no-store"));
+        let date = answer.header("date").unwrap();
+        assert!(date.ends_with(" GMT"), "{date}");
+        assert_eq!(answer.header("x-request-id").unwrap().len(), 36);
     }
     assert_eq!(timed_out(&gateway, "head").await, Some(2.0));
     // The second head of a connection is waited for no longer than the first.

@@ -13,6 +13,7 @@
 mod connections;
 mod contract;
 mod events;
+mod http;
 mod identity;
 mod malformed;
 mod open_files;

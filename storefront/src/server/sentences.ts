@@ -2,32 +2,35 @@ import type { ProblemKind } from "./problem";
 
 const PAGE_OUTDATED = "This page is out of date. Reload it, then try again.";
 const BUSY = "The shop is busy. We keep trying for you.";
-const LOST = "We could not find that.";
+const GARBLED = "Something between you and the shop garbled the request. Try another network.";
 
 const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "idempotency-key-missing": PAGE_OUTDATED,
   "idempotency-key-invalid": PAGE_OUTDATED,
   "body-invalid": PAGE_OUTDATED,
-  "http-invalid": "Something between you and the shop garbled the request. Try another network.",
+  "http-invalid": GARBLED,
   unauthorized: "Please sign in to buy.",
   "subject-unsupported": "Your account cannot be used here. Please contact the shop.",
   "insufficient-scope": "Your sign-in does not allow buying here. Please contact the shop.",
   "sale-not-open": "The sale is not open yet.",
   "sale-closed": "The sale is over.",
+  "origin-not-allowed": PAGE_OUTDATED,
   "unknown-product": "This product is no longer on sale.",
   "unknown-sale": "This sale is no longer on.",
   "unknown-order": "We have no such order of yours.",
-  "not-found": LOST,
+  "not-found": "We could not find that.",
   "method-not-allowed": PAGE_OUTDATED,
   "request-timeout": "Your connection is slow. We keep trying for you.",
   "sold-out": "Every unit is sold or spoken for.",
   "body-too-large": PAGE_OUTDATED,
-  "uri-too-long": LOST,
   "media-type-unsupported": PAGE_OUTDATED,
+  "expectation-failed": GARBLED,
   "idempotency-key-reused": "Something got mixed up and nothing was bought. Please press again.",
+  "upgrade-required": GARBLED,
   "quota-exceeded": "That was a bit fast. We try again for you in a moment.",
   "head-too-large": "Your browser sends too much. Clear the cookies of this shop, then try again.",
   "internal-error": "Something broke on our side. We keep trying for you.",
+  "transfer-coding-unsupported": GARBLED,
   "lane-full": "The line is full right now. We keep trying for you.",
   "not-replicated": BUSY,
   unavailable: BUSY,

@@ -102,19 +102,34 @@ impl Client {
 
     /// Sends bytes as they are and reads until the gateway closes.
     pub async fn raw(&self, bytes: &[u8]) -> Answer {
+        Answer::parse(&self.exchange(bytes, false).await)
+    }
+
+    /// The same, with the sending side closed after the bytes.
+    pub async fn raw_half_closed(&self, bytes: &[u8]) -> Answer {
+        Answer::parse(&self.exchange(bytes, true).await)
+    }
+
+    /// Sends several requests at once and reads their answers until the gateway closes.
+    pub async fn pipeline(&self, bytes: &[u8]) -> Vec<Answer> {
+        Answer::parse_all(&self.exchange(bytes, false).await)
+    }
+
+    async fn exchange(&self, bytes: &[u8], is_half_closed: bool) -> Vec<u8> {
         let exchange = async {
             let mut stream = self.connect().await.unwrap();
             // The gateway may refuse before it has read everything.
             let _ = stream.write_all(bytes).await;
+            if is_half_closed {
+                let _ = stream.shutdown().await;
+            }
             let mut answer = Vec::new();
             let _ = stream.read_to_end(&mut answer).await;
             answer
         };
-        Answer::parse(
-            &timeout(PATIENCE, exchange)
-                .await
-                .expect("an answer in time"),
-        )
+        timeout(PATIENCE, exchange)
+            .await
+            .expect("an answer in time")
     }
 }
 
@@ -152,6 +167,20 @@ impl Answer {
         }
     }
 
+    /// Answers that follow one another, each with its Content-Length.
+    fn parse_all(mut bytes: &[u8]) -> Vec<Self> {
+        let mut answers = Vec::new();
+        while !bytes.is_empty() {
+            let mut answer = Self::parse(bytes);
+            let length = answer.header("content-length").unwrap_or("0");
+            let length: usize = length.parse().unwrap();
+            bytes = &bytes[bytes.len() - answer.body.len() + length..];
+            answer.body.truncate(length);
+            answers.push(answer);
+        }
+        answers
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(String::as_str)
     }
@@ -181,6 +210,11 @@ impl Answer {
         kind.strip_prefix("https://flashsale.dev/problems/")
             .unwrap()
             .to_owned()
+    }
+
+    /// Whether it says to come back in one second or two.
+    pub fn asks_to_come_back_soon(&self) -> bool {
+        matches!(self.header("retry-after"), Some("1" | "2"))
     }
 
     /// The job id of an acknowledgement.
