@@ -6,7 +6,7 @@ use axum::response::IntoResponse as _;
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state, map_request},
+    middleware::{Next, from_fn_with_state, map_request, map_request_with_state, map_response},
     response::Response,
     routing::{any, get, post},
 };
@@ -29,7 +29,7 @@ use crate::{
     problem::{Problem, ProblemKind, not_found, unavailable},
     request_id::REQUEST_ID,
     sales, session,
-    sockets::{SocketLayer, limit_sessions, trim},
+    sockets::{self, SocketLayer},
     stocks::Stocks,
     storefront::{self, Storefront},
 };
@@ -80,7 +80,7 @@ impl Deref for Gateway {
 /// All routes.
 ///
 /// The route of the hot path carries no layer; what other routes need is added to them alone.
-pub fn router(gateway: Gateway, sockets: SocketLayer, cors_origins: &[HeaderValue]) -> Router {
+pub fn router(gateway: Gateway, layer: SocketLayer, cors_origins: &[HeaderValue]) -> Router {
     let quiet = Router::new()
         .route("/orders/{jobId}", get(orders::order))
         .route("/sales", get(sales::sales))
@@ -98,9 +98,14 @@ pub fn router(gateway: Gateway, sockets: SocketLayer, cors_origins: &[HeaderValu
     // is opened by GET and written to by POST.
     let sockets = Router::new()
         .route("/socket.io/", any(no_socket))
-        .layer(sockets.engine)
-        .layer(map_request(trim))
-        .layer(from_fn_with_state(sockets.sessions, limit_sessions))
+        .layer(layer.engine)
+        .layer(map_response(sockets::explain))
+        .layer(map_request(sockets::trim))
+        .layer(from_fn_with_state(layer.sessions, sockets::limit_sessions))
+        .layer(map_request_with_state(
+            sockets::Origins::new(cors_origins),
+            sockets::check,
+        ))
         .layer(from_fn_with_state(gateway.clone(), heard_in_time));
     let router = Router::new()
         .route("/buy", post(buy::buy))
@@ -121,7 +126,8 @@ async fn no_socket() -> Problem {
     not_found()
 }
 
-async fn wrong_method() -> Problem {
+/// There is something, but not for this method.
+pub(crate) async fn wrong_method() -> Problem {
     Problem::new(
         ProblemKind::MethodNotAllowed,
         "this address has other methods; the header Allow lists them",

@@ -2,8 +2,10 @@
 
 mod connection;
 pub(crate) mod endings;
+mod handshake;
 mod payload;
 mod presence;
+mod refusal;
 mod request;
 mod sessions;
 
@@ -22,8 +24,10 @@ use crate::{
     stocks::Stocks,
 };
 
+pub(crate) use handshake::{Origins, check};
 pub use payload::{LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
 use presence::Presence;
+pub(crate) use refusal::explain;
 pub(crate) use request::trim;
 pub(crate) use sessions::{NotJoined, Session, Sessions, limit_sessions};
 

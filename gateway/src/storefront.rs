@@ -17,10 +17,13 @@ use axum::{
 };
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
-    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE},
+    header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 
-use crate::{app::Gateway, problem::not_found};
+use crate::{
+    app::{self, Gateway},
+    problem::not_found,
+};
 
 use files::Files;
 
@@ -54,10 +57,11 @@ pub async fn shop(State(gateway): State<Gateway>, request: Request) -> Response 
             response.extensions_mut().insert(FromShop);
             response
         }
-        // What is missing may be there after the next rollout: no cache is to remember it.
-        None => not_found()
-            .header(CACHE_CONTROL, HeaderValue::from_static("no-store"))
+        None if gateway.storefront.is_file(path) => app::wrong_method()
+            .await
+            .header(ALLOW, HeaderValue::from_static("GET,HEAD"))
             .into_response(),
+        None => not_found().into_response(),
     }
 }
 
@@ -76,6 +80,12 @@ impl Storefront {
         self.files.get(PAGE).is_some()
     }
 
+    /// Whether a file of the shop has this address.
+    #[must_use]
+    pub fn is_file(&self, path: &str) -> bool {
+        name_of(path).is_some_and(|name| self.files.get(name).is_some())
+    }
+
     /// The answer to a request for `path`; none where there is nothing for this client.
     ///
     /// Browsers that go to an address get the page, whatever the address: what is to be seen there
@@ -85,8 +95,7 @@ impl Storefront {
         if method != Method::GET && method != Method::HEAD {
             return None;
         }
-        let name = path.strip_prefix('/')?;
-        let name = if name.is_empty() { PAGE } else { name };
+        let name = name_of(path)?;
         if let Some(file) = self.files.get(name) {
             return Some(answer::file(file, headers, answer::Choice::Named));
         }
@@ -99,6 +108,12 @@ impl Storefront {
             None => not_built(),
         })
     }
+}
+
+/// The name of the file at this address, if there is one.
+fn name_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix('/')?;
+    Some(if name.is_empty() { PAGE } else { name })
 }
 
 /// Whether the client asks for a page in so many words; `*/*` is what programs say.

@@ -80,6 +80,7 @@ pub struct HttpConfig {
 
     /// Origins whose pages may call the gateway and open sockets, separated by commas, e.g.
     /// `https://shop.example.com`, or `*` for all. Default: none, pages of the same origin only.
+    /// Apps that show pages of their own have an origin, too, e.g. `capacitor://localhost`.
     #[arg(
         long,
         env = "FLASHSALE_CORS_ORIGINS",
@@ -154,8 +155,12 @@ fn parse_page(text: &str) -> Result<String, String> {
 fn parse_origin(text: &str) -> Result<http::HeaderValue, String> {
     let advice = || format!("`{text}` is no origin; write e.g. https://shop.example.com");
     if text != "*" {
-        let origin = url::Url::parse(text).map_err(|_| advice())?;
-        if origin.origin().ascii_serialization() != text {
+        let url = url::Url::parse(text).map_err(|_| advice())?;
+        let origin = url.origin();
+        let is_bare = url[..url::Position::BeforePath] == *text && url.username().is_empty();
+        // Schemes of apps have no origins in the standard; theirs are written alike.
+        let is_of_app = !origin.is_tuple() && url.has_host() && is_bare;
+        if origin.ascii_serialization() != text && !is_of_app {
             return Err(advice());
         }
     }
@@ -188,13 +193,21 @@ mod tests {
 
     #[test]
     fn an_origin_is_what_browsers_send() {
-        for good in ["*", "https://shop.example.com", "http://localhost:5173"] {
+        for good in [
+            "*",
+            "https://shop.example.com",
+            "http://localhost:5173",
+            "capacitor://localhost",
+        ] {
             assert!(parse_origin(good).is_ok(), "{good}");
         }
         for bad in [
             "shop.example.com",
             "https://shop.example.com/",
             "https://a/b",
+            "capacitor://localhost/",
+            "capacitor://me@localhost",
+            "app:page",
             "null",
             "",
         ] {

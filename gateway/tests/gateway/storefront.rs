@@ -95,7 +95,6 @@ async fn what_is_no_page_for_a_browser_stays_a_problem() {
     for (method, path, accept) in [
         ("GET", "/nothing", any),
         ("GET", "/shop/drop", any),
-        ("POST", "/", navigation),
         ("DELETE", "/shop/drop", navigation),
         ("GET", "/assets/gone.js", navigation),
         ("GET", "/assets/../index.html", navigation),
@@ -111,6 +110,17 @@ async fn what_is_no_page_for_a_browser_stays_a_problem() {
             "{method} {path}"
         );
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+    }
+    for method in ["POST", "DELETE", "OPTIONS"] {
+        let answer = gateway.client.request(method, "/", &[any], b"").await;
+        let (status, kind) = if Storefront::embedded().is_built() {
+            assert_eq!(answer.header("allow"), Some("GET,HEAD"), "{method}");
+            (405, "method-not-allowed")
+        } else {
+            (404, "not-found")
+        };
+        let found = (answer.status, answer.problem());
+        assert_eq!(found, (status, kind.to_owned()), "{method}");
     }
     // Addresses of the interface are its own, whoever asks.
     for (method, path, status) in [
