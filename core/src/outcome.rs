@@ -86,6 +86,14 @@ pub struct JobRecord {
 #[error("{0:?} is not a job record; expected e.g. \"c 4711 sneaker-001 user-1\"")]
 pub struct MalformedRecord(String);
 
+impl MalformedRecord {
+    /// Whose job it is, as far as the text tells: what stands where a record has its user id.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.0.splitn(4, ' ').nth(3)
+    }
+}
+
 impl fmt::Display for JobRecord {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (letter, number) = match self.state {

@@ -42,6 +42,8 @@ pub use request::{BuyRequest, Limits};
     tag = "buy",
     params((
         "Idempotency-Key" = String, Header,
+        min_length = 1, max_length = 257,
+        pattern = r#"^([!#-\[\]-z|~]{1,255}|"[!#-\[\]-z|~]{1,255}")$"#,
         description = "Names this buy. The same key of the same shopper is the same buy, however \
                        often it is sent: visible ASCII without braces, quotes and backslashes, at \
                        most 255 bytes; plain or as a quoted string."

@@ -1,5 +1,7 @@
 //! The OpenAPI 3.1 document, generated from the handlers.
 
+pub(crate) mod schemas;
+
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;

@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::{
     app::Gateway,
+    openapi::schemas,
     problem::{Problem, ProblemDocument, ProblemKind},
 };
 
@@ -30,7 +31,7 @@ pub struct OrderStatus {
     #[schema(format = Uuid)]
     pub job_id: String,
     /// `queued`, or the final outcome: `confirmed`, `sold_out`, `limit_reached`, `failed`.
-    #[schema(example = "confirmed")]
+    #[schema(schema_with = schemas::order_status)]
     pub status: &'static str,
     /// Place in line, while queued; 1 is next.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -68,7 +69,7 @@ pub struct FoundOrder {
     get,
     path = "/orders/{jobId}",
     tag = "orders",
-    params(("jobId" = String, Path, description = "From the answer to the buy")),
+    params(("jobId" = String, Path, format = Uuid, description = "From the answer to the buy")),
     responses(
         (status = 200, description = "Where the buy stands", body = OrderStatus),
         (status = 401, description = "unauthorized",
@@ -93,7 +94,19 @@ pub async fn order(
         .ok()
         .and_then(|Path(text)| text.parse().ok())
         .ok_or_else(unknown_order)?;
-    let found = gateway.orders.find(job_id).await?;
+    let found = match gateway.orders.find(job_id).await {
+        Err(OrderLookupError::Record(record)) => {
+            tracing::error!(
+                %job_id,
+                "the record of job {job_id} is malformed; HGET fs:{{SALE}}:jobs {job_id} shows it"
+            );
+            // Whether there is such a buy is its owner's business, too.
+            let is_owners = is_owner(user.as_ref(), record.owner().unwrap_or_default());
+            let problem = OrderLookupError::Record(record).into();
+            return Err(if is_owners { problem } else { unknown_order() });
+        }
+        found => found?,
+    };
     let found = found
         .filter(|found| is_owner(user.as_ref(), &found.owner))
         .ok_or_else(unknown_order)?;

@@ -3,15 +3,15 @@
 mod document;
 mod kind;
 
-use std::{borrow::Cow, time::Duration};
+use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
 use http::{
-    HeaderName, HeaderValue,
-    header::{CONTENT_TYPE, RETRY_AFTER},
+    HeaderMap, HeaderName, HeaderValue,
+    header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS},
 };
 
 pub use document::ProblemDocument;
@@ -21,8 +21,9 @@ pub use kind::ProblemKind;
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Seconds after which a shopper may ask again when Redis or the lane had no room: long enough
-/// not to feed a stampede, short enough not to lose the sale.
-pub const BUSY_RETRY: Duration = Duration::from_secs(1);
+/// not to feed a stampede, short enough not to lose the sale. More than one figure, so that those
+/// who were refused together do not come back together.
+const BUSY_RETRY_SECONDS: RangeInclusive<u64> = 1..=2;
 
 /// One refusal on its way to the shopper.
 #[derive(Debug)]
@@ -56,6 +57,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(self, wait: Duration) -> Self {
         self.header(RETRY_AFTER, HeaderValue::from(seconds_rounded_up(wait)))
+    }
+
+    /// Adds a `Retry-After` for what passes soon.
+    #[must_use]
+    pub fn retry_soon(self) -> Self {
+        let seconds = rand::random_range(BUSY_RETRY_SECONDS);
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     /// Adds a header.
@@ -105,6 +113,7 @@ impl IntoResponse for Problem {
         *response.status_mut() = self.kind.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);
+        guard(headers);
         for (name, value) in self.headers {
             headers.insert(name, value);
         }
@@ -119,6 +128,12 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Adds what keeps an answer out of caches, and its type from being guessed by browsers.
+pub(crate) fn guard(headers: &mut HeaderMap) {
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+}
+
 /// What a failed (5xx) response says, for the log.
 #[derive(Debug, Clone)]
 pub struct Refusal {
@@ -131,7 +146,7 @@ pub struct Refusal {
 /// Redis is out of reach: come back soon.
 #[must_use]
 pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Problem {
-    Problem::new(ProblemKind::Unavailable, detail).retry_after(BUSY_RETRY)
+    Problem::new(ProblemKind::Unavailable, detail).retry_soon()
 }
 
 /// No such address.

@@ -15,6 +15,7 @@ use serde::Serialize;
 use crate::{
     app::Gateway,
     catalogue::SaleEntry,
+    openapi::schemas,
     problem::{Problem, ProblemDocument, ProblemKind, unavailable},
 };
 
@@ -37,7 +38,7 @@ pub struct SaleView {
     #[schema(example = "sneaker-drop")]
     pub sale: String,
     /// `Scheduled`, `Open`, `SoldOut`, `Suspended`, `Draining` or `Closed`.
-    #[schema(example = "Open")]
+    #[schema(schema_with = schemas::sale_status)]
     pub status: &'static str,
     /// First instant of the sale; null when it is open since ever.
     #[schema(format = DateTime)]
@@ -111,7 +112,8 @@ pub async fn sales(State(gateway): State<Gateway>) -> Result<Response, Problem> 
     get,
     path = "/sales/{sale}",
     tag = "sales",
-    params(("sale" = String, Path, description = "Name of the sale")),
+    params(("sale" = String, Path, min_length = 1, max_length = 255,
+        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
     responses(
         (status = 200, description = "The sale", body = SaleView),
         (status = 404, description = "unknown-sale",

@@ -18,7 +18,8 @@ use crate::{
     catalogue::Offer,
     intake::{IntakeError, Taken},
     metrics::BuyAnswer,
-    problem::{BUSY_RETRY, PROBLEM_JSON, Problem, ProblemKind, seconds_rounded_up, unavailable},
+    openapi::schemas,
+    problem::{PROBLEM_JSON, Problem, ProblemKind, guard, seconds_rounded_up, unavailable},
 };
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -45,7 +46,7 @@ pub struct Queued {
     #[schema(format = Uuid, example = "0190a5a0-7000-7000-8000-000000000001")]
     pub job_id: String,
     /// Always `queued`.
-    #[schema(example = "queued")]
+    #[schema(schema_with = schemas::queued)]
     pub status: &'static str,
     /// Place in line; 1 is next.
     #[schema(example = 812)]
@@ -88,6 +89,7 @@ impl IntoResponse for Answer {
                 let mut response = Response::new(Body::from(SOLD_OUT.clone()));
                 *response.status_mut() = ProblemKind::SoldOut.status();
                 response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
+                guard(response.headers_mut());
                 response
             }
         }
@@ -99,6 +101,7 @@ fn queued(job_id: JobId, position: u64) -> Response {
     let json = format!("{{\"jobId\":\"{job_id}\",\"status\":\"queued\",\"position\":{position}}}");
     let mut response = Response::new(Body::from(json));
     response.headers_mut().insert(CONTENT_TYPE, JSON);
+    guard(response.headers_mut());
     response
 }
 
@@ -137,7 +140,7 @@ pub(super) fn of(
 fn undecided(error: IntakeError) -> Problem {
     match error {
         IntakeError::NotReplicated => {
-            Problem::new(ProblemKind::NotReplicated, error.to_string()).retry_after(BUSY_RETRY)
+            Problem::new(ProblemKind::NotReplicated, error.to_string()).retry_soon()
         }
         IntakeError::Backlog | IntakeError::OutOfReach => unavailable(error.to_string()),
     }
@@ -148,7 +151,7 @@ fn lane_full() -> Problem {
         ProblemKind::LaneFull,
         "too many shoppers are in line for this product; try again in a second",
     )
-    .retry_after(BUSY_RETRY)
+    .retry_soon()
 }
 
 fn not_open(opens_at_us: i64) -> Problem {

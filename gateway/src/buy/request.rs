@@ -34,11 +34,13 @@ pub struct Limits {
 pub struct BuyRequest<'a> {
     /// The product.
     #[serde(borrow)]
-    #[schema(value_type = String, example = "sneaker-001")]
+    #[schema(value_type = String, example = "sneaker-001", min_length = 1, max_length = 255,
+        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     pub product_id: Cow<'a, str>,
     /// The shopper; only where authentication is off, ignored otherwise.
     #[serde(borrow, default)]
-    #[schema(value_type = Option<String>, example = "user-1")]
+    #[schema(value_type = Option<String>, example = "user-1", min_length = 1, max_length = 255,
+        pattern = r"^[!#-\[\]-z|~]+$")]
     pub user_id: Option<Cow<'a, str>>,
 }
 

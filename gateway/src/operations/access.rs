@@ -13,7 +13,7 @@ use crate::{
     config::OperationsToken,
     front::log_budget::LogBudget,
     identity::bearer,
-    problem::{Problem, ProblemKind},
+    problem::{Problem, ProblemKind, not_found},
 };
 
 /// Lines about refused attempts of this process.
@@ -62,7 +62,8 @@ impl FromRequestParts<Gateway> for Operator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        let operations = gateway.operations.clone().ok_or_else(off)?;
+        // Where operations are off, these addresses are like any that is not there.
+        let operations = gateway.operations.clone().ok_or_else(not_found)?;
         let token = bearer::token(&parts.headers);
         let admitted = operations.admit(token.as_ref().ok().copied());
         // What is wrong with the header says more than that the token in it is not the one.
@@ -70,14 +71,6 @@ impl FromRequestParts<Gateway> for Operator {
         admitted?;
         Ok(Self(operations))
     }
-}
-
-fn off() -> Problem {
-    Problem::new(
-        ProblemKind::NotFound,
-        "operations are off; start the gateway with --operations-token \
-         (FLASHSALE_OPERATIONS_TOKEN) to see them",
-    )
 }
 
 impl From<NotAdmitted> for Problem {

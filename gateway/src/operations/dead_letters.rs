@@ -11,7 +11,10 @@ use flashsale_core::dead_letter::{DeadLetter, LetterId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    openapi::schemas,
+    problem::{Problem, ProblemKind},
+};
 
 use search::Wanted;
 
@@ -31,7 +34,7 @@ pub struct LetterQuery {
     /// Only letters whose reason has this part, in upper or lower case.
     reason: Option<String>,
     /// Only letters after the one of this id: `next` of the answer before.
-    #[param(example = "1715423000000-0")]
+    #[param(example = "1715423000000-0", pattern = "^([0-9]{1,19}-[0-9]{1,19})?$")]
     after: Option<String>,
     /// Most letters in the answer.
     #[param(minimum = 1, maximum = 200, default = 50)]
@@ -84,7 +87,7 @@ pub struct DeadLetterView {
 #[serde(expecting = "an object like {\"ids\":[\"1715423000000-0\"]}")]
 pub struct LetterIds {
     /// Their ids; one named twice is one.
-    #[schema(min_items = 1, max_items = 200, example = json!(["1715423000000-0"]))]
+    #[schema(schema_with = schemas::letter_ids)]
     ids: Vec<String>,
 }
 

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     catalogue::{Observed, SaleEntry},
+    openapi::schemas,
     sale_status,
     stocks::Stocks,
 };
@@ -44,7 +45,7 @@ pub struct SaleFigures {
     #[schema(example = "sneaker-drop")]
     pub sale: String,
     /// `Scheduled`, `Open`, `SoldOut`, `Suspended`, `Draining` or `Closed`.
-    #[schema(example = "Open")]
+    #[schema(schema_with = schemas::sale_status)]
     pub status: &'static str,
     /// First instant of the sale; null when it is open since ever.
     #[schema(required = true, format = DateTime)]

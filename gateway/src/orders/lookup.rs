@@ -40,8 +40,8 @@ pub enum OrderLookupError {
     /// Redis or the ledger took too long.
     #[error("{0} does not answer in time")]
     Silence(&'static str),
-    /// Redis holds something that is no record.
-    #[error(transparent)]
+    /// Redis holds something that is no record. It may be another shopper's, so it is not shown.
+    #[error("the record of this buy cannot be read; tell the shop its jobId")]
     Record(#[from] MalformedRecord),
     /// The ledger failed.
     #[error(transparent)]
@@ -53,8 +53,8 @@ pub enum OrderLookupError {
 
 impl From<OrderLookupError> for Problem {
     fn from(error: OrderLookupError) -> Self {
-        if let OrderLookupError::Record(record) = error {
-            return Self::new(ProblemKind::Internal, record.to_string());
+        if let OrderLookupError::Record(_) = error {
+            return Self::new(ProblemKind::Internal, error.to_string());
         }
         tracing::debug!(%error, "a buy could not be looked up: {error}");
         unavailable("the order cannot be looked up right now; try again in a second")

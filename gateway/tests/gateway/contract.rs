@@ -190,7 +190,7 @@ async fn a_full_lane_asks_to_come_back() {
     gateway.buy("p", "ann", "k").await.job_id();
     let answer = gateway.buy("p", "bob", "k").await;
     assert_problem(&answer, 503, "lane-full");
-    assert_eq!(answer.header("retry-after"), Some("1"));
+    assert!(answer.asks_to_come_back_soon(), "{answer:?}");
 }
 
 #[tokio::test]
@@ -210,6 +210,33 @@ async fn asking_too_often_is_refused_with_the_time_to_wait() {
     assert_eq!(answer.header("ratelimit-policy"), Some("\"buy\";q=2;w=7"));
     assert_eq!(answer.header("ratelimit"), Some("\"buy\";r=0;t=4"));
     gateway.buy("p", "bob", "c").await.job_id();
+}
+
+#[tokio::test]
+async fn no_answer_about_a_buy_is_stored_or_guessed_at() {
+    let world = World::new().await;
+    world.announce("drop", one_product("p", 1)).await;
+    let gateway = world.gateway().await;
+    let answers = [
+        gateway.buy("p", "ann", "k").await,
+        gateway.buy("p", "bob", "k").await,
+        gateway.buy("q", "ann", "k").await,
+        gateway.client.get("/orders/none").await,
+        gateway.client.get("/sales/none").await,
+        gateway.client.get("/buy").await,
+        gateway.client.get("/nothing").await,
+    ];
+    let statuses = answers.each_ref().map(|answer| answer.status);
+    assert_eq!(statuses, [200, 409, 404, 404, 404, 405, 404]);
+    for answer in answers {
+        assert_eq!(
+            answer.header("cache-control"),
+            Some("no-store"),
+            "{answer:?}"
+        );
+        let nosniff = answer.header("x-content-type-options");
+        assert_eq!(nosniff, Some("nosniff"), "{answer:?}");
+    }
 }
 
 #[tokio::test]

@@ -39,7 +39,7 @@ async fn assert_unavailable_in_time(gateway: &Gateway, prefix: &str) {
             (answer.status, answer.problem().as_str()),
             (503, "unavailable")
         );
-        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert!(answer.asks_to_come_back_soon(), "{answer:?}");
         assert!(took < BOUND, "{took:?}");
     }
 }

@@ -1,7 +1,7 @@
 import type { components } from "../server/schema";
 
 /** The words for where a sale stands. */
-export type SaleStatus = "Scheduled" | "Open" | "SoldOut" | "Suspended" | "Draining" | "Closed";
+export type SaleStatus = components["schemas"]["SaleView"]["status"];
 
 /** A sale as pages show it. Never changed in place: a changed sale is another object. */
 export interface Sale {
@@ -35,7 +35,7 @@ export interface Product {
 export function saleOf(view: components["schemas"]["SaleView"]): Sale {
   return {
     sale: view.sale,
-    status: view.status as SaleStatus,
+    status: view.status,
     opensAt: instant(view.opensAt),
     closesAt: instant(view.closesAt),
     products: view.products.map((product) => ({

@@ -387,12 +387,7 @@ export interface components {
         };
         /** @description Letters to replay or discard. */
         LetterIds: {
-            /**
-             * @description Their ids; one named twice is one.
-             * @example [
-             *       "1715423000000-0"
-             *     ]
-             */
+            /** @description Their ids; one named twice is one. */
             ids: string[];
         };
         /** @description What became of the letters that were named. */
@@ -431,10 +426,10 @@ export interface components {
              */
             productId: string;
             /**
-             * @description `queued`, or the final outcome: `confirmed`, `sold_out`, `limit_reached`, `failed`.
-             * @example confirmed
+             * @description `queued`, or the final outcome.
+             * @enum {string}
              */
-            status: string;
+            status: "queued" | "confirmed" | "sold_out" | "limit_reached" | "failed";
             /**
              * Format: int64
              * @description Its number in the lane since the sale began, while queued: with every `lane-progress`, the
@@ -542,9 +537,9 @@ export interface components {
             position: number;
             /**
              * @description Always `queued`.
-             * @example queued
+             * @enum {string}
              */
-            status: string;
+            status: "queued";
         };
         /** @description The running of one sale. */
         SaleFigures: {
@@ -580,10 +575,10 @@ export interface components {
              */
             sale: string;
             /**
-             * @description `Scheduled`, `Open`, `SoldOut`, `Suspended`, `Draining` or `Closed`.
-             * @example Open
+             * @description Where it stands.
+             * @enum {string}
              */
-            status: string;
+            status: "Scheduled" | "Open" | "SoldOut" | "Suspended" | "Draining" | "Closed";
         };
         /** @description The last seconds of a sale: one figure a second, oldest first. All lists are of one length. */
         SaleHistory: {
@@ -626,10 +621,10 @@ export interface components {
              */
             serverTime: string;
             /**
-             * @description `Scheduled`, `Open`, `SoldOut`, `Suspended`, `Draining` or `Closed`.
-             * @example Open
+             * @description Where it stands.
+             * @enum {string}
              */
-            status: string;
+            status: "Scheduled" | "Open" | "SoldOut" | "Suspended" | "Draining" | "Closed";
         };
         /** @description All sales in force. */
         SalesView: {

@@ -33,7 +33,8 @@ const BODY_BYTES: usize = 16 * 1024;
     path = "/operations/sales/{sale}/dead-letters",
     operation_id = "deadLetters",
     tag = "operations",
-    params(("sale" = String, Path, description = "Name of the sale"), LetterQuery),
+    params(("sale" = String, Path, min_length = 1, max_length = 255,
+        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale"), LetterQuery),
     responses(
         (status = 200, description = "Some letters", body = DeadLetters),
         (status = 400, description = "body-invalid: a parameter is not valid",
@@ -69,7 +70,8 @@ pub async fn list(
     path = "/operations/sales/{sale}/dead-letters/replay",
     operation_id = "replayDeadLetters",
     tag = "operations",
-    params(("sale" = String, Path, description = "Name of the sale")),
+    params(("sale" = String, Path, min_length = 1, max_length = 255,
+        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
     request_body = LetterIds,
     responses(
         (status = 200, description = "What became of them", body = LettersDone),
@@ -111,7 +113,8 @@ pub async fn replay(
     path = "/operations/sales/{sale}/dead-letters/discard",
     operation_id = "discardDeadLetters",
     tag = "operations",
-    params(("sale" = String, Path, description = "Name of the sale")),
+    params(("sale" = String, Path, min_length = 1, max_length = 255,
+        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
     request_body = LetterIds,
     responses(
         (status = 200, description = "What became of them", body = LettersDone),

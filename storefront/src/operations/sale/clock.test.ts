@@ -5,7 +5,7 @@ import { clockOf } from "./clock";
 
 const at = (time: string) => Date.parse(`2026-11-22T${time}Z`);
 
-it.each([
+it.each<[time: string, change: Parameters<typeof sale>[0], text: string]>([
   ["11:00:00", {}, "opens in 1:00:00"],
   ["12:03:12", {}, "open since 3 min 12 s · closes in 56:48"],
   ["12:00:42", { closesAt: null }, "open since 42 s"],
