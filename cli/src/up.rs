@@ -19,7 +19,7 @@ mod view;
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use flashsale_core::{
-    connect::{self, LedgerConfig, RedisClient, SharedConnection, check_rights},
+    connect::{self, LedgerConfig, RedisClient, SharedConnection, StoreUrl, check_rights},
     ledger::Ledger,
     sale::Sale,
 };
@@ -53,15 +53,15 @@ pub struct UpConfig {
     /// Where everything is kept; a temporary directory otherwise.
     pub data_dir: Option<PathBuf>,
     /// An existing PostgreSQL; a private one otherwise.
-    pub database_url: Option<String>,
+    pub database_url: Option<StoreUrl>,
     /// Whether that one is behind a pooler in transaction mode.
     pub transaction_pooler: bool,
     /// Its own address, for changes of the schema, if the other one leads to a pooler.
-    pub database_direct_url: Option<String>,
+    pub database_direct_url: Option<StoreUrl>,
     /// The directory of certificates for it.
     pub database_tls: Option<PathBuf>,
     /// An existing Redis; a private one otherwise.
-    pub redis_url: Option<String>,
+    pub redis_url: Option<StoreUrl>,
     /// The directory of certificates for it.
     pub redis_tls: Option<PathBuf>,
     /// When a private Redis brings buys to the disk.

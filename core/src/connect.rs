@@ -12,11 +12,12 @@ mod rights;
 mod server_ids;
 mod servers;
 mod shared;
+mod store_url;
 mod subscription;
 pub mod tls;
 mod waiting;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use redis::Client;
 use sqlx::postgres::PgPoolOptions;
@@ -35,6 +36,7 @@ use renewal::Renewal;
 pub use rights::{Missing, RightsError, acl_rules, check_rights, wait_for_rights};
 pub(crate) use servers::Server;
 pub use shared::SharedConnection;
+pub use store_url::StoreUrl;
 pub use subscription::Subscription;
 use tls::{Certificates, Peer};
 pub use tls::{RELOAD_INTERVAL, TlsError, TlsSource};
@@ -117,7 +119,7 @@ pub async fn ask_server_of<T: redis::FromRedisValue>(
 }
 
 /// How to reach the ledger.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct LedgerConfig {
     /// `postgres://…`, with `sslmode=verify-full` and the like as libpq writes them. Of several hosts,
     /// separated by commas, the one that takes writes is used.
@@ -133,6 +135,27 @@ pub struct LedgerConfig {
     /// Whether a connection is pinged before each use, so that one that died meanwhile is
     /// replaced unseen. A caller that repeats what failed anyway saves the round trip.
     pub ping_before_use: bool,
+}
+
+/// Without the password that the address may hold.
+impl fmt::Debug for LedgerConfig {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            url,
+            tls,
+            connections,
+            transaction_pooler,
+            ping_before_use,
+        } = self;
+        formatter
+            .debug_struct("LedgerConfig")
+            .field("url", &store_url::without_login(url))
+            .field("tls", tls)
+            .field("connections", connections)
+            .field("transaction_pooler", transaction_pooler)
+            .field("ping_before_use", ping_before_use)
+            .finish()
+    }
 }
 
 impl LedgerConfig {

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use flashsale_core::id::SaleId;
+use flashsale_core::{connect::StoreUrl, id::SaleId};
 
 /// Where the worker finds its queue and its ledger.
 #[derive(Debug, Clone, Args)]
@@ -12,7 +12,7 @@ pub struct ConnectionArgs {
     /// `redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB]`, or
     /// `redis+cluster://[:PASSWORD@]HOST:PORT,…`; `rediss` for TLS.
     #[arg(long, env = "FLASHSALE_REDIS_URL", hide_env_values = true)]
-    pub redis_url: String,
+    pub redis_url: StoreUrl,
 
     /// Directory with private certificates for TLS with Redis and its Sentinels: `ca.crt` (the
     /// authority that signed theirs), `tls.crt` and `tls.key` (what is shown to them); each may be
@@ -23,7 +23,7 @@ pub struct ConnectionArgs {
     /// PostgreSQL: `postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=verify-full]`.
     /// Of several hosts the one that takes writes is used.
     #[arg(long, env = "FLASHSALE_DATABASE_URL", hide_env_values = true)]
-    pub database_url: String,
+    pub database_url: StoreUrl,
 
     /// Directory with private certificates for TLS with PostgreSQL: `ca.crt` (the authority that
     /// signed its certificate), `tls.crt` and `tls.key` (what is shown to it); each may be missing.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use flashsale_core::connect::DedicatedConnection;
 use flashsale_core::{
-    connect::{self, LedgerConfig, TlsSource},
+    connect::{self, LedgerConfig, StoreUrl, TlsSource},
     ledger::Ledger,
 };
 
@@ -31,7 +31,7 @@ pub(super) struct RedisArgs {
         value_name = "URL",
         hide_env_values = true
     )]
-    redis_url: String,
+    redis_url: StoreUrl,
 
     #[command(flatten)]
     tls: RedisTlsArgs,
@@ -67,7 +67,7 @@ pub(super) struct LedgerArgs {
         value_name = "URL",
         hide_env_values = true
     )]
-    database_url: String,
+    database_url: StoreUrl,
 
     #[command(flatten)]
     tls: LedgerTlsArgs,
@@ -96,7 +96,7 @@ pub(super) struct DirectArgs {
         value_name = "URL",
         hide_env_values = true
     )]
-    pub(super) database_direct_url: Option<String>,
+    pub(super) database_direct_url: Option<StoreUrl>,
 }
 
 impl RedisArgs {
@@ -127,7 +127,7 @@ impl LedgerArgs {
 
     fn config(&self) -> LedgerConfig {
         LedgerConfig {
-            url: self.database_url.clone(),
+            url: self.database_url.to_string(),
             tls: TlsSource::directory(self.tls.database_tls.as_deref()),
             connections: LEDGER_CONNECTIONS,
             transaction_pooler: self.database_transaction_pooler,

@@ -9,7 +9,7 @@ use std::{
 
 use clap::Args;
 use flashsale_core::{
-    connect::{self, RedisClient, TlsSource},
+    connect::{self, RedisClient, StoreUrl, TlsSource},
     id::ProductId,
 };
 use flashsale_telemetry::shutdown;
@@ -95,7 +95,7 @@ pub(super) struct Arguments {
         value_name = "URL",
         hide_env_values = true
     )]
-    redis_url: Option<String>,
+    redis_url: Option<StoreUrl>,
 
     #[command(flatten)]
     redis_tls: RedisTlsArgs,

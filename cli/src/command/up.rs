@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::sale::Sale;
+use flashsale_core::{connect::StoreUrl, sale::Sale};
 use flashsale_telemetry::shutdown;
 use flashsale_testbed::redis::AppendFsync;
 use jiff::SignedDuration;
@@ -97,7 +97,7 @@ pub(super) struct Arguments {
         value_name = "URL",
         hide_env_values = true
     )]
-    database_url: Option<String>,
+    database_url: Option<StoreUrl>,
 
     #[command(flatten)]
     database_tls: LedgerTlsArgs,
@@ -126,7 +126,7 @@ pub(super) struct Arguments {
         value_name = "URL",
         hide_env_values = true
     )]
-    redis_url: Option<String>,
+    redis_url: Option<StoreUrl>,
 
     #[command(flatten)]
     redis_tls: RedisTlsArgs,

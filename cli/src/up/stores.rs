@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::connect::TlsSource;
+use flashsale_core::connect::{StoreUrl, TlsSource};
 use flashsale_testbed::{data_dir::DataDir, postgres::Postgres, redis::Redis};
 use url::Url;
 
@@ -50,7 +50,9 @@ impl Stores {
             }
         };
         let (postgres, redis) = tokio::try_join!(postgres, redis)?;
-        let url = |given: &Option<String>, own: Option<String>| given.clone().or(own);
+        let url = |given: &Option<StoreUrl>, own: Option<String>| {
+            given.as_deref().map(str::to_owned).or(own)
+        };
         // Gateways and workers have another working directory. A private store has no TLS.
         let directory = |path: &Option<PathBuf>, is_given: bool| match path {
             Some(path) if is_given => std::path::absolute(path)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flashsale_core::connect::{LedgerConfig, TlsSource};
+use flashsale_core::connect::{LedgerConfig, StoreUrl, TlsSource};
 
 /// Where Redis and PostgreSQL are.
 #[derive(Debug, Clone, Args)]
@@ -19,7 +19,7 @@ pub struct StoresConfig {
         required = true,
         hide_env_values = true
     )]
-    pub redis_url: Option<String>,
+    pub redis_url: Option<StoreUrl>,
 
     /// Directory with private certificates for TLS with Redis and its Sentinels: ca.crt (the
     /// authority that signed theirs), tls.crt and tls.key (what is shown to them); each may be
@@ -36,7 +36,7 @@ pub struct StoresConfig {
         required = true,
         hide_env_values = true
     )]
-    pub database_url: Option<String>,
+    pub database_url: Option<StoreUrl>,
 
     /// Directory with private certificates for TLS with PostgreSQL: ca.crt (the authority that
     /// signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
@@ -94,7 +94,7 @@ impl StoresConfig {
     #[must_use]
     pub fn ledger(&self) -> LedgerConfig {
         LedgerConfig {
-            url: self.database_url.clone().unwrap_or_default(),
+            url: self.database_url.as_deref().unwrap_or_default().to_owned(),
             tls: TlsSource::directory(self.database_tls.as_deref()),
             connections: self.database_connections,
             transaction_pooler: self.database_transaction_pooler,

@@ -58,10 +58,10 @@ async fn a_worker_is_ready_only_where_its_stores_take_writes_and_alive_all_the_t
     let stop = CancellationToken::new();
     let running = tokio::spawn(server::run(
         ConnectionArgs {
-            redis_url: services.redis.url(),
+            redis_url: services.redis.url().into(),
             redis_tls: None,
             database_tls: None,
-            database_url: postgres.url(url).unwrap(),
+            database_url: postgres.url(url).unwrap().into(),
             database_transaction_pooler: false,
         },
         LaneArgs {
@@ -129,9 +129,9 @@ async fn a_worker_reaches_its_stores_with_private_certificates() {
         let stop = CancellationToken::new();
         let running = tokio::spawn(server::run(
             ConnectionArgs {
-                redis_url: redis.tls_url("localhost").unwrap(),
+                redis_url: redis.tls_url("localhost").unwrap().into(),
                 redis_tls: directory.clone(),
-                database_url: format!("{}?sslmode=verify-full", services.database_url),
+                database_url: format!("{}?sslmode=verify-full", services.database_url).into(),
                 database_tls: directory,
                 database_transaction_pooler: false,
             },

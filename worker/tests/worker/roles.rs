@@ -38,10 +38,10 @@ fn start(
     let stop = CancellationToken::new();
     let running = tokio::spawn(server::run(
         ConnectionArgs {
-            redis_url: services.redis.url(),
+            redis_url: services.redis.url().into(),
             redis_tls: None,
             database_tls: None,
-            database_url: database_url.to_owned(),
+            database_url: database_url.into(),
             database_transaction_pooler: false,
         },
         LaneArgs {
