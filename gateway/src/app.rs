@@ -13,7 +13,8 @@ use axum::{
 use http::{HeaderName, HeaderValue, Method, header};
 use tokio::time::timeout;
 use tower_http::{
-    compression::CompressionLayer,
+    CompressionLevel,
+    compression::{CompressionLayer, predicate::SizeAbove},
     cors::{AllowOrigin, CorsLayer},
     set_header::SetResponseHeaderLayer,
 };
@@ -36,6 +37,9 @@ use crate::{
 
 /// How long a browser may remember the answer to a preflight.
 const PREFLIGHT_AGE: Duration = Duration::from_mins(10);
+
+/// Answers up to this many bytes are sent as they are: they fit into one packet or two.
+const COMPRESS_ABOVE: u64 = 1400;
 
 /// What the handlers share; clones are one.
 #[derive(Debug, Clone)]
@@ -88,7 +92,7 @@ pub fn router(gateway: Gateway, layer: SocketLayer, cors_origins: &[HeaderValue]
         .route("/session", get(session::session))
         .route("/openapi.json", get(openapi::openapi))
         .merge(operations::routes())
-        .layer(CompressionLayer::new())
+        .layer(compression())
         .layer(SetResponseHeaderLayer::overriding(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
@@ -132,6 +136,13 @@ pub(crate) async fn wrong_method() -> Problem {
         ProblemKind::MethodNotAllowed,
         "this address has other methods; the header Allow lists them",
     )
+}
+
+/// Compresses what is worth it, quickly: each answer is another one, and made while somebody waits.
+fn compression() -> CompressionLayer<SizeAbove> {
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(SizeAbove::new(COMPRESS_ABOVE))
 }
 
 async fn in_time(State(gateway): State<Gateway>, request: Request, next: Next) -> Response {

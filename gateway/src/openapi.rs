@@ -2,9 +2,8 @@
 
 pub(crate) mod schemas;
 
-use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http::header::CONTENT_TYPE;
+use axum::response::Response;
+use http::HeaderMap;
 use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
@@ -17,6 +16,7 @@ use crate::{
     orders,
     problem::ProblemDocument,
     sales, session,
+    storefront::MadeDocument,
 };
 
 /// The HTTP interface of the gateway.
@@ -99,7 +99,8 @@ pub fn json() -> Result<String, serde_json::Error> {
     tag = "about",
     responses((status = 200, description = "The OpenAPI document", content_type = "application/json"))
 )]
-pub async fn openapi() -> Response {
-    static JSON: LazyLock<Bytes> = LazyLock::new(|| json().unwrap_or_default().into());
-    ([(CONTENT_TYPE, "application/json")], JSON.clone()).into_response()
+pub async fn openapi(headers: HeaderMap) -> Response {
+    static DOCUMENT: LazyLock<MadeDocument> =
+        LazyLock::new(|| MadeDocument::of(json().unwrap_or_default().into()));
+    DOCUMENT.answer(&headers)
 }

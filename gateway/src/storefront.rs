@@ -10,11 +10,15 @@ mod files;
 mod headers;
 mod weighted;
 
+use std::io::Write as _;
+
 use axum::{
     body::Body,
     extract::{Request, State},
     response::{IntoResponse as _, Response},
 };
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
 use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
@@ -25,7 +29,7 @@ use crate::{
     problem::not_found,
 };
 
-use files::Files;
+use files::{Files, RawFile};
 
 /// The page that every address of the shop shows; what to show there it reads from the address.
 const PAGE: &str = "index.html";
@@ -44,6 +48,32 @@ pub struct FromShop;
 #[derive(Debug)]
 pub struct Storefront {
     files: Files,
+}
+
+/// A document that is made once and sent as files are: with an entity tag, and compressed already.
+#[derive(Debug)]
+pub(crate) struct MadeDocument(Files);
+
+impl MadeDocument {
+    /// The JSON document.
+    pub(crate) fn of(json: Bytes) -> Self {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        // A vector takes everything.
+        let _ = encoder.write_all(&json);
+        let gzip = encoder.finish().unwrap_or_default();
+        Self(Files::of([
+            RawFile::new("document.json", json),
+            RawFile::new("document.json.gz", gzip.into()),
+        ]))
+    }
+
+    /// The answer to a request with these headers.
+    pub(crate) fn answer(&self, headers: &HeaderMap) -> Response {
+        match self.0.get("document.json") {
+            Some(file) => answer::file(file, headers, answer::Choice::Named),
+            None => not_found().into_response(),
+        }
+    }
 }
 
 /// Answers what no route takes: a file of the shop, its page, or the problem `not-found`.

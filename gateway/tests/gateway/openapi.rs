@@ -18,7 +18,21 @@ async fn the_committed_document_is_the_one_that_the_code_generates_and_serves() 
     );
     let world = World::new().await;
     let gateway = world.gateway().await;
-    assert_eq!(gateway.client.get("/openapi.json").await.text(), committed);
+    let plain = gateway.client.get("/openapi.json").await;
+    assert_eq!(plain.text(), committed);
+    assert_eq!(plain.header("content-type"), Some("application/json"));
+    let zipped = [("accept-encoding", "gzip")];
+    let request = |headers| {
+        let client = gateway.client;
+        async move { client.request("GET", "/openapi.json", headers, b"").await }
+    };
+    let short = request(&zipped[..]).await;
+    assert_eq!(short.header("content-encoding"), Some("gzip"));
+    assert_eq!(short.body[..2], [0x1f, 0x8b]);
+    assert_ne!(short.header("etag"), plain.header("etag"));
+    let known = [zipped[0], ("if-none-match", short.header("etag").unwrap())];
+    let again = request(&known[..]).await;
+    assert_eq!((again.status, again.body.len()), (304, 0));
 }
 
 /// Whether the document takes this text.
