@@ -32,7 +32,8 @@ pub(super) struct RawFile {
 }
 
 impl RawFile {
-    /// A file that was made here. Its digest is not that of the others, but no worse a tag.
+    /// A file made by this process. In place of a SHA-256 it has a 64-bit hash, which is the same in
+    /// every gateway of this build and good enough for an entity tag.
     pub(super) fn new(name: &str, bytes: Bytes) -> Self {
         let mut hasher = DefaultHasher::new();
         bytes.hash(&mut hasher);

@@ -29,6 +29,7 @@ mod session;
 mod sessions;
 mod several_gateways;
 mod shutdown;
+mod socket_protocol;
 mod socket_requests;
 mod storefront;
 mod support;
