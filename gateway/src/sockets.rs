@@ -54,6 +54,7 @@ const STEP: Duration = Duration::from_millis(100);
 pub struct Sockets {
     io: SocketIo,
     presence: Arc<Presence<SocketRef>>,
+    sessions: Sessions,
     metrics: SocketMetrics,
 }
 
@@ -112,6 +113,7 @@ impl Sockets {
         let sockets = Self {
             io,
             presence,
+            sessions: sessions.clone(),
             metrics,
         };
         (sockets, SocketLayer { engine, sessions })
@@ -201,8 +203,8 @@ impl Sockets {
         let at_a_time = sockets.len().div_ceil(steps).max(FEW);
         let mut batches = sockets.chunks(at_a_time).peekable();
         while let Some(batch) = batches.next() {
-            for session in batch.iter().filter_map(Session::of) {
-                session.close();
+            for socket in batch {
+                self.sessions.close(socket);
             }
             if batches.peek().is_some() {
                 sleep(STEP).await;

@@ -5,9 +5,10 @@
 //! session lives, so a session's places are kept in it: they are free again when its memory is.
 
 use std::{
+    collections::HashMap,
     net::IpAddr,
     num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -17,7 +18,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use flashsale_core::id::UserId;
-use http::Uri;
+use http::{StatusCode, Uri};
 use prometheus::IntCounter;
 use socketioxide::extract::SocketRef;
 use tokio::time::sleep;
@@ -53,8 +54,14 @@ struct Shared {
     all: Arc<Places<()>>,
     pending: Arc<Places<IpAddr>>,
     shoppers: Arc<Places<UserId>>,
+    upgrades: Upgrades,
     metrics: SessionMetrics,
 }
+
+/// The connections of sessions that began with polling and went on over `WebSocket`, by the ids of the
+/// sessions.
+#[derive(Debug, Default)]
+struct Upgrades(Mutex<HashMap<String, Weak<Link>>>);
 
 /// One session, from its first request until its memory is free.
 #[derive(Debug)]
@@ -101,8 +108,19 @@ impl Sessions {
             all: Places::new(total, total, metrics.open.clone()),
             pending: Places::new(pending, per_address, metrics.pending.clone()),
             shoppers: Places::new(total, per_shopper, metrics.of_shoppers.clone()),
+            upgrades: Upgrades::default(),
             metrics,
         }))
+    }
+
+    /// Closes the session of a socket if it is a WebSocket. One that polls has no connection of its
+    /// own.
+    pub(super) fn close(&self, socket: &SocketRef) {
+        if let Some(link) = self.0.upgrades.of(socket.id.as_str()) {
+            link.close();
+        } else if let Some(link) = Session::of(socket).and_then(|session| session.link.as_ref()) {
+            link.close();
+        }
     }
 
     fn open(&self, link: Option<Arc<Link>>) -> Result<Session, Problem> {
@@ -132,6 +150,25 @@ impl Sessions {
     }
 }
 
+impl Upgrades {
+    fn note(&self, session: String, link: &Arc<Link>) {
+        let mut links = self.links();
+        // Before it grows, so that it is never much larger than twice what is alive.
+        if links.len() == links.capacity() {
+            links.retain(|_, link| link.strong_count() > 0);
+        }
+        links.insert(session, Arc::downgrade(link));
+    }
+
+    fn of(&self, session: &str) -> Option<Arc<Link>> {
+        self.links().get(session).and_then(Weak::upgrade)
+    }
+
+    fn links(&self) -> MutexGuard<'_, HashMap<String, Weak<Link>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn count(most: NonZeroU32) -> usize {
     usize::try_from(most.get()).unwrap_or(usize::MAX)
 }
@@ -144,26 +181,35 @@ fn refused(reason: &'static str, counter: &IntCounter) -> Problem {
     unavailable(reason)
 }
 
-/// Lets a request that begins a session pass with the places of one, or answers it 503.
+/// Lets a request that begins a session pass with the places of one, or answers it 503. Notes the
+/// connection of one that goes on over `WebSocket`.
 pub(crate) async fn limit_sessions(
     AxumState(sessions): AxumState<Sessions>,
     mut request: Request,
     next: Next,
 ) -> Response {
-    if begins_session(request.uri()) {
-        let link = request.extensions().get::<Arc<Link>>().cloned();
+    let link = request.extensions().get::<Arc<Link>>().cloned();
+    let Some(session) = session_id(request.uri()).map(str::to_owned) else {
         match sessions.open(link) {
             Ok(session) => _ = request.extensions_mut().insert(Arc::new(session)),
             Err(problem) => return problem.into_response(),
         }
+        return next.run(request).await;
+    };
+    let response = next.run(request).await;
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS
+        && let Some(link) = &link
+    {
+        sessions.0.upgrades.note(session, link);
     }
-    next.run(request).await
+    response
 }
 
-/// Whether the socket layer begins a session for such a request: it reads the query by the same rule.
-fn begins_session(address: &Uri) -> bool {
-    let query = address.query().unwrap_or_default();
-    !query.split('&').any(|part| part.starts_with("sid="))
+/// The session that a request is for; the socket layer begins one where there is none, and reads the
+/// query by the same rule.
+fn session_id(address: &Uri) -> Option<&str> {
+    let mut parts = address.query()?.split('&');
+    parts.find_map(|part| part.strip_prefix("sid="))
 }
 
 impl Session {
@@ -224,13 +270,6 @@ impl Session {
         }
     }
 
-    /// Closes it if it is a WebSocket from the beginning.
-    pub(crate) fn close(&self) {
-        if let Some(link) = &self.link {
-            link.close();
-        }
-    }
-
     fn standing(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -242,15 +281,28 @@ mod tests {
 
     #[test]
     fn sessions_begin_where_the_socket_layer_begins_them() {
-        for (query, begins) in [
-            ("EIO=4&transport=polling", true),
-            ("EIO=4&transport=websocket&xsid=a", true),
-            ("EIO=4&transport=polling&sid=", false),
-            ("sid=AAAAAAAAAAAAAAHs&EIO=4", false),
+        for (query, session) in [
+            ("EIO=4&transport=polling", None),
+            ("EIO=4&transport=websocket&xsid=a", None),
+            ("EIO=4&transport=polling&sid=", Some("")),
+            ("sid=AAAAAAAAAAAAAAHs&EIO=4", Some("AAAAAAAAAAAAAAHs")),
         ] {
             let address = format!("/socket.io/?{query}").parse().unwrap();
-            assert_eq!(begins_session(&address), begins, "{query}");
+            assert_eq!(session_id(&address), session, "{query}");
         }
-        assert!(begins_session(&"/socket.io/".parse().unwrap()));
+        assert_eq!(session_id(&"/socket.io/".parse().unwrap()), None);
+    }
+
+    #[test]
+    fn connections_that_are_gone_are_forgotten() {
+        let upgrades = Upgrades::default();
+        let link = Arc::new(Link::default());
+        upgrades.note("kept".to_owned(), &link);
+        for session in 0..1_000 {
+            upgrades.note(session.to_string(), &Arc::new(Link::default()));
+        }
+        assert!(upgrades.links().len() < 20);
+        assert!(upgrades.of("kept").is_some());
+        assert!(upgrades.of("999").is_none());
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::support::{
     World, all,
-    client::Answer,
+    client::{Answer, Client},
     eventually,
     kept::{Kept, ping},
     one_product,
@@ -125,14 +125,19 @@ async fn a_socket_that_does_not_read_holds_nothing_up() {
     assert!(took < Duration::from_secs(4), "{took:?}");
 }
 
-#[tokio::test]
-async fn sockets_are_closed_a_few_at_a_time() {
+/// How far apart sockets are closed that were made by `connect`.
+async fn closing_spread<F>(connect: impl Fn(Client) -> F) -> Duration
+where
+    F: Future<Output = Socket> + Send + 'static,
+{
     const SOCKETS: usize = 100;
     let world = World::new().await;
     let gateway = world.gateway().await;
-    let address = gateway.client.address;
-    let sockets =
-        all((0..SOCKETS).map(|_| async move { Socket::connect(address, &json!({})).await })).await;
+    let sockets = all((0..SOCKETS).map(|_| connect(gateway.client))).await;
+    eventually("all are in", async || {
+        gateway.metric("flashsale_gateway_sockets").await == Some(100.0)
+    })
+    .await;
     gateway.shutdown.cancel();
     let mut closed = all(sockets.into_iter().map(|mut socket| async move {
         while socket.event().await.is_some() {}
@@ -140,6 +145,19 @@ async fn sockets_are_closed_a_few_at_a_time() {
     }))
     .await;
     closed.sort();
-    let spread = closed[SOCKETS - 1] - closed[0];
+    closed[SOCKETS - 1] - closed[0]
+}
+
+#[tokio::test]
+async fn sockets_are_closed_a_few_at_a_time() {
+    let spread =
+        closing_spread(|client| async move { Socket::connect(client.address, &json!({})).await })
+            .await;
+    assert!(spread > Duration::from_millis(300), "{spread:?}");
+}
+
+#[tokio::test]
+async fn sockets_that_began_with_polling_are_closed_a_few_at_a_time() {
+    let spread = closing_spread(Socket::upgrade).await;
     assert!(spread > Duration::from_millis(300), "{spread:?}");
 }

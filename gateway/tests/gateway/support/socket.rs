@@ -10,7 +10,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, Utf8Bytes},
 };
 
-use super::PATIENCE;
+use super::{PATIENCE, client::Client};
 
 /// One connected socket.
 pub struct Socket {
@@ -68,6 +68,33 @@ impl Socket {
                 return;
             }
         }
+    }
+
+    /// Connects as clients do by default: begins with polling and becomes a WebSocket.
+    pub async fn upgrade(client: Client) -> Self {
+        let path = "/socket.io/?EIO=4";
+        let polling = format!("{path}&transport=polling");
+        let opened = client.get(&polling).await.text();
+        let opened: Value = serde_json::from_str(&opened[1..]).unwrap();
+        let session = opened["sid"].as_str().unwrap();
+        let polling = format!("{polling}&sid={session}");
+        let sent = client.request("POST", &polling, &[], b"40").await;
+        assert_eq!(sent.status, 200);
+        let handshake = client.get(&polling).await.text();
+        let url = format!(
+            "ws://{}{path}&transport=websocket&sid={session}",
+            client.address
+        );
+        let (stream, _) = connect_async(url).await.unwrap();
+        let mut socket = Self {
+            stream,
+            event: "42".to_owned(),
+            handshake,
+        };
+        socket.send("2probe").await;
+        assert_eq!(socket.text().await.unwrap().as_str(), "3probe");
+        socket.send("5").await;
+        socket
     }
 
     /// The next event, its name and its payload; none when the socket was closed.
