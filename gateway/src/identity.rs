@@ -245,8 +245,9 @@ fn needed(values: &[String], flag: &'static str) -> Result<Vec<String>, Identity
 
 /// The values of an option; a variable that is set to nothing has none.
 fn given(values: &[String]) -> Vec<String> {
-    let given = values.iter().filter(|value| !value.is_empty());
-    given.cloned().collect()
+    let trimmed = values.iter().map(|value| value.trim());
+    let given = trimmed.filter(|value| !value.is_empty());
+    given.map(str::to_owned).collect()
 }
 
 /// A token that does not count.

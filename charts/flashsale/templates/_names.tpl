@@ -98,3 +98,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{ toYaml . }}
 {{- end }}
 {{- end }}
+
+{{/* The addresses from which gateways read keys, with spaces between them; none without `jwt`. */}}
+{{- define "flashsale.jwksUrls" -}}
+{{- if eq .Values.auth.mode "jwt" -}}
+{{- $urls := list .Values.auth.jwksUrl -}}
+{{- range .Values.auth.moreIssuers }}{{ $urls = append $urls .jwksUrl }}{{ end -}}
+{{- compact $urls | join " " -}}
+{{- end -}}
+{{- end }}

@@ -80,4 +80,33 @@ describe("whose buys", () => {
     await pass(60_000);
     expect(anna.identity.session.get()).toMatchObject({ needsSignIn: true, userId: null });
   });
+
+  test("a socket that ends with its token leads to the sign-in", async () => {
+    const anna = await openTab(signInAs("anna"));
+    expect(anna.connection.get()).toBe("live");
+    gateway.tokens.clear();
+    gateway.endSockets();
+    await pass(1000);
+    expect(anna.identity.session.get()).toMatchObject({ needsSignIn: true, userId: null });
+    await pass(60_000);
+    expect(gateway.sockets.map(({ isConnected }) => isConnected)).toEqual([false]);
+  });
+
+  test("a socket that ends while the token is good connects again with it", async () => {
+    const anna = await openTab(signInAs("anna"));
+    gateway.endSockets();
+    await pass(5000);
+    expect(anna.identity.session.get()).toMatchObject({ needsSignIn: false, userId: "anna" });
+    expect(anna.connection.get()).toBe("live");
+    expect(gateway.sockets.filter(({ isConnected }) => isConnected)).toHaveLength(1);
+  });
+
+  test("signing out closes the socket, for good", async () => {
+    const anna = await openTab(signInAs("anna"));
+    expect(gateway.sockets.map(({ isConnected }) => isConnected)).toEqual([true]);
+    anna.identity.signOut();
+    expect(gateway.sockets.map(({ isConnected }) => isConnected)).toEqual([false]);
+    await pass(120_000);
+    expect(gateway.sockets.map(({ isConnected }) => isConnected)).toEqual([false]);
+  });
 });

@@ -145,6 +145,16 @@ export class FakeGateway {
     }
   }
 
+  /** Disconnects every socket, as the gateway does when a token ends: none connects by itself. */
+  endSockets(): void {
+    for (const socket of this.sockets) {
+      if (!socket.isConnected) continue;
+      socket.isConnected = false;
+      socket.active = false;
+      socket.emit("disconnect");
+    }
+  }
+
   /** The gateway is back, and sockets find it. */
   rise(): void {
     this.isDown = false;

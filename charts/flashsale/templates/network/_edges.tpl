@@ -94,8 +94,9 @@
 {{- end }}
 
 {{- define "flashsale.toJwks" -}}
-{{- $port := include "flashsale.portOf" (dict "url" .Values.auth.jwksUrl "default" 443) -}}
-{{- include "flashsale.edge" (dict "direction" "to" "ports" (.Values.networkPolicy.jwksPorts | default (list $port))) -}}
+{{- $urls := include "flashsale.jwksUrls" . | splitList " " -}}
+{{- $ports := include "flashsale.portsOf" (dict "urls" $urls "default" 443) | fromJsonArray -}}
+{{- include "flashsale.edge" (dict "direction" "to" "ports" (.Values.networkPolicy.jwksPorts | default $ports)) -}}
 {{- end }}
 
 {{- define "flashsale.toGateway" -}}
