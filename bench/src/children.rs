@@ -63,6 +63,20 @@ impl Child {
         Ok(Self::from(gateway))
     }
 
+    /// A gateway that wants tokens; `further` says whose.
+    pub async fn gateway_with_tokens(
+        stores: &Stores,
+        further: &[&str],
+    ) -> Result<Self, BenchError> {
+        let urls = StoreUrls {
+            database: &stores.postgres.url(),
+            redis: &stores.redis.url(),
+        };
+        let directory = stores.data_dir.path();
+        let gateway = Program::guarded_gateway("gateway", urls, directory, further).await?;
+        Ok(Self::from(gateway))
+    }
+
     /// This program, serving a route that does nothing.
     pub async fn empty_route(stores: &Stores) -> Result<Self, BenchError> {
         let address = loopback()?;

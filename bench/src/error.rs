@@ -14,6 +14,7 @@ use flashsale_testbed::{
     process::ProcessError,
     program::ProgramError,
     redis::RedisError as RedisServerError,
+    tokens::TokenError,
 };
 
 use crate::{baseline::BaselineError, crowd::SocketError, peer::install::PeerError};
@@ -74,6 +75,9 @@ pub enum BenchError {
     /// The laws could not be looked at.
     #[error(transparent)]
     Audit(#[from] AuditError),
+    /// A token of the bench could not be signed.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// A name of the bench is no identifier.
     #[error("a made-up identifier is none: it {0}; this is a bug of the bench")]
     Identifier(#[from] IdError),

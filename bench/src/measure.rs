@@ -8,11 +8,13 @@ pub mod open_loop;
 pub mod peer;
 pub mod settlement;
 pub mod sockets;
+pub mod tokens;
 
 use confirmation::{Load, Quantile, Stage};
 pub use http::{Aspect, Target};
 use settlement::{Form, PlainBatches};
 use sockets::SocketFigure;
+use tokens::TokenBuy;
 
 /// The batch size of a sale that does not say (`WorkerSpec::default`), and so the one that
 /// targets are judged at.
@@ -68,6 +70,8 @@ pub enum Measure {
     },
     /// Processor time that one order or one request costs a program.
     ProcessorTime(Consumer),
+    /// Processor time of the gateway for a buy with a token.
+    TokenBuy(TokenBuy),
     /// Resident memory of the gateway with a full lane.
     GatewayMemory,
     /// Most resident memory of a worker while it drains a full lane.
@@ -198,7 +202,7 @@ impl Measure {
             | Self::RedisBenchmark { .. } => Unit::PerSecond,
             Self::Http(_, aspect) => aspect.unit(),
             Self::OpenLoop(_, _, figure) => figure.unit(),
-            Self::ProcessorTime(_) => Unit::Microseconds,
+            Self::ProcessorTime(_) | Self::TokenBuy(_) => Unit::Microseconds,
             Self::GatewayMemory | Self::WorkerMemory => Unit::Megabytes,
             Self::RedisQueued | Self::RedisSettled => Unit::Bytes,
             Self::JobsQueued => Unit::Count,

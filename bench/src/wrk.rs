@@ -1,6 +1,6 @@
 //! Load by wrk: as many requests as 64 connections, or another number, get answered.
 
-use std::{net::SocketAddr, process::Output};
+use std::{net::SocketAddr, path::Path, process::Output};
 
 use flashsale_testbed::binaries;
 use serde::Deserialize;
@@ -95,6 +95,43 @@ pub async fn run_over(
     run: u32,
     seconds: u32,
 ) -> Result<Load, BenchError> {
+    load(
+        connections,
+        None,
+        stores,
+        address,
+        [product, &name(run)],
+        seconds,
+    )
+    .await
+}
+
+/// The same as [`run`] with the tokens of a file, one a line, in turn.
+pub async fn run_as(
+    tokens: &Path,
+    stores: &Stores,
+    address: SocketAddr,
+    product: &str,
+    run: u32,
+    seconds: u32,
+) -> Result<Load, BenchError> {
+    let what = [product, &name(run)];
+    load(CONNECTIONS, Some(tokens), stores, address, what, seconds).await
+}
+
+/// What the keys and shoppers of a run begin with.
+fn name(run: u32) -> String {
+    format!("r{run}")
+}
+
+async fn load(
+    connections: u32,
+    tokens: Option<&Path>,
+    stores: &Stores,
+    address: SocketAddr,
+    [product, run]: [&str; 2],
+    seconds: u32,
+) -> Result<Load, BenchError> {
     let script = stores.data_dir.path().join("buy.lua");
     std::fs::write(&script, SCRIPT).map_err(BenchError::file(&script))?;
     let output = Command::new(program()?)
@@ -109,7 +146,8 @@ pub async fn run_over(
         .arg(&script)
         .args(["--duration", &format!("{seconds}s")])
         .arg(format!("http://{address}/buy"))
-        .args(["--", &format!("r{run}"), product])
+        .args(["--", run, product])
+        .args(tokens)
         .kill_on_drop(true)
         .output()
         .await

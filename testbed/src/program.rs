@@ -98,9 +98,28 @@ impl Program {
 
     /// The same from what [`ours`] made, which may have been given more variables since.
     pub async fn gateway_from(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
+        Self::gateway_in_mode("off", launch, further).await
+    }
+
+    /// Starts a gateway that wants tokens; `further` says whose. Comes back when it is ready.
+    pub async fn guarded_gateway(
+        name: &str,
+        stores: StoreUrls<'_>,
+        logs: &Path,
+        further: &[&str],
+    ) -> Result<Self, ProgramError> {
+        let launch = ours("flashsale-gateway", name, stores, logs)?;
+        Self::gateway_in_mode("jwt", launch, further).await
+    }
+
+    async fn gateway_in_mode(
+        auth_mode: &str,
+        launch: Launch,
+        further: &[&str],
+    ) -> Result<Self, ProgramError> {
         let (address, probes) = (loopback()?, loopback()?);
         let launch = launch
-            .args(["--auth-mode", "off"])
+            .args(["--auth-mode", auth_mode])
             .args(["--listen", &address.to_string()])
             .args(["--probes-listen", &probes.to_string()])
             .args(further);

@@ -47,6 +47,7 @@ impl fmt::Display for Measure {
                 )
             }
             Self::ProcessorTime(consumer) => consumer.fmt(formatter),
+            Self::TokenBuy(buy) => buy.fmt(formatter),
             Self::GatewayMemory => formatter.write_str("gateway, resident"),
             Self::WorkerMemory => formatter.write_str("worker draining the lane, most resident"),
             Self::JobsQueued => formatter.write_str("jobs queued"),

@@ -11,6 +11,7 @@ use crate::{
         open_loop,
         peer::Contest,
         sockets,
+        tokens::TokenBuy,
     },
     redis_benchmark::PIPELINES,
 };
@@ -50,6 +51,7 @@ pub fn sections() -> Vec<Section> {
             rows: Consumer::ALL
                 .into_iter()
                 .map(Measure::ProcessorTime)
+                .chain(TokenBuy::rows().map(Measure::TokenBuy))
                 .collect(),
         },
         Section {
