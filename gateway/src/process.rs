@@ -140,7 +140,7 @@ impl Process {
     /// few at a time, finishes what is in flight and ends, all within the grace.
     pub async fn run(self, shutdown: CancellationToken) {
         let sockets = self.background.sockets.clone();
-        let (tellers, readers) = (Tasks::default(), Tasks::default());
+        let (tellers, readers) = (Tasks::new(&self.probes), Tasks::new(&self.probes));
         let stop_probes = CancellationToken::new();
         self.background.spawn(&tellers, &readers);
         let probes = probes::serve(self.probes_listener, self.probes, stop_probes.clone());
@@ -186,29 +186,33 @@ impl Background {
             stocks,
             sockets,
         } = self;
-        readers.spawn(|stop| refresher.run(stop));
+        readers.spawn_beating("catalogue", |stop, beat| refresher.run(stop, beat));
         if let Some(jwks) = jwks {
-            readers.spawn(|stop| jwks.run(stop));
+            readers.spawn("jwks", |stop| jwks.run(stop));
         }
-        readers.spawn(|stop| rights::check(ledger, stop));
+        readers.spawn_once(|stop| rights::check(ledger, stop));
         let queue = events.queue.clone();
-        readers.spawn(|stop| async move {
+        readers.spawn_once(|stop| async move {
             tokio::select! {
                 () = wait_for_rights(&queue, |_| {}) => {}
                 () = stop.cancelled() => {}
             }
         });
-        readers.spawn(|stop| publisher.run(stop));
+        readers.spawn("publisher", |stop| publisher.run(stop));
         if let Some(operations) = operations {
             let server = sockets.server().clone();
-            tellers.spawn(|stop| operations.run(server, stop));
+            tellers.spawn("operations", |stop| operations.run(server, stop));
         }
-        let all = sockets.clone();
-        tellers.spawn(|stop| endings::run(all, identity, stop));
-        tellers.spawn(|stop| events.run(stop));
-        tellers.spawn(|stop| statuses.run(stop));
-        tellers.spawn(|stop| lane_ticker::run(catalogue, sockets.clone(), stop));
-        tellers.spawn(|stop| stock_ticker::run(stocks, sockets, stop));
+        if !identity.is_off() {
+            let sockets = sockets.clone();
+            tellers.spawn("endings", |stop| endings::run(sockets, identity, stop));
+        }
+        tellers.spawn("events", |stop| events.run(stop));
+        tellers.spawn("statuses", |stop| statuses.run(stop));
+        tellers.spawn("lanes", |stop| {
+            lane_ticker::run(catalogue, sockets.clone(), stop)
+        });
+        tellers.spawn("stocks", |stop| stock_ticker::run(stocks, sockets, stop));
     }
 }
 

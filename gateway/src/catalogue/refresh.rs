@@ -10,7 +10,7 @@ use flashsale_core::{
     connect::{BlockingConnection, SharedConnection},
     observation::{self, SaleObservation},
 };
-use flashsale_telemetry::probes::ReadinessHandle;
+use flashsale_telemetry::probes::{Heartbeat, ReadinessHandle};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},
@@ -86,8 +86,8 @@ impl Refresher {
         (refresher, catalogue)
     }
 
-    /// Keeps the catalogue fresh until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Keeps the catalogue fresh until `shutdown`, and beats as often as it looks.
+    pub async fn run(self, shutdown: CancellationToken, heartbeat: Arc<Heartbeat>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connection = None;
@@ -97,6 +97,7 @@ impl Refresher {
                 _ = ticks.tick() => {}
                 () = self.wanted.notified() => {}
             }
+            heartbeat.beat();
             self.refresh(&mut connection).await;
         }
     }

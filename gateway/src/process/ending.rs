@@ -1,8 +1,8 @@
 //! The end: in order, and in time.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use flashsale_telemetry::probes::ReadinessHandle;
+use flashsale_telemetry::probes::{Heartbeat, Probes, ReadinessHandle};
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -26,19 +26,70 @@ pub(super) async fn say_goodbye(
     last_call.cancel();
 }
 
-/// Tasks that end together.
-#[derive(Debug, Default)]
+/// How long a task that beats may take for one round. The longest takes a few seconds.
+const LONGEST_ROUND: Duration = Duration::from_mins(1);
+
+/// Tasks that end together. The process counts as dead when one of them panics.
+#[derive(Debug)]
 pub(super) struct Tasks {
     running: TaskTracker,
     stop: CancellationToken,
+    probes: Probes,
 }
 
 impl Tasks {
+    pub(super) fn new(probes: &Probes) -> Self {
+        Self {
+            running: TaskTracker::new(),
+            stop: CancellationToken::new(),
+            probes: probes.clone(),
+        }
+    }
+
+    /// Starts a task that goes on until it is stopped, and may wait for any time meanwhile.
     pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        name: &str,
+        task: impl FnOnce(CancellationToken) -> F,
+    ) {
+        self.start(name, Duration::MAX, |stop, _| task(stop));
+    }
+
+    /// The same for one that tells by its heartbeat that it goes on.
+    pub(super) fn spawn_beating<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        name: &str,
+        task: impl FnOnce(CancellationToken, Arc<Heartbeat>) -> F,
+    ) {
+        self.start(name, LONGEST_ROUND, task);
+    }
+
+    /// Starts a task that ends by itself.
+    pub(super) fn spawn_once<F: Future<Output = ()> + Send + 'static>(
         &self,
         task: impl FnOnce(CancellationToken) -> F,
     ) {
         self.running.spawn(task(self.stop.clone()));
+    }
+
+    fn start<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        name: &str,
+        patience: Duration,
+        task: impl FnOnce(CancellationToken, Arc<Heartbeat>) -> F,
+    ) {
+        let heartbeat = Arc::new(self.probes.heartbeat(name, patience));
+        let stop = self.stop.clone();
+        let task = task(stop.clone(), Arc::clone(&heartbeat));
+        self.running.spawn(async move {
+            task.await;
+            // The task has dropped its own; a panic does not get here.
+            if stop.is_cancelled()
+                && let Some(heartbeat) = Arc::into_inner(heartbeat)
+            {
+                heartbeat.retire();
+            }
+        });
     }
 
     async fn stop(self) {
@@ -82,4 +133,49 @@ async fn in_time(deadline: Instant, what: &str, end: impl Future<Output = ()>) -
         tracing::warn!("{what} did not end in time and are given up");
     }
     is_ended
+}
+
+#[cfg(test)]
+mod tests {
+    use flashsale_telemetry::probes;
+    use prometheus::Registry;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+
+    /// What `/healthz` answers.
+    async fn health(probes: &Probes) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(probes::serve(listener, probes.clone(), stop.clone()));
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        stop.cancel();
+        serving.await.unwrap();
+        answer
+    }
+
+    #[tokio::test]
+    async fn a_task_that_panics_is_missed_and_one_that_is_stopped_is_not() {
+        let probes = Probes::new(Registry::new());
+        let tasks = Tasks::new(&probes);
+        tasks.spawn("steady", |stop| async move { stop.cancelled().await });
+        tasks.spawn_once(|_| std::future::ready(()));
+        assert!(health(&probes).await.starts_with("HTTP/1.1 200"));
+        let other = Tasks::new(&probes);
+        other.spawn("broken", |_| async { panic!("on purpose") });
+        other.stop().await;
+        let told = health(&probes).await;
+        assert!(told.starts_with("HTTP/1.1 503"), "{told}");
+        assert!(told.contains("broken: has ended"), "{told}");
+        tasks.stop().await;
+        assert!(!health(&probes).await.contains("steady"));
+    }
 }

@@ -14,9 +14,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Disconnects sockets whose token ends, or whose key leaves the key set, until `stop`.
 pub(crate) async fn run(sockets: Sockets, identity: Identity, stop: CancellationToken) {
-    if identity.is_off() {
-        return;
-    }
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -25,6 +25,7 @@ impl Heartbeats {
         let heartbeat = Heartbeat {
             name: name.to_owned(),
             patience,
+            is_retired: false,
             heartbeats: Arc::clone(heartbeats),
         };
         heartbeat.beat();
@@ -70,6 +71,8 @@ pub struct Heartbeat {
     name: String,
     /// A longer silence means that it hangs.
     patience: Duration,
+    /// Whether the loop has ended as it was asked to.
+    is_retired: bool,
     /// Where it is heard.
     heartbeats: Arc<Heartbeats>,
 }
@@ -80,6 +83,11 @@ impl Heartbeat {
         self.set(Some(Instant::now()));
     }
 
+    /// The loop has ended as it was asked to, and is not missed.
+    pub fn retire(mut self) {
+        self.is_retired = true;
+    }
+
     fn set(&self, last: Option<Instant>) {
         let patience = self.patience;
         self.heartbeats.set(&self.name, Beat { last, patience });
@@ -88,7 +96,11 @@ impl Heartbeat {
 
 impl Drop for Heartbeat {
     fn drop(&mut self) {
-        self.set(None);
+        if self.is_retired {
+            self.heartbeats.beats().remove(&self.name);
+        } else {
+            self.set(None);
+        }
     }
 }
 
@@ -120,5 +132,12 @@ mod tests {
         drop(Heartbeats::add(&heartbeats, "lease", PATIENCE));
         let complaint = heartbeats.complaint(Instant::now());
         assert_eq!(complaint.as_deref(), Some("lease: has ended\n"));
+    }
+
+    #[test]
+    fn retired_loop_is_not_missed() {
+        let heartbeats = Arc::new(Heartbeats::default());
+        Heartbeats::add(&heartbeats, "lease", PATIENCE).retire();
+        assert_eq!(heartbeats.complaint(Instant::now() + PATIENCE * 2), None);
     }
 }
