@@ -177,16 +177,21 @@ fn configuration(targets: &[Target]) -> String {
         writeln!(text, "  - {}", file.display()).unwrap();
     }
     text.push_str("scrape_configs:\n");
+    let mut components: BTreeMap<&str, Vec<&Target>> = BTreeMap::new();
     for target in targets {
-        let component = target.component;
-        let address = format!("127.0.0.1:{}", target.probes_port);
-        let labels = format!("{{namespace: {}, pod: {component}-0}}", target.namespace);
-        writeln!(
-            text,
-            "  - job_name: flashsale-{component}\n    static_configs:\n      \
-             - {{targets: [\"{address}\"], labels: {labels}}}"
-        )
-        .unwrap();
+        components.entry(target.component).or_default().push(target);
+    }
+    for (component, targets) in components {
+        let head = format!("  - job_name: flashsale-{component}\n    static_configs:");
+        writeln!(text, "{head}").unwrap();
+        for (number, target) in targets.into_iter().enumerate() {
+            writeln!(
+                text,
+                "      - {{targets: [\"127.0.0.1:{}\"], labels: {{namespace: {}, pod: {component}-{number}}}}}",
+                target.probes_port, target.namespace
+            )
+            .unwrap();
+        }
     }
     text
 }

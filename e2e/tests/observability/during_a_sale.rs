@@ -11,7 +11,11 @@ use flashsale_e2e::{
     sales::{open, sale},
     services::Services,
 };
-use flashsale_testbed::{data_dir::DataDir, redis::Redis};
+use flashsale_testbed::{
+    data_dir::DataDir,
+    program::{Program, StoreUrls},
+    redis::Redis,
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{SEEN, looked_at, metrics_of_alerts_are_there, must_give};
@@ -19,12 +23,25 @@ use crate::{SEEN, looked_at, metrics_of_alerts_are_there, must_give};
 /// How long shoppers buy: long enough for rates over several scrapes.
 const SHOPPING: Duration = Duration::from_secs(8);
 
+/// Other tests keep the machine busy, and every buy has to be taken.
+const PATIENT: [&str; 3] = [
+    "--turnstile-timeout-millis=5000",
+    "--replica-timeout-millis=4000",
+    "--intake-timeout-millis=5000",
+];
+
+/// A public key set (RFC 8037, appendix A.2).
+const KEYS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "one",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+
 /// A sale under the eyes of a Prometheus.
 struct Scene {
     names: Names,
     services: Services,
     sale: Sale,
     gateway: Child,
+    /// Wants tokens, and so has keys. Nobody buys there.
+    _guarded: Program,
     worker: Child,
     /// What buys of the product `r` are acknowledged by, besides the primary.
     _replica: Redis,
@@ -47,20 +64,26 @@ impl Scene {
         let mut replicated = self::sale("replicated", &[("r", 100_000)]);
         replicated.durability.redis_replicas = 1;
         open(&services, &replicated).await;
-        let gateway = Child::gateway(&services, "gateway").await;
+        let gateway = Child::gateway_with(&services, "gateway", &PATIENT).await;
+        let guarded = guarded(&services).await;
         let worker = Child::worker(&services, "worker").await;
-        let target = |component, child: &Child| Target {
+        let target = |component, program: &Program| Target {
             component,
             namespace: names.namespace.clone(),
-            probes_port: child.0.probes.port(),
+            probes_port: program.probes.port(),
         };
-        let targets = [target("gateway", &gateway), target("worker", &worker)];
+        let targets = [
+            target("gateway", &gateway.0),
+            target("gateway", &guarded),
+            target("worker", &worker.0),
+        ];
         let prometheus = Prometheus::start(services.data_dir.path(), &targets).await;
         Self {
             names,
             services,
             sale,
             gateway,
+            _guarded: guarded,
             worker,
             _replica: replica,
             prometheus,
@@ -106,6 +129,27 @@ impl Scene {
     fn seen(&self) -> (&Names, Span) {
         (&self.names, Span::since(self.began))
     }
+}
+
+/// A gateway that wants tokens.
+async fn guarded(services: &Services) -> Program {
+    let directory = services.data_dir.path();
+    let keys = directory.join("keys.json");
+    std::fs::write(&keys, KEYS).unwrap();
+    let redis = services.redis.url();
+    let stores = StoreUrls {
+        database: &services.database_url,
+        redis: &redis,
+    };
+    let further = [
+        "--jwt-issuer=https://id.example.com/",
+        "--jwt-audience=shop",
+        "--jwks",
+        keys.to_str().unwrap(),
+    ];
+    Program::guarded_gateway("guarded", stores, directory, &further)
+        .await
+        .unwrap()
 }
 
 /// A replica that follows.
