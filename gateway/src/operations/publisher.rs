@@ -55,7 +55,7 @@ impl Publisher {
                 () = sleep(until(self.clock.now(), TELLING)) => {}
             }
             // Counted even if it cannot be told: buys of a minute without Redis, told together
-            // afterwards, would look like one second of madness.
+            // afterwards, would look like a peak of one second.
             let buys = told.since(self.buys.totals());
             let published = timeout(INTERVAL, self.publish(buys)).await;
             if let Err(error) = published.unwrap_or(Err(PublishError::Silence)) {

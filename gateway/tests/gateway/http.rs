@@ -1,4 +1,4 @@
-//! HTTP/1.1 to the letter: heads, half-closed connections, and what answers say about theirs.
+//! What RFC 9110 and 9112 ask for: heads, half-closed connections, and `Connection` in answers.
 
 use std::time::Duration;
 

@@ -27,7 +27,10 @@ pub(super) static CASES: [(&str, &[Step]); 41] = [
         &[Say("40"), Hear("40{"), Say("1"), End],
     ),
     ("an open packet is the gateway's", &[Say("0{}"), End]),
-    ("an upgrade without a transport to leave", &[Say("5"), End]),
+    (
+        "an upgrade of a connection that is a WebSocket already",
+        &[Say("5"), End],
+    ),
     ("a noop is the gateway's", &[Say("6"), End]),
     ("a type of packet that there is not", &[Say("7"), End]),
     ("a type that is no number", &[Say("abc"), End]),

@@ -53,7 +53,7 @@ impl Socket {
         socket
     }
 
-    /// Leaves the shoppers' namespace and comes back in the same breath, with this `auth` payload.
+    /// Leaves the shoppers' namespace and joins it again at once, with this `auth` payload.
     pub async fn leave_and_return(&mut self, auth: &Value) {
         for packet in ["41".to_owned(), format!("40{auth}")] {
             self.stream
