@@ -30,7 +30,7 @@ pub(super) struct Certificates {
     /// Of our programs.
     pub(super) client: PathBuf,
     /// Of a client that trusts the authority and has no certificate.
-    nobody: PathBuf,
+    without_pair: PathBuf,
     _files: DataDir,
 }
 
@@ -41,7 +41,7 @@ impl Certificates {
         let new = Self {
             server: files.subdirectory("server")?,
             client: files.subdirectory("client")?,
-            nobody: files.subdirectory("nobody")?,
+            without_pair: files.subdirectory("without-pair")?,
             _files: files,
         };
         let authority = Authority::new("compatibility")?;
@@ -49,7 +49,7 @@ impl Certificates {
         let client = authority.client(USER)?;
         certificates::write(&new.server, Some(&authority), Some(&server))?;
         certificates::write(&new.client, Some(&authority), Some(&client))?;
-        certificates::write(&new.nobody, Some(&authority), None)?;
+        certificates::write(&new.without_pair, Some(&authority), None)?;
         Ok(new)
     }
 
@@ -94,7 +94,7 @@ impl Certificates {
             .launch(binary, &name, logs)?
             .args(arguments)
             .args(["--probes-listen", &probes.to_string()]);
-        for (variable, value) in Self::variables(&self.nobody) {
+        for (variable, value) in Self::variables(&self.without_pair) {
             launch = launch.env(variable, value);
         }
         let _program = Process::start(launch).await?;

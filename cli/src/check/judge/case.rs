@@ -75,8 +75,7 @@ impl<'a> Case<'a> {
             .find_map(|sale| sale.by_id.get(&id).copied())
     }
 
-    /// The sale, shopper and key of a job that nobody was acknowledged, where its shopper sent only that
-    /// key in the sale.
+    /// The sale, shopper and key of an unacknowledged job whose shopper sent no other key in the sale.
     pub(super) fn only_key_of(&self, facts: &'a JobFacts) -> Option<(&'a str, &'a str, &'a str)> {
         let sale = facts.told.iter().find_map(|told| told.sale.as_ref())?;
         let [heard] = facts.heard_by.as_slice() else {

@@ -219,8 +219,8 @@ fn confirmed(
     }
 }
 
-/// Whether a job that nobody was acknowledged may be a second one of the key of `order`, which
-/// Redis forgot. It is one if the shopper sent no other key.
+/// Whether an unacknowledged job may be a second one of the key of `order`, whose first job Redis
+/// forgot. It is one if the shopper sent no other key.
 fn may_be_of_same_key(case: &Case<'_>, facts: &JobFacts, order: &Order) -> bool {
     let is_buyer = |heard: &HeardBy| *heard.user == *order.user;
     facts.ack.is_none()

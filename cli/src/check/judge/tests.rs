@@ -201,7 +201,7 @@ fn an_order_that_was_made_again_with_another_number_is_listed_where_the_ledger_l
 }
 
 #[test]
-fn jobs_that_nobody_was_acknowledged_are_told_from_those_of_another_key_by_what_was_sent() {
+fn unacknowledged_jobs_are_matched_to_the_only_key_that_their_shopper_sent() {
     let mut settled = 0;
     for seed in 0..SALES {
         let mut made = Model::run(seed, Trouble::None);
@@ -212,7 +212,7 @@ fn jobs_that_nobody_was_acknowledged_are_told_from_those_of_another_key_by_what_
         settled += 1;
         let verdict = made.judge();
         assert!(verdict.is_clean(), "{:#?}", verdict.violations);
-        // With a second key of the shopper, the order could be told to the wrong one.
+        // Once the shopper has sent a second key, the job may be of either.
         plant::another_key(&mut made, job);
         let verdict = made.judge();
         let mut rows = verdict.violations.iter();
@@ -222,7 +222,7 @@ fn jobs_that_nobody_was_acknowledged_are_told_from_those_of_another_key_by_what_
 }
 
 #[test]
-fn a_buy_that_nobody_was_acknowledged_may_be_settled_and_forgotten_before_it_is_repeated() {
+fn an_unacknowledged_buy_may_be_settled_and_forgotten_before_it_is_repeated() {
     let mut settled = 0;
     for seed in 0..SALES {
         let mut made = Model::run(seed, Trouble::None);

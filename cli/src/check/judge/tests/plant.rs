@@ -709,8 +709,8 @@ pub(super) fn confirmed_in_a_lost_commit(made: &mut Made) -> (Uuid, u64) {
     (job, us)
 }
 
-/// A job that was told confirmed, whose order is that of an earlier job of its key: nobody was
-/// acknowledged that one, and Redis forgot it after it was settled.
+/// A confirmed job whose order is that of an earlier job of its key, which was never acknowledged and
+/// which Redis forgot after it was settled.
 pub(super) fn settled_before(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
     let (job, user, _, product) = told(made, Outcome::Confirmed, random)?;
     let earlier = Uuid::from_u128(2_000_000);
@@ -722,8 +722,8 @@ pub(super) fn settled_before(made: &mut Made, random: &mut StdRng) -> Option<Uui
     Some(job)
 }
 
-/// The same, of a shopper who sent one key, and with a third job of it that nobody was acknowledged
-/// either. Comes back with the third.
+/// The same, of a shopper who sent one key, and with a third job of it that was not acknowledged
+/// either. Returns the third.
 pub(super) fn settled_twice_before(made: &mut Made, random: &mut StdRng) -> Option<Uuid> {
     let job = settled_before(made, random)?;
     let facts = made.facts();
