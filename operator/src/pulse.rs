@@ -91,13 +91,14 @@ fn due(context: &Context) -> Due {
     due
 }
 
-/// When to look again at a sale that was seen like this.
-fn next_look(desired: &Announced, sight: &Sight) -> Duration {
-    if is_awake(desired, sight) {
+/// When to look again at a sale that was seen like this at `now`, the instant its phase was decided
+/// for: with a later one, an opening in between would be past for the schedule and still to come for
+/// the phase, and the sale would sleep through it.
+fn next_look(desired: &Announced, sight: &Sight, now: Timestamp) -> Duration {
+    if is_awake(desired, sight, now) {
         // A little early, so that the beat after the next is not the one that finds it due.
         return BEAT.mul_f32(0.9);
     }
-    let now = sight.now();
     let sale = &desired.sale;
     let next = lifecycle::next_instant(sale.schedule, &sale.workers, now);
     let wait = next.map_or(SLEEP, |next| until(next, now));
@@ -109,8 +110,7 @@ fn until(instant: Timestamp, now: Timestamp) -> Duration {
 }
 
 /// Whether something can happen to the sale from one second to the next.
-fn is_awake(desired: &Announced, sight: &Sight) -> bool {
-    let now = sight.now();
+fn is_awake(desired: &Announced, sight: &Sight, now: Timestamp) -> bool {
     let sale = &desired.sale;
     let near = lifecycle::next_instant(sale.schedule, &sale.workers, now)
         .is_some_and(|next| until(next, now) <= WAKE_AHEAD);
@@ -135,3 +135,6 @@ fn tell_phases(context: &Context) {
     let counts: Vec<(Phase, usize)> = counts.into_iter().collect();
     context.metrics.phases(&counts);
 }
+
+#[cfg(test)]
+mod tests;

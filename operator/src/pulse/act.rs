@@ -102,7 +102,7 @@ fn decide(
     }
     let sight = sight(entry, part, looks, &step, clock_ahead);
     let numbers = sight.lanes != entry.sight.lanes || sight.stock != entry.sight.stock;
-    let news = opening::news(entry, &sight, workers.unwrap_or_default());
+    let news = opening::news(entry, &sight, workers.unwrap_or_default(), now);
     figures::show(&context.metrics, sale, &sight, workers.unwrap_or_default());
     let told = entry.see(sight);
     let visit = told || (numbers && entry.shown.elapsed() >= SHOW_NUMBERS);
@@ -113,7 +113,7 @@ fn decide(
     if entry.due > Instant::now() {
         // Unless somebody asked for another look meanwhile. A look that took long, because a store
         // is away, does not put off the next one.
-        entry.due = looks.started + next_look(&desired, &entry.sight);
+        entry.due = looks.started + next_look(&desired, &entry.sight, now);
     }
     Some(Deed {
         desired,

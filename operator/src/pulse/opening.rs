@@ -34,10 +34,15 @@ pub(super) enum News {
     Opened(Duration),
 }
 
-/// What `sight`, which is about to take the place of the one in `entry`, tells of the opening.
-pub(super) fn news(entry: &mut Entry, sight: &Sight, workers: Workers) -> Vec<News> {
+/// What `sight`, which was seen at `now` and is about to take the place of the one in `entry`, tells
+/// of the opening.
+pub(super) fn news(
+    entry: &mut Entry,
+    sight: &Sight,
+    workers: Workers,
+    now: Timestamp,
+) -> Vec<News> {
     let sale = &entry.mind.desired().sale;
-    let now = sight.now();
     let Some(opens) = sale.schedule.opens_at else {
         return Vec::new();
     };
