@@ -1,4 +1,4 @@
-import type { Page, TestInfo } from "@playwright/test";
+import type { Browser, Page, TestInfo } from "@playwright/test";
 
 import { recordAnnouncements } from "./measure/announcements";
 import { recordFrames, type Frames } from "./measure/frames";
@@ -7,50 +7,43 @@ import { SalePage } from "./pages/sale-page";
 import type { Shop } from "./stack/shop";
 import { expect, test } from "./test";
 
-/** What a shopper takes for a freeze, in milliseconds. */
-const freeze = 200;
+/** Processor time for one frame, in milliseconds, from which browsers speak of a long task. */
+const longTask = 50;
 
 /**
- * What else a machine is busy with can hold up any frame and never hurries one, so frames that were
- * smooth once are the page's own. This many crowds may be needed for that.
+ * A processor that is shared with other machines counts some of their time as ours, so this many
+ * crowds may be needed to see the page's own work.
  */
-const crowds = 6;
+const crowds = 3;
 
 test("a crowd of 20,000 freezes no frame, leaks nothing and is announced with restraint", async ({
+  browser,
   page,
-  newShopper,
   openShop,
 }, testInfo) => {
   test.setTimeout(crowds * 180_000);
-  const all: Smoothness[] = [];
+  const all: Frames[] = [];
   while (!all.some(isSmooth) && all.length < crowds) {
     const shop = await openShop({ products: [{ name: "Lamp", stock: 12_000 }] });
-    all.push(await meetCrowd(shop, page, await newShopper(), testInfo));
+    all.push(await meetCrowd(shop, browser, page, testInfo));
   }
   expect(all.some(isSmooth), JSON.stringify(all)).toBe(true);
 });
 
-/** Frames of the page that a shopper looks at, and of one that does nothing at all. */
-interface Smoothness {
-  frames: Frames;
-  control: Frames;
-}
-
-function isSmooth({ frames, control }: Smoothness): boolean {
-  const bearable = Math.max(freeze, 1.5 * control.longestGap);
-  return frames.longestGap < bearable && frames.longestTask < bearable;
+function isSmooth({ mostWork }: Frames): boolean {
+  return mostWork < longTask;
 }
 
 /**
  * Shows `page` a sale that a crowd empties, and expects of it what no other load can spoil. Crowd,
- * shop and browser share this machine: the page `idle` tells which gaps are the machine's.
+ * shop and browser share this machine.
  */
 async function meetCrowd(
   shop: Shop,
+  browser: Browser,
   page: Page,
-  idle: Page,
   testInfo: TestInfo,
-): Promise<Smoothness> {
+): Promise<Frames> {
   const sale = await SalePage.open(page, shop);
   await sale.card().buy.click();
   await sale.card().orderNumber();
@@ -58,9 +51,7 @@ async function meetCrowd(
   await shop.crowd(500);
   const before = await memoryOf(page);
 
-  await idle.setContent("<h1>Idle</h1>");
-  const framesOfPage = await recordFrames(page);
-  const framesOfIdle = await recordFrames(idle);
+  const framesOfPage = await recordFrames(browser, page);
   const announcements = await recordAnnouncements(page);
   const busyOfPage = await recordBusy(page);
   const began = Date.now();
@@ -68,15 +59,13 @@ async function meetCrowd(
   const seconds = (Date.now() - began) / 1000;
   const busy = await busyOfPage();
   const frames = await framesOfPage();
-  const control = await framesOfIdle();
   const said = await announcements();
   const after = await memoryOf(page);
-  const figures = { seconds, busy, counts: report.counts, frames, control, before, after, said };
+  const figures = { seconds, busy, counts: report.counts, frames, before, after, said };
   await testInfo.attach("figures.json", { body: JSON.stringify(figures, null, 2) });
   console.log(
-    `crowd: ${seconds.toFixed(1)} s, longest gap ${frames.longestGap.toFixed()} ms ` +
-      `(idle page ${control.longestGap.toFixed()} ms), longest task ` +
-      `${frames.longestTask.toFixed()} ms, busy ${((100 * busy) / seconds).toFixed()} %, heap ${((after.heap - before.heap) / 1024).toFixed()} KiB, ` +
+    `crowd: ${seconds.toFixed(1)} s, ${frames.count} frames, most work for one ` +
+      `${frames.mostWork.toFixed()} ms, longest gap ${frames.longestGap.toFixed()} ms, busy ${((100 * busy) / seconds).toFixed()} %, heap ${((after.heap - before.heap) / 1024).toFixed()} KiB, ` +
       `${said.length} announcements`,
   );
 
@@ -92,5 +81,5 @@ async function meetCrowd(
   expect(said.filter(({ urgency }) => urgency === "alert")).toEqual([]);
   expect(said.length).toBeLessThanOrEqual(Math.ceil(seconds / 5) + 2);
   await shop.audit();
-  return { frames, control };
+  return frames;
 }
