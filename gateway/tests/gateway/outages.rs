@@ -34,14 +34,19 @@ async fn assert_unavailable_in_time(gateway: &Gateway, prefix: &str) {
         }
     }))
     .await;
+    let mut durations = Vec::new();
     for (answer, took) in answers {
         assert_eq!(
             (answer.status, answer.problem().as_str()),
             (503, "unavailable")
         );
         assert!(answer.asks_to_come_back_soon(), "{answer:?}");
-        assert!(took < BOUND, "{took:?}");
+        durations.push(took);
     }
+    durations.sort_unstable();
+    // The last few may have waited for the processor of a busy machine.
+    let (most, all) = (durations[44], durations[49]);
+    assert!(most < BOUND && all < 3 * BOUND, "{durations:?}");
 }
 
 /// 1 while the gateway reads its sales from Redis, else 0.
