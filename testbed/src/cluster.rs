@@ -191,6 +191,24 @@ impl Cluster {
         Ok(())
     }
 
+    /// Waits until every replica has what its primary has.
+    pub async fn replicas_have_everything(&self) -> Result<(), ClusterError> {
+        let offset = async |position| -> RedisResult<Option<String>> {
+            let info: String = self
+                .ask(position, redis::cmd("INFO").arg("replication"))
+                .await?;
+            let mut lines = info.lines();
+            Ok(lines.find_map(|line| Some(line.strip_prefix("master_repl_offset:")?.to_owned())))
+        };
+        self.until(async |position| {
+            if position < self.primaries {
+                return Ok(true);
+            }
+            Ok(offset(position).await? == offset(position - self.primaries).await?)
+        })
+        .await
+    }
+
     async fn meet(&self) -> Result<(), ClusterError> {
         for other in &self.servers[1..] {
             let mut meet = redis::cmd("CLUSTER");

@@ -217,6 +217,7 @@ async fn a_primary_of_a_cluster_that_dies_holds_up_its_own_sales_alone() {
     for (_, product) in &positions {
         gateway.buy(product, "ann", "k").await.job_id();
     }
+    cluster.replicas_have_everything().await.unwrap();
     cluster.servers[dies].kill().await.unwrap();
     for (position, product) in &positions {
         if *position != dies {

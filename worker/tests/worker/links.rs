@@ -207,6 +207,7 @@ async fn a_worker_follows_a_lane_through_a_cluster() {
     let second = (first + 1) % 3;
     cluster.move_slot(&record, first, second).await.unwrap();
     lane.settles("second").await;
+    cluster.replicas_have_everything().await.unwrap();
     cluster.servers[second].kill().await.unwrap();
     lane.settles("third").await;
     lane.end(3).await;
