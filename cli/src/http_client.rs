@@ -1,13 +1,20 @@
 //! One keep-alive HTTP/1.1 connection to a gateway.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream, lookup_host},
+    time::timeout,
+};
 
 use crate::load::target::Target;
 
@@ -43,6 +50,8 @@ pub(crate) struct Reply {
 #[derive(Debug)]
 pub(crate) struct Connection {
     target: Target,
+    /// The address of this machine that it comes from; the system's choice when absent.
+    source: Option<IpAddr>,
     sender: Option<SendRequest<Full<Bytes>>>,
 }
 
@@ -51,8 +60,14 @@ impl Connection {
     pub(crate) fn new(target: Target) -> Self {
         Self {
             target,
+            source: None,
             sender: None,
         }
+    }
+
+    /// The same connection, coming from the address `source` of this machine.
+    pub(crate) fn with_source(self, source: Option<IpAddr>) -> Self {
+        Self { source, ..self }
     }
 
     /// Connects, unless it is connected.
@@ -63,7 +78,7 @@ impl Connection {
             return Ok(());
         }
         self.sender = None;
-        let stream = timeout(CONNECT_PATIENCE, TcpStream::connect(self.target.socket()))
+        let stream = timeout(CONNECT_PATIENCE, self.connect())
             .await
             .map_err(|_| HttpError::Silent)??;
         // A request is one small segment; waiting for more to send with it would only cost time.
@@ -73,6 +88,28 @@ impl Connection {
         tokio::spawn(connection);
         self.sender = Some(sender);
         Ok(())
+    }
+
+    async fn connect(&self) -> io::Result<TcpStream> {
+        let Some(source) = self.source else {
+            return TcpStream::connect(self.target.socket()).await;
+        };
+        let target = lookup_host(self.target.socket())
+            .await?
+            .find(|target| target.is_ipv4() == source.is_ipv4())
+            .ok_or_else(|| {
+                let what = format!("the gateway has no address that {source} could connect to");
+                io::Error::new(io::ErrorKind::AddrNotAvailable, what)
+            })?;
+        let socket = if source.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // A port that an earlier connection of this address used may be used again.
+        socket.set_reuseaddr(true)?;
+        socket.bind(SocketAddr::new(source, 0))?;
+        socket.connect(target).await
     }
 
     /// Sends a request and reads the whole answer.
@@ -109,5 +146,33 @@ impl Connection {
             Ok(request) => self.exchange(request).await,
             Err(error) => Err(HttpError::Connect(io::Error::other(error))),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_comes_from_the_address_that_is_asked_for() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let target = Target::parse(&format!("http://127.0.0.1:{port}")).unwrap();
+        let source: IpAddr = "127.0.0.9".parse().unwrap();
+        let mut connection = Connection::new(target).with_source(Some(source));
+        connection.ready().await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer.ip(), source);
+    }
+
+    #[tokio::test]
+    async fn a_source_of_the_other_family_is_told() {
+        let target = Target::parse("http://127.0.0.1:1").unwrap();
+        let source: IpAddr = "::1".parse().unwrap();
+        let mut connection = Connection::new(target).with_source(Some(source));
+        let error = connection.ready().await.unwrap_err().to_string();
+        assert!(error.contains("no address that ::1"), "{error}");
     }
 }

@@ -26,9 +26,12 @@ pub mod report;
 mod schedule;
 pub mod sockets;
 pub mod target;
+pub mod tokens;
 pub mod verify;
 
 pub use offers::offers_of;
+
+use std::path::PathBuf;
 
 use crate::history::WriteError;
 use target::TargetError;
@@ -50,6 +53,14 @@ pub enum LoadError {
     /// Nobody sells what the shoppers want.
     #[error("{0}; `GET /sales` of the gateway lists what is on offer")]
     NothingToBuy(String),
+    /// The shoppers' tokens cannot be used.
+    #[error("the tokens in `{}` cannot be used: {reason}", path.display())]
+    Tokens {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The numbers of the crowd make no crowd.
     #[error("{0}")]
     Numbers(&'static str),

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write as _},
+    net::IpAddr,
     path::PathBuf,
     sync::Arc,
     time::Duration,
@@ -13,6 +14,7 @@ use flashsale_core::{
     id::ProductId,
 };
 use flashsale_telemetry::shutdown;
+use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +36,7 @@ use crate::{
         report::Report,
         sockets::Sockets,
         target::Target,
+        tokens::Tokens,
         verify::Verifier,
     },
     progress::Progress,
@@ -50,7 +53,7 @@ const SOCKETS_LEAD: Duration = Duration::from_millis(2);
 ///
 /// Each press of the Buy button has its instant drawn beforehand, and its latency counts from
 /// there: a gateway that falls behind is not asked less often. The gateway must run with
-/// `--auth-mode off`, since every shopper is a stranger. Ctrl-C ends the crowd and reports so far.
+/// `--auth-mode off`, since every shopper is a stranger, or accept --tokens. Ctrl-C ends the crowd and reports so far.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -83,6 +86,17 @@ pub(super) struct Arguments {
     /// What they want; several may be given. Without it: everything on offer.
     #[arg(long = "product", value_name = "PRODUCT", value_delimiter = ',')]
     products: Vec<ProductId>,
+
+    /// Addresses of this machine that connections come from, in turn, separated by commas, so that
+    /// the gateway's limits for one address do not hold for the whole crowd. On Linux all of
+    /// 127.0.0.0/8 are addresses of this machine.
+    #[arg(long = "source", value_name = "ADDRESS", value_delimiter = ',')]
+    sources: Vec<IpAddr>,
+
+    /// File with a bearer token on each line, one for each shopper, for a gateway that runs with
+    /// `--auth-mode jwt`. The subjects are the tokens', so confirmations are not timed.
+    #[arg(long, value_name = "FILE", conflicts_with = "history")]
+    tokens: Option<PathBuf>,
 
     #[command(flatten)]
     shape: CrowdArgs,
@@ -253,6 +267,10 @@ async fn send(
         .as_deref()
         .map(|url| connect::redis_client_with(url, &tls))
         .transpose()?;
+    let tokens = arguments.tokens.as_deref();
+    let tokens = tokens
+        .map(|path| Tokens::read(path, crowd.shoppers()))
+        .transpose()?;
     // Sockets know the crowd by a book, and the crowd starts when they are open.
     let lead = if history.is_some() {
         LEAD + SOCKETS_LEAD * arguments.sockets
@@ -267,9 +285,12 @@ async fn send(
         targets: targets.to_vec(),
         connections: arguments.shape.connections(),
         patience: arguments.shape.patience(),
+        sources: arguments.sources.clone(),
+        tokens: tokens.map(Arc::new),
     };
     engine.run(&book, stop).await;
     let elapsed = book.start().elapsed();
+    let started_at = Timestamp::now() - elapsed;
     let verifier = Verifier {
         redis: client.as_ref().map(connect::shared).transpose()?,
         gateways: targets.to_vec(),
@@ -279,5 +300,5 @@ async fn send(
     progress.finish().await;
     listening.end().await;
     book.close_history(stop.is_cancelled());
-    Ok(Report::new(&book, elapsed, &lost))
+    Ok(Report::new(&book, started_at, elapsed, &lost))
 }

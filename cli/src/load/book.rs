@@ -30,6 +30,8 @@ pub struct LatencySummaries {
     pub ack: Option<LatencySummary>,
     /// The same to any final answer.
     pub answer: Option<LatencySummary>,
+    /// The same to a final answer that is no acknowledgement: sold out, refused, given up.
+    pub refusal: Option<LatencySummary>,
     /// From a shopper's first press to the event that confirms the order.
     pub confirmation: Option<LatencySummary>,
 }
@@ -94,6 +96,7 @@ impl Book {
         LatencySummaries {
             ack: pages.ack.summary(),
             answer: pages.answer.summary(),
+            refusal: pages.refusal.summary(),
             confirmation: pages.confirmation.summary(),
         }
     }
@@ -149,6 +152,9 @@ impl Book {
         let mut pages = self.pages();
         pages.counts.asked += 1;
         pages.answer.record(latency);
+        if !matches!(answer, Ok(Answer::Queued { .. })) {
+            pages.refusal.record(latency);
+        }
         match answer {
             Ok(Answer::Queued { job, .. }) => {
                 pages.ack.record(latency);
@@ -305,5 +311,8 @@ mod tests {
             [1; 6]
         );
         assert_eq!(book.trouble().len(), 2);
+        let latencies = book.latencies();
+        assert_eq!(latencies.ack.unwrap().count, 1);
+        assert_eq!(latencies.refusal.unwrap().count, 5);
     }
 }

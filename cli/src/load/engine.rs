@@ -1,11 +1,11 @@
 //! Sends a crowd: a dispatcher that keeps the time, and connections that take what is due.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
     HeaderValue, Request,
-    header::{CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
 };
 use http_body_util::Full;
 use tokio::{task::JoinSet, time::sleep};
@@ -19,6 +19,7 @@ use super::{
     record,
     schedule::Schedule,
     target::Target,
+    tokens::Tokens,
 };
 use crate::http_client::Connection;
 
@@ -35,6 +36,10 @@ pub struct Engine {
     pub connections: usize,
     /// How long a shopper keeps trying.
     pub patience: Duration,
+    /// Addresses of this machine that connections come from, in turn; none: the system's choice.
+    pub sources: Vec<IpAddr>,
+    /// What shoppers show to say who they are; none where authentication is off.
+    pub tokens: Option<Arc<Tokens>>,
 }
 
 impl Engine {
@@ -46,9 +51,13 @@ impl Engine {
         let schedule = Arc::new(schedule);
         let mut shoppers = JoinSet::new();
         let targets = self.targets.iter().enumerate().cycle();
-        for (_, (gateway, target)) in (0..self.connections.max(1)).zip(targets) {
+        for (number, (gateway, target)) in (0..self.connections.max(1)).zip(targets) {
+            let source = number
+                .checked_rem(self.sources.len())
+                .and_then(|index| self.sources.get(index));
             let carrier = Carrier {
-                connection: Connection::new(target.clone()),
+                connection: Connection::new(target.clone()).with_source(source.copied()),
+                tokens: self.tokens.clone(),
                 schedule: Arc::clone(&schedule),
                 book: Arc::clone(book),
                 patience: self.patience,
@@ -68,6 +77,7 @@ impl Engine {
 /// Carries what is due over one connection.
 struct Carrier {
     connection: Connection,
+    tokens: Option<Arc<Tokens>>,
     schedule: Arc<Schedule>,
     book: Arc<Book>,
     patience: Duration,
@@ -128,10 +138,15 @@ impl Carrier {
         // Neither alphabet has a character that JSON would escape.
         let (product, user) = (&offer.product, crowd.user(press.shopper));
         let body = format!("{{\"productId\":\"{product}\",\"userId\":\"{user}\"}}");
-        let request = Request::post(&self.path)
+        let mut request = Request::post(&self.path)
             .header(HOST, &self.host)
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
-            .header("idempotency-key", crowd.key(press))
+            .header("idempotency-key", crowd.key(press));
+        if let Some(tokens) = &self.tokens {
+            let token = tokens.of(press.shopper);
+            request = request.header(AUTHORIZATION, token.ok_or("this shopper has no token")?);
+        }
+        let request = request
             .body(Full::new(Bytes::from(body)))
             .map_err(|error| error.to_string())?;
         let history = self.book.history();

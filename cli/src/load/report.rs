@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -21,6 +22,8 @@ const NAMED: usize = 20;
 pub struct Report {
     /// How many shoppers there were.
     pub shoppers: usize,
+    /// The instant that the first press was meant for, by this machine's clock.
+    pub started_at: Timestamp,
     /// From the first press meant to the last answer, in seconds.
     pub seconds: f64,
     /// Final answers and outcomes.
@@ -38,11 +41,13 @@ pub struct Report {
 }
 
 impl Report {
-    /// The report of `book`, after `elapsed`, when `lost` have no outcome.
+    /// The report of `book`, which began at `started_at`, after `elapsed`, when `lost` have no
+    /// outcome.
     #[must_use]
-    pub fn new(book: &Book, elapsed: Duration, lost: &[Uuid]) -> Self {
+    pub fn new(book: &Book, started_at: Timestamp, elapsed: Duration, lost: &[Uuid]) -> Self {
         Self {
             shoppers: book.crowd().shoppers(),
+            started_at,
             seconds: elapsed.as_secs_f64(),
             counts: book.counts(),
             latencies: book.latencies(),

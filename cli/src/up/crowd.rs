@@ -7,6 +7,7 @@ use flashsale_core::{
     connect,
     id::ProductId,
 };
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{CrowdConfig, Machine, UpError, opening};
@@ -146,9 +147,12 @@ async fn press(
         targets: targets.clone(),
         connections: config.connections,
         patience: config.patience,
+        sources: Vec::new(),
+        tokens: None,
     };
     engine.run(book, stop).await;
     let elapsed = book.start().elapsed();
+    let started_at = Timestamp::now() - elapsed;
     let verifier = Verifier {
         redis: Some(machine.queue.clone()),
         gateways: targets,
@@ -160,7 +164,7 @@ async fn press(
         // Nobody has waited for these, so they cannot be called lost.
         lost.clear();
     }
-    Ok(Report::new(book, elapsed, &lost))
+    Ok(Report::new(book, started_at, elapsed, &lost))
 }
 
 async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, UpError> {

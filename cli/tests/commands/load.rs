@@ -91,6 +91,8 @@ async fn send(book: &Arc<Book>, targets: &[SocketAddr], connections: usize) {
         targets,
         connections,
         patience: Duration::from_secs(2),
+        sources: Vec::new(),
+        tokens: None,
     };
     engine.run(book, &CancellationToken::new()).await;
 }

@@ -28,6 +28,7 @@ pub(super) struct Pages {
     order: Vec<Uuid>,
     pub(super) ack: Latencies,
     pub(super) answer: Latencies,
+    pub(super) refusal: Latencies,
     pub(super) confirmation: Latencies,
     /// Refusals and failures by reason.
     pub(super) trouble: BTreeMap<String, u64>,
@@ -43,6 +44,7 @@ impl Pages {
             order: Vec::new(),
             ack: Latencies::new()?,
             answer: Latencies::new()?,
+            refusal: Latencies::new()?,
             confirmation: Latencies::new()?,
             trouble: BTreeMap::new(),
             contradictions: 0,
