@@ -1,4 +1,4 @@
-//! A TCP link that fails on command: delayed, silent, cut, refused, or leading elsewhere.
+//! A TCP link that fails on command: delayed, slow, silent, cut, refused, or leading elsewhere.
 //!
 //! A [`FaultProxy`] listens on a free port of 127.0.0.1 and forwards each connection to its
 //! target. Its commands take effect at once, on connections that are there as on later ones, each
@@ -39,10 +39,12 @@
 //! proxy shows whether a program has deadlines of its own, and nothing of TCP's.
 
 mod connection;
+mod meter;
 
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU64,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -54,6 +56,8 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
 };
+
+use meter::Meters;
 
 /// Wait before a listener is opened again whose port was just taken by an outgoing connection.
 const LISTEN_AGAIN: Duration = Duration::from_millis(10);
@@ -75,6 +79,9 @@ pub enum Flow {
     Pass,
     /// They arrive this much later. Any amount up to a mebibyte may be on its way.
     Delayed(Duration),
+    /// All connections together get so many bytes per second through, one chunk after the other,
+    /// which is what a server does that can do no more.
+    Limited(NonZeroU64),
     /// They are not read and do not arrive, and the connection stays open: after
     /// [`Flow::Pass`] they arrive late.
     Silent,
@@ -114,6 +121,7 @@ pub struct FaultProxy {
     address: SocketAddr,
     plan: Arc<watch::Sender<Plan>>,
     open: Arc<AtomicUsize>,
+    meters: Arc<Meters>,
     /// Follows the listener: whether it listens.
     listening: watch::Receiver<bool>,
     listener: tokio::task::JoinHandle<()>,
@@ -141,18 +149,19 @@ impl FaultProxy {
             accepted: 0,
         }));
         let open = Arc::new(AtomicUsize::new(0));
+        let meters = Arc::new(Meters::new());
         let (listens, listening) = watch::channel(true);
-        let task = listen(
-            listener,
-            address,
-            Arc::clone(&plan),
-            Arc::clone(&open),
-            listens,
-        );
+        let links = Links {
+            plan: Arc::clone(&plan),
+            open: Arc::clone(&open),
+            meters: Arc::clone(&meters),
+        };
+        let task = listen(listener, address, links, listens);
         Ok(Self {
             address,
             plan,
             open,
+            meters,
             listening,
             listener: tokio::spawn(task),
         })
@@ -185,6 +194,12 @@ impl FaultProxy {
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.plan.borrow().accepted
+    }
+
+    /// Bytes that were ever forwarded in one direction.
+    #[must_use]
+    pub fn forwarded(&self, direction: Direction) -> u64 {
+        self.meters.of(direction).bytes()
     }
 
     /// Sets what happens to the bytes of one direction, from now on.
@@ -266,15 +281,22 @@ impl Drop for FaultProxy {
     }
 }
 
+/// What every connection needs.
+#[derive(Debug)]
+struct Links {
+    plan: Arc<watch::Sender<Plan>>,
+    open: Arc<AtomicUsize>,
+    meters: Arc<Meters>,
+}
+
 /// Accepts while the plan says so. A port on which nobody listens refuses connections.
 async fn listen(
     listener: TcpListener,
     address: SocketAddr,
-    plan: Arc<watch::Sender<Plan>>,
-    open: Arc<AtomicUsize>,
+    links: Links,
     listens: watch::Sender<bool>,
 ) {
-    let mut changes = plan.subscribe();
+    let mut changes = links.plan.subscribe();
     let mut listener = Some(listener);
     loop {
         let accepts = changes.borrow_and_update().accepts;
@@ -282,7 +304,7 @@ async fn listen(
             (Some(bound), true) => tokio::select! {
                 accepted = bound.accept() => {
                     if let Ok((client, _)) = accepted {
-                        accept(client, &plan, &open);
+                        links.accept(client);
                     }
                 }
                 _ = changes.changed() => {}
@@ -310,16 +332,19 @@ async fn listen(
     }
 }
 
-fn accept(client: TcpStream, plan: &watch::Sender<Plan>, open: &Arc<AtomicUsize>) {
-    let mut number = 0;
-    plan.send_modify(|plan| {
-        plan.accepted += 1;
-        number = plan.accepted;
-    });
-    open.fetch_add(1, Ordering::Relaxed);
-    let (plan, open) = (plan.subscribe(), Arc::clone(open));
-    tokio::spawn(async move {
-        connection::forward(client, number, plan).await;
-        open.fetch_sub(1, Ordering::Relaxed);
-    });
+impl Links {
+    fn accept(&self, client: TcpStream) {
+        let mut number = 0;
+        self.plan.send_modify(|plan| {
+            plan.accepted += 1;
+            number = plan.accepted;
+        });
+        self.open.fetch_add(1, Ordering::Relaxed);
+        let (plan, meters) = (self.plan.subscribe(), Arc::clone(&self.meters));
+        let open = Arc::clone(&self.open);
+        tokio::spawn(async move {
+            connection::forward(client, number, plan, meters).await;
+            open.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
 }

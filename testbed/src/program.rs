@@ -109,6 +109,14 @@ impl Program {
         further: &[&str],
     ) -> Result<Self, ProgramError> {
         let launch = ours("flashsale-gateway", name, stores, logs)?;
+        Self::guarded_gateway_from(launch, further).await
+    }
+
+    /// The same from a launch of one's own, which may have been given more variables or a wrapper.
+    pub async fn guarded_gateway_from(
+        launch: Launch,
+        further: &[&str],
+    ) -> Result<Self, ProgramError> {
         Self::gateway_in_mode("jwt", launch, further).await
     }
 

@@ -232,3 +232,29 @@ async fn addresses_of_stores_keep_everything_but_host_and_port() {
     }
     assert_eq!(proxy.url("h:1"), None);
 }
+
+#[tokio::test]
+async fn a_limited_direction_is_as_slow_for_all_connections_together() {
+    let (proxy, mut first) = start().await;
+    let mut second = connect(&proxy).await;
+    let before = proxy.forwarded(Direction::ToTarget);
+    proxy.set(
+        Direction::ToTarget,
+        Flow::Limited(100_000.try_into().unwrap()),
+    );
+    let begin = Instant::now();
+    let questions = vec![b'?'; 20_000];
+    let mut answers = (vec![0; 20_000], vec![0; 20_000]);
+    first.write_all(&questions).await.unwrap();
+    second.write_all(&questions).await.unwrap();
+    let both = async {
+        tokio::try_join!(
+            first.read_exact(&mut answers.0),
+            second.read_exact(&mut answers.1)
+        )
+    };
+    timeout(LONG, both).await.unwrap().unwrap();
+    // 40,000 bytes take 400 ms, less what an idle direction makes up for.
+    assert!(begin.elapsed() >= Duration::from_millis(380));
+    assert_eq!(proxy.forwarded(Direction::ToTarget) - before, 40_000);
+}

@@ -1,6 +1,6 @@
 //! One forwarded connection.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -12,7 +12,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Direction, End, Flow, Plan};
+use super::{Direction, End, Flow, Plan, meter::Meters};
 
 /// Bytes read at a time.
 const CHUNK: usize = 16 * 1024;
@@ -25,8 +25,17 @@ type Chunk = (Instant, Vec<u8>);
 
 /// Forwards between `client` and the target until both directions have ended, one broke, or the
 /// plan ends the connection.
-pub(super) async fn forward(mut client: TcpStream, number: u64, plan: watch::Receiver<Plan>) {
-    let orders = Orders { number, plan };
+pub(super) async fn forward(
+    mut client: TcpStream,
+    number: u64,
+    plan: watch::Receiver<Plan>,
+    meters: Arc<Meters>,
+) {
+    let orders = Orders {
+        number,
+        plan,
+        meters,
+    };
     let target = orders.plan.borrow().target;
     let connected = tokio::select! {
         connected = TcpStream::connect(target) => connected,
@@ -111,10 +120,11 @@ async fn write(
     mut receiver: mpsc::Receiver<Chunk>,
 ) -> io::Result<()> {
     while let Some((read_at, bytes)) = receiver.recv().await {
-        orders.until_due(direction, read_at).await;
+        orders.until_due(direction, read_at, bytes.len()).await;
         to.write_all(&bytes).await?;
+        orders.meters.of(direction).count(bytes.len());
     }
-    orders.until_due(direction, Instant::now()).await;
+    orders.until_due(direction, Instant::now(), 0).await;
     to.shutdown().await
 }
 
@@ -123,6 +133,7 @@ async fn write(
 struct Orders {
     number: u64,
     plan: watch::Receiver<Plan>,
+    meters: Arc<Meters>,
 }
 
 impl Orders {
@@ -146,12 +157,18 @@ impl Orders {
         }
     }
 
-    /// Waits until bytes that were read then may arrive.
-    async fn until_due(&mut self, direction: Direction, read_at: Instant) {
+    /// Waits until so many bytes that were read then may arrive.
+    async fn until_due(&mut self, direction: Direction, read_at: Instant, length: usize) {
+        // Their turn at a limited rate, which they are given once.
+        let mut turn = None;
         loop {
             let due = match self.flow(direction) {
                 Flow::Pass => return,
                 Flow::Delayed(delay) => Some(read_at + delay),
+                Flow::Limited(rate) => {
+                    let meter = self.meters.of(direction);
+                    Some(*turn.get_or_insert_with(|| meter.turn(length, rate)))
+                }
                 Flow::Silent => None,
             };
             match due {
