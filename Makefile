@@ -7,12 +7,12 @@ CROWD ?= 20000
 # How often `make chaos` makes each fault happen.
 ROUNDS ?= 1
 
-# Which faults of `make chaos`, combinations of `make compat`, or breaks of `make mutants`: names or
-# parts of names, with commas.
+# Which faults of `make chaos`, combinations of `make compat`, parts of `make overload`, or breaks of
+# `make mutants`: names or parts of names, with commas.
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test compat-schema restore-test mutants chaos compat bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test compat-schema restore-test mutants chaos compat overload bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,11 @@ compat: ## Run a sale on every combination of Redis, Valkey, PostgreSQL and PgBo
 	@scripts/install-dependencies --for-compat
 	cargo build --release --bins
 	cargo run --release --package flashsale-chaos --bin flashsale-compat -- --only "$(ONLY)"
+
+overload: ## Attack a gateway, and offer it more than it can take (ONLY=name,name; needs root)
+	@scripts/install-dependencies --for-chaos
+	cargo build --release --bins
+	cargo run --release --package flashsale-chaos --bin flashsale-overload -- --only "$(ONLY)"
 
 bench: ## Measure this machine's limits and how close the system comes (BENCH=--quick or other flags)
 	@scripts/install-dependencies --for-bench

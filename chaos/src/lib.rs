@@ -7,7 +7,8 @@
 //! one of the [`faults`] happens, and [`flow`] watches how long the lanes and the gateways stand
 //! still. In the end `flashsale check` judges what the crowd was told, with both stores ([`judge`]).
 //!
-//! [`compatibility`] has another program, which runs a sale on each combination of stores.
+//! [`compatibility`] has another program, which runs a sale on each combination of stores, and
+//! [`overload`] one that attacks a gateway and offers it more than it can take.
 //!
 //! It is a program of its own and not a test of `e2e`, because it runs for an hour, knows nothing
 //! of Kubernetes, and its rounds add up over runs in a file; its short form is an ordinary test.
@@ -20,6 +21,7 @@ mod inject;
 pub mod judge;
 pub mod load;
 pub mod namespace;
+pub mod overload;
 pub mod results;
 pub mod round;
 mod sale;

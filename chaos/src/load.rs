@@ -84,9 +84,9 @@ impl Load {
             .args(["--give-up", &GIVE_UP_SECONDS.to_string()])
             .args(["--settle-patience", &SETTLE_SECONDS.to_string()])
             .arg("--json");
-        for (name, value) in environment {
-            launch = launch.env(name, value);
-        }
+        launch = environment
+            .iter()
+            .fold(launch, |launch, (name, value)| launch.env(name, value));
         if let Some(history) = &history {
             launch = launch.arg("--history").arg(history);
         }
@@ -94,6 +94,28 @@ impl Load {
             process: Process::start(launch).await?,
             log,
             history,
+        })
+    }
+
+    /// Sends a crowd by these arguments of `flashsale load`, without a history. Its log is
+    /// `{name}.log` in `directory`.
+    pub async fn start_with(
+        name: &str,
+        arguments: &[String],
+        environment: &[(&str, String)],
+        directory: &Path,
+    ) -> Result<Self, ChaosError> {
+        let log = directory.join(format!("{name}.log"));
+        let launch = Launch::new(name, binaries::find("flashsale")?, &log)
+            .args(["load", "--json"])
+            .args(arguments);
+        let launch = environment
+            .iter()
+            .fold(launch, |launch, (name, value)| launch.env(name, value));
+        Ok(Self {
+            process: Process::start(launch).await?,
+            log,
+            history: None,
         })
     }
 
