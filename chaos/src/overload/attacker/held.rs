@@ -94,7 +94,7 @@ impl Attacker {
             "GET /openapi.json HTTP/1.1\r\nHost: {}\r\n\r\n",
             self.host()
         );
-        wire.send_some(request.repeat(UNREAD_ANSWERS).as_bytes())?;
+        wire.send(request.repeat(UNREAD_ANSWERS).as_bytes()).await?;
         loop {
             sleep(DRIP).await;
             // Whether the connection is still there shows when something is sent.
