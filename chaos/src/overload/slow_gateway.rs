@@ -1,6 +1,6 @@
 //! A gateway with little processor time, and more and more buys.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use serde::Serialize;
 use serde_json::json;
@@ -86,8 +86,13 @@ async fn point(
         give_up: 0,
         tokens: None,
     };
-    let crowd = crowd::send(&plan, &system.environment(), directory).await;
-    let watched = watch.stop().await?;
+    let environment = system.environment();
+    // The crowd waits for its outcomes afterwards, and the gateway rests.
+    let (crowd, watched) = tokio::join!(crowd::send(&plan, &environment, directory), async {
+        tokio::time::sleep(Duration::from_secs(settings.point_seconds)).await;
+        watch.stop().await
+    });
+    let watched = watched?;
     Ok(Point {
         planned: rate,
         cores: watched.cores,
