@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use http::HeaderValue;
+use http::{HeaderValue, header::InvalidHeaderValue};
 
 use super::LoadError;
 
@@ -21,8 +21,13 @@ impl Tokens {
         let text = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
         let tokens = text
             .lines()
-            .map(|token| HeaderValue::try_from(format!("Bearer {}", token.trim())))
-            .collect::<Result<Vec<_>, _>>()
+            .map(|token| {
+                let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))?;
+                // Not for logs.
+                value.set_sensitive(true);
+                Ok(value)
+            })
+            .collect::<Result<Vec<_>, InvalidHeaderValue>>()
             .map_err(|error| problem(error.to_string()))?;
         if tokens.len() < shoppers {
             return Err(problem(format!(
