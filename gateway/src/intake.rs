@@ -4,7 +4,12 @@
 //! buys that arrive wait for the next one and share it; on an idle gateway a single buy goes out
 //! at once. Every buy is answered within the two time limits of the configuration, and a buy that
 //! was never sent is known not to have been taken.
+//!
+//! When more buys come than Redis takes, those that would wait for more than half of the time limit
+//! are refused as they arrive: a refusal that is late costs the shopper the wait and the gateway the
+//! memory, and lets nobody else in.
 
+mod call_times;
 mod link;
 mod queue;
 mod replicas;

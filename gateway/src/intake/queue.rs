@@ -18,7 +18,7 @@ use flashsale_core::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{IntakeError, Shared, link, replicas::Decided};
+use super::{IntakeError, Shared, call_times::CallTimes, link, replicas::Decided};
 
 /// Calls of one sale on their way at a time: while Redis decides one, the next travels. Further
 /// ones would only be smaller: with 1 to 4, a buy costs Redis and the gateway the same time
@@ -47,6 +47,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     /// Tasks that take from `waiting`.
     callers: usize,
+    /// How long their calls take.
+    calls: CallTimes,
 }
 
 #[derive(Debug)]
@@ -100,7 +102,13 @@ impl SaleQueue {
         let shared = &self.shared;
         // Sales that look at the same time may exceed the limit of all by one buy each.
         let waiting_in_all = shared.metrics.waiting.get();
-        if state.waiting.len() >= shared.backlog || waiting_in_all >= shared.total_backlog {
+        let waiting_here = state.waiting.len();
+        let wait = state.calls.wait(waiting_here, self.calls_at_a_time());
+        if waiting_here >= shared.backlog
+            || waiting_in_all >= shared.total_backlog
+            // Half of it: calls may take longer by the time that this buy has its turn.
+            || wait > shared.queue_timeout / 2
+        {
             return Err(IntakeError::Backlog);
         }
         state.waiting.push_back(waiting);
@@ -176,12 +184,14 @@ impl SaleQueue {
             None => &shared.metrics.call_seconds,
             Some(_) => &shared.metrics.replicated_call_seconds,
         };
-        call_seconds.observe(started.elapsed().as_secs_f64());
+        let took = started.elapsed();
+        call_seconds.observe(took.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "at most 128")]
         shared.metrics.call_buys.observe(buys.len() as f64);
         match outcome {
             Ok(decided) => {
                 shared.link.answered();
+                self.state().calls.answered(took);
                 Some(decided)
             }
             Err(error) => {

@@ -21,6 +21,7 @@ mod openapi;
 mod operations;
 mod orders;
 mod outages;
+mod overload;
 mod probes;
 mod replicas;
 mod roles;

@@ -1,0 +1,76 @@
+//! More buys than Redis takes.
+
+use std::{
+    num::NonZeroU64,
+    time::{Duration, Instant},
+};
+
+use flashsale_testbed::fault_proxy::{Direction, FaultProxy, Flow};
+use tokio::task::JoinSet;
+
+use crate::support::{World, all, one_product};
+
+/// About three hundred buys per second.
+const BYTES_PER_SECOND: NonZeroU64 = NonZeroU64::new(50_000).unwrap();
+
+/// Buys that show the gateway how long calls take: some full calls.
+const FIRST: usize = 400;
+
+/// Buys at once, eight seconds' worth.
+const CROWD: usize = 2_500;
+
+/// Least number of them that nobody could have taken in time.
+const TOO_MANY: usize = 1_000;
+
+const INTAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_redis_cannot_take_in_time_is_refused_as_it_arrives() {
+    let mut world = World::new().await;
+    world.announce("drop", one_product("p", 100_000)).await;
+    let link = FaultProxy::start(([127, 0, 0, 1], world.redis.port()).into());
+    let link = link.await.unwrap();
+    world.redis_url = link.url(&world.redis_url).unwrap();
+    let gateway = world
+        .gateway_with(&[
+            "--auth-mode=off",
+            "--turnstile-timeout-millis=20000",
+            &format!("--intake-timeout-millis={}", INTAKE_TIMEOUT.as_millis()),
+        ])
+        .await;
+    link.set(Direction::ToTarget, Flow::Limited(BYTES_PER_SECOND));
+    let client = gateway.client;
+    let buy = move |user: String| async move {
+        let started = Instant::now();
+        let answer = client.buy("p", &user, "k").await;
+        (answer.status, started.elapsed())
+    };
+    let first = all((0..FIRST).map(|number| buy(format!("first-{number}")))).await;
+    assert!(first.iter().all(|(status, _)| *status == 200), "{first:?}");
+
+    let crowd = (0..CROWD).map(|number| buy(format!("crowd-{number}")));
+    let mut crowd: JoinSet<_> = crowd.collect();
+    let (mut acknowledged, mut refused) = (0, Vec::new());
+    while let Some(answer) = crowd.join_next().await {
+        match answer.unwrap() {
+            (200, _) => acknowledged += 1,
+            (status, took) => {
+                assert_eq!(status, 503);
+                refused.push(took);
+            }
+        }
+        if refused.len() == TOO_MANY {
+            link.heal();
+        }
+    }
+    refused.sort_unstable();
+    println!(
+        "{acknowledged} acknowledged, {} refused, the last after {:?}",
+        refused.len(),
+        refused.last()
+    );
+    assert!(acknowledged > FIRST, "{acknowledged}");
+    assert!(refused.len() >= TOO_MANY, "{}", refused.len());
+    let nine_of_ten = refused[refused.len() * 9 / 10];
+    assert!(nine_of_ten < INTAKE_TIMEOUT, "{nine_of_ten:?}");
+}
