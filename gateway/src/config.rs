@@ -1,5 +1,6 @@
 //! What a user may choose, one struct a topic. Every flag has an environment variable.
 
+mod clients;
 mod connections;
 mod http;
 mod identity;
@@ -11,6 +12,7 @@ mod stores;
 use clap::{Parser, Subcommand};
 use flashsale_telemetry::logging::LogArgs;
 
+pub use clients::{ClientConfig, ProxyHeader};
 pub use connections::ConnectionConfig;
 pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
@@ -69,6 +71,9 @@ pub struct Config {
     /// Ports, limits, cross-origin rules.
     #[command(flatten)]
     pub http: HttpConfig,
+    /// Whose requests they are.
+    #[command(flatten)]
+    pub clients: ClientConfig,
     /// How many connections, and for how long.
     #[command(flatten)]
     pub connections: ConnectionConfig,

@@ -24,10 +24,11 @@ use tower::Service as _;
 use crate::{
     app::{self, Gateway},
     buy,
+    config::ClientConfig,
     metrics::{RequestCounters, RouteLabel},
     problem::Refusal,
     request_id::{self, REQUEST_ID},
-    server::{Link, Phase},
+    server::{Client, Link, Phase, Proxies},
     sockets::SocketLayer,
     storefront::FromShop,
 };
@@ -44,6 +45,7 @@ pub struct Front {
     /// Answers buys past the router, where no layer of the router has a part in them.
     buys: Option<Gateway>,
     requests: RequestCounters,
+    proxies: Arc<Proxies>,
     /// The connection that requests arrive on.
     link: Arc<Link>,
 }
@@ -51,8 +53,14 @@ pub struct Front {
 impl Front {
     /// The service of all routes of `gateway`; pages of `cors_origins` may call it.
     #[must_use]
-    pub fn new(gateway: Gateway, sockets: SocketLayer, cors_origins: &[HeaderValue]) -> Self {
+    pub fn new(
+        gateway: Gateway,
+        sockets: SocketLayer,
+        cors_origins: &[HeaderValue],
+        clients: &ClientConfig,
+    ) -> Self {
         Self {
+            proxies: Arc::new(Proxies::new(clients)),
             requests: gateway.metrics.requests.clone(),
             buys: cors_origins.is_empty().then(|| gateway.clone()),
             router: app::router(gateway, sockets, cors_origins),
@@ -66,6 +74,11 @@ impl Front {
             link,
             ..self.clone()
         }
+    }
+
+    /// The proxies whose clients' requests these are.
+    pub(crate) fn proxies(&self) -> Arc<Proxies> {
+        Arc::clone(&self.proxies)
     }
 
     fn answer(&self, route: RouteLabel, request: Request<Incoming>) -> Answering {
@@ -101,11 +114,19 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         } else {
             Phase::Answering
         });
+        let peer = self.link.peer();
+        let client = peer.map(|peer| self.proxies.client_of(peer, request.headers()));
         if route == RouteLabel::Socket {
             request.extensions_mut().insert(Arc::clone(&self.link));
         }
+        if matches!(route, RouteLabel::Socket | RouteLabel::Operations)
+            && let Some(client) = client
+        {
+            request.extensions_mut().insert(client);
+        }
         let seen = Seen {
             id: request_id::of(request.headers()),
+            client,
             route,
             method: request.method().clone(),
             started: Instant::now(),
@@ -162,6 +183,7 @@ impl Future for Answering {
 /// What is remembered of a request until it is answered.
 struct Seen {
     id: HeaderValue,
+    client: Option<Client>,
     route: RouteLabel,
     method: Method,
     started: Instant,
@@ -206,6 +228,7 @@ impl Seen {
             let status = status.as_u16();
             tracing::debug!(
                 request_id,
+                client = self.client.map(tracing::field::display),
                 method,
                 route,
                 status,
@@ -226,6 +249,7 @@ impl Seen {
         };
         tracing::warn!(
             request_id,
+            client = self.client.map(tracing::field::display),
             method,
             route,
             status,

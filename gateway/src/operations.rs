@@ -41,6 +41,7 @@ use crate::{
     catalogue::Catalogue,
     config::OperationsToken,
     problem::{Problem, ProblemDocument, unavailable},
+    server::Client,
     stocks::Stocks,
 };
 
@@ -100,9 +101,13 @@ impl Operations {
         }))
     }
 
-    /// Lets in who brings the token.
-    pub fn admit(&self, token: Option<&str>) -> Result<(), NotAdmitted> {
-        self.0.door.admit(token)
+    /// Lets in who brings the token; the log names `client` otherwise.
+    pub(crate) fn admit(
+        &self,
+        token: Option<&str>,
+        client: Option<Client>,
+    ) -> Result<(), NotAdmitted> {
+        self.0.door.admit(token, client)
     }
 
     /// Opens the Socket.io namespace.

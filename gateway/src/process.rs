@@ -111,7 +111,12 @@ impl Process {
         let (listener, address) = listen(config.http.listen).await?;
         let (probes_listener, probes_address) = listen(config.http.probes_listen).await?;
         let connections = built.gateway.metrics.connections.clone();
-        let front = Front::new(built.gateway, built.layer, &config.http.cors_origins);
+        let front = Front::new(
+            built.gateway,
+            built.layer,
+            &config.http.cors_origins,
+            &config.clients,
+        );
         Ok(Self {
             server: Server::new(listener, front, limits, times(&config), connections),
             config,

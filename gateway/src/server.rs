@@ -21,6 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{front::Front, metrics::ConnectionMetrics};
 
+pub(crate) use address::{Client, Proxies};
 use admission::{Admission, Admitted};
 use guarded::Guarded;
 pub use limits::ConnectionLimits;
@@ -78,10 +79,10 @@ impl Server {
             .max_buf_size(MAX_BUFFER);
         Self {
             listener,
-            front,
             http,
             times,
-            admission: Admission::new(limits, metrics.clone()),
+            admission: Admission::new(limits, front.proxies(), metrics.clone()),
+            front,
             metrics,
             connections: TaskTracker::new(),
         }
@@ -118,7 +119,7 @@ impl Server {
 
     fn serve(&self, admitted: Admitted, shutdown: CancellationToken) {
         self.prepare(&admitted);
-        let link = Arc::new(Link::new(admitted.place.key().copied()));
+        let link = Arc::new(Link::new(admitted.peer));
         let front = self.front.on(Arc::clone(&link));
         let guarded = Guarded::new(admitted, link, self.times, self.metrics.clone());
         let connection = self

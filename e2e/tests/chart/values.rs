@@ -34,6 +34,8 @@ networkPolicy:
   shoppersFrom: [{namespaceSelector: {matchLabels: {name: ingress}}}]
 gateway:
   corsOrigins: ['https://shop.example.com', 'https://app.example.com']
+  trustedProxies: [10.42.0.0/16, '2001:db8::/48']
+  proxyHeader: forwarded
   signInUrl: 'https://id.example.com/sign-in?shop=1'
   operations: {existingSecret: {name: operations}}
   autoscaling: {enabled: true}

@@ -16,8 +16,8 @@ pub struct ConnectionConfig {
     pub max_connections: Option<NonZeroU32>,
 
     /// Connections that may be open from one address at a time (IPv6: from one /64); a further one
-    /// is answered 503 and closed. Private addresses, `127.0.0.1` and `::1` are not limited: behind
-    /// them is a proxy with many shoppers. Default: a quarter of --max-connections.
+    /// is answered 503 and closed. Not limited are --trusted-proxies, `127.0.0.1`, `::1` and, where no
+    /// proxies are named, private addresses. Default: a quarter of --max-connections.
     #[arg(
         long,
         env = "FLASHSALE_CONNECTIONS_PER_ADDRESS",

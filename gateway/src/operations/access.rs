@@ -14,6 +14,7 @@ use crate::{
     front::log_budget::LogBudget,
     identity::bearer,
     problem::{Problem, ProblemKind, not_found},
+    server::Client,
 };
 
 /// Lines about refused attempts of this process.
@@ -37,7 +38,11 @@ impl Door {
     }
 
     /// Lets in who brings the token. The comparison takes the same time wherever they differ.
-    pub(super) fn admit(&self, token: Option<&str>) -> Result<(), NotAdmitted> {
+    pub(super) fn admit(
+        &self,
+        token: Option<&str>,
+        client: Option<Client>,
+    ) -> Result<(), NotAdmitted> {
         let expected = self.token.as_str().as_bytes();
         let is_it = token.is_some_and(|token| token.as_bytes().ct_eq(expected).into());
         if is_it {
@@ -46,6 +51,7 @@ impl Door {
         self.refused.inc();
         if let Some(left_out) = ATTEMPTS.spend(Instant::now()) {
             tracing::warn!(
+                client = client.map(tracing::field::display),
                 left_out,
                 "refused an attempt to use operations without the operations token"
             );
@@ -65,7 +71,10 @@ impl FromRequestParts<Gateway> for Operator {
         // Where operations are off, these addresses are like any that is not there.
         let operations = gateway.operations.clone().ok_or_else(not_found)?;
         let token = bearer::token(&parts.headers);
-        let admitted = operations.admit(token.as_ref().ok().copied());
+        let admitted = operations.admit(
+            token.as_ref().ok().copied(),
+            parts.extensions.get().copied(),
+        );
         // What is wrong with the header says more than that the token in it is not the one.
         token?;
         admitted?;
@@ -89,7 +98,7 @@ mod tests {
         let refused = IntCounter::new("refused", "refused").unwrap();
         let token = "the-operations-token".parse().unwrap();
         let door = Door::new(token, refused.clone());
-        assert_eq!(door.admit(Some("the-operations-token")), Ok(()));
+        assert_eq!(door.admit(Some("the-operations-token"), None), Ok(()));
         let wrong = [
             None,
             Some(""),
@@ -98,7 +107,7 @@ mod tests {
             Some("the-operations-tokeN"),
         ];
         for token in wrong {
-            assert_eq!(door.admit(token), Err(NotAdmitted), "{token:?}");
+            assert_eq!(door.admit(token, None), Err(NotAdmitted), "{token:?}");
         }
         assert_eq!(refused.get(), 5);
     }

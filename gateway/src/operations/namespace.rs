@@ -46,11 +46,12 @@ pub(super) fn open(io: &SocketIo, operations: &Operations) {
 
 /// A socket that was refused once does not get to guess again.
 fn admit(door: &Operations, socket: &SocketRef, handshake: &Handshake) -> Result<(), Refused> {
+    let client = socket.req_parts().extensions.get().copied();
     let Some(session) = Session::of(socket) else {
-        return Ok(door.admit(handshake.token.as_deref())?);
+        return Ok(door.admit(handshake.token.as_deref(), client)?);
     };
     session.check()?;
-    door.admit(handshake.token.as_deref())
+    door.admit(handshake.token.as_deref(), client)
         .inspect_err(|_| session.refuse())?;
     Ok(session.join(None)?)
 }

@@ -13,7 +13,11 @@ use bytes::Bytes;
 use socket2::SockRef;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, sync::Semaphore, time::timeout};
 
-use super::{ConnectionLimits, address, refusal::whole};
+use super::{
+    ConnectionLimits,
+    address::{Client, Proxies},
+    refusal::whole,
+};
 use crate::{
     front::log_budget::LogBudget,
     metrics::ConnectionMetrics,
@@ -55,17 +59,23 @@ pub(super) struct Admission {
     refusals: Arc<Semaphore>,
     /// The next of the answers to send.
     next: AtomicUsize,
+    proxies: Arc<Proxies>,
     metrics: ConnectionMetrics,
 }
 
 impl Admission {
-    pub(super) fn new(limits: ConnectionLimits, metrics: ConnectionMetrics) -> Self {
+    pub(super) fn new(
+        limits: ConnectionLimits,
+        proxies: Arc<Proxies>,
+        metrics: ConnectionMetrics,
+    ) -> Self {
         let limit = i64::try_from(limits.total).unwrap_or(i64::MAX);
         metrics.limit.set(limit);
         Self {
             places: Places::new(limits.total, limits.per_address, metrics.open.clone()),
             refusals: Arc::new(Semaphore::new(limits.refusals)),
             next: AtomicUsize::new(0),
+            proxies,
             metrics,
         }
     }
@@ -77,11 +87,15 @@ impl Admission {
 
     /// A place for a connection from `peer`; none when there is no room, and then it is refused.
     pub(super) fn admit(&self, stream: TcpStream, peer: SocketAddr) -> Option<Admitted> {
-        let client = address::client(peer.ip());
-        match self.places.take(client) {
-            Ok(place) => Some(Admitted { stream, place }),
+        let peer = self.proxies.client_at(peer.ip());
+        match self.places.take(peer.limited()) {
+            Ok(place) => Some(Admitted {
+                stream,
+                peer,
+                place,
+            }),
             Err(full) => {
-                self.refuse(stream, full);
+                self.refuse(stream, peer, full);
                 None
             }
         }
@@ -89,7 +103,7 @@ impl Admission {
 
     /// Answers at once or not at all: a client that does not read costs nothing but its file, and
     /// that for [`LINGER`] at most.
-    fn refuse(&self, stream: TcpStream, full: Full) {
+    fn refuse(&self, stream: TcpStream, client: Client, full: Full) {
         let (reason, counter) = match full {
             Full::Total => ("all places are taken", &self.metrics.refused_total),
             Full::Key => ("its address has too many", &self.metrics.refused_address),
@@ -97,7 +111,7 @@ impl Admission {
         };
         counter.inc();
         if let Some(left_out) = REFUSALS.spend(Instant::now()) {
-            tracing::warn!(reason, left_out, "refused a connection: {reason}");
+            tracing::warn!(%client, reason, left_out, "refused a connection of {client}: {reason}");
         }
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % ANSWERS.len();
         let is_sent = ANSWERS
@@ -116,6 +130,8 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Admitted {
     pub(super) stream: TcpStream,
+    /// Who has connected.
+    pub(super) peer: Client,
     pub(super) place: Place<IpAddr>,
 }
 

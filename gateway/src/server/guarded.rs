@@ -60,7 +60,7 @@ impl Guarded {
         times: Times,
         metrics: ConnectionMetrics,
     ) -> Self {
-        let Admitted { stream, place } = admitted;
+        let Admitted { stream, place, .. } = admitted;
         Self {
             stream,
             link,

@@ -1,17 +1,18 @@
 //! What a connection and those who answer on it tell each other.
 
 use std::{
-    net::IpAddr,
     sync::atomic::{AtomicBool, AtomicU8, Ordering},
     task::Waker,
 };
 
 use futures_util::task::AtomicWaker;
 
+use super::address::Client;
+
 /// One connection, as it is known beside the one task that serves it.
 #[derive(Debug, Default)]
 pub(crate) struct Link {
-    client: Option<IpAddr>,
+    peer: Option<Client>,
     phase: AtomicU8,
     is_closing: AtomicBool,
     /// Whoever reads from a connection that became a socket.
@@ -34,17 +35,18 @@ pub(crate) enum Phase {
 }
 
 impl Link {
-    /// A connection of this client, see [`super::address::client`].
-    pub(super) fn new(client: Option<IpAddr>) -> Self {
+    /// A connection of this client, or of a proxy.
+    pub(super) fn new(peer: Client) -> Self {
         Self {
-            client,
+            peer: Some(peer),
             ..Self::default()
         }
     }
 
-    /// The client whose connection it is; none for a proxy.
-    pub(crate) fn client(&self) -> Option<IpAddr> {
-        self.client
+    /// Who has connected. Behind a proxy each request may be another client's, see
+    /// [`super::Proxies::client_of`].
+    pub(crate) fn peer(&self) -> Option<Client> {
+        self.peer
     }
 
     pub(super) fn phase(&self) -> Phase {

@@ -29,7 +29,7 @@ use crate::{
     metrics::SessionMetrics,
     places::{Full, Place, Places},
     problem::{Problem, unavailable},
-    server::Link,
+    server::{Client, Link},
 };
 
 /// Lines about refused sessions of this process.
@@ -123,20 +123,21 @@ impl Sessions {
         }
     }
 
-    fn open(&self, link: Option<Arc<Link>>) -> Result<Session, Problem> {
+    fn open(&self, link: Option<Arc<Link>>, client: Option<Client>) -> Result<Session, Problem> {
         let metrics = &self.0.metrics;
-        let place = self
-            .0
-            .all
-            .take(None)
-            .map_err(|_| refused("too many sockets are open", &metrics.refused_total))?;
-        let client = link.as_ref().and_then(|link| link.client());
-        let pending = self.0.pending.take(client).map_err(|full| match full {
+        let place =
+            self.0.all.take(None).map_err(|_| {
+                refused(client, "too many sockets are open", &metrics.refused_total)
+            })?;
+        let pending = self.0.pending.take(client.and_then(Client::limited));
+        let pending = pending.map_err(|full| match full {
             Full::Key => refused(
+                client,
                 "too many sockets of this address have not said whose they are",
                 &metrics.refused_address,
             ),
             Full::Total | Full::Narrowed => refused(
+                client,
                 "too many sockets have not said whose they are",
                 &metrics.refused_pending,
             ),
@@ -173,10 +174,15 @@ fn count(most: NonZeroU32) -> usize {
     usize::try_from(most.get()).unwrap_or(usize::MAX)
 }
 
-fn refused(reason: &'static str, counter: &IntCounter) -> Problem {
+fn refused(client: Option<Client>, reason: &'static str, counter: &IntCounter) -> Problem {
     counter.inc();
     if let Some(left_out) = REFUSALS.spend(Instant::now()) {
-        tracing::warn!(reason, left_out, "refused a socket: {reason}");
+        tracing::warn!(
+            client = client.map(tracing::field::display),
+            reason,
+            left_out,
+            "refused a socket: {reason}"
+        );
     }
     unavailable(reason)
 }
@@ -189,8 +195,9 @@ pub(crate) async fn limit_sessions(
     next: Next,
 ) -> Response {
     let link = request.extensions().get::<Arc<Link>>().cloned();
+    let client = request.extensions().get::<Client>().copied();
     let Some(session) = session_id(request.uri()).map(str::to_owned) else {
-        match sessions.open(link) {
+        match sessions.open(link, client) {
             Ok(session) => _ = request.extensions_mut().insert(Arc::new(session)),
             Err(problem) => return problem.into_response(),
         }

@@ -1,0 +1,79 @@
+//! Whose requests they are, and how many each client may send.
+
+use std::{net::IpAddr, num::NonZeroU8};
+
+use clap::{Args, ValueEnum};
+use ipnet::IpNet;
+
+/// How clients are told apart.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Clients")]
+pub struct ClientConfig {
+    /// Networks of the proxies in front of the gateway, separated by commas, e.g.
+    /// `10.42.0.0/16,2001:db8:1::/48`. What one of them says of its client's address is believed,
+    /// and nobody else. Default: none.
+    #[arg(
+        long,
+        env = "FLASHSALE_TRUSTED_PROXIES",
+        value_name = "NETWORKS",
+        value_delimiter = ',',
+        value_parser = parse_network
+    )]
+    pub trusted_proxies: Vec<IpNet>,
+
+    /// Proxies that a request may have passed. The address that the last of them names is the
+    /// client's, even if it is one of --trusted-proxies.
+    #[arg(
+        long,
+        env = "FLASHSALE_TRUSTED_PROXY_HOPS",
+        value_name = "HOPS",
+        default_value = "8"
+    )]
+    pub trusted_proxy_hops: NonZeroU8,
+
+    /// The header in which trusted proxies name their client. Only this one is read: the other is
+    /// whatever the client has sent.
+    #[arg(
+        long,
+        env = "FLASHSALE_PROXY_HEADER",
+        value_name = "HEADER",
+        default_value = "x-forwarded-for"
+    )]
+    pub proxy_header: ProxyHeader,
+}
+
+/// A header that names the clients of proxies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ProxyHeader {
+    /// A list of addresses.
+    XForwardedFor,
+    /// RFC 7239.
+    Forwarded,
+}
+
+/// A network, or the address of one proxy.
+fn parse_network(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(IpNet::from);
+    text.parse().or_else(|_| address()).map_err(|_| {
+        format!("`{text}` is no network; write e.g. 10.42.0.0/16, 2001:db8::/48 or 10.42.0.7")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_is_a_network_or_an_address() {
+        for (text, network) in [
+            ("10.42.0.0/16", "10.42.0.0/16"),
+            ("10.42.0.7", "10.42.0.7/32"),
+            ("2001:db8::1", "2001:db8::1/128"),
+        ] {
+            assert_eq!(parse_network(text).unwrap().to_string(), network);
+        }
+        for bad in ["", "10.42.0.0/33", "proxy", "10.42.0.0/16/8"] {
+            assert!(parse_network(bad).is_err(), "{bad}");
+        }
+    }
+}
