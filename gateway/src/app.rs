@@ -118,10 +118,15 @@ pub fn router(gateway: Gateway, layer: SocketLayer, cors_origins: &[HeaderValue]
         .fallback(storefront::shop)
         .method_not_allowed_fallback(wrong_method)
         .with_state(gateway);
-    if cors_origins.is_empty() {
+    with_cross_origin(router, cors_origins)
+}
+
+/// The same routes for pages of these origins as well.
+pub(crate) fn with_cross_origin(router: Router, origins: &[HeaderValue]) -> Router {
+    if origins.is_empty() {
         router
     } else {
-        router.layer(cross_origin(cors_origins))
+        router.layer(cross_origin(origins))
     }
 }
 

@@ -3,9 +3,11 @@
 //! A hand-written service around the router, since the same as middleware would cost the hot
 //! path several allocations a request. For the same reason a buy need not pass the router.
 
+mod clients;
 mod head;
 pub(crate) mod leftover;
 pub(crate) mod log_budget;
+mod rate_limit;
 
 use std::{
     convert::Infallible,
@@ -33,6 +35,7 @@ use crate::{
     storefront::FromShop,
 };
 
+use clients::Clients;
 use log_budget::LogBudget;
 
 /// Lines about failed requests of this process.
@@ -45,7 +48,7 @@ pub struct Front {
     /// Answers buys past the router, where no layer of the router has a part in them.
     buys: Option<Gateway>,
     requests: RequestCounters,
-    proxies: Arc<Proxies>,
+    clients: Arc<Clients>,
     /// The connection that requests arrive on.
     link: Arc<Link>,
 }
@@ -60,7 +63,7 @@ impl Front {
         clients: &ClientConfig,
     ) -> Self {
         Self {
-            proxies: Arc::new(Proxies::new(clients)),
+            clients: Arc::new(Clients::new(clients, cors_origins, gateway.metrics.clone())),
             requests: gateway.metrics.requests.clone(),
             buys: cors_origins.is_empty().then(|| gateway.clone()),
             router: app::router(gateway, sockets, cors_origins),
@@ -78,25 +81,37 @@ impl Front {
 
     /// The proxies whose clients' requests these are.
     pub(crate) fn proxies(&self) -> Arc<Proxies> {
-        Arc::clone(&self.proxies)
+        Arc::clone(&self.clients.proxies)
     }
 
-    fn answer(&self, route: RouteLabel, request: Request<Incoming>) -> Answering {
+    fn answer(&self, seen: &Seen, request: Request<Incoming>) -> Answering {
+        let is_admitted = self.clients.admit(seen);
         if let Some(answer) = head::answer(&request) {
             let answer = Some(answer);
             return Answering::Settled { answer };
         }
+        if !is_admitted {
+            return routed(&self.clients.refusals, request);
+        }
         match &self.buys {
-            Some(gateway) if route == RouteLabel::Buy && request.method() == Method::POST => {
+            Some(gateway) if seen.route == RouteLabel::Buy && seen.method == Method::POST => {
                 let answer = Box::pin(buy::answer(gateway.clone(), request));
                 Answering::Direct { answer }
             }
-            _ if request.body().is_end_stream() => Answering::Routed {
-                answer: self.router.clone().call(request),
-            },
-            _ => Answering::Direct {
-                answer: Box::pin(leftover::routed(self.router.clone(), request)),
-            },
+            _ => routed(&self.router, request),
+        }
+    }
+}
+
+fn routed(router: &Router, request: Request<Incoming>) -> Answering {
+    let mut router = router.clone();
+    if request.body().is_end_stream() {
+        Answering::Routed {
+            answer: router.call(request),
+        }
+    } else {
+        Answering::Direct {
+            answer: Box::pin(leftover::routed(router, request)),
         }
     }
 }
@@ -114,8 +129,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
         } else {
             Phase::Answering
         });
-        let peer = self.link.peer();
-        let client = peer.map(|peer| self.proxies.client_of(peer, request.headers()));
+        let client = self.clients.of(&self.link, request.headers());
         if route == RouteLabel::Socket {
             request.extensions_mut().insert(Arc::clone(&self.link));
         }
@@ -134,7 +148,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
             link: Arc::clone(&self.link),
         };
         Observed {
-            answer: self.answer(route, request),
+            answer: self.answer(&seen, request),
             seen,
         }
     }

@@ -20,6 +20,9 @@ pub use kind::ProblemKind;
 /// The media type of every error.
 pub const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// Seconds after which a shopper may ask again when Redis or the lane had no room: long enough
 /// not to feed a stampede, short enough not to lose the sale. More than one figure, so that those
 /// who were refused together do not come back together.
@@ -64,6 +67,16 @@ impl Problem {
     pub fn retry_soon(self) -> Self {
         let seconds = rand::random_range(BUSY_RETRY_SECONDS);
         self.header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// Adds that nothing is left of the quota `name` for so many seconds, and what that quota is
+    /// (draft-ietf-httpapi-ratelimit-headers).
+    #[must_use]
+    pub fn quota(self, name: &str, seconds: u64, policy: HeaderValue) -> Self {
+        let left = HeaderValue::from_str(&format!("\"{name}\";r=0;t={seconds}"))
+            .unwrap_or_else(|_| HeaderValue::from_static("r=0"));
+        self.header(RATE_LIMIT, left)
+            .header(RATE_LIMIT_POLICY, policy)
     }
 
     /// Adds a header.

@@ -23,8 +23,6 @@ use crate::{
 };
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
-const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The bytes of the answer that most shoppers of a hot sale get.
@@ -167,12 +165,9 @@ fn rate_limited(retry_after_ms: u64, offer: &Offer) -> Problem {
     let wait = Duration::from_millis(retry_after_ms);
     let seconds = seconds_rounded_up(wait);
     let detail = format!("too many requests of this shopper; the next one passes in {seconds} s");
-    let left = HeaderValue::from_str(&format!("\"buy\";r=0;t={seconds}"))
-        .unwrap_or_else(|_| HeaderValue::from_static("\"buy\";r=0"));
     Problem::new(ProblemKind::QuotaExceeded, detail)
         .retry_after(wait)
-        .header(RATE_LIMIT, left)
-        .header(RATE_LIMIT_POLICY, offer.sale.rate_limit_policy.clone())
+        .quota("buy", seconds, offer.sale.rate_limit_policy.clone())
 }
 
 #[cfg(test)]

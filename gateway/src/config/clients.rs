@@ -40,6 +40,29 @@ pub struct ClientConfig {
         default_value = "x-forwarded-for"
     )]
     pub proxy_header: ProxyHeader,
+
+    /// Requests a second that one address may send for long (IPv6: one /64); a further one is
+    /// answered 429. Files of the shop do not count. Not limited are the same addresses as by
+    /// --connections-per-address. 0: no limit. The default leaves room for thousands of shoppers
+    /// behind one address of a carrier.
+    #[arg(
+        long,
+        env = "FLASHSALE_REQUESTS_PER_ADDRESS",
+        value_name = "REQUESTS",
+        default_value_t = 2_000,
+        value_parser = clap::value_parser!(u32).range(0..=1_000_000)
+    )]
+    pub requests_per_address: u32,
+
+    /// Requests that one address may send at once after it was idle.
+    #[arg(
+        long,
+        env = "FLASHSALE_REQUEST_BURST_PER_ADDRESS",
+        value_name = "REQUESTS",
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
+    pub request_burst_per_address: u32,
 }
 
 /// A header that names the clients of proxies.

@@ -72,7 +72,13 @@ impl RouteLabel {
 
 /// One counter a route and class, looked up once. Cheap to clone: every request has one.
 #[derive(Debug, Clone)]
-pub struct RequestCounters(Arc<[[IntCounter; CLASSES.len()]; ROUTES.len()]>);
+pub struct RequestCounters(Arc<Counters>);
+
+#[derive(Debug)]
+struct Counters {
+    answered: [[IntCounter; CLASSES.len()]; ROUTES.len()],
+    refused: [IntCounter; ROUTES.len()],
+}
 
 impl RequestCounters {
     pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
@@ -82,15 +88,27 @@ impl RequestCounters {
         );
         let counters = IntCounterVec::new(options, &["route", "status"])?;
         registry.register(Box::new(counters.clone()))?;
-        let by_route = ROUTES
+        let answered = ROUTES
             .map(|(_, route)| CLASSES.map(|class| counters.with_label_values(&[route, class])));
-        Ok(Self(Arc::new(by_route)))
+        let refused = super::counters(
+            registry,
+            "flashsale_gateway_requests_refused_total",
+            "HTTP requests refused by route, since their address sends too many.",
+            "route",
+        )?;
+        let refused = ROUTES.map(|(_, route)| refused.with_label_values(&[route]));
+        Ok(Self(Arc::new(Counters { answered, refused })))
+    }
+
+    /// Counts a request of an address that sends too many, beside its answer.
+    pub fn refuse(&self, route: RouteLabel) {
+        self.0.refused[route as usize].inc();
     }
 
     /// Counts one request.
     pub fn count(&self, route: RouteLabel, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = self.0[route as usize].get(class) {
+        if let Some(counter) = self.0.answered[route as usize].get(class) {
             counter.inc();
         }
     }

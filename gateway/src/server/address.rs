@@ -81,7 +81,7 @@ impl Proxies {
             .any(|network| network.contains(&address));
         let standing = if is_trusted {
             Standing::TrustedProxy
-        } else if is_this_machine(address) || self.trusted.is_empty() && is_private(address) {
+        } else if is_this_machine(address) || (self.trusted.is_empty() && is_private(address)) {
             Standing::Shared
         } else {
             Standing::Own

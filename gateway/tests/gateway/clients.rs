@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::support::{Gateway, World, client::Client};
+use crate::support::{Gateway, World, client::Client, one_product};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
@@ -63,4 +63,105 @@ async fn only_the_header_that_proxies_write_is_read() {
         let answer = proxy.request("GET", POLLING, &headers, b"").await;
         assert_eq!(answer.status, status, "{forged}");
     }
+}
+
+const REFUSED: &str = "flashsale_gateway_requests_refused_total";
+
+async fn refused(gateway: &Gateway, route: &str) -> Option<f64> {
+    let name = format!("{REFUSED}{{route=\"{route}\"}}");
+    gateway.metric(&name).await
+}
+
+/// A gateway that takes three requests of an address at once, and one a second.
+async fn gateway_of_three(world: &World, further: &[&str]) -> Gateway {
+    let mut arguments = vec![
+        "--auth-mode=off",
+        "--requests-per-address=1",
+        "--request-burst-per-address=3",
+    ];
+    arguments.extend(further);
+    world.gateway_with(&arguments).await
+}
+
+#[tokio::test]
+async fn an_address_that_sends_too_much_is_refused_whoever_it_says_it_is() {
+    let world = World::new().await;
+    world.announce("drop", one_product("p", 10)).await;
+    let gateway = gateway_of_three(&world, &[]).await;
+    let flood = from(&gateway, [127, 0, 0, 2]);
+    let mut refusal = None;
+    // A bucket may refill by one while this runs.
+    for user in 0..20 {
+        let answer = flood.buy("p", &format!("user-{user}"), "k").await;
+        if answer.status == 429 {
+            refusal = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, 200);
+    }
+    let refusal = refusal.unwrap();
+    assert_eq!(refusal.problem(), "quota-exceeded");
+    assert!(refusal.asks_to_come_back_soon(), "{refusal:?}");
+    assert_eq!(refusal.header("ratelimit"), Some("\"address\";r=0;t=1"));
+    let policy = refusal.header("ratelimit-policy");
+    assert_eq!(policy, Some("\"address\";q=3;w=3"));
+    assert!(refusal.header("x-request-id").is_some());
+    assert_eq!(refused(&gateway, "/buy").await, Some(1.0));
+    let answers = "flashsale_gateway_buys_total{answer=\"quota-exceeded\",sale=\"\"}";
+    assert_eq!(gateway.metric(answers).await, Some(1.0));
+    let others = from(&gateway, [127, 0, 0, 3]);
+    others.buy("p", "ann", "k").await.job_id();
+}
+
+#[tokio::test]
+async fn this_machine_proxies_and_files_are_not_limited() {
+    let world = World::new().await;
+    let gateway = gateway_of_three(&world, &["--trusted-proxies=127.0.0.9"]).await;
+    for _ in 0..10 {
+        assert_eq!(gateway.client.get("/session").await.status, 200);
+        let proxy = from(&gateway, [127, 0, 0, 9]);
+        assert_eq!(proxy.get("/session").await.status, 200);
+        let client = from(&gateway, [127, 0, 0, 2]);
+        assert_ne!(client.get("/assets/shop.js").await.status, 429);
+    }
+}
+
+/// Each IPv6 customer has a /64, so addresses in it are one client.
+#[tokio::test]
+async fn behind_a_proxy_requests_count_for_the_client() {
+    let world = World::new().await;
+    let gateway = gateway_of_three(&world, &["--trusted-proxies=127.0.0.9"]).await;
+    let proxy = from(&gateway, [127, 0, 0, 9]);
+    let ask = async |said: &str| {
+        let headers = [("x-forwarded-for", said)];
+        proxy.request("GET", "/session", &headers, b"").await.status
+    };
+    let mut last = 200;
+    for host in 0..20 {
+        last = ask(&format!("198.51.100.{host}, 2001:db8::{host}")).await;
+        if last == 429 {
+            break;
+        }
+    }
+    assert_eq!(last, 429);
+    assert_eq!(ask("2001:db8::1, 2001:db8:0:1::1").await, 200);
+}
+
+#[tokio::test]
+async fn pages_of_other_origins_can_read_why_they_are_refused() {
+    let world = World::new().await;
+    let origin = "https://shop.example.com";
+    let cors = format!("--cors-origins={origin}");
+    let gateway = gateway_of_three(&world, &[&cors]).await;
+    let page = from(&gateway, [127, 0, 0, 2]);
+    let headers = [("origin", origin), ("content-type", "application/json")];
+    let mut answer = page.request("POST", "/buy", &headers, b"{}").await;
+    for _ in 0..20 {
+        if answer.status == 429 {
+            break;
+        }
+        answer = page.request("POST", "/buy", &headers, b"{}").await;
+    }
+    assert_eq!(answer.problem(), "quota-exceeded");
+    assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
 }
