@@ -60,7 +60,7 @@ if refusal then
   -- WAIT waits for the last write of its own connection. The buy that is repeated here was written
   -- over another one, and may have reached no replica: a write after it has to. (Redis 7.0 counts any
   -- command as a write there, later ones do not.) This one changes nothing. A sale that is not shut
-  -- needs none: whoever passes the rate limit is written down, a repeat too.
+  -- needs none: whoever passes the rate limit with a repeat is written down.
   if is_repeat and ARGV[#ARGV - 1] == '1' then call('HSET', KEYS[1], 'maxDepth', sale[7]) end
   return answers
 end
@@ -112,13 +112,11 @@ local rated, recorded = 2, 0
 for buy = 1, buys do
   local base = 5 * buy + products - 4
   local lane, user, name = tonumber(ARGV[base + 1]), users[buy], names[buy]
-  local arrival = (arrivals[user] or now) + interval
+  local remembered = arrivals[user]
+  local arrival = (remembered or now) + interval
   if arrival - now > tolerance + 1 then
     answers[buy] = 'T' .. format('%d', math.ceil((arrival - now - tolerance) / 1000))
   else
-    arrivals[user] = arrival
-    rates[rated + 1], rates[rated + 2] = user, format('%d', arrival - turn * length)
-    rated = rated + 2
     local product = ARGV[1 + lane]
     local before = first[buy]
     if before then
@@ -145,6 +143,14 @@ for buy = 1, buys do
       records[recorded + 2] = format('q %d %s %s', settled[lane] + position, product, user)
       recorded = recorded + 2
       answers[buy] = position
+    end
+    -- Only shoppers who have been in line are remembered: a first answer and a job are kept of them
+    -- anyway. Shoppers whom somebody made up and who are all turned away take no room; what they may
+    -- ask is limited by gateways, by address.
+    if remembered or before or taken_now[name] then
+      arrivals[user] = arrival
+      rates[rated + 1], rates[rated + 2] = user, format('%d', arrival - turn * length)
+      rated = rated + 2
     end
   end
 end

@@ -271,6 +271,60 @@ async fn the_rate_limit_remembers_the_turn_before_and_throws_older_ones_away() {
     assert!(matches!(again, Admission::RateLimited { .. }), "{again:?}");
 }
 
+/// How many fields both halves of the rate limiter's memory have.
+async fn remembered(services: &Services) -> usize {
+    let mut queue = services.queue.clone();
+    let mut fields = 0;
+    for half in ["fs:{drop}:pace:0", "fs:{drop}:pace:1"] {
+        let length: usize = queue.hlen(half).await.unwrap();
+        fields += length;
+    }
+    fields
+}
+
+/// With authentication off somebody can make up as many shoppers as they like.
+#[tokio::test]
+async fn shoppers_who_are_turned_away_take_no_room() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 3), ("none", 0)]);
+    sale.turnstile.max_queue_depth = 2;
+    open(&services, &sale).await;
+    turn_that_lasts(&services).await;
+    let crowd = |product| -> Vec<Buy> {
+        let made_up = |user| buy(&sale, &format!("u{user}"), product, "k");
+        (0..100).map(made_up).collect()
+    };
+    let sold_out = admit(&services, &sale, &crowd(1)).await;
+    assert_eq!(sold_out, vec![Admission::SoldOut; 100]);
+    assert_eq!(remembered(&services).await, 0);
+    let mut full = admit(&services, &sale, &crowd(0)).await;
+    assert_eq!(full.split_off(2), vec![Admission::LaneFull; 98]);
+    // Two shoppers, and the number of the turn.
+    assert_eq!(remembered(&services).await, 3);
+}
+
+#[tokio::test]
+async fn whoever_was_in_line_is_limited_where_there_is_nothing_to_get_as_well() {
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 5), ("none", 0)]);
+    sale.turnstile.rate_limit = RateLimit {
+        requests: 1,
+        window: Duration::from_secs(30),
+        burst: 3,
+    };
+    open(&services, &sale).await;
+    one(&services, &sale, buy(&sale, "u", 0, "k")).await;
+    let asked = [
+        buy(&sale, "u", 1, "a"),
+        buy(&sale, "u", 0, "k"),
+        buy(&sale, "u", 1, "b"),
+    ];
+    let answers = admit(&services, &sale, &asked).await;
+    assert_eq!(answers[0], Admission::SoldOut);
+    assert!(matches!(answers[1], Admission::Replayed { .. }));
+    assert!(matches!(answers[2], Admission::RateLimited { .. }));
+}
+
 /// What a half of the rate limiter's memory holds: its turn, and arrivals by shopper.
 async fn remember(services: &Services, turn: u64, of_turn: u64, arrivals: &[(&str, u64)]) {
     let mut queue = services.queue.clone();
