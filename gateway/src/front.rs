@@ -3,6 +3,7 @@
 //! A hand-written service around the router, since the same as middleware would cost the hot
 //! path several allocations a request. For the same reason a buy need not pass the router.
 
+mod access_log;
 mod clients;
 mod head;
 pub(crate) mod leftover;
@@ -143,6 +144,7 @@ impl hyper::service::Service<Request<Incoming>> for Front {
             client,
             route,
             method: request.method().clone(),
+            path: access_log::path(self.clients.is_logged, request.uri()),
             started: Instant::now(),
             requests: self.requests.clone(),
             link: Arc::clone(&self.link),
@@ -200,6 +202,8 @@ struct Seen {
     client: Option<Client>,
     route: RouteLabel,
     method: Method,
+    /// For the access log, where there is one.
+    path: Option<Box<str>>,
     started: Instant,
     requests: RequestCounters,
     link: Arc<Link>,
@@ -219,6 +223,7 @@ impl Future for Observed {
         seen.settle_route(&response);
         seen.requests.count(seen.route, response.status());
         seen.log(&response);
+        access_log::write(seen, response.status());
         response.headers_mut().insert(REQUEST_ID, seen.id.clone());
         Poll::Ready(Ok(response))
     }

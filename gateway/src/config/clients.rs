@@ -63,6 +63,18 @@ pub struct ClientConfig {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub request_burst_per_address: u32,
+
+    /// True logs each request, with its client's address, as level info.
+    #[arg(
+        long,
+        env = "FLASHSALE_ACCESS_LOG",
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        default_missing_value = "true",
+        action = clap::ArgAction::Set
+    )]
+    pub access_log: bool,
 }
 
 /// A header that names the clients of proxies.

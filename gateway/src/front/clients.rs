@@ -28,6 +28,8 @@ pub(super) struct Clients {
     limiter: Option<RateLimiter>,
     /// Answers whoever is refused.
     pub(super) refusals: Router,
+    /// Whether each request is logged.
+    pub(super) is_logged: bool,
     metrics: Metrics,
 }
 
@@ -42,6 +44,7 @@ impl Clients {
             proxies: Arc::new(Proxies::new(config)),
             limiter: RateLimiter::new(config),
             refusals: app::with_cross_origin(rate_limit::refusals(config), cors_origins),
+            is_logged: config.access_log,
             metrics,
         }
     }

@@ -1,8 +1,12 @@
 //! Who is asking, as far as addresses say.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
-use crate::support::{Gateway, World, client::Client, one_product};
+use serde_json::Value;
+
+use crate::support::{
+    Gateway, World, client::Client, eventually, one_product, process::GatewayProcess,
+};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
@@ -164,4 +168,80 @@ async fn pages_of_other_origins_can_read_why_they_are_refused() {
     }
     assert_eq!(answer.problem(), "quota-exceeded");
     assert_eq!(answer.header("access-control-allow-origin"), Some(origin));
+}
+
+/// The lines of a log with this value in a field.
+fn lines(log: &Path, field: &str, value: &str) -> Vec<Value> {
+    let log = std::fs::read_to_string(log).unwrap();
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter(|line| line[field] == value)
+        .collect()
+}
+
+#[tokio::test]
+async fn the_access_log_has_a_line_for_each_request() {
+    let world = World::new().await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let further = [
+        "--access-log",
+        "--trusted-proxies=127.0.0.1",
+        "--log-format=json",
+    ];
+    let gateway = GatewayProcess::start_logging(&world, log.as_file(), &further).await;
+    let headers = [
+        ("x-request-id", "mine"),
+        ("x-forwarded-for", "198.51.100.1, 203.0.113.7"),
+    ];
+    let ask = gateway
+        .client
+        .request("GET", "/orders/7?token=secret", &headers, b"");
+    let status = ask.await.status;
+    eventually("the line is there", async || {
+        !lines(log.path(), "request_id", "mine").is_empty()
+    })
+    .await;
+    let line = lines(log.path(), "request_id", "mine").remove(0);
+    assert_eq!(line["target"], "flashsale_gateway::access");
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["client"], "203.0.113.7");
+    assert_eq!(line["method"], "GET");
+    assert_eq!(line["path"], "/orders/7");
+    assert_eq!(line["status"], status);
+    assert!(line["duration_ms"].as_f64().unwrap() >= 0.0);
+    let log = std::fs::read_to_string(log.path()).unwrap();
+    assert!(!log.contains("secret"), "{log}");
+}
+
+#[tokio::test]
+async fn the_log_of_a_refusal_names_the_address() {
+    let world = World::new().await;
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let further = [
+        "--requests-per-address=1",
+        "--request-burst-per-address=1",
+        "--operations-token=the-operations-token",
+        "--log-format=json",
+    ];
+    let gateway = GatewayProcess::start_logging(&world, log.as_file(), &further).await;
+    let client = |address: [u8; 4]| Client {
+        from: Some(SocketAddr::from((address, 0))),
+        ..gateway.client
+    };
+    let flood = client([127, 0, 0, 2]);
+    eventually("the address is refused", async || {
+        flood.get("/session").await.status == 429
+    })
+    .await;
+    let curious = client([127, 0, 0, 3]);
+    assert_eq!(curious.get("/operations/figures").await.status, 401);
+    for address in ["127.0.0.2", "127.0.0.3"] {
+        eventually("the refusal is logged", async || {
+            !lines(log.path(), "client", address).is_empty()
+        })
+        .await;
+    }
+    let line = lines(log.path(), "client", "127.0.0.2").remove(0);
+    assert_eq!(line["route"], "/session");
+    assert!(lines(log.path(), "target", "flashsale_gateway::access").is_empty());
 }

@@ -1,6 +1,6 @@
 //! A gateway as a process of its own, for what only the whole program shows.
 
-use std::{net::SocketAddr, process::Stdio};
+use std::{fs::File, net::SocketAddr, process::Stdio};
 
 use flashsale_testbed::ports::free_port;
 use nix::{
@@ -24,7 +24,8 @@ pub struct GatewayProcess {
 impl GatewayProcess {
     /// A process with these further arguments, ready.
     pub async fn start(world: &World, further: &[&str]) -> Self {
-        let gateway = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"));
+        let mut gateway = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"));
+        gateway.stderr(Stdio::null());
         Self::spawn(gateway, world, further).await
     }
 
@@ -32,12 +33,20 @@ impl GatewayProcess {
     pub async fn start_limited(world: &World, (soft, hard): (u64, u64), further: &[&str]) -> Self {
         let mut shell = Command::new("sh");
         shell
+            .stderr(Stdio::null())
             .arg("-c")
             .arg(format!(
                 "ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""
             ))
             .arg(env!("CARGO_BIN_EXE_flashsale-gateway"));
         Self::spawn(shell, world, further).await
+    }
+
+    /// A process that writes its log into this file.
+    pub async fn start_logging(world: &World, log: &File, further: &[&str]) -> Self {
+        let mut gateway = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"));
+        gateway.stderr(log.try_clone().unwrap());
+        Self::spawn(gateway, world, further).await
     }
 
     async fn spawn(mut command: Command, world: &World, further: &[&str]) -> Self {
@@ -49,7 +58,6 @@ impl GatewayProcess {
             .args(["--listen", &listen.to_string()])
             .args(["--probes-listen", &probes.to_string()])
             .args(further)
-            .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
