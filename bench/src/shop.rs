@@ -54,6 +54,7 @@ pub fn sale(number: u32, products: u32, stock: i32) -> Result<Sale, BenchError> 
                 burst: REQUESTS_A_SECOND,
             },
             max_queue_depth: MAX_QUEUE_DEPTH,
+            pass_required: false,
         },
         // Only the operator and `flashsale up` read it; workers are told their batch size.
         workers: WorkerPolicy {

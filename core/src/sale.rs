@@ -101,6 +101,9 @@ pub struct Turnstile {
     pub rate_limit: RateLimit,
     /// Jobs a lane holds at most; further buys are asked to come back.
     pub max_queue_depth: u64,
+    /// Whether gateways ask each buy for a pass. Records of the release before this field have none.
+    #[serde(default)]
+    pub pass_required: bool,
 }
 
 /// How often one shopper may ask, as a token bucket that refills evenly: `requests` in every

@@ -27,6 +27,7 @@ use crate::{
     openapi,
     operations::{self, Operations},
     orders::{self, OrderLookup},
+    pass::{self, PASS, Passes},
     problem::{Problem, ProblemKind, not_found, unavailable},
     request_id::REQUEST_ID,
     sales, session,
@@ -56,6 +57,8 @@ pub struct Parts {
     pub identity: Identity,
     /// What became of buys.
     pub orders: OrderLookup,
+    /// Passes for sales that ask for them.
+    pub passes: Passes,
     /// What is counted.
     pub metrics: Metrics,
     /// The shop's own pages.
@@ -87,6 +90,8 @@ impl Deref for Gateway {
 pub fn router(gateway: Gateway, layer: SocketLayer, cors_origins: &[HeaderValue]) -> Router {
     let quiet = Router::new()
         .route("/orders/{jobId}", get(orders::order))
+        .route("/pass", post(pass::calls::pass))
+        .route("/pass/challenge", post(pass::calls::challenge))
         .route("/sales", get(sales::sales))
         .route("/sales/{sale}", get(sales::sale))
         .route("/session", get(session::session))
@@ -186,6 +191,7 @@ fn cross_origin(origins: &[HeaderValue]) -> CorsLayer {
             header::AUTHORIZATION,
             header::CONTENT_TYPE,
             HeaderName::from_static("idempotency-key"),
+            PASS,
             REQUEST_ID,
         ])
         .expose_headers([

@@ -47,6 +47,9 @@ pub use request::{BuyRequest, Limits};
         description = "Names this buy. The same key of the same shopper is the same buy, however \
                        often it is sent: visible ASCII without braces, quotes and backslashes, at \
                        most 255 bytes; plain or as a quoted string."
+    ), (
+        "Flashsale-Pass" = Option<String>, Header,
+        description = "In a sale with `passRequired`: the pass of `POST /pass`."
     )),
     request_body = BuyRequest<'_>,
     responses(
@@ -57,7 +60,7 @@ pub use request::{BuyRequest, Limits};
         (status = 401, description = "unauthorized",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 403, description = "sale-not-open (with `opensAt`), sale-closed, \
-            subject-unsupported, insufficient-scope",
+            pass-required, subject-unsupported, insufficient-scope",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 404, description = "unknown-product",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
@@ -105,7 +108,7 @@ where
         }
     };
     let sale = Some(offer.sale.id());
-    match decide(&gateway, &offer, buy, arrived).await {
+    match decide(&gateway, &parts.headers, &offer, buy, arrived).await {
         Ok(answer) => {
             buys.count(sale, answer.kind());
             if answer.is_acknowledgement() {
@@ -151,10 +154,14 @@ where
 
 async fn decide(
     gateway: &Gateway,
+    headers: &HeaderMap,
     offer: &Offer,
     buy: Buy,
     arrived: Instant,
 ) -> Result<answer::Answer, Problem> {
+    if offer.sale.sale().turnstile.pass_required {
+        gateway.passes.check(headers, offer.sale.id(), &buy.user)?;
+    }
     let job_id = buy.job_id;
     let admission = offer.sale.queue.admit(buy, arrived).await;
     answer::of(admission, job_id, offer, gateway)

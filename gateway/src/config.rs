@@ -6,6 +6,7 @@ mod http;
 mod identity;
 mod intake;
 mod operations;
+mod pass;
 mod sockets;
 mod stores;
 
@@ -18,6 +19,7 @@ pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
 pub use intake::{BadReplicaTimeout, IntakeConfig};
 pub use operations::{BadOperationsToken, OperationsConfig, OperationsToken};
+pub use pass::{BadPassSecret, Hidden, PassConfig, VerifierKind};
 pub use sockets::SocketConfig;
 pub use stores::StoresConfig;
 
@@ -89,6 +91,9 @@ pub struct Config {
     /// Who shoppers are.
     #[command(flatten)]
     pub identity: IdentityConfig,
+    /// Who may buy in sales that ask for a pass.
+    #[command(flatten)]
+    pub pass: PassConfig,
     /// Who may see and mend the running of a sale.
     #[command(flatten)]
     pub operations: OperationsConfig,

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod operations;
 pub mod orders;
+pub mod pass;
 mod places;
 pub mod problem;
 pub mod process;

@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod lanes;
+mod passes;
 mod requests;
 mod sessions;
 mod tokens;
@@ -15,6 +16,7 @@ use prometheus::{
 pub use answers::{BuyAnswer, BuyCount, BuyCounters};
 pub use connections::ConnectionMetrics;
 pub use lanes::LaneCollector;
+pub use passes::PassMetrics;
 pub use requests::{RequestCounters, RouteLabel};
 pub use sessions::SessionMetrics;
 pub use tokens::{IssuerMetrics, JwksMetrics, TokenMetrics};
@@ -53,6 +55,8 @@ pub struct Metrics {
     pub tokens: TokenMetrics,
     /// Reads of the signing keys.
     pub jwks: JwksMetrics,
+    /// Passes that were asked for.
+    pub passes: PassMetrics,
     /// Attempts to use operations without the operations token.
     pub operations_refused: IntCounter,
 }
@@ -122,6 +126,7 @@ impl Metrics {
             events: EventMetrics::new(registry)?,
             tokens: TokenMetrics::new(registry)?,
             jwks: JwksMetrics::new(registry)?,
+            passes: PassMetrics::new(registry)?,
             operations_refused: counter(
                 registry,
                 "flashsale_gateway_operations_refused_total",

@@ -30,6 +30,7 @@ use crate::{
     metrics::{LaneCollector, Metrics},
     operations::{Operations, Publisher},
     orders::{OrderLookup, rights},
+    pass::{PassConfigError, Passes},
     sale_status::SaleStatusTask,
     server::{ConnectionLimits, Server, Times},
     sockets::{Sessions, SocketLayer, Sockets, endings},
@@ -52,6 +53,9 @@ pub enum StartError {
     /// The operations token cannot be used.
     #[error(transparent)]
     OperationsToken(#[from] BadOperationsToken),
+    /// Passes cannot work as configured.
+    #[error(transparent)]
+    Passes(#[from] PassConfigError),
     /// Replicas would be waited for too long.
     #[error(transparent)]
     ReplicaTimeout(#[from] BadReplicaTimeout),
@@ -287,7 +291,7 @@ async fn build(
     let orders = OrderLookup::new(pool, ledger, catalogue.clone());
     let gateway = gateway(
         config, catalogue, stocks, identity, orders, operations, metrics,
-    );
+    )?;
     Ok(Built {
         gateway,
         layer,
@@ -303,12 +307,14 @@ fn gateway(
     orders: OrderLookup,
     operations: Option<Operations>,
     metrics: Metrics,
-) -> Gateway {
-    Gateway::from(Parts {
+) -> Result<Gateway, StartError> {
+    let passes = Passes::new(&config.pass, metrics.passes.clone())?;
+    Ok(Gateway::from(Parts {
         catalogue,
         stocks,
         identity,
         orders,
+        passes,
         metrics,
         operations,
         storefront: Storefront::embedded(),
@@ -317,7 +323,7 @@ fn gateway(
             body_bytes: config.http.body_limit_bytes,
             request_patience: config.http.request_timeout(),
         },
-    })
+    }))
 }
 
 /// Operations, where there is a token for them.

@@ -49,6 +49,8 @@ pub struct SaleView {
     /// The clock by which it opens and closes (RFC 3339): Redis's.
     #[schema(format = DateTime)]
     pub server_time: String,
+    /// Whether a buy needs a pass of `POST /pass`.
+    pub pass_required: bool,
     /// What it offers.
     pub products: Vec<ProductView>,
 }
@@ -167,6 +169,7 @@ fn view(entry: &SaleEntry, gateway: &Gateway, now: Timestamp) -> SaleView {
         opens_at: time(sale.schedule.opens_at),
         closes_at: time(sale.schedule.closes_at),
         server_time: now.to_string(),
+        pass_required: sale.turnstile.pass_required,
         products: sale
             .products
             .iter()

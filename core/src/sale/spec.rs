@@ -111,6 +111,22 @@ pub struct TurnstileSpec {
     /// Jobs a lane holds at most; further buys are answered 503 with Retry-After.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_queue_depth: i64,
+    /// Whether a buy needs a pass, which gateways issue before the opening to whoever a verifier
+    /// approves of. Left out: None.
+    // Left out of what is written, so that operators of the release before can read it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub pass: PassSpec,
+}
+
+/// Whether a buy needs a pass: None or Required.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
+pub enum PassSpec {
+    /// It needs none.
+    #[default]
+    None,
+    /// It is refused without.
+    Required,
 }
 
 /// How often one shopper may ask.
@@ -150,6 +166,7 @@ impl Default for TurnstileSpec {
         Self {
             rate_limit: RateLimitSpec::default(),
             max_queue_depth: 1_000_000,
+            pass: PassSpec::None,
         }
     }
 }
@@ -163,6 +180,10 @@ impl Default for RateLimitSpec {
             burst: None,
         }
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn default_attempts() -> i32 {

@@ -11,7 +11,7 @@ use std::{collections::HashSet, fmt, time::Duration};
 use super::{
     Durability, Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
-    spec::{FlashSaleSpec, ProductSpec, TurnstileSpec},
+    spec::{FlashSaleSpec, PassSpec, ProductSpec, TurnstileSpec},
 };
 use crate::{
     id::{ProductId, SaleId},
@@ -260,6 +260,7 @@ fn check_turnstile(spec: &TurnstileSpec, findings: &mut Findings) -> Turnstile {
             1,
             10_000_000,
         ),
+        pass_required: spec.pass == PassSpec::Required,
     }
 }
 

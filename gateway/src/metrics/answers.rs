@@ -24,11 +24,12 @@ pub enum BuyAnswer {
 const NO_SALE: &str = "";
 
 /// What a buy can be answered once its sale is known.
-const OF_A_SALE: [BuyAnswer; 10] = [
+const OF_A_SALE: [BuyAnswer; 11] = [
     BuyAnswer::Queued,
     BuyAnswer::Replayed,
     BuyAnswer::Refused(ProblemKind::SoldOut),
     BuyAnswer::Refused(ProblemKind::QuotaExceeded),
+    BuyAnswer::Refused(ProblemKind::PassRequired),
     BuyAnswer::Refused(ProblemKind::SaleNotOpen),
     BuyAnswer::Refused(ProblemKind::SaleClosed),
     BuyAnswer::Refused(ProblemKind::IdempotencyKeyReused),

@@ -16,6 +16,8 @@ pub enum RouteLabel {
     Sales,
     /// `/sales/{sale}`
     Sale,
+    /// `/pass` and `/pass/challenge`
+    Pass,
     /// `/session`
     Session,
     /// Everything under `/operations`
@@ -30,11 +32,12 @@ pub enum RouteLabel {
     Other,
 }
 
-const ROUTES: [(RouteLabel, &str); 10] = [
+const ROUTES: [(RouteLabel, &str); 11] = [
     (RouteLabel::Buy, "/buy"),
     (RouteLabel::Order, "/orders/{jobId}"),
     (RouteLabel::Sales, "/sales"),
     (RouteLabel::Sale, "/sales/{sale}"),
+    (RouteLabel::Pass, "/pass"),
     (RouteLabel::Session, "/session"),
     (RouteLabel::Operations, "/operations"),
     (RouteLabel::OpenApi, "/openapi.json"),
@@ -53,6 +56,7 @@ impl RouteLabel {
         match path {
             "/buy" => Self::Buy,
             "/sales" => Self::Sales,
+            "/pass" | "/pass/challenge" => Self::Pass,
             "/session" => Self::Session,
             "/openapi.json" => Self::OpenApi,
             _ if path.starts_with("/socket.io/") => Self::Socket,

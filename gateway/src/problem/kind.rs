@@ -57,6 +57,10 @@ problem_kinds! {
     SaleNotOpen = "sale-not-open", FORBIDDEN, "The sale is not open";
     /// After the closing.
     SaleClosed = "sale-closed", FORBIDDEN, "The sale is closed";
+    /// A buy without a good pass, in a sale that asks for one.
+    PassRequired = "pass-required", FORBIDDEN, "A pass is needed";
+    /// What was brought for a pass does not count.
+    ProofRefused = "proof-refused", FORBIDDEN, "The proof does not count";
     /// A page of another origin that may not open sockets.
     OriginNotAllowed = "origin-not-allowed", FORBIDDEN, "The origin is not allowed";
     /// No sale offers the product.

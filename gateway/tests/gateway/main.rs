@@ -23,6 +23,7 @@ mod operations;
 mod orders;
 mod outages;
 mod overload;
+mod passes;
 mod probes;
 mod replicas;
 mod roles;

@@ -165,6 +165,43 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/pass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get a pass for a sale.
+         * @description It is good for this shopper in this sale until it ends; get it before the opening.
+         */
+        post: operations["pass"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/pass/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Ask what to prove for a pass. */
+        post: operations["challenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/sales": {
         parameters: {
             query?: never;
@@ -256,6 +293,21 @@ export interface components {
              * @example user-1
              */
             userId?: string | null;
+        };
+        /** @description What has to be proven. */
+        ChallengeView: {
+            /** @description With `proof-of-work`: the text to work on. It is accepted for ten minutes at least. */
+            challenge: string | null;
+            /**
+             * Format: int32
+             * @description With `proof-of-work`: with how many zero bits the SHA-256 digest of challenge, dot and proof
+             *     has to begin.
+             */
+            difficulty: number | null;
+            /** @description With `site-verify`: the key for the verifier's widget, where the gateway has one. */
+            siteKey: string | null;
+            /** @description Who approves. */
+            verifier: components["schemas"]["VerifierName"];
         };
         /** @description A dead letter: an entry that no attempt could settle. */
         DeadLetter: {
@@ -460,6 +512,38 @@ export interface components {
              */
             soldOut: number;
         };
+        /** @description Who wants to buy where. */
+        PassAsked: {
+            /**
+             * @description The sale.
+             * @example sneaker-drop
+             */
+            sale: string;
+            /**
+             * @description The shopper; only where authentication is off, ignored otherwise.
+             * @example user-1
+             */
+            userId?: string | null;
+        };
+        /** @description Who wants to buy where, and that they may. */
+        PassRequest: components["schemas"]["PassAsked"] & {
+            /**
+             * @description With `proof-of-work` the number, in decimal digits; with `site-verify` the response that the
+             *     verifier's widget gave.
+             * @example 271828
+             */
+            proof: string;
+        };
+        /** @description A pass. */
+        PassView: {
+            /**
+             * Format: date-time
+             * @description When it ends (RFC 3339).
+             */
+            expiresAt: string;
+            /** @description To be sent with buys as `Flashsale-Pass`. */
+            pass: string;
+        };
         /** @description An RFC 9457 problem document. */
         Problem: {
             /** @description This problem in words, with what to do about it. */
@@ -608,6 +692,8 @@ export interface components {
              * @description First instant of the sale; null when it is open since ever.
              */
             opensAt?: string | null;
+            /** @description Whether a buy needs a pass of `POST /pass`. */
+            passRequired: boolean;
             /** @description What it offers. */
             products: components["schemas"]["ProductView"][];
             /**
@@ -656,6 +742,11 @@ export interface components {
             /** @description The shopper, by their token; null without one, and where authentication is off. */
             userId: string | null;
         };
+        /**
+         * @description Who approves of shoppers.
+         * @enum {string}
+         */
+        VerifierName: "proof-of-work" | "site-verify";
         /** @description A worker that was heard lately. */
         WorkerView: {
             /** @description The lanes that it drives. */
@@ -683,6 +774,8 @@ export interface operations {
             header: {
                 /** @description Names this buy. The same key of the same shopper is the same buy, however often it is sent: visible ASCII without braces, quotes and backslashes, at most 255 bytes; plain or as a quoted string. */
                 "Idempotency-Key": string;
+                /** @description In a sale with `passRequired`: the pass of `POST /pass`. */
+                "Flashsale-Pass"?: string | null;
             };
             path?: never;
             cookie?: never;
@@ -722,7 +815,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description sale-not-open (with `opensAt`), sale-closed, subject-unsupported, insufficient-scope */
+            /** @description sale-not-open (with `opensAt`), sale-closed, pass-required, subject-unsupported, insufficient-scope */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1200,6 +1293,202 @@ export interface operations {
             };
             /** @description unknown-order */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    pass: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PassRequest"];
+            };
+        };
+        responses: {
+            /** @description The pass */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PassView"];
+                };
+            };
+            /** @description body-invalid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description proof-refused, subject-unsupported, insufficient-scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown-sale */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description request-timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description body-too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description media-type-unsupported */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable: the verifier or the sales are out of reach */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    challenge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PassAsked"];
+            };
+        };
+        responses: {
+            /** @description What has to be proven */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChallengeView"];
+                };
+            };
+            /** @description body-invalid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description subject-unsupported, insufficient-scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown-sale */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description request-timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description body-too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description media-type-unsupported */
+            415: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -14,6 +14,8 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "insufficient-scope": "Your sign-in does not allow buying here. Please contact the shop.",
   "sale-not-open": "The sale is not open yet.",
   "sale-closed": "The sale is over.",
+  "pass-required": "This sale asks for a check that this page cannot do. Please contact the shop.",
+  "proof-refused": "The check before this sale did not work. Please press again.",
   "origin-not-allowed": PAGE_OUTDATED,
   "unknown-product": "This product is no longer on sale.",
   "unknown-sale": "This sale is no longer on.",

@@ -1,0 +1,210 @@
+//! `POST /pass/challenge` and `POST /pass`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Request, State},
+    response::{IntoResponse, Response},
+};
+use flashsale_core::id::UserId;
+use http::{HeaderValue, header::CACHE_CONTROL};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    app::Gateway,
+    buy::request::read,
+    catalogue::SaleEntry,
+    problem::{Problem, ProblemDocument, ProblemKind},
+    sales::in_force,
+};
+
+/// Who wants to buy where.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PassAsked {
+    /// The sale.
+    #[schema(
+        example = "sneaker-drop",
+        min_length = 1,
+        max_length = 255,
+        pattern = "^[a-z0-9][a-z0-9.-]*$"
+    )]
+    pub sale: String,
+    /// The shopper; only where authentication is off, ignored otherwise.
+    #[serde(default)]
+    #[schema(
+        example = "user-1",
+        min_length = 1,
+        max_length = 255,
+        pattern = r"^[!#-\[\]-z|~]+$"
+    )]
+    pub user_id: Option<String>,
+}
+
+/// Who wants to buy where, and that they may.
+#[derive(Debug, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PassRequest {
+    /// Who and where.
+    #[serde(flatten)]
+    pub asked: PassAsked,
+    /// With `proof-of-work` the number, in decimal digits; with `site-verify` the response that the
+    /// verifier's widget gave.
+    #[schema(example = "271828", min_length = 1)]
+    pub proof: String,
+}
+
+/// What has to be proven.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ChallengeView {
+    /// Who approves.
+    pub verifier: VerifierName,
+    /// With `proof-of-work`: the text to work on. It is accepted for ten minutes at least.
+    #[schema(required = true)]
+    pub challenge: Option<String>,
+    /// With `proof-of-work`: with how many zero bits the SHA-256 digest of challenge, dot and proof
+    /// has to begin.
+    #[schema(required = true)]
+    pub difficulty: Option<u32>,
+    /// With `site-verify`: the key for the verifier's widget, where the gateway has one.
+    #[schema(required = true)]
+    pub site_key: Option<String>,
+}
+
+/// Who approves of shoppers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum VerifierName {
+    /// The gateway, of whoever has worked for it.
+    ProofOfWork,
+    /// A service beside it.
+    SiteVerify,
+}
+
+/// A pass.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PassView {
+    /// To be sent with buys as `Flashsale-Pass`.
+    pub pass: String,
+    /// When it ends (RFC 3339).
+    #[schema(format = DateTime)]
+    pub expires_at: String,
+}
+
+/// Ask what to prove for a pass.
+#[utoipa::path(
+    post,
+    path = "/pass/challenge",
+    tag = "pass",
+    request_body = PassAsked,
+    responses(
+        (status = 200, description = "What has to be proven", body = ChallengeView),
+        (status = 400, description = "body-invalid",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 403, description = "subject-unsupported, insufficient-scope",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "unknown-sale",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 408, description = "request-timeout",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 413, description = "body-too-large",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 415, description = "media-type-unsupported",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security((), ("bearer" = []))
+)]
+pub async fn challenge(
+    State(gateway): State<Gateway>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (asked, user) = take::<PassAsked>(&gateway, request).await?;
+    let (sale, user) = who_and_where(&gateway, &asked, user).await?;
+    Ok(fresh(gateway.passes.challenge(sale.id(), &user)))
+}
+
+/// Get a pass for a sale.
+///
+/// It is good for this shopper in this sale until it ends; get it before the opening.
+#[utoipa::path(
+    post,
+    path = "/pass",
+    tag = "pass",
+    request_body = PassRequest,
+    responses(
+        (status = 200, description = "The pass", body = PassView),
+        (status = 400, description = "body-invalid",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 403, description = "proof-refused, subject-unsupported, insufficient-scope",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "unknown-sale",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 408, description = "request-timeout",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 413, description = "body-too-large",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 415, description = "media-type-unsupported",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: the verifier or the sales are out of reach",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security((), ("bearer" = []))
+)]
+pub async fn pass(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
+    let (PassRequest { asked, proof }, user) = take(&gateway, request).await?;
+    let (sale, user) = who_and_where(&gateway, &asked, user).await?;
+    let pass = gateway.passes.issue(sale.id(), &user, &proof).await?;
+    Ok(fresh(pass))
+}
+
+/// The body, and the shopper by their token where there are tokens.
+async fn take<T: DeserializeOwned>(
+    gateway: &Gateway,
+    request: Request,
+) -> Result<(T, Option<UserId>), Problem> {
+    let (parts, body) = request.into_parts();
+    let user = gateway.identity.of_headers(&parts.headers).await?;
+    let body = read(&parts.headers, body, &gateway.limits).await?;
+    let asked = serde_json::from_slice(&body)
+        .map_err(|error| invalid(format!("the body is not one for a pass: {error}")))?;
+    Ok((asked, user))
+}
+
+async fn who_and_where(
+    gateway: &Gateway,
+    asked: &PassAsked,
+    user: Option<UserId>,
+) -> Result<(Arc<SaleEntry>, UserId), Problem> {
+    let user = match (user, asked.user_id.as_deref()) {
+        (Some(user), _) => user,
+        (None, Some(user)) => {
+            UserId::new(user).map_err(|error| invalid(format!("userId {error}")))?
+        }
+        (None, None) => {
+            return Err(invalid(
+                "userId is missing; where authentication is off, the body says who buys",
+            ));
+        }
+    };
+    Ok((in_force(gateway, &asked.sale).await?, user))
+}
+
+fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
+    Problem::new(ProblemKind::BodyInvalid, detail)
+}
+
+fn fresh(body: impl Serialize) -> Response {
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    ([no_store], Json(body)).into_response()
+}
