@@ -73,7 +73,7 @@ use crate::{
         (name = "operations", description = "The running of the sales, for who has the operations token"),
         (name = "about", description = "This document"),
     ),
-    modifiers(&BearerTokens)
+    modifiers(&BearerTokens, &LimitedByAddress)
 )]
 struct Document;
 
@@ -91,6 +91,27 @@ impl Modify for BearerTokens {
         for (name, scheme) in [("bearer", bearer), ("operations", operations)] {
             let scheme = SecurityScheme::Http(scheme).into();
             components.security_schemes.insert(name.to_owned(), scheme);
+        }
+    }
+}
+
+/// Has every call tell the refusal of `POST /buy` for too many requests, since each may get it.
+struct LimitedByAddress;
+
+impl Modify for LimitedByAddress {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        const STATUS: &str = "429";
+        let paths = &mut document.paths.paths;
+        let buy = paths.get("/buy").and_then(|path| path.post.as_ref());
+        let Some(refusal) = buy.and_then(|buy| buy.responses.responses.get(STATUS).cloned()) else {
+            return;
+        };
+        for path in paths.values_mut() {
+            for call in [&mut path.get, &mut path.post].into_iter().flatten() {
+                let responses = &mut call.responses.responses;
+                let missing = responses.entry(STATUS.to_owned());
+                missing.or_insert_with(|| refusal.clone());
+            }
         }
     }
 }
