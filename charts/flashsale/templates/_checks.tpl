@@ -46,6 +46,11 @@
 {{- if and (eq $v.auth.mode "off") $v.gateway.signInUrl -}}
 {{- fail "gateway.signInUrl is for auth.mode=jwt: with auth.mode=off nobody signs in; leave it out" -}}
 {{- end -}}
+{{- with $v.gateway.pass.verifier -}}
+{{- if and .url (not .existingSecret.name) -}}
+{{- fail "gateway.pass.verifier.url is set, but not gateway.pass.verifier.existingSecret.name, the Secret with the verifier's secret" -}}
+{{- end -}}
+{{- end -}}
 {{- with $v.gateway.operations -}}
 {{- if and .existingSecret.name .token -}}
 {{- fail "gateway.operations.existingSecret.name and gateway.operations.token are both set; keep one" -}}

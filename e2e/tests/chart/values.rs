@@ -36,6 +36,10 @@ gateway:
   corsOrigins: ['https://shop.example.com', 'https://app.example.com']
   trustedProxies: [10.42.0.0/16, '2001:db8::/48']
   proxyHeader: forwarded
+  accessLog: true
+  pass:
+    existingSecret: {name: passes}
+    verifier: {url: 'https://verifier.example.com/siteverify', siteKey: '0x4AAA', existingSecret: {name: verifier}}
   signInUrl: 'https://id.example.com/sign-in?shop=1'
   operations: {existingSecret: {name: operations}}
   autoscaling: {enabled: true}

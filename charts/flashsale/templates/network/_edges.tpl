@@ -99,6 +99,12 @@
 {{- include "flashsale.edge" (dict "direction" "to" "ports" (.Values.networkPolicy.jwksPorts | default $ports)) -}}
 {{- end }}
 
+{{/* The external verifier of passes. */}}
+{{- define "flashsale.toVerifier" -}}
+{{- $port := include "flashsale.portOf" (dict "url" .Values.gateway.pass.verifier.url "default" (ternary 80 443 (hasPrefix "http:" .Values.gateway.pass.verifier.url))) -}}
+{{- include "flashsale.edge" (dict "direction" "to" "ports" (list $port)) -}}
+{{- end }}
+
 {{- define "flashsale.toGateway" -}}
 {{- $peers := include "flashsale.pods" (dict "root" . "component" "gateway") | fromYamlArray -}}
 {{- include "flashsale.edge" (dict "direction" "to" "peers" $peers "ports" (list 8080)) -}}
