@@ -1,4 +1,5 @@
 import type { Catalogue } from "../live/catalogue";
+import type { Passes } from "../pass/passes";
 import type { Gateway } from "../server/gateway";
 import { backoff } from "../server/retry";
 import { isPending } from "./buy";
@@ -38,6 +39,7 @@ export interface PursuitParts {
   readonly gateway: Pick<Gateway, "buy" | "order">;
   readonly journal: Journal;
   readonly catalogue: Catalogue;
+  readonly passes: Pick<Passes, "of" | "asked">;
   readonly withLock: WithLock;
   /** The server's clock. */
   readonly now: () => number;
@@ -62,7 +64,7 @@ export interface Pursuit {
 
 /** A pursuit that has not begun. */
 export function createPursuit(parts: PursuitParts): Pursuit {
-  const { gateway, journal, catalogue, withLock, now, random, mayAct, isLive } = parts;
+  const { gateway, journal, catalogue, passes, withLock, now, random, mayAct, isLive } = parts;
   const naps = createNaps();
   const running = new Set<string>();
   const early = new Map<string, Final>();
@@ -97,6 +99,8 @@ export function createPursuit(parts: PursuitParts): Pursuit {
     if (buy.state.is !== "sending") return 0;
     const wait = (buy.state.retryAt ?? 0) - now();
     if (wait > 0) return wait;
+    // Got before the lock is taken, since it may take a while.
+    const pass = await passes.of(buy.sale, buy.userId);
     return withLock(`send:${buy.key}`, PATIENCE, async () => {
       journal.reread(buy.key);
       const current = journal.get(buy.key);
@@ -105,7 +109,7 @@ export function createPursuit(parts: PursuitParts): Pursuit {
       const state = beforeSending(current, now());
       const leaving = journal.put({ ...current, state });
       if (leaving.state.is !== "sending") return 0;
-      const answer = await gateway.buy(buy.key, buy.productId, buy.userId);
+      const answer = await buyWith(pass, buy);
       const sent = afterSending(leaving, answer, now(), random());
       if ("newKey" in sent) {
         journal.put({ ...leaving, key: unique() });
@@ -116,6 +120,15 @@ export function createPursuit(parts: PursuitParts): Pursuit {
       note(sent.buy);
       return answer.ok || answer.problem.kind !== "unauthorized" ? 0 : SIGN_IN_PAUSE;
     });
+  };
+
+  /** Buys with a pass, or not at all where it could not be got. */
+  const buyWith = async (pass: Awaited<ReturnType<Passes["of"]>>, buy: Buy) => {
+    if (!pass.ok) return pass;
+    const answer = await gateway.buy(buy.key, buy.productId, buy.userId, pass.value);
+    const isAsked = !answer.ok && answer.problem.kind === "pass-required";
+    if (isAsked) passes.asked(buy.sale, buy.userId);
+    return answer;
   };
 
   /** Asks for a buy that waits in line; answers how long to sleep. */
@@ -150,7 +163,7 @@ export function createPursuit(parts: PursuitParts): Pursuit {
       return 0;
     }
     chase.resends += 1;
-    const answer = await gateway.buy(buy.key, buy.productId, buy.userId);
+    const answer = await buyWith(await passes.of(buy.sale, buy.userId), buy);
     const end = afterLoss(answer);
     if (answer.ok) note({ ...buy, jobId: answer.value.jobId });
     else if (end) journal.put({ ...buy, state: end });

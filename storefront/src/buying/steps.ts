@@ -13,6 +13,9 @@ export const NEAR = 10_000;
 /** How long after the press a buy is sent by itself. Later it would surprise the shopper. */
 export const LONGEST_WISH = 3_600_000;
 
+/** How often a buy whose pass was not accepted is sent again with another one. */
+const MOST_PASSES = 2;
+
 /** What sending made of a buy; `newKey` when it must go again under another key. */
 export type Sent = { readonly buy: Buy } | { readonly newKey: true };
 
@@ -42,6 +45,8 @@ function stateAfter(problem: Problem, attempts: number, now: number, random: num
   });
   if (kind === "unauthorized") return again(null);
   if (isRetryable(problem)) return again(now + pauseAfter(problem, attempts - 1, random));
+  const isOldPass = kind === "pass-required" || kind === "proof-refused";
+  if (isOldPass && attempts <= MOST_PASSES) return again(now + pauseAfter(problem, 0, random));
   const opensAt = instant(problem.opensAt);
   if (kind === "sale-not-open" && opensAt !== null && opensAt - now <= NEAR) {
     // When the opening is past by our clock, ours is ahead: come again after a moment.

@@ -7,6 +7,7 @@ export interface Call {
   readonly path: string;
   readonly key: string | null;
   readonly authorization: string | null;
+  readonly pass: string | null;
   readonly body: Record<string, unknown>;
   /** By the test's clock. */
   readonly at: number;
@@ -81,6 +82,7 @@ export class FakeGateway {
   /** The server's clock minus the test's. */
   skew = 0;
   settled = 0;
+  verifier = "proof-of-work";
   /** How long a buy is on its way, there and back, in milliseconds. */
   latency = 10;
 
@@ -92,6 +94,7 @@ export class FakeGateway {
       path: String(input instanceof Request ? input.url : input),
       key: headers.get("Idempotency-Key"),
       authorization: headers.get("Authorization"),
+      pass: headers.get("Flashsale-Pass"),
       body: JSON.parse(text) as Record<string, unknown>,
       at: Date.now(),
     };
@@ -201,6 +204,17 @@ export class FakeGateway {
       return json({ serverTime, sales: this.sales.map((sale) => ({ ...sale, serverTime })) });
     }
     if (this.isAuthOn && user === null) return refusal(401, "unauthorized");
+    if (call.path === "/pass/challenge") {
+      const isWork = this.verifier === "proof-of-work";
+      const task = isWork
+        ? { challenge: "challenge", difficulty: 4, siteKey: null }
+        : { challenge: null, difficulty: null, siteKey: "key" };
+      return json({ verifier: this.verifier, ...task });
+    }
+    if (call.path === "/pass") {
+      const expiresAt = new Date(Date.now() + this.skew + 1_800_000).toISOString();
+      return json({ pass: `pass of ${user ?? String(call.body["userId"])}`, expiresAt });
+    }
     if (call.path === "/buy") return this.buy(call, user ?? String(call.body["userId"]));
     return this.order(call.path.slice("/orders/".length));
   }
@@ -210,6 +224,8 @@ export class FakeGateway {
     if (treatment?.does === "cut") return null;
     if (treatment?.does === "refuse")
       return refusal(treatment.status, treatment.kind, treatment.more);
+    const isGuarded = this.sales.some(({ passRequired }) => passRequired === true);
+    if (isGuarded && call.pass !== `pass of ${userId}`) return refusal(403, "pass-required");
     const name = `${userId} ${call.key ?? ""}`;
     const jobId = this.keys.get(name) ?? `job-${String(this.keys.size + 1).padStart(4, "0")}`;
     const ticket = this.jobs.size + 1;

@@ -11,6 +11,8 @@ export interface Sale {
   readonly opensAt: number | null;
   /** First instant after it, likewise; null when it has no end. */
   readonly closesAt: number | null;
+  /** Whether a buy needs a pass. */
+  readonly passRequired: boolean;
   readonly products: readonly Product[];
 }
 
@@ -38,6 +40,7 @@ export function saleOf(view: components["schemas"]["SaleView"]): Sale {
     status: view.status,
     opensAt: instant(view.opensAt),
     closesAt: instant(view.closesAt),
+    passRequired: view.passRequired,
     products: view.products.map((product) => ({
       productId: product.productId,
       name: product.name,

@@ -11,6 +11,7 @@ import { createIdentity } from "../identity/session";
 import type { Identity } from "../identity/session";
 import { takeToken, tokenOf } from "../identity/token";
 import type { Place } from "../identity/token";
+import { createPasses } from "../pass/passes";
 import { createGateway } from "../server/gateway";
 import { createCatalogue } from "./catalogue";
 import type { Catalogue } from "./catalogue";
@@ -75,10 +76,18 @@ export function createShop(parts: ShopParts = {}): Shop {
   const connection = signal<Connection>("connecting");
   const journal = createJournal(device, clock.now);
   const withLock = createLocks(device, "locks" in parts ? parts.locks : webLocks());
+  const passes = createPasses({
+    gateway,
+    catalogue,
+    shopper: identity.shopper,
+    now: clock.now,
+    random,
+  });
   const pursuit = createPursuit({
     gateway,
     journal,
     catalogue,
+    passes,
     withLock,
     now: clock.now,
     random,
@@ -149,10 +158,13 @@ export function createShop(parts: ShopParts = {}): Shop {
         socket.renew();
         buying.lookWho();
         polling.setAlarm();
+        passes.prepare();
       }),
+      catalogue.sales.subscribe(passes.prepare),
       polling.start(),
       socket.close,
       pursuit.stop,
+      passes.stop,
     ];
     socket.renew();
     buying.lookWho();

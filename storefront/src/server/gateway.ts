@@ -18,12 +18,21 @@ export type Answer<T> =
 export interface Gateway {
   readonly session: () => Promise<Answer<SessionView>>;
   readonly sales: () => Promise<Answer<Schemas["SalesView"]>>;
-  /** Asks to buy one unit; `userId` counts where authentication is off. */
+  /** Asks to buy one unit; `userId` counts where authentication is off, and `pass` in a sale that asks for one. */
   readonly buy: (
     key: string,
     productId: string,
     userId: string,
+    pass: string | null,
   ) => Promise<Answer<Schemas["Queued"]>>;
+  /** What has to be proven for a pass. */
+  readonly challenge: (sale: string, userId: string) => Promise<Answer<Schemas["ChallengeView"]>>;
+  /** Gets a pass for a proof. */
+  readonly pass: (
+    sale: string,
+    userId: string,
+    proof: string,
+  ) => Promise<Answer<Schemas["PassView"]>>;
   readonly order: (jobId: string) => Promise<Answer<OrderView>>;
 }
 
@@ -76,12 +85,23 @@ export function createGateway(parts: GatewayParts): Gateway {
   return {
     session: () => call("/session", "auth"),
     sales: () => call("/sales", "sales"),
-    buy: (key, productId, userId) =>
+    buy: (key, productId, userId, pass) =>
       call("/buy", "jobId", {
         method: "POST",
-        headers: { "Content-Type": "application/json", "Idempotency-Key": key },
+        headers: {
+          "Content-Type": "application/json",
+          "Idempotency-Key": key,
+          ...(pass !== null && { "Flashsale-Pass": pass }),
+        },
         body: JSON.stringify({ productId, userId }),
       }),
+    challenge: (sale, userId) => call("/pass/challenge", "verifier", json({ sale, userId })),
+    pass: (sale, userId, proof) => call("/pass", "pass", json({ sale, userId, proof })),
     order: (jobId) => call(`/orders/${encodeURIComponent(jobId)}`, "status"),
   };
+}
+
+function json(body: object): RequestInit {
+  const headers = { "Content-Type": "application/json" };
+  return { method: "POST", headers, body: JSON.stringify(body) };
 }
