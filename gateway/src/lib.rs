@@ -13,6 +13,7 @@ pub mod events;
 pub mod front;
 pub mod identity;
 pub mod intake;
+mod json;
 pub mod lane_ticker;
 pub mod metrics;
 pub mod openapi;

@@ -14,7 +14,10 @@ use hyper::body::Body;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    json,
+    problem::{Problem, ProblemKind},
+};
 
 /// What a request may cost.
 #[derive(Debug, Clone, Copy)]
@@ -76,9 +79,9 @@ where
 }
 
 /// Reads what to buy.
-pub(super) fn parse(json: &[u8]) -> Result<BuyRequest<'_>, Problem> {
-    let wanted: BuyRequest<'_> = serde_json::from_slice(json)
-        .map_err(|error| invalid(format!("the body is not a buy: {error}")))?;
+pub(super) fn parse(body: &[u8]) -> Result<BuyRequest<'_>, Problem> {
+    let wanted: BuyRequest<'_> =
+        json::object(body).map_err(|error| invalid(format!("the body is not a buy: {error}")))?;
     ProductId::check(&wanted.product_id).map_err(|error| invalid_id("productId", error))?;
     Ok(wanted)
 }

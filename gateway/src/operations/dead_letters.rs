@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    json,
     openapi::schemas,
     problem::{Problem, ProblemKind},
 };
@@ -139,8 +140,8 @@ fn wanted(query: Result<Query<LetterQuery>, QueryRejection>) -> Result<Wanted, P
 }
 
 /// The letters that a body names, oldest first.
-fn letter_ids(json: &[u8]) -> Result<Vec<LetterId>, Problem> {
-    let LetterIds { ids } = serde_json::from_slice(json)
+fn letter_ids(body: &[u8]) -> Result<Vec<LetterId>, Problem> {
+    let LetterIds { ids } = json::object(body)
         .map_err(|error| invalid(format!("the body names no letters: {error}")))?;
     if !(1..=MOST_LETTERS).contains(&ids.len()) {
         return Err(invalid(format!(
@@ -177,6 +178,7 @@ mod tests {
         for (body, why) in [
             ("{", "names no letters"),
             ("[]", "an object like"),
+            (r#"[["1-0"]]"#, "an object like"),
             ("{}", "ids"),
             (r#"{"ids":[]}"#, "from 1 to 200"),
             (many.as_str(), "not 201"),

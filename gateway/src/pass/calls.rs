@@ -15,6 +15,7 @@ use crate::{
     app::Gateway,
     buy::request::read,
     catalogue::SaleEntry,
+    json,
     problem::{Problem, ProblemDocument, ProblemKind},
     sales::in_force,
 };
@@ -176,7 +177,7 @@ async fn take<T: DeserializeOwned>(
     let (parts, body) = request.into_parts();
     let user = gateway.identity.of_headers(&parts.headers).await?;
     let body = read(&parts.headers, body, &gateway.limits).await?;
-    let asked = serde_json::from_slice(&body)
+    let asked = json::object(&body)
         .map_err(|error| invalid(format!("the body is not one for a pass: {error}")))?;
     Ok((asked, user))
 }

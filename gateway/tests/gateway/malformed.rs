@@ -25,6 +25,7 @@ fn bodies() -> Vec<(Vec<u8>, u16, &'static str)> {
         invalid(b"{"),
         invalid(b"null"),
         invalid(b"[]"),
+        invalid(b" [\"p\",\"ann\"]"),
         invalid(b"42"),
         invalid(b"\"p\""),
         invalid(b"{}"),

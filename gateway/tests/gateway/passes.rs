@@ -141,7 +141,11 @@ async fn a_proof_is_for_one_shopper_in_one_sale() {
     assert_eq!(prove(&gateway, "drop", "ann", &proof).await.status, 200);
     let answer = prove(&gateway, "nothing", "ann", &proof).await;
     assert_eq!(answer.problem(), "unknown-sale");
-    for body in [json!({}), json!({ "sale": "drop" }), json!([])] {
+    for body in [
+        json!({}),
+        json!({ "sale": "drop" }),
+        json!(["drop", "ann", proof]),
+    ] {
         for path in ["/pass", "/pass/challenge"] {
             let answer = post_json(&gateway, path, &body).await;
             assert_eq!(answer.problem(), "body-invalid", "{path} {body}");
