@@ -43,6 +43,11 @@ impl Client {
             (Standing::TrustedProxy | Standing::Shared, _) => None,
         }
     }
+
+    /// Whether it is believed what it says of its own clients.
+    pub(crate) fn is_trusted_proxy(self) -> bool {
+        self.standing == Standing::TrustedProxy
+    }
 }
 
 /// The whole address.

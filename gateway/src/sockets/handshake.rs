@@ -9,7 +9,10 @@ use http::{
     header::{CONNECTION, HOST, ORIGIN, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
 };
 
-use crate::problem::{Problem, ProblemKind};
+use crate::{
+    problem::{Problem, ProblemKind},
+    server::{Client, Link},
+};
 
 /// Where a proxy says which host it was asked for.
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
@@ -30,18 +33,19 @@ impl Origins {
     }
 
     /// Whether a page of this origin may open sockets. Programs that are no browsers have none.
-    fn admit(&self, headers: &HeaderMap) -> bool {
+    /// What a request says of the host that a proxy was asked for counts if a proxy sends it.
+    fn admit(&self, headers: &HeaderMap, is_from_proxy: bool) -> bool {
         let Some(origin) = headers.get(ORIGIN) else {
             return true;
         };
         let is_listed = |listed: &HeaderValue| listed == "*" || listed == origin;
-        self.0.iter().any(is_listed) || is_own(origin, headers)
+        self.0.iter().any(is_listed) || is_own(origin, headers, is_from_proxy)
     }
 }
 
 /// Whether the origin is the host that was asked for. Behind a proxy that host may be another one
 /// than the client's.
-fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
+fn is_own(origin: &HeaderValue, headers: &HeaderMap, is_from_proxy: bool) -> bool {
     if headers
         .get(FETCH_SITE)
         .is_some_and(|site| site == "same-origin")
@@ -60,9 +64,11 @@ fn is_own(origin: &HeaderValue, headers: &HeaderMap) -> bool {
             .unwrap_or(host)
     };
     let origin = bare(origin);
-    [HOST, FORWARDED_HOST]
-        .iter()
-        .filter_map(|name| headers.get(name)?.to_str().ok())
+    let forwarded = is_from_proxy.then(|| headers.get(FORWARDED_HOST)).flatten();
+    [headers.get(HOST), forwarded]
+        .into_iter()
+        .flatten()
+        .filter_map(|hosts| hosts.to_str().ok())
         .flat_map(|hosts| hosts.split(','))
         .any(|host| bare(host) == origin)
 }
@@ -73,7 +79,7 @@ pub(crate) async fn check(
     State(origins): State<Origins>,
     request: Request,
 ) -> Result<Request, Problem> {
-    if !origins.admit(request.headers()) {
+    if !origins.admit(request.headers(), is_from_proxy(&request)) {
         return Err(Problem::new(
             ProblemKind::OriginNotAllowed,
             "pages of this origin may not open sockets; add it to --cors-origins if they should",
@@ -83,6 +89,13 @@ pub(crate) async fn check(
         check_upgrade(request.headers())?;
     }
     Ok(request)
+}
+
+/// Whether it arrived over a connection of a trusted proxy.
+fn is_from_proxy(request: &Request) -> bool {
+    let link = request.extensions().get::<Arc<Link>>();
+    link.and_then(|link| link.peer())
+        .is_some_and(Client::is_trusted_proxy)
 }
 
 /// Whether the socket layer will take it for a WebSocket handshake; read as the layer reads it.
@@ -143,6 +156,14 @@ mod tests {
     use super::*;
 
     fn admits(listed: &[&'static str], headers: &[(HeaderName, &'static str)]) -> bool {
+        admits_from(listed, headers, false)
+    }
+
+    fn admits_from(
+        listed: &[&'static str],
+        headers: &[(HeaderName, &'static str)],
+        is_from_proxy: bool,
+    ) -> bool {
         let listed: Vec<_> = listed
             .iter()
             .copied()
@@ -151,7 +172,7 @@ mod tests {
         let headers = headers
             .iter()
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)));
-        Origins::new(&listed).admit(&headers.collect())
+        Origins::new(&listed).admit(&headers.collect(), is_from_proxy)
     }
 
     #[test]
@@ -182,12 +203,12 @@ mod tests {
         let inner = (HOST, "gateway.svc:8080");
         let page = (ORIGIN, "https://shop.example.com");
         assert!(!admits(&[], &[inner.clone(), page.clone()]));
-        for hint in [
-            (FORWARDED_HOST, "shop.example.com"),
-            (FETCH_SITE, "same-origin"),
-        ] {
-            assert!(admits(&[], &[inner.clone(), page.clone(), hint]));
-        }
+        let forwarded = (FORWARDED_HOST, "shop.example.com");
+        let said = [inner.clone(), page.clone(), forwarded];
+        assert!(admits_from(&[], &said, true));
+        assert!(!admits_from(&[], &said, false), "anybody can say that");
+        let same = (FETCH_SITE, "same-origin");
+        assert!(admits(&[], &[inner.clone(), page.clone(), same]));
         let cross = (FETCH_SITE, "cross-site");
         assert!(!admits(&[], &[inner, page, cross]));
     }

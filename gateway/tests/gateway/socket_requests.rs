@@ -1,6 +1,11 @@
 //! The requests of the socket layer: WebSocket handshakes, origins, and refusals.
 
-use crate::support::{World, client::Answer};
+use std::net::SocketAddr;
+
+use crate::support::{
+    World,
+    client::{Answer, Client},
+};
 
 const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
@@ -109,6 +114,25 @@ async fn pages_of_other_origins_open_no_sockets_unless_they_are_listed() {
                 assert_is_refused(&answer, 403, "origin-not-allowed", origin);
             }
         }
+    }
+}
+
+/// A browser lets no page set `X-Forwarded-Host`, but anybody else can.
+#[tokio::test]
+async fn the_host_that_a_proxy_was_asked_for_is_believed_of_trusted_proxies_alone() {
+    let world = World::new().await;
+    let off = "--auth-mode=off";
+    let gateway = world
+        .gateway_with(&[off, "--trusted-proxies=127.0.0.9"])
+        .await;
+    let page = ("origin", "https://other.example");
+    let asked = get(POLLING, &[page, ("x-forwarded-host", "other.example")]);
+    for (last, status) in [(9, 200), (1, 403)] {
+        let client = Client {
+            from: Some(SocketAddr::from(([127, 0, 0, last], 0))),
+            ..gateway.client
+        };
+        assert_eq!(client.raw_half_closed(&asked).await.status, status);
     }
 }
 
