@@ -22,6 +22,7 @@ export interface SaleSpec {
   turnstile?: {
     rateLimit?: { requests: number; windowSeconds: number; burst?: number };
     maxQueueDepth?: number;
+    pass?: "None" | "Required";
   };
   worker?: { batchSize?: number };
   attempts?: number;
