@@ -1,5 +1,7 @@
 //! The committed OpenAPI document.
 
+mod fuzzing;
+
 use flashsale_core::{
     dead_letter::LetterId,
     id::{IdempotencyKey, ProductId, SaleId, UserId},

@@ -151,7 +151,7 @@ async fn ids_that_are_none_are_unknown() {
     }
 }
 
-async fn migrated(url: &str) -> flashsale_core::ledger::Ledger {
+pub(crate) async fn migrated(url: &str) -> flashsale_core::ledger::Ledger {
     let ledger = connect::ledger(&LedgerConfig {
         url: url.to_owned(),
         tls: connect::TlsSource::System,
