@@ -9,7 +9,7 @@
 //! are refused as they arrive: a refusal that is late costs the shopper the wait and the gateway the
 //! memory, and lets nobody else in.
 
-mod call_times;
+mod drain_rate;
 mod link;
 mod queue;
 mod replicas;

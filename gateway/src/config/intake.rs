@@ -34,7 +34,7 @@ pub struct IntakeConfig {
     pub replica_timeout_millis: u64,
 
     /// Milliseconds that a buy may wait for its call before it is answered 503. It is answered so at
-    /// once when, by how long calls take, it would wait for more than half of this.
+    /// once when, by how fast buys are taken, it would wait for more than half of this.
     #[arg(
         long,
         env = "FLASHSALE_INTAKE_TIMEOUT_MILLIS",

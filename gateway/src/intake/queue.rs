@@ -18,7 +18,7 @@ use flashsale_core::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{IntakeError, Shared, call_times::CallTimes, link, replicas::Decided};
+use super::{IntakeError, Shared, drain_rate::DrainRate, link, replicas::Decided};
 
 /// Calls of one sale on their way at a time: while Redis decides one, the next travels. Further
 /// ones would only be smaller: with 1 to 4, a buy costs Redis and the gateway the same time
@@ -47,8 +47,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     /// Tasks that take from `waiting`.
     callers: usize,
-    /// How long their calls take.
-    calls: CallTimes,
+    /// How fast they take buys.
+    rate: DrainRate,
 }
 
 #[derive(Debug)]
@@ -103,10 +103,10 @@ impl SaleQueue {
         // Sales that look at the same time may exceed the limit of all by one buy each.
         let waiting_in_all = shared.metrics.waiting.get();
         let waiting_here = state.waiting.len();
-        let wait = state.calls.wait(waiting_here, self.calls_at_a_time());
+        let wait = state.rate.wait(waiting_here);
         if waiting_here >= shared.backlog
             || waiting_in_all >= shared.total_backlog
-            // Half of it: calls may take longer by the time that this buy has its turn.
+            // Half of it: Redis may be slower by the time that this buy has its turn.
             || wait > shared.queue_timeout / 2
         {
             return Err(IntakeError::Backlog);
@@ -184,14 +184,17 @@ impl SaleQueue {
             None => &shared.metrics.call_seconds,
             Some(_) => &shared.metrics.replicated_call_seconds,
         };
-        let took = started.elapsed();
+        let now = Instant::now();
+        let took = now.saturating_duration_since(started);
         call_seconds.observe(took.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "at most 128")]
         shared.metrics.call_buys.observe(buys.len() as f64);
         match outcome {
             Ok(decided) => {
                 shared.link.answered();
-                self.state().calls.answered(took);
+                let mut state = self.state();
+                let others_wait = !state.waiting.is_empty();
+                state.rate.answered(buys.len(), started, now, others_wait);
                 Some(decided)
             }
             Err(error) => {

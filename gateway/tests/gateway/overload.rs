@@ -13,8 +13,8 @@ use crate::support::{World, all, one_product};
 /// About three hundred buys per second.
 const BYTES_PER_SECOND: NonZeroU64 = NonZeroU64::new(50_000).unwrap();
 
-/// Buys that show the gateway how long calls take: some full calls.
-const FIRST: usize = 400;
+/// Buys that show the gateway how fast they are taken: some full calls.
+const FIRST: usize = 1_000;
 
 /// Buys at once, eight seconds' worth.
 const CROWD: usize = 2_500;
@@ -45,8 +45,7 @@ async fn what_redis_cannot_take_in_time_is_refused_as_it_arrives() {
         let answer = client.buy("p", &user, "k").await;
         (answer.status, started.elapsed())
     };
-    let first = all((0..FIRST).map(|number| buy(format!("first-{number}")))).await;
-    assert!(first.iter().all(|(status, _)| *status == 200), "{first:?}");
+    all((0..FIRST).map(|number| buy(format!("first-{number}")))).await;
 
     let crowd = (0..CROWD).map(|number| buy(format!("crowd-{number}")));
     let mut crowd: JoinSet<_> = crowd.collect();
@@ -69,7 +68,7 @@ async fn what_redis_cannot_take_in_time_is_refused_as_it_arrives() {
         refused.len(),
         refused.last()
     );
-    assert!(acknowledged > FIRST, "{acknowledged}");
+    assert!(acknowledged > 500, "{acknowledged}");
     assert!(refused.len() >= TOO_MANY, "{}", refused.len());
     let nine_of_ten = refused[refused.len() * 9 / 10];
     assert!(nine_of_ten < INTAKE_TIMEOUT, "{nine_of_ten:?}");
