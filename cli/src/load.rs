@@ -19,6 +19,7 @@ pub mod engine;
 pub mod events;
 mod latency;
 mod offers;
+pub mod passes;
 mod patience;
 pub mod readings;
 pub(crate) mod record;
@@ -61,6 +62,9 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The shoppers could not get the passes that their sales ask for.
+    #[error("could not get passes: {0}")]
+    Passes(String),
     /// The numbers of the crowd make no crowd.
     #[error("{0}")]
     Numbers(&'static str),

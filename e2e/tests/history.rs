@@ -251,3 +251,41 @@ async fn the_history_of_a_load_that_was_killed_is_judged_up_to_its_last_line() {
     let output = unreachable.output().await.unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", self::told(&output));
 }
+
+/// One gateway issues the passes, and both take them.
+#[tokio::test]
+async fn a_crowd_gets_passes_for_a_sale_that_asks_for_them() {
+    let services = Services::start().await;
+    let mut sale = sale("guarded", &[("guarded-p", 40)]);
+    sale.turnstile.pass_required = true;
+    open(&services, &sale).await;
+    let options = [
+        "--pass-difficulty=6",
+        "--pass-secret=a-secret-that-both-of-the-gateways-have",
+    ];
+    let gateways = [
+        Child::gateway_with(&services, "gateway-1", &options).await,
+        Child::gateway_with(&services, "gateway-2", &options).await,
+    ];
+    let _worker = Child::worker(&services, "worker").await;
+    let mut load = Command::new(binaries::find("flashsale").unwrap());
+    load.args([
+        "load",
+        "--crowd",
+        "30",
+        "--arrival-seconds",
+        "1",
+        "--greedy",
+        "0",
+        "--json",
+    ])
+    .kill_on_drop(true);
+    for gateway in &gateways {
+        load.args(["--url", &gateway.url()]);
+    }
+    let output = load.output().await.unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["counts"]["queued"], 30, "{report:#}");
+    assert_eq!(report["counts"]["refused"], 0, "{report:#}");
+}

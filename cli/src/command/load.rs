@@ -32,6 +32,7 @@ use crate::{
         crowd::{Arrivals, Crowd},
         engine::Engine,
         events::EventReader,
+        passes::Passes,
         readings::Readings,
         report::Report,
         sockets::Sockets,
@@ -53,7 +54,9 @@ const SOCKETS_LEAD: Duration = Duration::from_millis(2);
 ///
 /// Each press of the Buy button has its instant drawn beforehand, and its latency counts from
 /// there: a gateway that falls behind is not asked less often. The gateway must run with
-/// `--auth-mode off`, since every shopper is a stranger, or accept --tokens. Ctrl-C ends the crowd and reports so far.
+/// `--auth-mode off`, since every shopper is a stranger, or accept --tokens. Where a sale asks for
+/// a pass, each shopper gets one by proof of work before the first press; with many of them give the
+/// gateway a low --pass-difficulty. Ctrl-C ends the crowd and reports so far.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -254,6 +257,19 @@ impl Listening {
     }
 }
 
+/// What the crowd needs to buy where sales ask for passes.
+async fn passes(
+    arguments: &Arguments,
+    targets: &[Target],
+    crowd: &Arc<Crowd>,
+    tokens: Option<&Arc<Tokens>>,
+) -> Result<Option<Arc<Passes>>, LoadError> {
+    match targets.first() {
+        Some(first) => Passes::get(crowd, first, tokens, arguments.shape.connections()).await,
+        None => Ok(None),
+    }
+}
+
 async fn send(
     arguments: &Arguments,
     targets: &[Target],
@@ -270,7 +286,9 @@ async fn send(
     let tokens = arguments.tokens.as_deref();
     let tokens = tokens
         .map(|path| Tokens::read(path, crowd.shoppers()))
-        .transpose()?;
+        .transpose()?
+        .map(Arc::new);
+    let passes = passes(arguments, targets, &crowd, tokens.as_ref()).await?;
     // Sockets know the crowd by a book, and the crowd starts when they are open.
     let lead = if history.is_some() {
         LEAD + SOCKETS_LEAD * arguments.sockets
@@ -286,7 +304,8 @@ async fn send(
         connections: arguments.shape.connections(),
         patience: arguments.shape.patience(),
         sources: arguments.sources.clone(),
-        tokens: tokens.map(Arc::new),
+        tokens,
+        passes,
     };
     engine.run(&book, stop).await;
     let elapsed = book.start().elapsed();

@@ -15,6 +15,7 @@ use super::{
     answer::{self, Answer},
     book::Book,
     crowd::Press,
+    passes::Passes,
     patience::{self, Next},
     record,
     schedule::Schedule,
@@ -40,6 +41,8 @@ pub struct Engine {
     pub sources: Vec<IpAddr>,
     /// What shoppers show to say who they are; none where authentication is off.
     pub tokens: Option<Arc<Tokens>>,
+    /// What shoppers bring to sales that ask for a pass; none where no sale does.
+    pub passes: Option<Arc<Passes>>,
 }
 
 impl Engine {
@@ -58,6 +61,7 @@ impl Engine {
             let carrier = Carrier {
                 connection: Connection::new(target.clone()).with_source(source.copied()),
                 tokens: self.tokens.clone(),
+                passes: self.passes.clone(),
                 schedule: Arc::clone(&schedule),
                 book: Arc::clone(book),
                 patience: self.patience,
@@ -78,6 +82,7 @@ impl Engine {
 struct Carrier {
     connection: Connection,
     tokens: Option<Arc<Tokens>>,
+    passes: Option<Arc<Passes>>,
     schedule: Arc<Schedule>,
     book: Arc<Book>,
     patience: Duration,
@@ -145,6 +150,10 @@ impl Carrier {
         if let Some(tokens) = &self.tokens {
             let token = tokens.of(press.shopper);
             request = request.header(AUTHORIZATION, token.ok_or("this shopper has no token")?);
+        }
+        let passes = self.passes.as_ref();
+        if let Some(pass) = passes.and_then(|passes| passes.of(press.shopper)) {
+            request = request.header("flashsale-pass", pass);
         }
         let request = request
             .body(Full::new(Bytes::from(body)))

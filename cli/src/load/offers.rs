@@ -1,5 +1,7 @@
 //! What is on sale, as the gateway tells anyone who asks.
 
+use std::collections::HashSet;
+
 use flashsale_core::id::{ProductId, SaleId};
 use serde::Deserialize;
 
@@ -12,8 +14,12 @@ struct Sales {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct SaleView {
     sale: SaleId,
+    /// Gateways of the release before passes do not say it.
+    #[serde(default)]
+    pass_required: bool,
     products: Vec<ProductView>,
 }
 
@@ -54,7 +60,14 @@ pub async fn offers_of(
     Ok(offers)
 }
 
-async fn read(target: &Target) -> Result<Vec<Offer>, LoadError> {
+/// The sales at `target` that ask for a pass.
+pub(super) async fn guarded_sales(target: &Target) -> Result<HashSet<SaleId>, LoadError> {
+    let sales = read_sales(target).await?.into_iter();
+    let guarded = sales.filter(|view| view.pass_required);
+    Ok(guarded.map(|view| view.sale).collect())
+}
+
+async fn read_sales(target: &Target) -> Result<Vec<SaleView>, LoadError> {
     let failed = |reason: String| LoadError::Offers {
         url: target.url(),
         reason,
@@ -68,7 +81,11 @@ async fn read(target: &Target) -> Result<Vec<Offer>, LoadError> {
     }
     let sales: Sales = serde_json::from_slice(&reply.body)
         .map_err(|error| failed(format!("its answer is not a list of sales ({error})")))?;
-    let offers = sales.sales.into_iter().flat_map(|view| {
+    Ok(sales.sales)
+}
+
+async fn read(target: &Target) -> Result<Vec<Offer>, LoadError> {
+    let offers = read_sales(target).await?.into_iter().flat_map(|view| {
         let sale = view.sale;
         view.products.into_iter().map(move |product| Offer {
             sale: sale.clone(),

@@ -149,6 +149,7 @@ async fn press(
         patience: config.patience,
         sources: Vec::new(),
         tokens: None,
+        passes: None,
     };
     engine.run(book, stop).await;
     let elapsed = book.start().elapsed();

@@ -93,6 +93,7 @@ async fn send(book: &Arc<Book>, targets: &[SocketAddr], connections: usize) {
         patience: Duration::from_secs(2),
         sources: Vec::new(),
         tokens: None,
+        passes: None,
     };
     engine.run(book, &CancellationToken::new()).await;
 }
