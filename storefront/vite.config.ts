@@ -8,7 +8,7 @@ import { compression, defineAlgorithm } from "vite-plugin-compression2";
 /** The gateway that `npm run dev` passes requests on to. */
 const gateway = process.env["GATEWAY"] ?? "http://127.0.0.1:8080";
 
-const passedOn = ["/buy", "/orders", "/sales", "/session", "/operations", "/openapi.json"];
+const passedOn = ["/buy", "/orders", "/sales", "/session", "/pass", "/operations", "/openapi.json"];
 
 export default defineConfig({
   plugins: [

@@ -1,16 +1,23 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 
 import { gateway, openTab, pass, press, setStage, state } from "../buying/stage";
 import { aSale } from "../live/fake-gateway";
 
 setStage();
 
+/** Lets time pass, in milliseconds, and the file with the work be loaded, which takes real time. */
+async function passWithWork(ms: number): Promise<void> {
+  await pass(ms);
+  await vi.dynamicImportSettled();
+  await pass(1000);
+}
+
 const asks = () => gateway.calls.filter(({ path }) => path === "/pass");
 
 test("a sale that asks for a pass gets one before the press", async () => {
   gateway.sales = [aSale({ passRequired: true })];
   const shop = await openTab();
-  await pass(1000);
+  await passWithWork(1000);
   expect(asks()).toHaveLength(1);
   await press(shop);
   expect(state(shop)?.is).toBe("queued");
@@ -24,7 +31,7 @@ test("a pass is got shortly before the opening, and not earlier", async () => {
   await openTab();
   await pass(2_900_000);
   expect(asks()).toHaveLength(0);
-  await pass(500_000);
+  await passWithWork(500_000);
   expect(asks()).toHaveLength(1);
 });
 
@@ -32,7 +39,7 @@ test("a sale that asks for a pass only now gets one then", async () => {
   const shop = await openTab();
   gateway.sales = [aSale({ passRequired: true })];
   await press(shop);
-  await pass(5000);
+  await passWithWork(5000);
   expect(state(shop)?.is).toBe("queued");
   expect(asks()).toHaveLength(1);
 });
