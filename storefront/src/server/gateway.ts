@@ -25,14 +25,8 @@ export interface Gateway {
     userId: string,
     pass: string | null,
   ) => Promise<Answer<Schemas["Queued"]>>;
-  /** What has to be proven for a pass. */
-  readonly challenge: (sale: string, userId: string) => Promise<Answer<Schemas["ChallengeView"]>>;
-  /** Gets a pass for a proof. */
-  readonly pass: (
-    sale: string,
-    userId: string,
-    proof: string,
-  ) => Promise<Answer<Schemas["PassView"]>>;
+  /** Posts `body`; a good answer has the field `has`. */
+  readonly post: <T>(path: string, has: keyof T, body: object) => Promise<Answer<T>>;
   readonly order: (jobId: string) => Promise<Answer<OrderView>>;
 }
 
@@ -95,13 +89,12 @@ export function createGateway(parts: GatewayParts): Gateway {
         },
         body: JSON.stringify({ productId, userId }),
       }),
-    challenge: (sale, userId) => call("/pass/challenge", "verifier", json({ sale, userId })),
-    pass: (sale, userId, proof) => call("/pass", "pass", json({ sale, userId, proof })),
+    post: (path, has, body) =>
+      call(path, has, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify(body),
+      }),
     order: (jobId) => call(`/orders/${encodeURIComponent(jobId)}`, "status"),
   };
-}
-
-function json(body: object): RequestInit {
-  const headers = { "Content-Type": "application/json" };
-  return { method: "POST", headers, body: JSON.stringify(body) };
 }
