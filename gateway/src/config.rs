@@ -2,6 +2,7 @@
 
 mod clients;
 mod connections;
+mod hidden;
 mod http;
 mod identity;
 mod intake;
@@ -15,11 +16,12 @@ use flashsale_telemetry::logging::LogArgs;
 
 pub use clients::{ClientConfig, ProxyHeader};
 pub use connections::ConnectionConfig;
+pub use hidden::Hidden;
 pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
 pub use intake::{BadReplicaTimeout, IntakeConfig};
-pub use operations::{BadOperationsToken, OperationsConfig, OperationsToken};
-pub use pass::{BadPassSecret, Hidden, PassConfig, VerifierKind};
+pub use operations::{BadOperationsToken, OperationsConfig};
+pub use pass::{BadPassSecret, PassConfig, VerifierKind};
 pub use sockets::SocketConfig;
 pub use stores::StoresConfig;
 

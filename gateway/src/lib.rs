@@ -6,6 +6,7 @@
 //! transaction here.
 
 pub mod app;
+mod bounded;
 pub mod buy;
 pub mod catalogue;
 pub mod config;
@@ -32,3 +33,4 @@ pub mod sockets;
 pub mod stock_ticker;
 pub mod stocks;
 pub mod storefront;
+mod unix_time;

@@ -39,7 +39,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app::Gateway,
     catalogue::Catalogue,
-    config::OperationsToken,
+    config::Hidden,
     problem::{Problem, ProblemDocument, unavailable},
     server::Client,
     stocks::Stocks,
@@ -86,7 +86,7 @@ impl Operations {
     /// Operations for who has `token`; others are counted in `refused`.
     #[must_use]
     pub fn new(
-        token: OperationsToken,
+        token: Hidden,
         refused: IntCounter,
         catalogue: Catalogue,
         stocks: Stocks,

@@ -14,6 +14,7 @@ use crate::{
     config::{BadPassSecret, PassConfig, VerifierKind},
     metrics::PassMetrics,
     problem::{Problem, ProblemKind, unavailable},
+    unix_time::unix_seconds,
 };
 
 use calls::{ChallengeView, PassView, VerifierName};
@@ -91,14 +92,14 @@ impl Passes {
     ) -> Result<(), BadPass> {
         let pass = headers.get(PASS).ok_or(BadPass::Missing)?;
         let pass = pass.to_str().map_err(|_| BadPass::Wrong)?;
-        self.keys.check(pass, sale, user, keys::now())
+        self.keys.check(pass, sale, user, unix_seconds())
     }
 
     fn challenge(&self, sale: &SaleId, user: &UserId) -> ChallengeView {
         match &self.verifier {
             Verifier::Work { difficulty } => ChallengeView {
                 verifier: VerifierName::ProofOfWork,
-                challenge: self.keys.challenge(sale, user, keys::now()),
+                challenge: self.keys.challenge(sale, user, unix_seconds()),
                 difficulty: Some(*difficulty),
                 site_key: None,
             },
@@ -113,7 +114,7 @@ impl Passes {
 
     /// A pass for whoever the verifier approves of.
     async fn issue(&self, sale: &SaleId, user: &UserId, proof: &str) -> Result<PassView, Problem> {
-        let now = keys::now();
+        let now = unix_seconds();
         let is_approved = match &self.verifier {
             Verifier::Work { difficulty } => self
                 .keys

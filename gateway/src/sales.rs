@@ -155,7 +155,7 @@ pub(crate) fn unknown_sale() -> Problem {
 }
 
 /// Stock and clock are of this instant; a stored copy would be wrong at once.
-fn fresh(body: impl IntoResponse) -> Response {
+pub(crate) fn fresh(body: impl IntoResponse) -> Response {
     let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
     ([no_store], body).into_response()
 }

@@ -1,8 +1,8 @@
 //! Who may see and mend the running of a sale.
 
-use std::{convert::Infallible, fmt, str::FromStr};
-
 use clap::Args;
+
+use super::Hidden;
 
 /// Shortest operations token, in characters: what nobody guesses over a network.
 const MIN_TOKEN: usize = 16;
@@ -20,13 +20,8 @@ pub struct OperationsConfig {
         value_name = "TOKEN",
         hide_env_values = true
     )]
-    pub operations_token: Option<OperationsToken>,
+    pub operations_token: Option<Hidden>,
 }
-
-/// The token as given. It is checked by [`OperationsConfig::token`] and not while arguments are
-/// parsed, since the parser would repeat a bad one on the terminal and in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct OperationsToken(Box<str>);
 
 /// A token that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,38 +33,16 @@ pub struct BadOperationsToken;
 
 impl OperationsConfig {
     /// The token; none when operations are off, as they are with an empty one.
-    pub fn token(&self) -> Result<Option<&OperationsToken>, BadOperationsToken> {
+    pub fn token(&self) -> Result<Option<&Hidden>, BadOperationsToken> {
         let given = self.operations_token.as_ref();
-        let Some(token) = given.filter(|token| !token.as_str().is_empty()) else {
+        let Some(token) = given.filter(|token| !token.reveal().is_empty()) else {
             return Ok(None);
         };
-        let text = token.as_str();
+        let text = token.reveal();
         if text.len() < MIN_TOKEN || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(BadOperationsToken);
         }
         Ok(Some(token))
-    }
-}
-
-impl OperationsToken {
-    /// The token itself.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for OperationsToken {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Debug for OperationsToken {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("OperationsToken(…)")
     }
 }
 

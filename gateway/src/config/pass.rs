@@ -1,9 +1,11 @@
 //! Who may buy in sales that ask for a pass.
 
-use std::{convert::Infallible, fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use url::Url;
+
+use super::Hidden;
 
 /// Shortest secret, in characters: 32 of hexadecimal digits are 128 bits.
 const MIN_SECRET: usize = 32;
@@ -91,10 +93,6 @@ pub enum VerifierKind {
     SiteVerify,
 }
 
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Hidden(Box<str>);
-
 /// Secrets that cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -124,28 +122,6 @@ impl PassConfig {
     #[must_use]
     pub fn lifetime(&self) -> Duration {
         Duration::from_secs(self.pass_lifetime_seconds)
-    }
-}
-
-impl Hidden {
-    /// The text itself.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for Hidden {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.into()))
-    }
-}
-
-impl fmt::Debug for Hidden {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Hidden(…)")
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 
-use super::verifier::unix_seconds;
+use crate::unix_time::unix_seconds;
 
 /// Write permissions of anybody but the owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;

@@ -10,6 +10,8 @@ use reqwest::{Client, redirect::Policy};
 use tokio::sync::Mutex;
 use url::{Host, Url};
 
+use crate::bounded;
+
 /// How long reading a key set may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -153,15 +155,9 @@ fn with_causes(error: &reqwest::Error) -> String {
 }
 
 async fn fetch(url: &Url, client: &Client) -> Result<Vec<u8>, SourceError> {
-    let mut response = client.get(url.clone()).send().await?.error_for_status()?;
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() > MAX_BYTES {
-            return Err(SourceError::TooLarge);
-        }
-    }
-    Ok(bytes)
+    let response = client.get(url.clone()).send().await?.error_for_status()?;
+    let body = bounded::body(response, MAX_BYTES).await?;
+    body.ok_or(SourceError::TooLarge)
 }
 
 /// What never leaves this machine needs no TLS.

@@ -1,9 +1,6 @@
 //! Whose token it is: by a look-up where it was verified before, else by its signature and claims.
 
-use std::{
-    sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::Arc;
 
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use serde::Deserialize;
@@ -14,7 +11,7 @@ use super::{
     rejected,
     verified::{KeyFingerprint, Shopper, TokenDigest, Validity, VerifiedTokens},
 };
-use crate::metrics::TokenMetrics;
+use crate::{metrics::TokenMetrics, unix_time::unix_seconds};
 
 /// Checks tokens.
 #[derive(Debug)]
@@ -82,11 +79,4 @@ impl TokenVerifier {
     fn is_current(&self, key: KeyFingerprint) -> bool {
         self.rings.iter().any(|ring| ring.has(key))
     }
-}
-
-/// Seconds since the Unix epoch. A clock before it is one with which no token has ended; the library
-/// that reads `exp` stops there, so this does not get far.
-pub(super) fn unix_seconds() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }

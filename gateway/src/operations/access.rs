@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use super::Operations;
 use crate::{
     app::Gateway,
-    config::OperationsToken,
+    config::Hidden,
     front::log_budget::LogBudget,
     identity::bearer,
     problem::{Problem, ProblemKind, not_found},
@@ -23,7 +23,7 @@ static ATTEMPTS: LogBudget = LogBudget::new();
 /// Keeps the token, and counts those who do not have it.
 #[derive(Debug)]
 pub(super) struct Door {
-    token: OperationsToken,
+    token: Hidden,
     refused: IntCounter,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Door {
 pub struct NotAdmitted;
 
 impl Door {
-    pub(super) fn new(token: OperationsToken, refused: IntCounter) -> Self {
+    pub(super) fn new(token: Hidden, refused: IntCounter) -> Self {
         Self { token, refused }
     }
 
@@ -43,7 +43,7 @@ impl Door {
         token: Option<&str>,
         client: Option<Client>,
     ) -> Result<(), NotAdmitted> {
-        let expected = self.token.as_str().as_bytes();
+        let expected = self.token.reveal().as_bytes();
         let is_it = token.is_some_and(|token| token.as_bytes().ct_eq(expected).into());
         if is_it {
             return Ok(());

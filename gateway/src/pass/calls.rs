@@ -5,10 +5,9 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Request, State},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use flashsale_core::id::UserId;
-use http::{HeaderValue, header::CACHE_CONTROL};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
@@ -17,7 +16,7 @@ use crate::{
     catalogue::SaleEntry,
     json,
     problem::{Problem, ProblemDocument, ProblemKind},
-    sales::in_force,
+    sales::{fresh, in_force},
 };
 
 /// Who wants to buy where.
@@ -129,7 +128,7 @@ pub async fn challenge(
 ) -> Result<Response, Problem> {
     let (asked, user) = take::<PassAsked>(&gateway, request).await?;
     let (sale, user) = who_and_where(&gateway, &asked, user).await?;
-    Ok(fresh(gateway.passes.challenge(sale.id(), &user)))
+    Ok(fresh(Json(gateway.passes.challenge(sale.id(), &user))))
 }
 
 /// Get a pass for a sale.
@@ -166,7 +165,7 @@ pub async fn pass(State(gateway): State<Gateway>, request: Request) -> Result<Re
     let (PassRequest { asked, proof }, user) = take(&gateway, request).await?;
     let (sale, user) = who_and_where(&gateway, &asked, user).await?;
     let pass = gateway.passes.issue(sale.id(), &user, &proof).await?;
-    Ok(fresh(pass))
+    Ok(fresh(Json(pass)))
 }
 
 /// The body, and the shopper by their token where there are tokens.
@@ -203,9 +202,4 @@ async fn who_and_where(
 
 fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
     Problem::new(ProblemKind::BodyInvalid, detail)
-}
-
-fn fresh(body: impl Serialize) -> Response {
-    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    ([no_store], Json(body)).into_response()
 }

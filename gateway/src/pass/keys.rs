@@ -1,7 +1,5 @@
 //! What passes and challenges are made with.
 
-use std::time::Duration;
-
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use flashsale_core::id::{SaleId, UserId};
 use rand::RngCore as _;
@@ -133,12 +131,6 @@ fn code(key: &Key, purpose: Purpose, time: u64, sale: &SaleId, user: &UserId) ->
     context.update(b" ");
     context.update(user.as_str().as_bytes());
     context.sign()
-}
-
-/// Seconds since the Unix epoch.
-pub(super) fn now() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.unwrap_or(Duration::ZERO).as_secs()
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::sync::Semaphore;
 use url::{Url, form_urlencoded::Serializer};
 
-use crate::config::Hidden;
+use crate::{bounded, config::Hidden};
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -73,14 +73,9 @@ impl SiteVerify {
             .post(self.url.clone())
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form);
-        let mut response = asked.send().await?.error_for_status()?;
-        let mut json = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            json.extend_from_slice(&chunk);
-            if json.len() > MAX_BYTES {
-                return Err(VerifierError::Answer);
-            }
-        }
+        let response = asked.send().await?.error_for_status()?;
+        let json = bounded::body(response, MAX_BYTES).await?;
+        let json = json.ok_or(VerifierError::Answer)?;
         let verdict: Verdict = serde_json::from_slice(&json).map_err(|_| VerifierError::Answer)?;
         Ok(verdict.success)
     }
