@@ -4,6 +4,8 @@ use std::fmt;
 
 use flashsale_testbed::fault_proxy::Direction;
 
+use crate::names;
+
 /// A fault, and what is allowed while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
@@ -153,15 +155,9 @@ impl Fault {
     /// The faults whose names contain one of `patterns`, separated by commas; all without any.
     #[must_use]
     pub fn matching(patterns: &str) -> Vec<Self> {
-        let patterns: Vec<&str> = patterns
-            .split(',')
-            .map(str::trim)
-            .filter(|pattern| !pattern.is_empty())
-            .collect();
-        let wanted = |fault: &Self| {
-            patterns.is_empty() || patterns.iter().any(|pattern| fault.name.contains(pattern))
-        };
-        Self::all().into_iter().filter(wanted).collect()
+        let mut all = Self::all();
+        all.retain(|fault| names::is_meant(&fault.name, patterns));
+        all
     }
 
     /// The fault of exactly this name.

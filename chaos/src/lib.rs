@@ -20,6 +20,7 @@ pub mod flow;
 mod inject;
 pub mod judge;
 pub mod load;
+mod names;
 pub mod namespace;
 pub mod overload;
 pub mod results;

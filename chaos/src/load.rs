@@ -83,10 +83,8 @@ impl Load {
             .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--give-up", &GIVE_UP_SECONDS.to_string()])
             .args(["--settle-patience", &SETTLE_SECONDS.to_string()])
-            .arg("--json");
-        launch = environment
-            .iter()
-            .fold(launch, |launch, (name, value)| launch.env(name, value));
+            .arg("--json")
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         if let Some(history) = &history {
             launch = launch.arg("--history").arg(history);
         }
@@ -108,10 +106,8 @@ impl Load {
         let log = directory.join(format!("{name}.log"));
         let launch = Launch::new(name, binaries::find("flashsale")?, &log)
             .args(["load", "--json"])
-            .args(arguments);
-        let launch = environment
-            .iter()
-            .fold(launch, |launch, (name, value)| launch.env(name, value));
+            .args(arguments)
+            .envs(environment.iter().map(|(name, value)| (name, value)));
         Ok(Self {
             process: Process::start(launch).await?,
             log,

@@ -150,9 +150,7 @@ impl World {
             .iter()
             .any(|kind| matches!(kind, Kind::WorkerClock(_)))
         {
-            for (variable, value) in clock::environment(&self.directory, &name) {
-                launch = launch.env(variable, value);
-            }
+            launch = launch.envs(clock::environment(&self.directory, &name));
         }
         Ok(Program::start(launch, probes, probes, "/readyz").await?)
     }

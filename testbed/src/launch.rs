@@ -125,6 +125,16 @@ impl Launch {
         self
     }
 
+    /// Sets several environment variables.
+    #[must_use]
+    pub fn envs(
+        self,
+        variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
+    ) -> Self {
+        let variables = variables.into_iter();
+        variables.fold(self, |launch, (name, value)| launch.env(name, value))
+    }
+
     /// Takes a variable out of the environment that it inherits.
     #[must_use]
     pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {

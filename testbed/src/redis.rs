@@ -375,11 +375,9 @@ impl Redis {
         }
         .write(&file)
         .map_err(|source| file_error(&self.home, source))?;
-        let mut launch = Launch::new("redis", &self.program, self.log_file());
-        for (name, value) in &self.environment {
-            launch = launch.env(name, value);
-        }
-        let launch = launch
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        let launch = Launch::new("redis", &self.program, self.log_file())
+            .envs(environment)
             .arg(file)
             .current_dir(&self.home)
             .on_parent_death(Signal::SIGTERM)

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::names;
+
 use super::servers::Server::{
     self, PgBouncer118, PgBouncer126, Postgres15, Postgres18, Redis7, Redis8, Valkey9,
 };
@@ -120,16 +122,8 @@ impl Combination {
     /// The combinations whose names contain one of `patterns`, separated by commas; all without any.
     #[must_use]
     pub fn matching(patterns: &str) -> Vec<Self> {
-        let patterns: Vec<&str> = patterns
-            .split(',')
-            .map(str::trim)
-            .filter(|pattern| !pattern.is_empty())
-            .collect();
-        let wanted = |combination: &Self| {
-            let name = combination.name;
-            patterns.is_empty() || patterns.iter().any(|pattern| name.contains(pattern))
-        };
-        ALL.into_iter().filter(wanted).collect()
+        let is_meant = |combination: &Self| names::is_meant(combination.name, patterns);
+        ALL.into_iter().filter(is_meant).collect()
     }
 
     /// The combination of exactly this name.

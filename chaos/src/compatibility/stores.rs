@@ -109,10 +109,7 @@ impl Stores {
             redis: &redis,
         };
         let launch = program::ours(binary, name, urls, logs)?;
-        let further = self.further_environment();
-        Ok(further
-            .into_iter()
-            .fold(launch, |launch, (name, value)| launch.env(name, value)))
+        Ok(launch.envs(self.further_environment()))
     }
 
     /// Everything that a hand tool has to know of the stores, as variables of its environment.

@@ -90,13 +90,11 @@ impl Certificates {
     ) -> Result<(), ChaosError> {
         let probes = program::loopback()?;
         let name = format!("{binary}-without-certificate");
-        let mut launch = stores
+        let launch = stores
             .launch(binary, &name, logs)?
             .args(arguments)
-            .args(["--probes-listen", &probes.to_string()]);
-        for (variable, value) in Self::variables(&self.without_pair) {
-            launch = launch.env(variable, value);
-        }
+            .args(["--probes-listen", &probes.to_string()])
+            .envs(Self::variables(&self.without_pair));
         let _program = Process::start(launch).await?;
         let what = format!("{name} is not ready and says why");
         until(&what, REFUSED, async || {

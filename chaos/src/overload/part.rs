@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{attack, report::Finding, slow_gateway, slow_redis};
-use crate::error::ChaosError;
+use crate::{error::ChaosError, names};
 
 /// Whether shoppers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,10 +82,7 @@ impl Part {
     /// Those whose names contain one of these words, separated by commas; all without any.
     #[must_use]
     pub fn matching(only: &str) -> Vec<Self> {
-        let words: Vec<&str> = only.split(',').filter(|word| !word.is_empty()).collect();
-        let is_meant = |part: &Self| {
-            words.is_empty() || words.iter().any(|word| part.name().contains(word.trim()))
-        };
+        let is_meant = |part: &Self| names::is_meant(part.name(), only);
         Self::ALL.into_iter().filter(is_meant).collect()
     }
 
