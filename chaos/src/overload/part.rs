@@ -86,7 +86,7 @@ impl Part {
         Self::ALL.into_iter().filter(is_meant).collect()
     }
 
-    /// Measures it, with logs in `directory`. `tell` is told what is going on.
+    /// Measures it, with logs in `directory`. `tell` gets a line about each step.
     pub async fn measure(
         self,
         settings: &Settings,

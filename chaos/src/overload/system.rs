@@ -46,7 +46,7 @@ const IN_FORCE: Duration = Duration::from_mins(1);
 pub struct GatewaySettings {
     /// Open files that it may have; none: as many as this process.
     pub open_files: Option<u64>,
-    /// The keys of the shoppers' tokens; without them shoppers are whoever they say.
+    /// The keys of the shoppers' tokens; without them user ids are believed.
     pub keys: Option<PathBuf>,
 }
 

@@ -1,4 +1,4 @@
-//! HTTP with one's own hands: half a request, many at once, or answers that nobody reads.
+//! HTTP written by hand: half a request, many at once, or answers that nobody reads.
 
 use std::{
     io,
