@@ -14,7 +14,7 @@ use flashsale_core::{
     fault_point::{self, FaultPoint},
     keys::SaleKeys,
     sale::{Durability, Sale},
-    turnstile::{Admission, Buy, MAX_BUYS_A_CALL, TurnstileError},
+    turnstile::{Admission, Buy, TurnstileError},
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -42,7 +42,7 @@ pub struct SaleQueue {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     waiting: VecDeque<Waiting>,
     /// Tasks that take from `waiting`.
@@ -58,13 +58,25 @@ struct Waiting {
     answer: oneshot::Sender<Taken>,
 }
 
+/// The buys of one call.
+struct Batch {
+    buys: Vec<Waiting>,
+    /// More of them wait than go into a call.
+    is_full: bool,
+}
+
 impl SaleQueue {
     pub(super) fn new(sale: &Sale, shared: Arc<Shared>) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            callers: 0,
+            rate: DrainRate::new(shared.call_timeout),
+        };
         Self {
             keys: SaleKeys::new(&sale.id),
             shared,
             replicas: AtomicU8::new(sale.durability.redis_replicas),
-            state: Mutex::default(),
+            state: Mutex::new(state),
         }
     }
 
@@ -103,7 +115,7 @@ impl SaleQueue {
         // Sales that look at the same time may exceed the limit of all by one buy each.
         let waiting_in_all = shared.metrics.waiting.get();
         let waiting_here = state.waiting.len();
-        let wait = state.rate.wait(waiting_here);
+        let wait = state.rate.wait(waiting_here, waiting.since);
         if waiting_here >= shared.backlog
             || waiting_in_all >= shared.total_backlog
             // Half of it: Redis may be slower by the time that this buy has its turn.
@@ -125,11 +137,12 @@ impl SaleQueue {
     }
 
     /// The buys of the next call; none when there are none, and then one caller fewer.
-    fn next_batch(&self) -> Option<Vec<Waiting>> {
+    fn next_batch(&self) -> Option<Batch> {
         let now = Instant::now();
         let mut state = self.state();
-        let mut batch = Vec::with_capacity(state.waiting.len().min(MAX_BUYS_A_CALL));
-        while batch.len() < MAX_BUYS_A_CALL {
+        let most = state.rate.most_a_call(self.calls_at_a_time(), now);
+        let mut buys = Vec::with_capacity(state.waiting.len().min(most));
+        while buys.len() < most {
             let Some(next) = state.waiting.pop_front() else {
                 break;
             };
@@ -138,22 +151,25 @@ impl SaleQueue {
                 // The receiver may be gone, and then nobody needs the answer.
                 let _ = next.answer.send(Err(IntakeError::Backlog));
             } else if !next.answer.is_closed() {
-                batch.push(next);
+                buys.push(next);
             }
         }
-        if batch.is_empty() {
+        if buys.is_empty() {
             state.callers -= 1;
             return None;
         }
-        Some(batch)
+        let is_full = buys.len() == most && !state.waiting.is_empty();
+        Some(Batch { buys, is_full })
     }
 
-    async fn call(&self, batch: Vec<Waiting>) {
+    async fn call(&self, batch: Batch) {
+        let is_full = batch.is_full;
         let (buys, answers): (Vec<Buy>, Vec<_>) = batch
+            .buys
             .into_iter()
             .map(|waiting| (waiting.buy, waiting.answer))
             .unzip();
-        if let Some(decided) = self.ask(&buys).await {
+        if let Some(decided) = self.ask(&buys, is_full).await {
             fault_point::reach(FaultPoint::AfterScriptBeforeAnswer).await;
             let is_replicated = decided.is_replicated;
             for (answer, admission) in answers.into_iter().zip(decided.admissions) {
@@ -173,7 +189,7 @@ impl SaleQueue {
     }
 
     /// One call of the turnstile; none when it came to nothing, which is then counted and told.
-    async fn ask(&self, buys: &[Buy]) -> Option<Decided> {
+    async fn ask(&self, buys: &[Buy], is_full: bool) -> Option<Decided> {
         let shared = &self.shared;
         let replicas = self.replicas();
         let started = Instant::now();
@@ -189,12 +205,13 @@ impl SaleQueue {
         call_seconds.observe(took.as_secs_f64());
         #[expect(clippy::cast_precision_loss, reason = "at most 128")]
         shared.metrics.call_buys.observe(buys.len() as f64);
+        if outcome.is_ok() || took >= shared.call_timeout {
+            let mut state = self.state();
+            state.rate.ended(buys.len(), is_full, started, now);
+        }
         match outcome {
             Ok(decided) => {
                 shared.link.answered();
-                let mut state = self.state();
-                let others_wait = !state.waiting.is_empty();
-                state.rate.answered(buys.len(), started, now, others_wait);
                 Some(decided)
             }
             Err(error) => {
