@@ -112,8 +112,8 @@ impl Process {
         let built = build(&config, metrics, limits, &probes).await?;
         let catalogue = built.gateway.catalogue.clone();
         registry.register(Box::new(LaneCollector::new(catalogue)?))?;
-        let (listener, address) = listen(config.http.listen).await?;
-        let (probes_listener, probes_address) = listen(config.http.probes_listen).await?;
+        let (listener, address) = listen(config.http.listen)?;
+        let (probes_listener, probes_address) = listen(config.http.probes_listen)?;
         let connections = built.gateway.metrics.connections.clone();
         let front = Front::new(
             built.gateway,
@@ -379,9 +379,9 @@ fn times(config: &Config) -> Times {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let failed = |error| StartError::Listen { address, error };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = flashsale_telemetry::listen(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     Ok((listener, address))
 }

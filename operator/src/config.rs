@@ -2,7 +2,7 @@
 
 mod checked;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use clap::{ArgAction, Args, builder::PossibleValuesParser};
 
@@ -21,8 +21,9 @@ pub struct OperatorArgs {
     #[command(flatten)]
     secrets: SecretArgs,
 
-    /// Address of `/healthz`, `/readyz` and `/metrics`.
-    #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "0.0.0.0:9091")]
+    /// Address of `/healthz`, `/readyz` and `/metrics`. `[::]` is every address of this host, over
+    /// IPv6 and IPv4; 0.0.0.0 where the system has no IPv6.
+    #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "[::]:9091")]
     pub probes_listen: SocketAddr,
 
     #[command(flatten)]
@@ -60,6 +61,16 @@ struct WorkerArgs {
         value_delimiter = ','
     )]
     pull_secrets: Vec<String>,
+
+    /// Address on which worker pods answer probes. `::` is every address of the pod, over IPv6 and
+    /// IPv4; 0.0.0.0 where the node has no IPv6.
+    #[arg(
+        long = "worker-listen-address",
+        env = "FLASHSALE_WORKER_LISTEN_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = "::"
+    )]
+    listen_address: IpAddr,
 }
 
 /// Where a sale that names no Secrets of its own finds its stores.

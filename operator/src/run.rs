@@ -8,9 +8,12 @@ mod readiness;
 
 use std::{net::SocketAddr, time::Duration};
 
-use flashsale_telemetry::probes::{self, Probes};
+use flashsale_telemetry::{
+    listen,
+    probes::{self, Probes},
+};
 use prometheus::Registry;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
@@ -69,7 +72,7 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
     let identity = arguments.identity()?;
     let registry = Registry::new();
     let metrics = Metrics::new(&registry)?;
-    let probes = serve_probes(arguments.probes_listen, registry).await?;
+    let probes = serve_probes(arguments.probes_listen, registry)?;
     let access = Access::infer().await?;
     let fence = lease.as_ref().map_or_else(Fence::open, |_| Fence::closed());
     let client = access.fenced_client(fence.clone(), lease.as_ref())?;
@@ -107,10 +110,8 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
 }
 
 /// Answers probes until the process ends.
-async fn serve_probes(address: SocketAddr, registry: Registry) -> Result<Probes, RunError> {
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| RunError::Listen { address, source })?;
+fn serve_probes(address: SocketAddr, registry: Registry) -> Result<Probes, RunError> {
+    let listener = listen(address).map_err(|source| RunError::Listen { address, source })?;
     let probes = Probes::new(registry);
     tokio::spawn(probes::serve(
         listener,

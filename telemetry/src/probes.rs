@@ -7,14 +7,13 @@
 //! | `/metrics` | Prometheus's text format |
 //!
 //! ```no_run
-//! use flashsale_telemetry::{probes::{self, Probes}, shutdown};
+//! use flashsale_telemetry::{listen, probes::{self, Probes}, shutdown};
 //! use prometheus::Registry;
-//! use tokio::net::TcpListener;
 //!
 //! # async fn run() -> std::io::Result<()> {
 //! let probes = Probes::new(Registry::new());
 //! let redis = probes.readiness("redis");
-//! let listener = TcpListener::bind("0.0.0.0:9090").await?;
+//! let listener = listen("[::]:9090".parse().unwrap())?;
 //! let server = tokio::spawn(probes::serve(listener, probes, shutdown::on_signals()?));
 //! redis.ready();
 //! // Later, and true until the next `ready`:

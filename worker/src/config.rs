@@ -57,7 +57,8 @@ pub struct LaneArgs {
 /// Where the worker serves health and metrics.
 #[derive(Debug, Clone, Args)]
 pub struct ProbeArgs {
-    /// Address of `/healthz`, `/readyz` and `/metrics`.
-    #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "0.0.0.0:9091")]
+    /// Address of `/healthz`, `/readyz` and `/metrics`. `[::]` is every address of this host, over
+    /// IPv6 and IPv4; 0.0.0.0 where the system has no IPv6.
+    #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "[::]:9091")]
     pub probes_listen: SocketAddr,
 }

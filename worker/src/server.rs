@@ -9,9 +9,11 @@ use flashsale_core::{
     },
     ledger::{Ledger, LedgerClient, LedgerError},
 };
-use flashsale_telemetry::probes::{Probes, ReadinessHandle, serve};
+use flashsale_telemetry::{
+    listen,
+    probes::{Probes, ReadinessHandle, serve},
+};
 use prometheus::{IntGauge, Registry};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -77,9 +79,7 @@ pub async fn run(
         resources.metrics.ledger_up.clone(),
     ));
     let address = probe_args.probes_listen;
-    let listener = TcpListener::bind(address)
-        .await
-        .map_err(|source| ServerError::Listen { address, source })?;
+    let listener = listen(address).map_err(|source| ServerError::Listen { address, source })?;
     let probes_stop = CancellationToken::new();
     let heartbeat = probes.heartbeat("roster", LONGEST_SILENCE);
     let probing = tokio::spawn(serve(listener, probes, probes_stop.clone()));

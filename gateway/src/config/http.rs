@@ -8,12 +8,13 @@ use clap::Args;
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpConfig {
-    /// Where shoppers connect: HTTP and Socket.io.
+    /// Where shoppers connect: HTTP and Socket.io. `[::]` is every address of this host, over IPv6
+    /// and IPv4; 0.0.0.0 where the system has no IPv6.
     #[arg(
         long,
         env = "FLASHSALE_LISTEN",
         value_name = "ADDRESS",
-        default_value = "0.0.0.0:8080"
+        default_value = "[::]:8080"
     )]
     pub listen: SocketAddr,
 
@@ -22,7 +23,7 @@ pub struct HttpConfig {
         long,
         env = "FLASHSALE_PROBES_LISTEN",
         value_name = "ADDRESS",
-        default_value = "0.0.0.0:9090"
+        default_value = "[::]:9090"
     )]
     pub probes_listen: SocketAddr,
 

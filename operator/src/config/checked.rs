@@ -1,6 +1,6 @@
 //! Settings that were checked; what is wrong is said before anything starts.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::OperatorArgs;
 
@@ -32,6 +32,8 @@ pub struct WorkerDefaults {
     pub pull_policy: String,
     /// Names of the Secrets to pull it with, in the sale's namespace.
     pub pull_secrets: Vec<String>,
+    /// Address on which their pods answer probes.
+    pub listen_address: IpAddr,
 }
 
 /// How operators agree on which of them works.
@@ -119,6 +121,7 @@ impl OperatorArgs {
                 image,
                 pull_policy: self.worker.pull_policy.clone(),
                 pull_secrets: pull_secrets.clone(),
+                listen_address: self.worker.listen_address,
             },
             database_secret: secrets.database.clone(),
             worker_database_secret: secrets.worker_database.clone(),

@@ -19,6 +19,8 @@ fn defaults_are_the_documented_ones() {
     let settings = arguments.settings().unwrap();
     assert_eq!(settings.namespace, None);
     assert_eq!(settings.worker.pull_policy, "IfNotPresent");
+    assert_eq!(settings.worker.listen_address.to_string(), "::");
+    assert_eq!(arguments.probes_listen.to_string(), "[::]:9091");
     assert_eq!(settings.database_secret, "flashsale-database");
     assert_eq!(settings.worker_database_secret, None);
     assert_eq!(settings.redis_secret, "flashsale-redis");

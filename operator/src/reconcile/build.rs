@@ -5,7 +5,7 @@
 
 mod certificates;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use flashsale_core::sale::spec::{FlashSaleSpec, ResourcesSpec, SecretKeyRef, TolerationSpec};
 use k8s_openapi::{
@@ -39,7 +39,7 @@ pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flashsale
 const FINGERPRINT: &str = "flashsale.dev/addresses";
 
 const APP: &str = "flashsale-worker";
-const PROBES_PORT: i32 = 9091;
+const PROBES_PORT: u16 = 9091;
 
 /// Nobody in particular, as in the image.
 const USER: i64 = 65_532;
@@ -198,10 +198,10 @@ fn container(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> 
         image: Some(image.clone()),
         image_pull_policy: Some(defaults.pull_policy.clone()),
         command: Some(vec!["/flashsale-worker".to_owned()]),
-        env: Some(environment(spec, valid)),
+        env: Some(environment(spec, valid, defaults)),
         ports: Some(vec![ContainerPort {
             name: Some("probes".to_owned()),
-            container_port: PROBES_PORT,
+            container_port: PROBES_PORT.into(),
             protocol: Some("TCP".to_owned()),
             ..ContainerPort::default()
         }]),
@@ -214,7 +214,7 @@ fn container(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> 
     }
 }
 
-fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
+fn environment(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> Vec<EnvVar> {
     let plain = |name: &str, value: String| EnvVar {
         name: name.to_owned(),
         value: Some(value),
@@ -232,6 +232,7 @@ fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
         }),
         ..EnvVar::default()
     };
+    let probes = SocketAddr::new(defaults.listen_address, PROBES_PORT);
     let mut variables = vec![
         secret("FLASHSALE_REDIS_URL", &valid.located.redis),
         secret("FLASHSALE_DATABASE_URL", &valid.located.worker_database),
@@ -244,7 +245,7 @@ fn environment(spec: &FlashSaleSpec, valid: &Valid) -> Vec<EnvVar> {
             "FLASHSALE_LANES",
             valid.sale.workers.lanes_per_worker.to_string(),
         ),
-        plain("FLASHSALE_PROBES_LISTEN", format!("0.0.0.0:{PROBES_PORT}")),
+        plain("FLASHSALE_PROBES_LISTEN", probes.to_string()),
         plain("FLASHSALE_LOG_FORMAT", "json".to_owned()),
     ];
     let directories = certificates::DIRECTORIES.iter();

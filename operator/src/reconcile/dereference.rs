@@ -195,6 +195,7 @@ mod tests {
                 image: "flashsale:test".to_owned(),
                 pull_policy: "Never".to_owned(),
                 pull_secrets: Vec::new(),
+                listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
             },
             database_secret: "owner".to_owned(),
             worker_database_secret: workers.map(ToOwned::to_owned),
