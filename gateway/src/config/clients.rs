@@ -3,7 +3,10 @@
 use std::{net::IpAddr, num::NonZeroU8};
 
 use clap::{Args, ValueEnum};
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
+
+/// Bits of an IPv4-mapped IPv6 address in front of the IPv4 address (RFC 4291, section 2.5.5.2).
+const MAPPED_BITS: u8 = 96;
 
 /// How clients are told apart.
 #[derive(Debug, Clone, Args)]
@@ -89,9 +92,24 @@ pub enum ProxyHeader {
 /// A network, or the address of one proxy.
 fn parse_network(text: &str) -> Result<IpNet, String> {
     let address = || text.parse::<IpAddr>().map(IpNet::from);
-    text.parse().or_else(|_| address()).map_err(|_| {
+    let network = text.parse().or_else(|_| address()).map_err(|_| {
         format!("`{text}` is no network; write e.g. 10.42.0.0/16, 2001:db8::/48 or 10.42.0.7")
-    })
+    })?;
+    Ok(to_canonical(network))
+}
+
+/// IPv4-mapped networks (`::ffff:10.42.0.0/112`) as those of IPv4, since clients' addresses are
+/// compared as such.
+fn to_canonical(network: IpNet) -> IpNet {
+    let IpAddr::V4(address) = network.addr().to_canonical() else {
+        return network;
+    };
+    let bits = match network {
+        IpNet::V4(_) => return network,
+        IpNet::V6(network) => network.prefix_len().checked_sub(MAPPED_BITS),
+    };
+    let mapped = bits.and_then(|bits| Ipv4Net::new(address, bits).ok());
+    mapped.map_or(network, IpNet::V4)
 }
 
 #[cfg(test)]
@@ -104,6 +122,9 @@ mod tests {
             ("10.42.0.0/16", "10.42.0.0/16"),
             ("10.42.0.7", "10.42.0.7/32"),
             ("2001:db8::1", "2001:db8::1/128"),
+            ("::ffff:10.42.0.0/112", "10.42.0.0/16"),
+            ("::ffff:10.42.0.7", "10.42.0.7/32"),
+            ("::/0", "::/0"),
         ] {
             assert_eq!(parse_network(text).unwrap().to_string(), network);
         }

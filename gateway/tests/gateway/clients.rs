@@ -130,6 +130,38 @@ async fn this_machine_proxies_and_files_are_not_limited() {
     }
 }
 
+/// Whoever connects over IPv4 to a gateway that listens on `[::]` has an IPv4-mapped address there,
+/// all of which are in one /64.
+#[tokio::test]
+async fn over_ipv4_clients_are_told_apart_wherever_a_gateway_listens() {
+    let world = World::new().await;
+    let limits = [
+        "--auth-mode=off",
+        "--requests-per-address=1",
+        "--request-burst-per-address=3",
+        "--trusted-proxies=127.0.0.9",
+    ];
+    let gateway = world.gateway_at("[::]:0", &limits).await;
+    gateway.wait_until_ready().await;
+    let proxy = from(&gateway, [127, 0, 0, 9]);
+    let flood = from(&gateway, [127, 0, 0, 2]);
+    let mut last = 200;
+    for _ in 0..20 {
+        assert_eq!(gateway.client.get("/session").await.status, 200);
+        assert_eq!(proxy.get("/session").await.status, 200);
+        last = flood.get("/session").await.status;
+        if last == 429 {
+            break;
+        }
+    }
+    assert_eq!(last, 429);
+    let others = from(&gateway, [127, 0, 0, 3]);
+    assert_eq!(others.get("/session").await.status, 200);
+    let flood_behind_proxy = [("x-forwarded-for", "::ffff:127.0.0.2")];
+    let answer = proxy.request("GET", "/session", &flood_behind_proxy, b"");
+    assert_eq!(answer.await.status, 429);
+}
+
 /// Each IPv6 customer has a /64, so addresses in it are one client.
 #[tokio::test]
 async fn behind_a_proxy_requests_count_for_the_client() {

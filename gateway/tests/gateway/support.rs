@@ -6,7 +6,10 @@ pub mod process;
 pub mod socket;
 pub mod tokens;
 
-use std::time::Duration;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use clap::Parser as _;
 use flashsale_core::{
@@ -112,15 +115,23 @@ impl World {
 
     /// A gateway with these further arguments, as it is.
     pub async fn gateway_unready(&self, arguments: &[&str]) -> Gateway {
+        self.gateway_at("127.0.0.1:0", arguments).await
+    }
+
+    /// A gateway that listens there, as it is; reached over IPv4.
+    pub async fn gateway_at(&self, listen: &str, arguments: &[&str]) -> Gateway {
         let all = self.arguments(arguments);
-        let config = Arguments::try_parse_from(all).unwrap().config;
+        let mut config = Arguments::try_parse_from(all).unwrap().config;
+        config.http.listen = listen.parse().unwrap();
+        config.http.probes_listen = config.http.listen;
         let process = Process::start(config).await.unwrap();
-        let address = process.address();
-        let probes = Client::new(process.probes_address());
+        let over_ipv4 = |address: SocketAddr| (Ipv4Addr::LOCALHOST, address.port()).into();
+        let client = Client::new(over_ipv4(process.address()));
+        let probes = Client::new(over_ipv4(process.probes_address()));
         let shutdown = CancellationToken::new();
         tokio::spawn(process.run(shutdown.clone()));
         Gateway {
-            client: Client::new(address),
+            client,
             probes,
             shutdown,
         }
