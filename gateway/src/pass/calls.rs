@@ -94,6 +94,48 @@ pub struct PassView {
     pub expires_at: String,
 }
 
+/// Refusals of both calls, for the OpenAPI document.
+#[derive(utoipa::IntoResponses)]
+#[expect(dead_code, reason = "describes answers that are made elsewhere")]
+enum Refusals {
+    #[response(
+        status = 400,
+        description = "body-invalid",
+        content_type = "application/problem+json"
+    )]
+    BodyInvalid(ProblemDocument<'static>),
+    #[response(
+        status = 401,
+        description = "unauthorized",
+        content_type = "application/problem+json"
+    )]
+    Unauthorized(ProblemDocument<'static>),
+    #[response(
+        status = 404,
+        description = "unknown-sale",
+        content_type = "application/problem+json"
+    )]
+    UnknownSale(ProblemDocument<'static>),
+    #[response(
+        status = 408,
+        description = "request-timeout",
+        content_type = "application/problem+json"
+    )]
+    RequestTimeout(ProblemDocument<'static>),
+    #[response(
+        status = 413,
+        description = "body-too-large",
+        content_type = "application/problem+json"
+    )]
+    BodyTooLarge(ProblemDocument<'static>),
+    #[response(
+        status = 415,
+        description = "media-type-unsupported",
+        content_type = "application/problem+json"
+    )]
+    MediaTypeUnsupported(ProblemDocument<'static>),
+}
+
 /// Ask what to prove for a pass.
 #[utoipa::path(
     post,
@@ -102,20 +144,9 @@ pub struct PassView {
     request_body = PassAsked,
     responses(
         (status = 200, description = "What has to be proven", body = ChallengeView),
-        (status = 400, description = "body-invalid",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 403, description = "subject-unsupported, insufficient-scope",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "unknown-sale",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 408, description = "request-timeout",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 413, description = "body-too-large",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 415, description = "media-type-unsupported",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        Refusals,
         (status = 503, description = "unavailable",
             body = ProblemDocument<'_>, content_type = "application/problem+json",
             headers(("Retry-After" = u64, description = "Seconds"))),
@@ -141,20 +172,9 @@ pub async fn challenge(
     request_body = PassRequest,
     responses(
         (status = 200, description = "The pass", body = PassView),
-        (status = 400, description = "body-invalid",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
         (status = 403, description = "proof-refused, subject-unsupported, insufficient-scope",
             body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "unknown-sale",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 408, description = "request-timeout",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 413, description = "body-too-large",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 415, description = "media-type-unsupported",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        Refusals,
         (status = 503, description = "unavailable: the verifier or the sales are out of reach",
             body = ProblemDocument<'_>, content_type = "application/problem+json",
             headers(("Retry-After" = u64, description = "Seconds"))),
