@@ -111,8 +111,8 @@ pub struct TurnstileSpec {
     /// Jobs a lane holds at most; further buys are answered 503 with Retry-After.
     #[schemars(range(min = 1, max = 10_000_000))]
     pub max_queue_depth: i64,
-    /// Whether a buy needs a pass, which gateways issue before the opening to whoever a verifier
-    /// approves of. Left out: None.
+    /// Whether a buy needs a pass. Shoppers get one from a gateway before the opening, after proof of
+    /// work or the check of an external verifier. Left out: None.
     // Left out of what is written, so that operators of the release before can read it.
     #[serde(skip_serializing_if = "is_default")]
     pub pass: PassSpec,
