@@ -83,16 +83,11 @@ impl Load {
             .args(["--connections", &CONNECTIONS.to_string()])
             .args(["--give-up", &GIVE_UP_SECONDS.to_string()])
             .args(["--settle-patience", &SETTLE_SECONDS.to_string()])
-            .arg("--json")
-            .envs(environment.iter().map(|(name, value)| (name, value)));
+            .arg("--json");
         if let Some(history) = &history {
             launch = launch.arg("--history").arg(history);
         }
-        Ok(Self {
-            process: Process::start(launch).await?,
-            log,
-            history,
-        })
+        Self::launch(launch, environment, log, history).await
     }
 
     /// Sends a crowd by these arguments of `flashsale load`, without a history. Its log is
@@ -106,12 +101,21 @@ impl Load {
         let log = directory.join(format!("{name}.log"));
         let launch = Launch::new(name, binaries::find("flashsale")?, &log)
             .args(["load", "--json"])
-            .args(arguments)
-            .envs(environment.iter().map(|(name, value)| (name, value)));
+            .args(arguments);
+        Self::launch(launch, environment, log, None).await
+    }
+
+    async fn launch(
+        launch: Launch,
+        environment: &[(&str, String)],
+        log: PathBuf,
+        history: Option<PathBuf>,
+    ) -> Result<Self, ChaosError> {
+        let launch = launch.envs(environment.iter().map(|(name, value)| (name, value)));
         Ok(Self {
             process: Process::start(launch).await?,
             log,
-            history: None,
+            history,
         })
     }
 
