@@ -64,8 +64,8 @@ async fn is_read<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> bool {
 /// The router's answer to a request with a body.
 pub(super) async fn routed(mut router: Router, request: Request<Incoming>) -> Response {
     let expects = request.headers().contains_key(EXPECT);
-    let rest = Rest::default();
-    let request = request.map(|body| Lent {
+    let rest = UnreadBody::default();
+    let request = request.map(|body| BorrowedBody {
         body: Some(body),
         rest: rest.clone(),
     });
@@ -77,22 +77,22 @@ pub(super) async fn routed(mut router: Router, request: Request<Incoming>) -> Re
     }
 }
 
-/// Where a body comes back to.
-type Rest = Arc<Mutex<Option<Incoming>>>;
+/// Where a body that was not read to its end comes back to.
+type UnreadBody = Arc<Mutex<Option<Incoming>>>;
 
 /// A body that comes back when its reader is done with it.
-struct Lent {
+struct BorrowedBody {
     body: Option<Incoming>,
-    rest: Rest,
+    rest: UnreadBody,
 }
 
-impl Drop for Lent {
+impl Drop for BorrowedBody {
     fn drop(&mut self) {
         *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
     }
 }
 
-impl Body for Lent {
+impl Body for BorrowedBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
