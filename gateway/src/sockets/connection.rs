@@ -12,7 +12,9 @@ use socketioxide::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome, presence::Stay};
+use super::{
+    LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome, presence::PresenceId,
+};
 use crate::{
     identity::{IdentityError, SocketOwner},
     lane_ticker, sale_status,
@@ -87,12 +89,12 @@ async fn let_in(
 async fn greet(socket: SocketRef, State(welcome): State<Welcome>) {
     let owner: Option<SocketOwner> = socket.extensions.get();
     let owner = owner.map(|owner| (owner, socket.clone()));
-    let (stay, count) = welcome.presence.enter(owner);
+    let (presence_id, count) = welcome.presence.enter(owner);
     welcome.show_count(count);
-    socket.on_disconnect(Farewell(stay));
+    socket.on_disconnect(OnDisconnect(presence_id));
     if !socket.connected() {
         // It left before there was anything to call when it leaves.
-        welcome.forget(stay, &socket);
+        welcome.forget(presence_id, &socket);
         return;
     }
     let greeting = Greeting {
@@ -109,9 +111,9 @@ async fn greet(socket: SocketRef, State(welcome): State<Welcome>) {
 /// Not an async function, which is the handler that socketioxide expects: that runs as a task of its
 /// own and the socket stays in the namespace until it has ended. A client that comes back at once on
 /// the same connection would then be taken for one that is there already, and never be answered.
-struct Farewell(Stay);
+struct OnDisconnect(PresenceId);
 
-impl DisconnectHandler<LocalAdapter, Self> for Farewell {
+impl DisconnectHandler<LocalAdapter, Self> for OnDisconnect {
     fn call_with_defer(
         &self,
         socket: Arc<Socket>,
@@ -126,10 +128,10 @@ impl DisconnectHandler<LocalAdapter, Self> for Farewell {
 }
 
 impl Welcome {
-    fn forget(&self, stay: Stay, socket: &Socket) {
+    fn forget(&self, presence_id: PresenceId, socket: &Socket) {
         let owner: Option<SocketOwner> = socket.extensions.get();
         let user = owner.as_ref().map(|owner| &owner.user);
-        self.show_count(self.presence.leave(stay, user));
+        self.show_count(self.presence.leave(presence_id, user));
     }
 
     fn show_count(&self, count: usize) {

@@ -10,10 +10,11 @@ use flashsale_core::id::UserId;
 
 use crate::identity::{SocketOwner, Validity};
 
-/// One stay of a socket. Not the socket's id: a client that leaves the namespace and comes back on
-/// the same connection has the same id, and what is left of the first stay must not end the second.
+/// Names one presence of a socket, from joining the namespace until leaving it. Not the socket's own
+/// id: a client that leaves and comes back on the same connection keeps that, and the end of its first
+/// presence must not end the second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Stay(u64);
+pub(super) struct PresenceId(u64);
 
 /// The sockets of this gateway, and whose they are; `S` is a handle on a socket. In the place of
 /// rooms, which would know the same twice more for every socket.
@@ -22,7 +23,7 @@ pub(super) struct Presence<S>(RwLock<Present<S>>);
 
 #[derive(Debug)]
 struct Present<S> {
-    stays: HashSet<Stay>,
+    connected: HashSet<PresenceId>,
     /// One socket for most, a second for who has two tabs open.
     owners: HashMap<UserId, Vec<Owned<S>>>,
     next: u64,
@@ -31,7 +32,7 @@ struct Present<S> {
 /// One socket of a shopper.
 #[derive(Debug)]
 struct Owned<S> {
-    stay: Stay,
+    id: PresenceId,
     socket: S,
     /// How long the shopper's token is good; none where authentication is off.
     validity: Option<Validity>,
@@ -40,7 +41,7 @@ struct Owned<S> {
 impl<S> Default for Presence<S> {
     fn default() -> Self {
         Self(RwLock::new(Present {
-            stays: HashSet::new(),
+            connected: HashSet::new(),
             owners: HashMap::new(),
             next: 0,
         }))
@@ -50,7 +51,7 @@ impl<S> Default for Presence<S> {
 impl<S: Clone> Presence<S> {
     /// How many sockets there are.
     pub(super) fn count(&self) -> usize {
-        self.read().stays.len()
+        self.read().connected.len()
     }
 
     /// Whether no shopper is known by name here.
@@ -73,37 +74,37 @@ impl<S: Clone> Presence<S> {
         ended.map(|owned| owned.socket.clone()).collect()
     }
 
-    /// Notes a socket; answers what its stay is called, and how many sockets there are.
-    pub(super) fn enter(&self, owner: Option<(SocketOwner, S)>) -> (Stay, usize) {
+    /// Notes a socket that has joined; answers the id of its presence, and how many sockets there are.
+    pub(super) fn enter(&self, owner: Option<(SocketOwner, S)>) -> (PresenceId, usize) {
         let mut present = self.write();
-        let stay = Stay(present.next);
+        let id = PresenceId(present.next);
         present.next += 1;
-        present.stays.insert(stay);
+        present.connected.insert(id);
         if let Some((SocketOwner { user, validity }, socket)) = owner {
             let sockets = present.owners.entry(user);
             let entry = Owned {
-                stay,
+                id,
                 socket,
                 validity,
             };
             sockets.or_insert_with(|| Vec::with_capacity(1)).push(entry);
         }
-        (stay, present.stays.len())
+        (id, present.connected.len())
     }
 
-    /// Ends a stay, however often; answers how many sockets there are.
-    pub(super) fn leave(&self, stay: Stay, user: Option<&UserId>) -> usize {
+    /// Notes that it has left; may be called again. Answers how many sockets there are.
+    pub(super) fn leave(&self, id: PresenceId, user: Option<&UserId>) -> usize {
         let mut present = self.write();
-        present.stays.remove(&stay);
+        present.connected.remove(&id);
         if let Some(user) = user
             && let Some(sockets) = present.owners.get_mut(user)
         {
-            sockets.retain(|owned| owned.stay != stay);
+            sockets.retain(|owned| owned.id != id);
             if sockets.is_empty() {
                 present.owners.remove(user);
             }
         }
-        present.stays.len()
+        present.connected.len()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Present<S>> {
