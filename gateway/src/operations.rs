@@ -45,7 +45,7 @@ use crate::{
     stocks::Stocks,
 };
 
-use access::Door;
+use access::AccessCheck;
 pub use access::{NotAdmitted, Operator};
 use dead_letters::calls;
 pub use figures::{Figures, LaneFigures, SaleFigures};
@@ -63,17 +63,17 @@ pub struct Operations(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    door: Door,
+    access: AccessCheck,
     catalogue: Catalogue,
     stocks: Stocks,
     /// For dead letters.
     pool: QueuePool,
-    board: Mutex<Board>,
+    state: Mutex<LiveState>,
 }
 
-/// What was heard.
+/// What was heard of all processes.
 #[derive(Debug, Default)]
-struct Board {
+struct LiveState {
     fleet: Fleet,
     /// The second that is going on.
     counting: Second,
@@ -93,11 +93,11 @@ impl Operations {
         pool: QueuePool,
     ) -> Self {
         Self(Arc::new(Inner {
-            door: Door::new(token, refused),
+            access: AccessCheck::new(token, refused),
             catalogue,
             stocks,
             pool,
-            board: Mutex::default(),
+            state: Mutex::default(),
         }))
     }
 
@@ -107,7 +107,7 @@ impl Operations {
         token: Option<&str>,
         client: Option<Client>,
     ) -> Result<(), NotAdmitted> {
-        self.0.door.admit(token, client)
+        self.0.access.admit(token, client)
     }
 
     /// Opens the Socket.io namespace.
@@ -119,13 +119,13 @@ impl Operations {
     pub fn hear(&self, message: &[u8]) -> Result<(), serde_json::Error> {
         let figures = ProcessFigures::parse(message)?;
         let now = Instant::now();
-        let mut board = self.board();
+        let mut state = self.state();
         match figures {
-            ProcessFigures::Worker(worker) => board.fleet.hear_worker(worker, now),
+            ProcessFigures::Worker(worker) => state.fleet.hear_worker(worker, now),
             ProcessFigures::Gateway(gateway) => {
-                board.fleet.hear_gateway(&gateway, now);
+                state.fleet.hear_gateway(&gateway, now);
                 for (sale, buys) in gateway.buys {
-                    board.counting.add_buys(sale, buys);
+                    state.counting.add_buys(sale, buys);
                 }
             }
         }
@@ -134,7 +134,7 @@ impl Operations {
 
     /// Takes a settled batch.
     pub fn hear_settled(&self, settled: &Settled) {
-        self.board().counting.add_settled(settled);
+        self.state().counting.add_settled(settled);
     }
 
     /// Ends each second, and tells it to who listens on `io`, until `shutdown`.
@@ -151,21 +151,21 @@ impl Operations {
     }
 
     fn end_second(&self) {
-        let last = Arc::new(std::mem::take(&mut self.board().counting));
+        let last = Arc::new(std::mem::take(&mut self.state().counting));
         let samples = self.samples(&last);
         let at = self.0.catalogue.clock().now();
-        let mut board = self.board();
-        board.fleet.forget_silent(Instant::now());
-        board.history.push(at, &samples);
-        board.last = last;
+        let mut state = self.state();
+        state.fleet.forget_silent(Instant::now());
+        state.history.push(at, &samples);
+        state.last = last;
     }
 
     fn pool(&self) -> &QueuePool {
         &self.0.pool
     }
 
-    fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.board.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, LiveState> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -239,5 +239,5 @@ pub async fn figures(
     security(("operations" = []))
 )]
 pub async fn history(Operator(operations): Operator) -> Json<HistoryView> {
-    Json(operations.board().history.view())
+    Json(operations.state().history.view())
 }

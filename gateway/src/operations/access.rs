@@ -22,7 +22,7 @@ static ATTEMPTS: LogBudget = LogBudget::new();
 
 /// Keeps the token, and counts those who do not have it.
 #[derive(Debug)]
-pub(super) struct Door {
+pub(super) struct AccessCheck {
     token: Hidden,
     refused: IntCounter,
 }
@@ -32,7 +32,7 @@ pub(super) struct Door {
 #[error("this is not the operations token; use the one that the gateway was started with")]
 pub struct NotAdmitted;
 
-impl Door {
+impl AccessCheck {
     pub(super) fn new(token: Hidden, refused: IntCounter) -> Self {
         Self { token, refused }
     }
@@ -97,8 +97,8 @@ mod tests {
     fn only_the_token_itself_is_let_in_and_the_rest_is_counted() {
         let refused = IntCounter::new("refused", "refused").unwrap();
         let token = "the-operations-token".parse().unwrap();
-        let door = Door::new(token, refused.clone());
-        assert_eq!(door.admit(Some("the-operations-token"), None), Ok(()));
+        let access = AccessCheck::new(token, refused.clone());
+        assert_eq!(access.admit(Some("the-operations-token"), None), Ok(()));
         let wrong = [
             None,
             Some(""),
@@ -107,7 +107,7 @@ mod tests {
             Some("the-operations-tokeN"),
         ];
         for token in wrong {
-            assert_eq!(door.admit(token, None), Err(NotAdmitted), "{token:?}");
+            assert_eq!(access.admit(token, None), Err(NotAdmitted), "{token:?}");
         }
         assert_eq!(refused.get(), 5);
     }

@@ -96,9 +96,9 @@ impl Operations {
     pub fn figures(&self) -> Figures {
         let now = Instant::now();
         let (gateways, workers, last) = {
-            let board = self.board();
-            let (gateways, workers) = (board.fleet.gateways(now), board.fleet.workers(now));
-            (gateways, workers, board.last.clone())
+            let state = self.state();
+            let (gateways, workers) = (state.fleet.gateways(now), state.fleet.workers(now));
+            (gateways, workers, state.last.clone())
         };
         let catalogue = &self.0.catalogue;
         let observed = catalogue.observed();

@@ -44,17 +44,17 @@ pub struct DrivenLane {
 /// The processes heard lately, by name.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
-    gateways: BTreeMap<String, Heard<GatewayView>>,
-    workers: BTreeMap<String, Heard<WorkerView>>,
+    gateways: BTreeMap<String, LastReport<GatewayView>>,
+    workers: BTreeMap<String, LastReport<WorkerView>>,
 }
 
 #[derive(Debug)]
-struct Heard<T> {
+struct LastReport<T> {
     at: Instant,
     view: T,
 }
 
-impl<T> Heard<T> {
+impl<T> LastReport<T> {
     fn is_recent(&self, now: Instant) -> bool {
         now.saturating_duration_since(self.at) < SILENCE
     }
@@ -67,8 +67,8 @@ impl Fleet {
             version: figures.version.clone(),
             sockets: figures.sockets,
         };
-        let heard = Heard { at: now, view };
-        self.gateways.insert(figures.name.clone(), heard);
+        let report = LastReport { at: now, view };
+        self.gateways.insert(figures.name.clone(), report);
     }
 
     pub(super) fn hear_worker(&mut self, figures: WorkerFigures, now: Instant) {
@@ -81,13 +81,14 @@ impl Fleet {
             version: figures.version,
             lanes: lanes.collect(),
         };
-        self.workers.insert(figures.name, Heard { at: now, view });
+        self.workers
+            .insert(figures.name, LastReport { at: now, view });
     }
 
     /// Forgets who fell silent.
     pub(super) fn forget_silent(&mut self, now: Instant) {
-        self.gateways.retain(|_, heard| heard.is_recent(now));
-        self.workers.retain(|_, heard| heard.is_recent(now));
+        self.gateways.retain(|_, report| report.is_recent(now));
+        self.workers.retain(|_, report| report.is_recent(now));
     }
 
     pub(super) fn gateways(&self, now: Instant) -> Vec<GatewayView> {
@@ -99,9 +100,9 @@ impl Fleet {
     }
 }
 
-fn recent<T: Clone>(processes: &BTreeMap<String, Heard<T>>, now: Instant) -> Vec<T> {
-    let recent = processes.values().filter(|heard| heard.is_recent(now));
-    recent.map(|heard| heard.view.clone()).collect()
+fn recent<T: Clone>(processes: &BTreeMap<String, LastReport<T>>, now: Instant) -> Vec<T> {
+    let recent = processes.values().filter(|report| report.is_recent(now));
+    recent.map(|report| report.view.clone()).collect()
 }
 
 #[cfg(test)]
