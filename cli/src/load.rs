@@ -30,7 +30,7 @@ pub mod target;
 pub mod tokens;
 pub mod verify;
 
-pub use offers::offers_of;
+pub use offers::{guarded_sales, offers_of};
 
 use std::path::PathBuf;
 

@@ -81,6 +81,8 @@ pub struct UpConfig {
 /// The shoppers to send.
 #[derive(Debug, Clone)]
 pub struct CrowdConfig {
+    /// How many, as the plan has them.
+    pub shoppers: u32,
     /// When they come and how they press; its offers are filled in from the sales.
     pub plan: CrowdPlan,
     /// Whether they want all products alike, rather than by stock.

@@ -97,6 +97,35 @@ async fn a_market_of_several_products_sells_each_shopper_one() {
     );
 }
 
+/// The second gateway takes passes that the first one issued.
+#[tokio::test]
+async fn a_crowd_gets_passes_for_a_sale_that_asks_for_them() {
+    let sale = "\
+apiVersion: flashsale.dev/v1alpha1
+kind: FlashSale
+metadata: {name: guarded}
+spec:
+  products: [{id: guarded-1, name: A pair, price: 12900, stock: 40}]
+  turnstile: {pass: Required}
+";
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), sale).unwrap();
+    let crowd = [
+        "--crowd",
+        "300",
+        "--gateways",
+        "2",
+        "--greedy",
+        "0",
+        "--exit-when-done",
+    ];
+    let (told, output) = run(file.path().to_str().unwrap(), &crowd).await;
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("passes      got by the crowd"), "{told}");
+    assert_eq!(figure(&told, "confirmed "), 40, "{told}");
+    assert!(!told.contains("refused"), "{told}");
+}
+
 /// Makes a user `shop` on every server of `cluster`, with these rights; answers its address.
 async fn shop_user(cluster: &Cluster, rules: &str) -> String {
     let password = cluster.servers[0].password();

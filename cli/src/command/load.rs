@@ -264,10 +264,12 @@ async fn passes(
     crowd: &Arc<Crowd>,
     tokens: Option<&Arc<Tokens>>,
 ) -> Result<Option<Arc<Passes>>, LoadError> {
-    match targets.first() {
-        Some(first) => Passes::get(crowd, first, tokens, arguments.shape.connections()).await,
-        None => Ok(None),
-    }
+    let Some(first) = targets.first() else {
+        return Ok(None);
+    };
+    let guarded = load::guarded_sales(first).await?;
+    let connections = arguments.shape.connections();
+    Passes::get(crowd, first, guarded, tokens, connections).await
 }
 
 async fn send(

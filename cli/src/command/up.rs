@@ -57,7 +57,8 @@ pub(super) struct Arguments {
     exit_when_done: bool,
 
     /// Open this long after everything is ready, e.g. `3s`, whatever the file says. Without it:
-    /// at opensAt; with a crowd and no opensAt to come, after 3 s.
+    /// at opensAt; with a crowd and no opensAt to come, after 3 s, and the time to get passes where
+    /// the sale asks for them.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     opens_in: Option<Duration>,
 
@@ -160,6 +161,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
 impl Arguments {
     fn config(self, sales: Vec<Sale>) -> UpConfig {
         let crowd = self.crowd.map(|shoppers| CrowdConfig {
+            shoppers,
             plan: self.shape.plan(self.shape.opening(shoppers), Vec::new()),
             uniform: self.shape.is_uniform(),
             connections: self.shape.connections(),

@@ -61,7 +61,7 @@ pub async fn offers_of(
 }
 
 /// The sales at `target` that ask for a pass.
-pub(super) async fn guarded_sales(target: &Target) -> Result<HashSet<SaleId>, LoadError> {
+pub async fn guarded_sales(target: &Target) -> Result<HashSet<SaleId>, LoadError> {
     let sales = read_sales(target).await?.into_iter();
     let guarded = sales.filter(|view| view.pass_required);
     Ok(guarded.map(|view| view.sale).collect())

@@ -24,7 +24,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{LoadError, crowd::Crowd, offers, target::Target, tokens::Tokens};
+use super::{LoadError, crowd::Crowd, target::Target, tokens::Tokens};
 use crate::http_client::Connection;
 
 /// How often a call is made again that the gateway has no time for or that comes too soon.
@@ -61,18 +61,19 @@ struct Pass {
 }
 
 impl Passes {
-    /// Gets a pass of `target` for each shopper of `crowd` whose sale asks for one, over this many
-    /// connections; none where no sale does.
+    /// Gets a pass of `target` for each shopper of `crowd` whose sale is one of `guarded`, over this
+    /// many connections; none where there is no such sale.
     pub async fn get(
         crowd: &Arc<Crowd>,
         target: &Target,
+        guarded: HashSet<SaleId>,
         tokens: Option<&Arc<Tokens>>,
         connections: usize,
     ) -> Result<Option<Arc<Self>>, LoadError> {
-        let guarded = Arc::new(offers::guarded_sales(target).await?);
         if guarded.is_empty() {
             return Ok(None);
         }
+        let guarded = Arc::new(guarded);
         let next = Arc::new(AtomicU32::new(0));
         let mut applicants = JoinSet::new();
         for _ in 0..connections.max(1) {

@@ -1,6 +1,7 @@
 //! How gateways and workers are started: the same binaries that pods run.
 
 use std::{
+    env,
     ffi::OsString,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -11,6 +12,7 @@ use flashsale_testbed::{
     binaries::{self, BinaryError},
     data_dir::DataDir,
     launch::Launch,
+    password,
     ports::{self, PortError},
 };
 use nix::sys::signal::Signal;
@@ -43,6 +45,13 @@ pub(super) fn find() -> Result<(), BinaryError> {
     Ok(())
 }
 
+/// Where the secret of the gateways' passes is kept: passes outlive the gateway that issued them, and
+/// all gateways take them.
+const PASS_SECRET_FILE: &str = "pass-secret";
+
+/// Zero bits of a proof of work where a crowd comes: this machine does the work of all its shoppers.
+const CROWD_DIFFICULTY: u32 = 6;
+
 /// What all children share.
 #[derive(Debug)]
 pub(super) struct Program {
@@ -53,6 +62,8 @@ pub(super) struct Program {
     listen: SocketAddr,
     gateways: u32,
     operations_token: OperationsToken,
+    /// How gateways issue passes.
+    passes: Vec<(&'static str, String)>,
     logs: PathBuf,
     /// Keeps the logs' directory in place.
     data_dir: DataDir,
@@ -72,6 +83,7 @@ impl Program {
             listen: config.listen,
             gateways: config.gateways,
             operations_token: operations_token.clone(),
+            passes: passes(config, data_dir)?,
             logs: data_dir.subdirectory("logs")?,
             data_dir: data_dir.clone(),
         })
@@ -96,6 +108,7 @@ impl Program {
     pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, UpError> {
         let base = self.base(GATEWAY)?;
         let token = self.operations_token.clone();
+        let passes = self.passes.clone();
         Ok(Box::new(move |number| {
             let index = usize::try_from(number)
                 .unwrap_or(usize::MAX)
@@ -105,7 +118,8 @@ impl Program {
             child.launch = child
                 .launch
                 .args(["--auth-mode", "off"])
-                .env("FLASHSALE_OPERATIONS_TOKEN", token.as_str());
+                .env("FLASHSALE_OPERATIONS_TOKEN", token.as_str())
+                .envs(passes.iter().map(|(variable, value)| (variable, value)));
             if let Some(address) = address {
                 child.launch = child.launch.arg("--listen").arg(address.to_string());
             }
@@ -155,4 +169,17 @@ impl Program {
             Ok(Child { launch, probes })
         }))
     }
+}
+
+/// How gateways issue passes, unless the environment says it: with one secret, and for little work
+/// where a crowd comes.
+fn passes(config: &UpConfig, data_dir: &DataDir) -> Result<Vec<(&'static str, String)>, UpError> {
+    let file = data_dir.path().join(PASS_SECRET_FILE);
+    let secret = password::read_or_create(&file).map_err(UpError::SecretFile)?;
+    let mut variables = vec![("FLASHSALE_PASS_SECRET", secret)];
+    if config.crowd.is_some() {
+        variables.push(("FLASHSALE_PASS_DIFFICULTY", CROWD_DIFFICULTY.to_string()));
+    }
+    variables.retain(|(variable, _)| env::var_os(variable).is_none());
+    Ok(variables)
 }

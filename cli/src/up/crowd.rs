@@ -1,13 +1,18 @@
 //! The crowd at the opening, and what came of it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use flashsale_core::{
     audit::{self, SaleAudit},
     connect,
-    id::ProductId,
+    id::{ProductId, SaleId},
 };
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{CrowdConfig, Machine, UpError, opening};
@@ -21,6 +26,7 @@ use crate::{
         crowd::{Crowd, Offer},
         engine::Engine,
         events::EventReader,
+        passes::Passes,
         report::Report,
         target::Target,
         verify::Verifier,
@@ -44,13 +50,18 @@ pub(super) async fn send(
     let mut queue = machine.queue.clone();
     let crowd = Arc::new(draw(machine, config).await?);
     let (shoppers, units) = (crowd.shoppers(), units(machine).await?);
+    opening::tell(&machine.sales, display);
+    let passes = tokio::select! {
+        passes = passes(machine, config, &crowd, display) => passes?,
+        () = stop.cancelled() => return Ok(!machine.config.exit_when_done),
+    };
+    // Now, where getting passes took until after it.
     let opening = opening::instant(&machine.sales, &mut queue).await?;
     let book = Book::new(crowd, opening + AFTER_OPENING).map_err(LoadError::from)?;
     let book = Arc::new(book);
     let events = EventReader::start(machine.queue.clone(), Arc::clone(&book))
         .await
         .map_err(LoadError::Events)?;
-    opening::tell(&machine.sales, display);
     tokio::select! {
         () = opening::count_down(opening, display) => {}
         () = stop.cancelled() => return Ok(!machine.config.exit_when_done),
@@ -60,7 +71,7 @@ pub(super) async fn send(
         "crowd       {shoppers} shoppers want {} units",
         grouped(units)
     ));
-    let report = press(machine, config, &book, display, stop).await?;
+    let report = press(machine, config, passes, &book, display, stop).await?;
     drop(events);
     display.line(format!("\n{report}"));
     if stop.is_cancelled() {
@@ -127,29 +138,55 @@ async fn units(machine: &Machine) -> Result<u64, UpError> {
     Ok(units)
 }
 
+/// Gets the passes that sales ask for, of the first gateway: all gateways take them.
+async fn passes(
+    machine: &Machine,
+    config: &CrowdConfig,
+    crowd: &Arc<Crowd>,
+    display: &Display,
+) -> Result<Option<Arc<Passes>>, UpError> {
+    let guarded = machine
+        .sales
+        .iter()
+        .filter(|sale| sale.turnstile.pass_required);
+    let guarded: HashSet<SaleId> = guarded.map(|sale| sale.id.clone()).collect();
+    let targets = targets(machine)?;
+    let Some(first) = targets.first().filter(|_| !guarded.is_empty()) else {
+        return Ok(None);
+    };
+    let begun = Instant::now();
+    let passes = Passes::get(crowd, first, guarded, None, config.connections).await?;
+    let seconds = begun.elapsed().as_secs_f64();
+    display.line(format!("passes      got by the crowd in {seconds:.1} s"));
+    Ok(passes)
+}
+
+/// The gateways, as the crowd reaches them.
+fn targets(machine: &Machine) -> Result<Vec<Target>, UpError> {
+    let targets = machine.gateways.iter();
+    let targets = targets.map(|address| Target::parse(&format!("http://{address}")));
+    Ok(targets.collect::<Result<_, _>>().map_err(LoadError::from)?)
+}
+
 /// The crowd itself, until each acknowledged buy has its outcome.
 async fn press(
     machine: &Machine,
     config: &CrowdConfig,
+    passes: Option<Arc<Passes>>,
     book: &Arc<Book>,
     display: &Display,
     stop: &CancellationToken,
 ) -> Result<Report, UpError> {
     let view = machine.running.view();
     let progress = Progress::start(display.clone(), Arc::clone(book), Some(view));
-    let targets = machine
-        .gateways
-        .iter()
-        .map(|address| Target::parse(&format!("http://{address}")))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(LoadError::from)?;
+    let targets = targets(machine)?;
     let engine = Engine {
         targets: targets.clone(),
         connections: config.connections,
         patience: config.patience,
         sources: Vec::new(),
         tokens: None,
-        passes: None,
+        passes,
     };
     engine.run(book, stop).await;
     let elapsed = book.start().elapsed();

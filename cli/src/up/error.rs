@@ -61,9 +61,9 @@ pub enum UpError {
          characters without spaces; leave it out, and one is made"
     )]
     UnusableToken,
-    /// The operations token that was made cannot be kept.
-    #[error("the operations token cannot be kept in the data directory; check its permissions")]
-    TokenFile(#[source] io::Error),
+    /// A secret that was made cannot be kept.
+    #[error("a secret cannot be kept in the data directory; check its permissions")]
+    SecretFile(#[source] io::Error),
     /// No port is free.
     #[error(transparent)]
     Port(#[from] PortError),

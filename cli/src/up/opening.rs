@@ -22,6 +22,10 @@ use crate::display::Display;
 /// own: long enough to see the countdown.
 const DEFAULT_LEAD: Duration = Duration::from_secs(3);
 
+/// Passes that a crowd gets in a second, on a machine of two cores that is busy with everything else as
+/// well.
+const PASSES_PER_SECOND: u32 = 1_000;
+
 /// Longest countdown of which every second is told where nothing moves.
 const TOLD_SECONDS: u64 = 10;
 
@@ -48,7 +52,9 @@ pub(super) async fn announce(
     let now = Timestamp::from_microsecond(catalogue::clock(queue).await?)
         .unwrap_or_else(|_| Timestamp::now());
     for sale in sales.iter_mut() {
-        sale.schedule = schedule(sale, config.opens_in, config.crowd.is_some(), now)?;
+        let crowd = config.crowd.as_ref();
+        let crowd_lead = crowd.map(|crowd| lead(sale, crowd.shoppers));
+        sale.schedule = schedule(sale, config.opens_in, crowd_lead, now)?;
         catalogue::announce(queue, sale, false).await?;
     }
     Ok(())
@@ -61,20 +67,27 @@ async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result
     Ok(())
 }
 
+/// How long before the opening of `sale` a crowd of so many has to be there: that leaves time to get
+/// passes, where it asks for them.
+fn lead(sale: &Sale, shoppers: u32) -> Duration {
+    let passes = if sale.turnstile.pass_required {
+        shoppers
+    } else {
+        0
+    };
+    DEFAULT_LEAD + Duration::from_secs((passes / PASSES_PER_SECOND).into())
+}
+
 /// The schedule of `sale` when everything is ready at `now`.
 fn schedule(
     sale: &Sale,
     opens_in: Option<Duration>,
-    has_crowd: bool,
+    crowd_lead: Option<Duration>,
     now: Timestamp,
 ) -> Result<Schedule, UpError> {
     let written = sale.schedule;
     let is_ahead = written.opens_at.is_some_and(|opens| opens > now);
-    let lead = match opens_in {
-        Some(lead) => Some(lead),
-        None if has_crowd && !is_ahead => Some(DEFAULT_LEAD),
-        None => None,
-    };
+    let lead = opens_in.or(crowd_lead.filter(|_| !is_ahead));
     let opens_at = lead.map_or(written.opens_at, |lead| now.checked_add(lead).ok());
     match (opens_at.unwrap_or(now), written.closes_at) {
         (opens, Some(closes)) if closes <= opens => Err(UpError::ClosesBeforeOpening {
@@ -167,7 +180,8 @@ mod tests {
 
     fn opens(sale: &Sale, opens_in: Option<u64>, has_crowd: bool) -> Option<Timestamp> {
         let opens_in = opens_in.map(Duration::from_secs);
-        schedule(sale, opens_in, has_crowd, at(1_000))
+        let crowd_lead = has_crowd.then(|| lead(sale, 20_000));
+        schedule(sale, opens_in, crowd_lead, at(1_000))
             .unwrap()
             .opens_at
     }
@@ -177,6 +191,14 @@ mod tests {
         assert_eq!(opens(&sale(None, None), None, true), Some(at(1_003)));
         assert_eq!(opens(&sale(Some(10), None), None, true), Some(at(1_003)));
         assert_eq!(opens(&sale(Some(2_000), None), None, true), Some(at(2_000)));
+    }
+
+    #[test]
+    fn a_crowd_gets_time_for_passes() {
+        let mut guarded = sale(None, None);
+        guarded.turnstile.pass_required = true;
+        assert_eq!(opens(&guarded, None, true), Some(at(1_023)));
+        assert_eq!(opens(&guarded, Some(2), true), Some(at(1_002)));
     }
 
     #[test]
@@ -198,12 +220,12 @@ mod tests {
     #[test]
     fn a_sale_that_is_over_before_it_opens_is_refused() {
         let over = sale(Some(10), Some(900));
-        let error = schedule(&over, None, true, at(1_000)).unwrap_err();
+        let error = schedule(&over, None, Some(DEFAULT_LEAD), at(1_000)).unwrap_err();
         assert!(
             error.to_string().contains("write a later closesAt"),
             "{error}"
         );
         let ends_in_the_countdown = sale(None, Some(1_002));
-        assert!(schedule(&ends_in_the_countdown, None, true, at(1_000)).is_err());
+        assert!(schedule(&ends_in_the_countdown, None, Some(DEFAULT_LEAD), at(1_000)).is_err());
     }
 }

@@ -33,7 +33,7 @@ impl OperationsToken {
             Some(_) => Err(UpError::UnusableToken),
             None => Ok(Self {
                 text: password::read_or_create(&data_dir.path().join(FILE))
-                    .map_err(UpError::TokenFile)?,
+                    .map_err(UpError::SecretFile)?,
                 is_given: false,
             }),
         }
