@@ -29,6 +29,12 @@ capabilities:
   drop: [ALL]
 {{- end }}
 
+{{/* Where a program listens. Takes the root context and a port. */}}
+{{- define "flashsale.listen" -}}
+{{- $address := .root.Values.listenAddress -}}
+{{- printf (ternary "[%s]:%d" "%s:%d" (contains ":" $address)) $address .port -}}
+{{- end }}
+
 {{- define "flashsale.imagePullSecrets" -}}
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets:
