@@ -17,6 +17,7 @@ mod manifests;
 mod monitoring;
 mod old_clusters;
 mod operations;
+mod passes;
 mod refused;
 mod rights;
 mod shapes;
