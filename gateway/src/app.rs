@@ -6,7 +6,9 @@ use axum::response::IntoResponse as _;
 use axum::{
     Router,
     extract::{Request, State},
-    middleware::{Next, from_fn_with_state, map_request, map_request_with_state, map_response},
+    middleware::{
+        Next, from_fn, from_fn_with_state, map_request, map_request_with_state, map_response,
+    },
     response::Response,
     routing::{any, get, post},
 };
@@ -108,6 +110,7 @@ pub fn router(gateway: Gateway, layer: SocketLayer, cors_origins: &[HeaderValue]
     let sockets = Router::new()
         .route("/socket.io/", any(no_socket))
         .layer(layer.engine)
+        .layer(from_fn(sockets::end_abandoned))
         .layer(map_response(sockets::explain))
         .layer(map_request(sockets::trim))
         .layer(from_fn_with_state(layer.sessions, sockets::limit_sessions))

@@ -4,6 +4,7 @@ mod connection;
 pub(crate) mod endings;
 mod handshake;
 mod payload;
+mod polls;
 mod presence;
 mod refusal;
 mod request;
@@ -26,6 +27,7 @@ use crate::{
 
 pub(crate) use handshake::{Origins, check};
 pub use payload::{LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
+pub(crate) use polls::end_abandoned;
 use presence::Presence;
 pub(crate) use refusal::explain;
 pub(crate) use request::trim;

@@ -214,7 +214,7 @@ pub(crate) async fn limit_sessions(
 
 /// The session that a request is for; the socket layer begins one where there is none, and reads the
 /// query by the same rule.
-fn session_id(address: &Uri) -> Option<&str> {
+pub(super) fn session_id(address: &Uri) -> Option<&str> {
     let mut parts = address.query()?.split('&');
     parts.find_map(|part| part.strip_prefix("sid="))
 }

@@ -1,8 +1,12 @@
 //! Sessions of sockets: how many there may be, and how long they may stay unknown.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 use crate::support::{Gateway, PATIENCE, World, client::Answer, eventually, socket::Socket};
 
@@ -137,4 +141,28 @@ async fn polling_can_be_switched_off() {
     assert_eq!(gateway.client.get(POLLING).await.status, 400);
     let socket = Socket::connect(gateway.client.address, &json!({})).await;
     assert!(socket.handshake.starts_with("40"));
+}
+
+/// A ping that is not answered would end it, too, but not within twenty seconds.
+#[tokio::test]
+async fn a_session_ends_when_its_client_gives_up_a_poll() {
+    let world = World::new().await;
+    let patient = "--socket-connect-timeout-seconds=60";
+    let gateway = world.gateway_with(&["--auth-mode=off", patient]).await;
+    let opened = gateway.client.get(POLLING).await.text();
+    let opened: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
+    let session = format!("{POLLING}&sid={}", opened["sid"].as_str().unwrap());
+    // The first ping comes at once, so that the next poll waits.
+    assert_eq!(gateway.client.get(&session).await.text(), "2");
+    assert_eq!(sessions(&gateway).await, (Some(1.0), Some(1.0)));
+    let begun = Instant::now();
+    let mut poll = TcpStream::connect(gateway.client.address).await.unwrap();
+    let request = format!("GET {session} HTTP/1.1\r\nhost: gateway\r\n\r\n");
+    poll.write_all(request.as_bytes()).await.unwrap();
+    drop(poll);
+    eventually("the session is gone", async || {
+        sessions(&gateway).await == (Some(0.0), Some(0.0))
+    })
+    .await;
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
