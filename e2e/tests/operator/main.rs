@@ -12,6 +12,7 @@ mod database_roles;
 mod edits;
 mod figures;
 mod lifecycle;
+mod listening;
 mod many;
 mod market;
 mod outages;
