@@ -9,8 +9,10 @@ use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 
-/// Connections that the system may hold until they are accepted; what the standard library asks for.
-const BACKLOG: i32 = 128;
+/// Connections that the system may hold until they are accepted. Linux caps it at
+/// `net.core.somaxconn`, 4,096 by default. Beyond it a client hears nothing and tries again a second
+/// later, which is what everybody who connects at an opening would do with the usual 128.
+const BACKLOG: i32 = 4_096;
 
 /// Listens on `address`.
 ///
