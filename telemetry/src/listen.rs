@@ -86,9 +86,9 @@ mod tests {
     /// Of whom a connection to `ip` comes, as the listener sees it.
     async fn peer_over(listener: &TcpListener, ip: IpAddr) -> IpAddr {
         let port = listener.local_addr().unwrap().port();
-        let (client, accepted) = tokio::join!(TcpStream::connect((ip, port)), listener.accept());
-        drop(client.unwrap());
-        accepted.unwrap().1.ip()
+        let connected = tokio::try_join!(TcpStream::connect((ip, port)), listener.accept());
+        let (_client, (_stream, peer)) = connected.unwrap();
+        peer.ip()
     }
 
     #[tokio::test]
