@@ -1,8 +1,13 @@
 //! What a token must say besides being signed.
 
+use std::fmt;
+
 use flashsale_core::id::UserId;
-use jsonwebtoken::{Algorithm, Header, Validation};
-use serde::Deserialize;
+use jsonwebtoken::{Algorithm, Header};
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, MapAccess, Visitor},
+};
 use serde_json::{Map, Value};
 
 use super::{
@@ -16,9 +21,6 @@ const DEFAULT_TYPE: &str = "jwt";
 
 /// What media types begin with; a token's `typ` may leave it out (RFC 7515, 4.1.9).
 const MEDIA_TYPE_PREFIX: &str = "application/";
-
-/// The claim in which audiences usually are.
-const AUDIENCE: &str = "aud";
 
 /// What a token must fulfil besides its signature.
 #[derive(Debug, Clone)]
@@ -37,34 +39,12 @@ pub(super) struct TokenRules {
     pub(super) scopes: Vec<String>,
 }
 
-/// The claims that are read here; the library has checked `iss`, `exp`, `nbf` and `aud`.
-#[derive(Debug, Deserialize)]
-pub(super) struct Claims {
-    sub: String,
-    /// A number of seconds, which some providers write with a fraction.
-    exp: f64,
-    #[serde(flatten)]
-    others: Map<String, Value>,
-}
+/// The claims of a token. A claim that is there twice makes the token malformed (RFC 7519, 4): the
+/// identity provider and the gateway must not read different ones.
+#[derive(Debug)]
+struct Claims(Map<String, Value>);
 
 impl TokenRules {
-    /// What the library checks of a token that is signed by one of `algorithms`; none without one.
-    pub(super) fn validation(&self, algorithms: Vec<Algorithm>) -> Option<Validation> {
-        let mut validation = Validation::new(*algorithms.first()?);
-        validation.algorithms = algorithms;
-        validation.leeway = self.leeway_seconds;
-        validation.validate_nbf = true;
-        validation.set_issuer(&[&self.issuer]);
-        if self.audience_claim == AUDIENCE {
-            validation.set_audience(&self.audiences);
-            validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        } else {
-            validation.validate_aud = false;
-            validation.set_required_spec_claims(&["exp", "iss", "sub"]);
-        }
-        Some(validation)
-    }
-
     /// Whether tokens may be signed by this algorithm.
     pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
         let mut allowed = self.algorithms.iter();
@@ -93,44 +73,65 @@ impl TokenRules {
         Ok(())
     }
 
-    /// The shopper of claims that the library has checked.
+    /// The shopper of a token that `key` has signed, by its claims in JSON, at `now`, in seconds since
+    /// the Unix epoch.
     pub(super) fn shopper(
         &self,
-        claims: Claims,
+        json: &[u8],
         key: KeyFingerprint,
+        now: u64,
     ) -> Result<Shopper, IdentityError> {
-        self.check_audience(&claims.others)?;
-        self.check_scopes(&claims.others)?;
+        let claims = serde_json::from_slice(json).map_err(|_| rejected("it is malformed"))?;
+        let until = self.check_times(&claims, now)?;
+        if claims.text("iss")? != self.issuer {
+            return Err(rejected("it is of another issuer"));
+        }
+        let subject = claims.text("sub")?;
+        self.check_audience(&claims)?;
+        self.check_scopes(&claims)?;
         let user =
-            UserId::new(claims.sub).map_err(|error| IdentityError::Subject(error.to_string()))?;
-        let until = whole_seconds(claims.exp).saturating_add(self.leeway_seconds);
+            UserId::new(subject).map_err(|error| IdentityError::Subject(error.to_string()))?;
         Ok(Shopper {
             user,
             validity: Validity { until, key },
         })
     }
 
-    fn check_audience(&self, claims: &Map<String, Value>) -> Result<(), IdentityError> {
+    /// The last second in which the token is accepted.
+    fn check_times(&self, claims: &Claims, now: u64) -> Result<u64, IdentityError> {
+        let until = claims
+            .seconds("exp")?
+            .ok_or_else(|| lacking("exp"))?
+            .saturating_add(self.leeway_seconds);
+        if until < now {
+            return Err(rejected("it has expired"));
+        }
+        let from = claims.seconds("nbf")?.unwrap_or_default();
+        if from > now.saturating_add(self.leeway_seconds) {
+            return Err(rejected("it is not valid yet"));
+        }
+        Ok(until)
+    }
+
+    fn check_audience(&self, claims: &Claims) -> Result<(), IdentityError> {
         let claim = &self.audience_claim;
-        if claim == AUDIENCE {
-            return Ok(());
+        let found = claims.get(claim)?;
+        if !members(found).iter().all(Value::is_string) {
+            return Err(malformed(claim));
         }
-        let mut found = texts(claims.get(claim)).peekable();
-        if found.peek().is_none() {
-            return Err(rejected(format!("it lacks the claim {claim}")));
-        }
-        if found.any(|audience| self.audiences.iter().any(|known| known == audience)) {
+        if texts(found).any(|audience| self.audiences.iter().any(|known| known == audience)) {
             return Ok(());
         }
         Err(rejected(format!("it is for another audience ({claim})")))
     }
 
-    fn check_scopes(&self, claims: &Map<String, Value>) -> Result<(), IdentityError> {
+    fn check_scopes(&self, claims: &Claims) -> Result<(), IdentityError> {
         let has = |wanted: &str| {
-            let found = ["scope", "scp"].map(|name| texts(claims.get(name)));
+            let found = ["scope", "scp"].map(|name| claims.0.get(name));
             found
                 .into_iter()
                 .flatten()
+                .flat_map(texts)
                 .flat_map(str::split_whitespace)
                 .any(|scope| scope == wanted)
         };
@@ -139,6 +140,61 @@ impl TokenRules {
         }
         Err(IdentityError::Scope(self.scopes.join(" ")))
     }
+}
+
+impl Claims {
+    fn get(&self, name: &str) -> Result<&Value, IdentityError> {
+        self.0.get(name).ok_or_else(|| lacking(name))
+    }
+
+    fn text(&self, name: &str) -> Result<&str, IdentityError> {
+        self.get(name)?.as_str().ok_or_else(|| malformed(name))
+    }
+
+    /// A point in time in seconds since the Unix epoch, which some providers write with a fraction.
+    fn seconds(&self, name: &str) -> Result<Option<u64>, IdentityError> {
+        let Some(value) = self.0.get(name) else {
+            return Ok(None);
+        };
+        let seconds = value
+            .as_u64()
+            .or_else(|| value.as_f64().and_then(whole_seconds));
+        seconds.map(Some).ok_or_else(|| malformed(name))
+    }
+}
+
+impl<'de> Deserialize<'de> for Claims {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct EachOnce;
+
+        impl<'de> Visitor<'de> for EachOnce {
+            type Value = Claims;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("an object of claims")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Claims, A::Error> {
+                let mut claims = Map::new();
+                while let Some((name, value)) = object.next_entry::<String, Value>()? {
+                    if claims.insert(name, value).is_some() {
+                        return Err(A::Error::custom("a claim is there twice"));
+                    }
+                }
+                Ok(Claims(claims))
+            }
+        }
+
+        deserializer.deserialize_map(EachOnce)
+    }
+}
+
+fn lacking(claim: &str) -> IdentityError {
+    rejected(format!("it lacks the claim {claim}"))
+}
+
+fn malformed(claim: &str) -> IdentityError {
+    rejected(format!("its claim {claim} is malformed"))
 }
 
 fn library_name(algorithm: SigningAlgorithm) -> Algorithm {
@@ -164,21 +220,29 @@ pub(super) fn plain_type(name: &str) -> String {
     }
 }
 
-/// A claim that is a text or a list of texts.
-fn texts(claim: Option<&Value>) -> impl Iterator<Item = &str> {
-    let list = match claim {
-        Some(Value::Array(list)) => list.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-        None => &[],
-    };
-    list.iter().filter_map(Value::as_str)
+/// The values of a claim that may be one or a list.
+fn members(claim: &Value) -> &[Value] {
+    match claim {
+        Value::Array(list) => list,
+        one => std::slice::from_ref(one),
+    }
 }
 
-/// Rounded as the library rounds it that has checked the claim.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-fn whole_seconds(seconds: f64) -> u64 {
-    // A cast of a number that does not fit gives the nearest that does.
-    seconds.round() as u64
+/// The texts of a claim that is a text or a list of texts.
+fn texts(claim: &Value) -> impl Iterator<Item = &str> {
+    members(claim).iter().filter_map(Value::as_str)
+}
+
+/// None where it is before the epoch or later than can be told.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss
+)]
+fn whole_seconds(seconds: f64) -> Option<u64> {
+    (0.0..u64::MAX as f64)
+        .contains(&seconds)
+        .then(|| seconds.round() as u64)
 }
 
 #[cfg(test)]
@@ -199,11 +263,21 @@ mod tests {
         }
     }
 
+    const NOW: u64 = 1_000;
+
+    fn good() -> Value {
+        json!({ "sub": "ann", "exp": 1_000.4, "iss": "https://id.example.com/", "aud": "shop" })
+    }
+
+    fn read(rules: &TokenRules, json: &str) -> Result<Shopper, IdentityError> {
+        rules.shopper(json.as_bytes(), KeyFingerprint(1), NOW)
+    }
+
     fn shopper(rules: &TokenRules, more: &Value) -> Result<Shopper, IdentityError> {
-        let mut claims = json!({ "sub": "ann", "exp": 100.4 });
+        let mut claims = good();
         let more = more.as_object().unwrap().clone();
         claims.as_object_mut().unwrap().extend(more);
-        rules.shopper(serde_json::from_value(claims).unwrap(), KeyFingerprint(1))
+        read(rules, &claims.to_string())
     }
 
     #[test]
@@ -236,7 +310,13 @@ mod tests {
                 "{good}"
             );
         }
-        for bad in [json!("bank"), json!([]), json!(7), json!(null)] {
+        for bad in [
+            json!("bank"),
+            json!([]),
+            json!(7),
+            json!(null),
+            json!(["shop", 7]),
+        ] {
             let claims = json!({ "client_id": bad, "aud": "shop" });
             let refused = shopper(&rules, &claims).unwrap_err();
             assert!(matches!(refused, IdentityError::Rejected(_)), "{bad}");
@@ -268,9 +348,128 @@ mod tests {
     }
 
     #[test]
-    fn a_token_ends_after_its_leeway() {
-        let shopper = shopper(&rules("aud", &[]), &json!({})).unwrap();
-        assert_eq!(shopper.validity.until, 130);
+    fn a_token_is_good_from_its_start_to_its_end_give_or_take_the_leeway() {
+        let rules = rules("aud", &[]);
+        let until = |exp: Value| Ok(shopper(&rules, &json!({ "exp": exp }))?.validity.until);
+        assert_eq!(until(json!(1_000.4)), Ok(1_030));
+        assert_eq!(until(json!(970)), Ok(1_000));
+        assert_eq!(until(json!(969)), Err(rejected("it has expired")));
+        assert_eq!(until(json!(u64::MAX)), Ok(u64::MAX));
+        let from = |nbf: Value| shopper(&rules, &json!({ "nbf": nbf })).map(drop);
+        assert_eq!(from(json!(1_030)), Ok(()));
+        assert_eq!(from(json!(1_030.4)), Ok(()));
+        assert_eq!(from(json!(1_031)), Err(rejected("it is not valid yet")));
+        assert_eq!(from(json!(u64::MAX)), Err(rejected("it is not valid yet")));
+    }
+
+    #[test]
+    fn a_claim_of_the_wrong_type_is_refused() {
+        for (claim, values) in [
+            (
+                "exp",
+                vec![
+                    json!("2000"),
+                    json!(null),
+                    json!(-1),
+                    json!(1e300),
+                    json!([2_000]),
+                ],
+            ),
+            ("nbf", vec![json!("0"), json!(null), json!(-0.5), json!({})]),
+            (
+                "iss",
+                vec![json!(null), json!(7), json!(["https://id.example.com/"])],
+            ),
+            ("sub", vec![json!(null), json!(7), json!(["ann"])]),
+            (
+                "aud",
+                vec![
+                    json!(null),
+                    json!(7),
+                    json!(["shop", 7]),
+                    json!({ "shop": 1 }),
+                ],
+            ),
+        ] {
+            for value in values {
+                let refused = shopper(&rules("aud", &[]), &json!({ claim: value })).unwrap_err();
+                let expected = rejected(format!("its claim {claim} is malformed"));
+                assert_eq!(refused, expected, "{claim}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_missing_is_refused() {
+        for claim in ["exp", "iss", "sub", "aud"] {
+            let mut claims = good();
+            claims.as_object_mut().unwrap().remove(claim);
+            let refused = read(&rules("aud", &[]), &claims.to_string()).unwrap_err();
+            assert_eq!(refused, rejected(format!("it lacks the claim {claim}")));
+        }
+    }
+
+    #[test]
+    fn a_claim_that_is_there_twice_is_refused_even_with_equal_values() {
+        let rules = rules("aud", &["buy"]);
+        let good = good().to_string();
+        let with = |more: &str| read(&rules, &format!("{},{more}}}", good.trim_end_matches('}')));
+        let scope = r#""scope":"buy""#;
+        assert!(with(scope).is_ok());
+        for more in [
+            r#""sub":"ann""#,
+            // The same name, written in another way.
+            r#""\u0073ub":"bob""#,
+            r#""exp":2000"#,
+            r#""iss":"https://id.example.com/""#,
+            r#""aud":"shop""#,
+            r#""nbf":0,"nbf":0"#,
+            scope,
+            r#""unheard":1,"unheard":2"#,
+        ] {
+            let refused = with(&format!("{scope},{more}")).unwrap_err();
+            assert_eq!(refused, rejected("it is malformed"), "{more}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_json_is_refused_even_in_claims_that_nobody_reads() {
+        let rules = rules("aud", &[]);
+        let good = good().to_string();
+        for bad in [
+            String::new(),
+            "[]".to_owned(),
+            format!("{good}{good}"),
+            format!("[{good}]"),
+            good.replacen('{', r#"{"unheard":"\ud800","#, 1),
+            good.replacen('{', r#"{"unheard":1e400,"#, 1),
+        ] {
+            assert_eq!(
+                read(&rules, &bad),
+                Err(rejected("it is malformed")),
+                "{bad}"
+            );
+        }
+        let mut bytes = good.replacen('{', r#"{"unheard":"?","#, 1).into_bytes();
+        let place = bytes.iter().position(|byte| *byte == b'?').unwrap();
+        assert!(rules.shopper(&bytes, KeyFingerprint(1), NOW).is_ok());
+        bytes[place] = 0xff;
+        assert!(rules.shopper(&bytes, KeyFingerprint(1), NOW).is_err());
+    }
+
+    #[test]
+    fn the_issuer_and_one_audience_are_as_configured() {
+        let rules = rules("aud", &[]);
+        assert!(shopper(&rules, &json!({ "aud": ["bank", "kiosk"] })).is_ok());
+        for (claim, value) in [
+            ("iss", json!("https://id.example.com")),
+            ("aud", json!("Shop")),
+            ("aud", json!(["bank"])),
+            ("aud", json!([])),
+        ] {
+            let refused = shopper(&rules, &json!({ claim: value })).unwrap_err();
+            assert!(matches!(refused, IdentityError::Rejected(_)), "{claim}");
+        }
     }
 
     #[test]
