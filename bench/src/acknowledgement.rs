@@ -3,7 +3,6 @@
 
 mod closed_loop;
 mod fixed_rates;
-mod tokens;
 
 use flashsale_core::{keys::SaleKeys, sale::Sale};
 
@@ -34,7 +33,6 @@ pub async fn round(session: &mut Session) -> Result<(), BenchError> {
     closed_loop::others(session, &servers).await?;
     fixed_rates::measure(session, &servers, most).await?;
     servers.stop().await?;
-    tokens::measure(session).await?;
     for pipeline in redis_benchmark::PIPELINES {
         let rate = redis_benchmark::run(session, pipeline).await?;
         session.record(Measure::RedisBenchmark { pipeline }, rate);

@@ -80,6 +80,10 @@ pub enum Part {
     /// `POST /buy` beside an empty route, as fast as answers come and at fixed rates, and the
     /// turnstile's script by redis-benchmark; with --quick over 64 connections only.
     Acknowledgements,
+    /// What a buy with a token costs the gateway: known and new ones of each algorithm.
+    Tokens,
+    /// What TLS to Redis and PostgreSQL costs gateway, worker and servers.
+    Tls,
     /// Resident memory with a full lane.
     Memory,
     /// A million buys, deep lanes, many products and many sales beside few; measured once a run,

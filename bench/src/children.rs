@@ -5,10 +5,14 @@ use std::{env, fs, net::SocketAddr};
 use flashsale_testbed::{
     binaries::BinaryError,
     launch::Launch,
-    program::{self, Program, StoreUrls},
+    program::{self, Program},
 };
 
-use crate::{error::BenchError, processor, stores::Stores};
+use crate::{
+    error::BenchError,
+    processor,
+    stores::{Stores, Way},
+};
 
 /// Bytes of a kibibyte, in which `/proc` gives memory.
 const BYTES_PER_KIB: f64 = 1024.0;
@@ -32,34 +36,35 @@ impl Child {
         lanes: u32,
         batch: u32,
     ) -> Result<Self, BenchError> {
-        Self::worker_at(stores, name, lanes, batch, &stores.postgres.url()).await
+        Self::worker_by(&stores.way(), stores, name, lanes, batch).await
     }
 
-    /// The same, with PostgreSQL at `database_url`: the run's own, by another way.
-    pub async fn worker_at(
+    /// The same by another way to the stores of the run.
+    pub async fn worker_by(
+        way: &Way,
         stores: &Stores,
         name: &str,
         lanes: u32,
         batch: u32,
-        database_url: &str,
     ) -> Result<Self, BenchError> {
-        let urls = StoreUrls {
-            database: database_url,
-            redis: &stores.redis.url(),
-        };
         let (lanes, batch) = (lanes.to_string(), batch.to_string());
-        let limits = ["--lanes", &lanes, "--batch-size", &batch];
-        let worker = Program::worker(name, urls, stores.data_dir.path(), &limits).await?;
+        let mut further = vec!["--lanes", &lanes, "--batch-size", &batch];
+        further.extend(way.flags.iter().map(String::as_str));
+        let directory = stores.data_dir.path();
+        let worker = Program::worker(name, way.urls(), directory, &further).await?;
         Ok(Self::from(worker))
     }
 
     /// A gateway without authentication.
     pub async fn gateway(stores: &Stores) -> Result<Self, BenchError> {
-        let urls = StoreUrls {
-            database: &stores.postgres.url(),
-            redis: &stores.redis.url(),
-        };
-        let gateway = Program::gateway("gateway", urls, stores.data_dir.path(), &[]).await?;
+        Self::gateway_by(&stores.way(), stores).await
+    }
+
+    /// The same by another way to the stores of the run.
+    pub async fn gateway_by(way: &Way, stores: &Stores) -> Result<Self, BenchError> {
+        let further: Vec<&str> = way.flags.iter().map(String::as_str).collect();
+        let directory = stores.data_dir.path();
+        let gateway = Program::gateway("gateway", way.urls(), directory, &further).await?;
         Ok(Self::from(gateway))
     }
 
@@ -68,12 +73,9 @@ impl Child {
         stores: &Stores,
         further: &[&str],
     ) -> Result<Self, BenchError> {
-        let urls = StoreUrls {
-            database: &stores.postgres.url(),
-            redis: &stores.redis.url(),
-        };
         let directory = stores.data_dir.path();
-        let gateway = Program::guarded_gateway("gateway", urls, directory, further).await?;
+        let urls = stores.way();
+        let gateway = Program::guarded_gateway("gateway", urls.urls(), directory, further).await?;
         Ok(Self::from(gateway))
     }
 

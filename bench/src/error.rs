@@ -8,6 +8,7 @@ use flashsale_core::{
 };
 use flashsale_testbed::{
     binaries::BinaryError,
+    certificates::CertificateError,
     data_dir::DataDirError,
     ports::PortError,
     postgres::{InstallationError, PostgresError},
@@ -78,6 +79,9 @@ pub enum BenchError {
     /// A token of the bench could not be signed.
     #[error(transparent)]
     Token(#[from] TokenError),
+    /// The certificates of the stores could not be made.
+    #[error(transparent)]
+    Certificates(#[from] CertificateError),
     /// A name of the bench is no identifier.
     #[error("a made-up identifier is none: it {0}; this is a bug of the bench")]
     Identifier(#[from] IdError),

@@ -58,5 +58,7 @@ pub mod settlement;
 pub mod shop;
 pub mod stores;
 pub mod targets;
+pub mod tls;
+pub mod tokens;
 pub mod verification;
 pub mod wrk;

@@ -8,13 +8,15 @@ pub mod open_loop;
 pub mod peer;
 pub mod settlement;
 pub mod sockets;
+pub mod tls;
 pub mod tokens;
 
 use confirmation::{Load, Quantile, Stage};
 pub use http::{Aspect, Target};
 use settlement::{Form, PlainBatches};
 use sockets::SocketFigure;
-use tokens::TokenBuy;
+use tls::StoreLink;
+use tokens::TokenCost;
 
 /// The batch size of a sale that does not say (`WorkerSpec::default`), and so the one that
 /// targets are judged at.
@@ -70,8 +72,10 @@ pub enum Measure {
     },
     /// Processor time that one order or one request costs a program.
     ProcessorTime(Consumer),
-    /// Processor time of the gateway for a buy with a token.
-    TokenBuy(TokenBuy),
+    /// Processor time that a token costs the gateway.
+    TokenCost(TokenCost),
+    /// The same of a [`Consumer`] by one way of speaking with the stores.
+    Link(StoreLink, Consumer),
     /// Resident memory of the gateway with a full lane.
     GatewayMemory,
     /// Most resident memory of a worker while it drains a full lane.
@@ -202,7 +206,7 @@ impl Measure {
             | Self::RedisBenchmark { .. } => Unit::PerSecond,
             Self::Http(_, aspect) => aspect.unit(),
             Self::OpenLoop(_, _, figure) => figure.unit(),
-            Self::ProcessorTime(_) | Self::TokenBuy(_) => Unit::Microseconds,
+            Self::ProcessorTime(_) | Self::TokenCost(_) | Self::Link(..) => Unit::Microseconds,
             Self::GatewayMemory | Self::WorkerMemory => Unit::Megabytes,
             Self::RedisQueued | Self::RedisSettled => Unit::Bytes,
             Self::JobsQueued => Unit::Count,
@@ -223,6 +227,8 @@ impl Measure {
             Self::FarSettlement { away_ms, batch } => Some(plain_batches(1, batch, away_ms)),
             Self::Turnstile => Some(Self::PlainWrites),
             Self::OpenLoop(target, load, figure) => open_loop::limit(target, load, figure),
+            Self::TokenCost(cost) => cost.limit(),
+            Self::Link(link, consumer) => link.limit(consumer),
             Self::Growth(size, _) if size == size.smallest() => None,
             Self::Growth(size, cost) => Some(Self::Growth(size.smallest(), cost)),
             Self::Http(target, Aspect::Rate) => Some(Self::Http(target.limit()?, Aspect::Rate)),
@@ -240,6 +246,8 @@ impl Measure {
             | Self::RedisBenchmark { .. }
             | Self::OpenLoop(Target::EmptyRoute, _, open_loop::Figure::Latency(_)) => true,
             Self::Http(target, Aspect::Rate) => target.limit().is_none(),
+            Self::TokenCost(cost) => cost.is_limit(),
+            Self::Link(link, _) => link == StoreLink::Plain,
             _ => false,
         }
     }

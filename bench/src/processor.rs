@@ -6,7 +6,7 @@
 use std::{fs, time::Duration};
 
 use nix::{
-    time::{clock_getcpuclockid, clock_gettime},
+    time::{ClockId, clock_getcpuclockid, clock_gettime},
     unistd::Pid,
 };
 
@@ -38,6 +38,13 @@ pub fn seconds(pid: i32) -> Result<f64, BenchError> {
         .and_then(clock_gettime)
         .map(|used| Duration::from(used).as_secs_f64())
         .map_err(|_| gone(pid))
+}
+
+/// Seconds that this thread has used.
+pub fn own_thread_seconds() -> Result<f64, BenchError> {
+    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
+        .map(|used| Duration::from(used).as_secs_f64())
+        .map_err(|_| untold("/proc/thread-self/stat".to_owned()))
 }
 
 /// Seconds that the process `pid` and all its children have used, those that have ended included.

@@ -14,7 +14,7 @@ use crate::{
     session::Session,
     settlement,
     targets::{Judgement, judge},
-    wrk,
+    tls, tokens, wrk,
 };
 
 /// Exit status when a target was missed and `--check` asked for it.
@@ -22,9 +22,15 @@ const MISSED: u8 = 1;
 
 /// Measures what `arguments` ask for, prints the table, and answers the exit status.
 pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
-    if [Part::Acknowledgements, Part::Memory, Part::Growth]
-        .into_iter()
-        .any(|part| arguments.wants(part))
+    if [
+        Part::Acknowledgements,
+        Part::Tokens,
+        Part::Tls,
+        Part::Memory,
+        Part::Growth,
+    ]
+    .into_iter()
+    .any(|part| arguments.wants(part))
     {
         wrk::check_installed()?;
     }
@@ -73,6 +79,12 @@ async fn measure(session: &mut Session, arguments: &RunArguments) -> Result<(), 
     }
     if arguments.wants(Part::Acknowledgements) {
         acknowledgement::round(session).await?;
+    }
+    if arguments.wants(Part::Tokens) {
+        tokens::round(session).await?;
+    }
+    if arguments.wants(Part::Tls) {
+        tls::round(session).await?;
     }
     if arguments.wants(Part::Memory) {
         memory::round(session).await?;

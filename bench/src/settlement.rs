@@ -23,7 +23,7 @@ use crate::{
     outcomes, pgbench, plain_batches, plain_writes, prefill,
     session::Session,
     shop,
-    stores::Stores,
+    stores::{Stores, Way},
     verification,
 };
 
@@ -92,9 +92,9 @@ async fn beside_limit(session: &mut Session, scenario: Scenario) -> Result<(), B
 
 async fn limit(session: &mut Session, scenario: Scenario, form: Form) -> Result<(), BenchError> {
     let number = session.next_sale();
-    let way = Way::to_postgres(&session.stores, scenario)?;
+    let route = Route::to_stores(&session.stores, scenario)?;
     let task = plain_batches::Task {
-        url: &way.url,
+        url: &route.way.database,
         number,
         products: scenario.products,
         batch: scenario.batch,
@@ -102,7 +102,7 @@ async fn limit(session: &mut Session, scenario: Scenario, form: Form) -> Result<
         form,
     };
     let orders_a_second = plain_batches::run(&session.stores, &task).await?;
-    way.check_gone()?;
+    route.check_gone()?;
     session.record(Measure::PlainBatches(scenario.limit(form)), orders_a_second);
     Ok(())
 }
@@ -139,11 +139,31 @@ async fn settle(session: &mut Session, scenario: Scenario) -> Result<(), BenchEr
     Ok(())
 }
 
+/// Processor time of PostgreSQL, of one worker and of Redis for settling one hot product at the
+/// default batch, all orders together in seconds, by another way to the stores.
+pub(crate) async fn settle_by(
+    session: &mut Session,
+    way: Way,
+) -> Result<[(Consumer, f64); 3], BenchError> {
+    let distance = None;
+    let (_, drained) = fill_and_drain_by(session, JUDGED, Route { way, distance }).await?;
+    Ok(drained.used)
+}
+
 /// Fills the lanes, lets the workers empty them, and holds the result against the ledger. Answers
 /// buys admitted a second, and what emptying came to.
 async fn fill_and_drain(
     session: &mut Session,
     scenario: Scenario,
+) -> Result<(f64, Drained), BenchError> {
+    let route = Route::to_stores(&session.stores, scenario)?;
+    fill_and_drain_by(session, scenario, route).await
+}
+
+async fn fill_and_drain_by(
+    session: &mut Session,
+    scenario: Scenario,
+    route: Route,
 ) -> Result<(f64, Drained), BenchError> {
     let number = session.next_sale();
     let jobs = scenario.jobs(session.arguments.jobs());
@@ -156,35 +176,34 @@ async fn fill_and_drain(
     let buys: Arc<[Buy]> = shop::buys(&sale, jobs)?.into();
     let admitted = prefill::admit(stores, &sale, &buys).await?;
     drop(buys);
-    let way = Way::to_postgres(stores, scenario)?;
-    let workers = workers(stores, scenario, &way).await?;
+    let workers = workers(stores, scenario, &route.way).await?;
     let drained = drain(stores, gate, &workers, jobs).await?;
     for worker in workers {
         worker.stop().await?;
     }
-    way.check_gone()?;
+    route.check_gone()?;
     verification::settled(stores, &sale, jobs).await?;
     Ok((admitted, drained))
 }
 
-/// How PostgreSQL is reached.
-struct Way {
-    url: String,
+/// How the stores are reached, and what is put before PostgreSQL.
+struct Route {
+    way: Way,
     distance: Option<Distance>,
 }
 
-impl Way {
-    fn to_postgres(stores: &Stores, scenario: Scenario) -> Result<Self, BenchError> {
-        let mut url = stores.postgres.url();
+impl Route {
+    fn to_stores(stores: &Stores, scenario: Scenario) -> Result<Self, BenchError> {
+        let mut way = stores.way();
         let mut distance = None;
         if scenario.away_ms > 0 {
             let round_trip = Duration::from_millis(scenario.away_ms.into());
             let target = (Ipv4Addr::LOCALHOST, stores.postgres.port()).into();
             let between = Distance::put(round_trip, target).map_err(BenchError::Distance)?;
-            url = at_port(&url, between.address.port())?;
+            way.database = at_port(&way.database, between.address.port())?;
             distance = Some(between);
         }
-        Ok(Self { url, distance })
+        Ok(Self { way, distance })
     }
 
     /// Fails when there is a distance that nobody went, since what was measured then was none.
@@ -250,7 +269,7 @@ async fn workers(stores: &Stores, scenario: Scenario, way: &Way) -> Result<Vec<C
     for number in 1..=scenario.workers {
         let name = format!("worker-{number}");
         let (lanes, batch) = (scenario.lanes(), scenario.batch);
-        workers.push(Child::worker_at(stores, &name, lanes, batch, &way.url).await?);
+        workers.push(Child::worker_by(way, stores, &name, lanes, batch).await?);
     }
     Ok(workers)
 }

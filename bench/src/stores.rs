@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -12,8 +12,10 @@ use flashsale_core::{
     ledger::Ledger,
 };
 use flashsale_testbed::{
+    certificates::{self, Authority},
     data_dir::DataDir,
     postgres::Postgres,
+    program::StoreUrls,
     redis::{AppendFsync, Redis},
 };
 use redis::InfoDict;
@@ -23,6 +25,9 @@ use crate::{error::BenchError, processor};
 /// How long one command of the bench itself may take: filling and emptying lanes includes waits
 /// for the disk that a shopper would not be given.
 const COMMAND_PATIENCE: Duration = Duration::from_secs(30);
+
+/// The user of PostgreSQL, whose name its clients' certificates have to have.
+const POSTGRES_USER: &str = "flashsale";
 
 /// Connections of the bench itself: it asks one thing at a time, an audit two.
 const CONNECTIONS: u32 = 4;
@@ -48,6 +53,29 @@ pub struct Stores {
     pub queue: DedicatedConnection,
     /// Holds all files of the run.
     pub data_dir: DataDir,
+    /// The certificate of our programs, where the servers speak TLS too.
+    certificates: Option<PathBuf>,
+}
+
+/// A way to the stores.
+#[derive(Debug)]
+pub struct Way {
+    /// Where PostgreSQL is.
+    pub database: String,
+    redis: String,
+    /// What our programs have to be told besides.
+    pub flags: Vec<String>,
+}
+
+impl Way {
+    /// Both addresses.
+    #[must_use]
+    pub fn urls(&self) -> StoreUrls<'_> {
+        StoreUrls {
+            database: &self.database,
+            redis: &self.redis,
+        }
+    }
 }
 
 impl Stores {
@@ -56,8 +84,34 @@ impl Stores {
         let data_dir = DataDir::temporary()?;
         let postgres = Postgres::start(&data_dir).await?;
         let redis = Redis::start(&data_dir, AppendFsync::EverySecond).await?;
+        Self::connect(data_dir, postgres, redis, None).await
+    }
+
+    /// The same, where both speak TLS too and want a certificate of who uses it; see
+    /// [`secured_way`](Self::secured_way).
+    pub async fn start_secured() -> Result<Self, BenchError> {
+        let data_dir = DataDir::temporary()?;
+        let authority = Authority::new("bench")?;
+        let servers = data_dir.subdirectory("servers")?;
+        let pair = authority.server(&["localhost", "127.0.0.1"])?;
+        certificates::write(&servers, Some(&authority), Some(&pair))?;
+        let ours = data_dir.subdirectory("ours")?;
+        let pair = authority.client(POSTGRES_USER)?;
+        certificates::write(&ours, Some(&authority), Some(&pair))?;
+        let postgres = Postgres::start(&data_dir).await?;
+        postgres.use_certificates(&servers).await?;
+        let redis = Redis::start_with_tls(&data_dir, AppendFsync::EverySecond, &servers).await?;
+        Self::connect(data_dir, postgres, redis, Some(ours)).await
+    }
+
+    async fn connect(
+        data_dir: DataDir,
+        postgres: Postgres,
+        redis: Redis,
+        certificates: Option<PathBuf>,
+    ) -> Result<Self, BenchError> {
         let ledger = connect::ledger(&LedgerConfig {
-            url: postgres.url(),
+            url: plain(&postgres),
             tls: connect::TlsSource::System,
             connections: CONNECTIONS,
             transaction_pooler: false,
@@ -74,6 +128,33 @@ impl Stores {
             client,
             queue,
             data_dir,
+            certificates,
+        })
+    }
+
+    /// The way without TLS.
+    #[must_use]
+    pub fn way(&self) -> Way {
+        Way {
+            database: plain(&self.postgres),
+            redis: self.redis.url(),
+            flags: Vec::new(),
+        }
+    }
+
+    /// The way with TLS, where the servers speak it.
+    #[must_use]
+    pub fn secured_way(&self) -> Option<Way> {
+        let certificates = self.certificates.as_ref()?.display().to_string();
+        Some(Way {
+            database: format!("{}?sslmode=verify-full", self.postgres.url()),
+            redis: self.redis.tls_url("127.0.0.1")?,
+            flags: vec![
+                "--redis-tls".to_owned(),
+                certificates.clone(),
+                "--database-tls".to_owned(),
+                certificates,
+            ],
         })
     }
 
@@ -201,6 +282,11 @@ impl Stores {
         self.postgres.stop().await?;
         Ok(())
     }
+}
+
+/// The address of PostgreSQL without TLS: by itself a client prefers TLS where the server speaks it.
+fn plain(postgres: &Postgres) -> String {
+    format!("{}?sslmode=disable", postgres.url())
 }
 
 /// Brings every file of `directory` to the disk: Redis itself would do so within the second after.

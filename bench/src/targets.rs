@@ -5,6 +5,7 @@ mod growth;
 mod peer;
 mod settlement;
 mod shoppers;
+mod tokens;
 
 use crate::{
     figures::Figures,
@@ -71,6 +72,7 @@ pub fn judge(figures: &Figures) -> Vec<Judgement> {
         .into_iter()
         .chain(judgements.into_iter().flatten())
         .chain(acknowledgements::judge(figures))
+        .chain(tokens::judge(figures))
         .chain(shoppers::judge(figures))
         .chain(growth::judge(figures))
         .chain(peer::judge(figures))

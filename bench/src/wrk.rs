@@ -106,25 +106,14 @@ pub async fn run_over(
     .await
 }
 
-/// The same as [`run`] with the tokens of a file, one a line, in turn.
-pub async fn run_as(
-    tokens: &Path,
-    stores: &Stores,
-    address: SocketAddr,
-    product: &str,
-    run: u32,
-    seconds: u32,
-) -> Result<Load, BenchError> {
-    let what = [product, &name(run)];
-    load(CONNECTIONS, Some(tokens), stores, address, what, seconds).await
-}
-
 /// What the keys and shoppers of a run begin with.
-fn name(run: u32) -> String {
+pub(crate) fn name(run: u32) -> String {
     format!("r{run}")
 }
 
-async fn load(
+/// The same of one product and one run, which [`name`] names, with the tokens of a file, one a line, in
+/// turn where there is one.
+pub(crate) async fn load(
     connections: u32,
     tokens: Option<&Path>,
     stores: &Stores,

@@ -12,7 +12,7 @@ use ring::{
     rand::SystemRandom,
     signature::{
         self, EcdsaKeyPair, EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair as _, RsaEncoding,
-        RsaKeyPair, RsaPublicKeyComponents,
+        RsaKeyPair, RsaParameters, RsaPublicKeyComponents, UnparsedPublicKey,
     },
 };
 use serde_json::{Value, json};
@@ -64,9 +64,15 @@ pub enum TokenError {
     /// The system has no random numbers, or signing failed.
     #[error("a token could not be signed")]
     Sign,
-    /// The private key is no base64.
-    #[error("the signing key is no base64: {0}")]
+    /// The private key or a signature is no base64.
+    #[error("a key or a signature is no base64: {0}")]
     Base64(#[from] base64::DecodeError),
+    /// The text is no token.
+    #[error("a token without a signature")]
+    Unsigned,
+    /// The signature is another key's, or of another message.
+    #[error("the signature is wrong")]
+    Signature,
     /// There are keys for other algorithms only.
     #[error("{0} is not an algorithm that test keys sign by")]
     Algorithm(String),
@@ -97,6 +103,27 @@ enum Pair {
     Ed25519(Ed25519KeyPair),
     Ecdsa(EcdsaKeyPair),
     Rsa(RsaKeyPair, &'static dyn RsaEncoding),
+}
+
+/// The public half of a [`SigningKey`]: checks signatures and nothing else, which is the least that
+/// any check of a token costs.
+#[derive(Debug)]
+pub enum PublicKey {
+    /// A point on a curve.
+    Curve(UnparsedPublicKey<Vec<u8>>),
+    /// An RSA modulus and exponent.
+    Rsa(RsaPublicKeyComponents<Vec<u8>>, &'static RsaParameters),
+}
+
+impl PublicKey {
+    /// Whether the key has signed the message.
+    pub fn check(&self, message: &[u8], signature: &[u8]) -> Result<(), TokenError> {
+        let checked = match self {
+            Self::Curve(key) => key.verify(message, signature),
+            Self::Rsa(key, parameters) => key.verify(parameters, message, signature),
+        };
+        checked.map_err(|Unspecified| TokenError::Signature)
+    }
 }
 
 impl SigningKey {
@@ -172,6 +199,38 @@ impl SigningKey {
         key
     }
 
+    /// What checks the signatures of this key.
+    #[must_use]
+    pub fn verifier(&self) -> PublicKey {
+        match &self.pair {
+            Pair::Ed25519(pair) => {
+                let point = pair.public_key().as_ref().to_vec();
+                PublicKey::Curve(UnparsedPublicKey::new(&signature::ED25519, point))
+            }
+            Pair::Ecdsa(pair) => {
+                let point = pair.public_key().as_ref().to_vec();
+                let algorithm = if self.algorithm == "ES256" {
+                    &signature::ECDSA_P256_SHA256_FIXED
+                } else {
+                    &signature::ECDSA_P384_SHA384_FIXED
+                };
+                PublicKey::Curve(UnparsedPublicKey::new(algorithm, point))
+            }
+            Pair::Rsa(pair, _) => PublicKey::Rsa(pair.public().into(), self.rsa_parameters()),
+        }
+    }
+
+    fn rsa_parameters(&self) -> &'static RsaParameters {
+        match self.algorithm {
+            "RS384" => &signature::RSA_PKCS1_2048_8192_SHA384,
+            "RS512" => &signature::RSA_PKCS1_2048_8192_SHA512,
+            "PS256" => &signature::RSA_PSS_2048_8192_SHA256,
+            "PS384" => &signature::RSA_PSS_2048_8192_SHA384,
+            "PS512" => &signature::RSA_PSS_2048_8192_SHA512,
+            _ => &signature::RSA_PKCS1_2048_8192_SHA256,
+        }
+    }
+
     /// The header of a token that this key signs.
     #[must_use]
     pub fn header(&self) -> Value {
@@ -228,6 +287,12 @@ pub fn claims(user: &str) -> Value {
 pub fn key_set(keys: &[&SigningKey]) -> String {
     let keys: Vec<Value> = keys.iter().map(|key| key.public()).collect();
     json!({ "keys": keys }).to_string()
+}
+
+/// What is signed of a token, and its signature.
+pub fn split(token: &str) -> Result<(&[u8], Vec<u8>), TokenError> {
+    let (message, signature) = token.rsplit_once('.').ok_or(TokenError::Unsigned)?;
+    Ok((message.as_bytes(), URL_SAFE_NO_PAD.decode(signature)?))
 }
 
 /// A token signed with a shared secret by HMAC and SHA-256, which a gateway must refuse.

@@ -47,7 +47,8 @@ impl fmt::Display for Measure {
                 )
             }
             Self::ProcessorTime(consumer) => consumer.fmt(formatter),
-            Self::TokenBuy(buy) => buy.fmt(formatter),
+            Self::TokenCost(cost) => cost.fmt(formatter),
+            Self::Link(link, consumer) => write!(formatter, "{consumer}, {link}"),
             Self::GatewayMemory => formatter.write_str("gateway, resident"),
             Self::WorkerMemory => formatter.write_str("worker draining the lane, most resident"),
             Self::JobsQueued => formatter.write_str("jobs queued"),

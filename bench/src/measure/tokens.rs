@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-/// A buy with a token: who signed it, and whether the gateway has seen it before.
+use super::Measure;
+
+/// Processor time that a token costs the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct TokenBuy {
+pub struct TokenCost {
     /// The algorithm of its signature.
     pub signature: Signature,
-    /// Whether its signature has to be checked.
-    pub acquaintance: Acquaintance,
+    /// What of it.
+    pub figure: TokenFigure,
 }
 
 /// Algorithms that are accepted by default.
@@ -22,24 +24,44 @@ pub enum Signature {
     EdDsa,
 }
 
-/// Whether the gateway knows a token.
+/// What is measured, in turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Acquaintance {
-    /// It was verified before.
+pub enum TokenFigure {
+    /// A buy without a token.
+    Without,
+    /// A buy with a token that was verified before.
     Known,
-    /// Its signature is checked.
+    /// A buy with a token whose signature has to be checked.
     New,
+    /// The check of a signature by `ring` and nothing else.
+    Ring,
+    /// What a new token costs more than a known one.
+    FirstCheck,
 }
 
-impl TokenBuy {
-    /// The rows of the table.
-    pub fn rows() -> impl Iterator<Item = Self> {
-        Signature::ALL.into_iter().flat_map(|signature| {
-            Acquaintance::ALL.map(|acquaintance| Self {
-                signature,
-                acquaintance,
-            })
-        })
+impl TokenCost {
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Self> {
+        Signature::ALL
+            .into_iter()
+            .flat_map(|signature| TokenFigure::ALL.map(|figure| Self { signature, figure }))
+    }
+
+    /// What it is held against.
+    #[must_use]
+    pub fn limit(self) -> Option<Measure> {
+        let figure = match self.figure {
+            TokenFigure::Known => TokenFigure::Without,
+            TokenFigure::FirstCheck => TokenFigure::Ring,
+            _ => return None,
+        };
+        Some(Measure::TokenCost(Self { figure, ..self }))
+    }
+
+    /// Whether others are held against it.
+    #[must_use]
+    pub fn is_limit(self) -> bool {
+        matches!(self.figure, TokenFigure::Without | TokenFigure::Ring)
     }
 }
 
@@ -58,21 +80,38 @@ impl Signature {
     }
 }
 
-impl Acquaintance {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Known, Self::New];
+impl TokenFigure {
+    const ALL: [Self; 5] = [
+        Self::Without,
+        Self::Known,
+        Self::New,
+        Self::Ring,
+        Self::FirstCheck,
+    ];
 }
 
-impl fmt::Display for TokenBuy {
+impl fmt::Display for TokenCost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let acquaintance = match self.acquaintance {
-            Acquaintance::Known => "known",
-            Acquaintance::New => "new",
+        let figure = match self.figure {
+            TokenFigure::Without => "a buy without a token",
+            TokenFigure::Known => "a buy with a known token",
+            TokenFigure::New => "a buy with a new token",
+            TokenFigure::Ring => "a check by ring alone",
+            TokenFigure::FirstCheck => "first check, new less known",
         };
-        let signature = self.signature.as_str();
-        write!(
-            formatter,
-            "a buy with a {acquaintance} {signature} token: gateway"
-        )
+        write!(formatter, "{}: {figure}", self.signature.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_known_token_is_held_against_none_and_a_first_check_against_ring_alone() {
+        let limits = TokenCost::all().filter_map(TokenCost::limit);
+        let limits: Vec<Measure> = limits.collect();
+        assert_eq!(limits.len(), 2 * Signature::ALL.len());
+        assert!(limits.iter().all(|limit| limit.is_limit()));
     }
 }

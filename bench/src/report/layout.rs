@@ -10,8 +10,8 @@ use crate::{
         http::CONNECTIONS,
         open_loop,
         peer::Contest,
-        sockets,
-        tokens::TokenBuy,
+        sockets, tls,
+        tokens::TokenCost,
     },
     redis_benchmark::PIPELINES,
 };
@@ -51,8 +51,15 @@ pub fn sections() -> Vec<Section> {
             rows: Consumer::ALL
                 .into_iter()
                 .map(Measure::ProcessorTime)
-                .chain(TokenBuy::rows().map(Measure::TokenBuy))
                 .collect(),
+        },
+        Section {
+            title: "Tokens of 1 kB, processor time of the gateway",
+            rows: TokenCost::all().map(Measure::TokenCost).collect(),
+        },
+        Section {
+            title: "TLS to the stores, processor time",
+            rows: tls::rows().collect(),
         },
         Section {
             title: "Memory",

@@ -1,0 +1,185 @@
+//! What a token costs the gateway: buys without one, with one that it knows, and with one whose
+//! signature it checks, in turn; beside checks by `ring` and nothing else.
+
+use std::path::PathBuf;
+
+use flashsale_testbed::tokens::{AUDIENCE, ISSUER, SigningKey, TokenError, claims, key_set, split};
+use serde_json::json;
+
+use crate::{
+    acknowledgement::{check_taken, open},
+    children::Child,
+    error::BenchError,
+    measure::{
+        Measure,
+        tokens::{Signature, TokenCost, TokenFigure},
+    },
+    processor,
+    session::Session,
+    stores::Stores,
+    wrk,
+};
+
+/// Tokens that take turns, each of another shopper: a small share of what a gateway remembers, and few
+/// enough to be signed by RSA in a second or two.
+const TOKENS: u32 = 1_024;
+
+/// Bytes of a token at most, and nearly as many: what identity providers make of a dozen claims.
+const TOKEN_BYTES: usize = 1_000;
+
+/// Signatures that are checked by `ring` alone.
+const CHECKS: u32 = 4 * TOKENS;
+
+/// Tokens, what the gateway needs to trust them, and what the load sends.
+struct Tokens {
+    key: SigningKey,
+    all: Vec<String>,
+    key_set: PathBuf,
+    file: PathBuf,
+}
+
+/// Measures one round of every algorithm.
+pub async fn round(session: &mut Session) -> Result<(), BenchError> {
+    for signature in Signature::ALL {
+        let tokens = Tokens::sign(signature, &session.stores)?;
+        let without = Child::gateway(&session.stores).await?;
+        // Room for many more than there are, so that none is forgotten.
+        let known = tokens.gateway(&session.stores, TOKENS * 64).await?;
+        // Then every token is new each time.
+        let new = tokens.gateway(&session.stores, 0).await?;
+        let record = |session: &mut Session, figure, microseconds| {
+            let cost = TokenCost { signature, figure };
+            session.record(Measure::TokenCost(cost), microseconds);
+        };
+        let cost = buys(session, &without, None).await?;
+        record(session, TokenFigure::Without, cost);
+        let of_known = buys(session, &known, Some(&tokens)).await?;
+        record(session, TokenFigure::Known, of_known);
+        let of_new = buys(session, &new, Some(&tokens)).await?;
+        record(session, TokenFigure::New, of_new);
+        record(session, TokenFigure::Ring, tokens.check_alone()?);
+        record(session, TokenFigure::FirstCheck, of_new - of_known);
+        for gateway in [without, known, new] {
+            gateway.stop().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Microseconds of processor time that one buy costs the gateway.
+async fn buys(
+    session: &mut Session,
+    gateway: &Child,
+    tokens: Option<&Tokens>,
+) -> Result<f64, BenchError> {
+    let sale = open(session, gateway).await?;
+    let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
+    let tokens = tokens.map(|tokens| tokens.file.as_path());
+    let what = [sale.products[0].id.as_str(), &wrk::name(run)];
+    let before = gateway.processor_seconds()?;
+    let load = wrk::load(
+        wrk::CONNECTIONS,
+        tokens,
+        &session.stores,
+        gateway.address,
+        what,
+        seconds,
+    )
+    .await?;
+    let used = gateway.processor_seconds()? - before;
+    check_taken(&session.stores, &sale, load.requests).await?;
+    Ok(used * 1e6 / f64::from(load.requests))
+}
+
+impl Tokens {
+    /// Makes a key and tokens that it has signed; writes the key set, and the tokens, one a line.
+    fn sign(signature: Signature, stores: &Stores) -> Result<Self, BenchError> {
+        let key = match signature {
+            Signature::Rs256 => SigningKey::rsa("bench", signature.as_str()),
+            Signature::Es256 => SigningKey::p256("bench"),
+            Signature::EdDsa => SigningKey::ed25519("bench", 1),
+        }?;
+        let all: Result<Vec<String>, _> = (0..TOKENS)
+            .map(|number| token(&key, &format!("auth0|{number:024}")))
+            .collect();
+        let directory = stores.data_dir.path();
+        let tokens = Self {
+            all: all?,
+            key_set: directory.join("jwks.json"),
+            file: directory.join("tokens.txt"),
+            key,
+        };
+        for (path, text) in [
+            (&tokens.key_set, key_set(&[&tokens.key])),
+            (&tokens.file, tokens.all.join("\n")),
+        ] {
+            std::fs::write(path, text).map_err(BenchError::file(path))?;
+        }
+        Ok(tokens)
+    }
+
+    /// A gateway that trusts the key and remembers so many tokens.
+    async fn gateway(&self, stores: &Stores, remembered: u32) -> Result<Child, BenchError> {
+        let key_set = self.key_set.to_string_lossy();
+        let remembered = remembered.to_string();
+        let further = [
+            ["--jwks", &*key_set],
+            ["--jwt-issuer", ISSUER],
+            ["--jwt-audience", AUDIENCE],
+            ["--jwt-cache-tokens", &remembered],
+        ];
+        Child::gateway_with_tokens(stores, further.as_flattened()).await
+    }
+
+    /// Microseconds of processor time that `ring` takes for the check of one signature.
+    fn check_alone(&self) -> Result<f64, BenchError> {
+        let public = self.key.verifier();
+        let split = self.all.iter().map(|token| split(token));
+        let split: Vec<(&[u8], Vec<u8>)> = split.collect::<Result<_, _>>()?;
+        let before = processor::own_thread_seconds()?;
+        for ((message, signature), _) in split.iter().cycle().zip(0..CHECKS) {
+            public.check(message, signature)?;
+        }
+        Ok((processor::own_thread_seconds()? - before) * 1e6 / f64::from(CHECKS))
+    }
+}
+
+/// A token of nearly [`TOKEN_BYTES`], with claims as identity providers write them.
+fn token(key: &SigningKey, user: &str) -> Result<String, TokenError> {
+    let mut claims = claims(user);
+    claims["aud"] = json!([AUDIENCE, "https://id.example.com/userinfo"]);
+    claims["azp"] = json!("f8Xk2mQn7Lr4Vt9Wy1Zb3Cd5Eg6Hj0Ka");
+    claims["scope"] = json!("openid profile email offline_access");
+    claims["email"] = json!(format!("{}@mail.example.com", &user[user.len() - 10..]));
+    claims["email_verified"] = json!(true);
+    claims["https://shop.example.com/roles"] = json!(["customer", "early-access"]);
+    claims["sid"] = json!("");
+    let missing = TOKEN_BYTES.saturating_sub(key.sign(&claims)?.len());
+    // Base64 takes four characters for three bytes.
+    claims["sid"] = json!("s".repeat(missing / 4 * 3));
+    key.sign(&claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_of_every_algorithm_are_about_as_long_and_good() {
+        for key in [
+            SigningKey::rsa("bench", "RS256").unwrap(),
+            SigningKey::p256("bench").unwrap(),
+            SigningKey::ed25519("bench", 1).unwrap(),
+        ] {
+            let token = token(&key, "auth0|000000000000000000000007").unwrap();
+            assert!(
+                (990..=TOKEN_BYTES).contains(&token.len()),
+                "{}",
+                token.len()
+            );
+            let (message, signature) = split(&token).unwrap();
+            assert!(key.verifier().check(message, &signature).is_ok());
+            assert!(key.verifier().check(b"another", &signature).is_err());
+        }
+    }
+}
