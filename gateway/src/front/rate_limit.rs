@@ -32,6 +32,10 @@ const TIME_BITS: u32 = 40;
 
 const TIME_MASK: u64 = (1 << TIME_BITS) - 1;
 
+/// How long a refusal is held back. A connection brings its next request only afterwards, so that who
+/// sends too much costs the gateway ten refusals a second for each connection, not thousands.
+const REFUSED_AFTER: Duration = Duration::from_millis(100);
+
 /// How often a slot is tried that other threads change at the same moment. Whoever finds it changed
 /// each time passes uncounted.
 const TRIES: usize = 8;
@@ -133,7 +137,10 @@ pub(super) fn refusals(config: &ClientConfig) -> Router {
             "too many requests from this address; try again in a second",
         );
         let problem = problem.retry_soon().quota("address", 1, policy.clone());
-        async move { problem }
+        async move {
+            tokio::time::sleep(REFUSED_AFTER).await;
+            problem
+        }
     })
 }
 

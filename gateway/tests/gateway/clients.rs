@@ -1,6 +1,10 @@
 //! Who is asking, as far as addresses say.
 
-use std::{net::SocketAddr, path::Path};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
@@ -96,14 +100,19 @@ async fn an_address_that_sends_too_much_is_refused_whoever_it_says_it_is() {
     let mut refusal = None;
     // A bucket may refill by one while this runs.
     for user in 0..20 {
+        let sent = Instant::now();
         let answer = flood.buy("p", &format!("user-{user}"), "k").await;
         if answer.status == 429 {
-            refusal = Some(answer);
+            refusal = Some((answer, sent.elapsed()));
             break;
         }
         assert_eq!(answer.status, 200);
     }
-    let refusal = refusal.unwrap();
+    let (refusal, took) = refusal.unwrap();
+    assert!(
+        took >= Duration::from_millis(100),
+        "not held back: {took:?}"
+    );
     assert_eq!(refusal.problem(), "quota-exceeded");
     assert!(refusal.asks_to_come_back_soon(), "{refusal:?}");
     assert_eq!(refusal.header("ratelimit"), Some("\"address\";r=0;t=1"));
