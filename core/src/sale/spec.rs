@@ -21,7 +21,8 @@ pub use worker::WorkerSpec;
 
 /// A flash sale: a few products, an opening, a closing, and how hard to work for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct FlashSaleSpec {
     /// When the sale opens (RFC 3339). Left out: it is open at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,7 +71,8 @@ pub struct FlashSaleSpec {
 
 /// One product on offer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct ProductSpec {
     /// The product's id, unique over all sales in force.
     #[schemars(
@@ -104,7 +106,8 @@ pub struct ProductSpec {
 
 /// What the turnstile lets through.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct TurnstileSpec {
     /// How often one shopper may ask.
     pub rate_limit: RateLimitSpec,
@@ -131,7 +134,8 @@ pub enum PassSpec {
 
 /// How often one shopper may ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct RateLimitSpec {
     /// Requests a window.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -147,7 +151,7 @@ pub struct RateLimitSpec {
 
 /// One key of a Secret in the sale's namespace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[schemars(deny_unknown_fields)]
 pub struct SecretKeyRef {
     /// Name of the Secret.
     #[schemars(

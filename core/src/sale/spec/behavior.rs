@@ -9,7 +9,8 @@ use super::plain_enum;
 /// How fast the number of workers may change, while the sale is in force. `minReplicas` and
 /// `maxReplicas` stand above it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct BehaviorSpec {
     /// More workers. Left out: at once, straight to what is needed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -21,7 +22,8 @@ pub struct BehaviorSpec {
 
 /// The rules of one direction.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct RulesSpec {
     /// Seconds of needs that are looked back on: up goes to the lowest of them, down to the
     /// highest. Left out: 0 for up, `scaleDownStabilizationSeconds` for down.
@@ -58,7 +60,8 @@ pub enum SelectPolicy {
 
 /// How much may change in how long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct PolicySpec {
     /// What `value` counts: Pods (workers), or Percent of those that stood when the period began
     /// (of none: as of one).
@@ -85,7 +88,8 @@ pub enum PolicyType {
 /// What to do while the queue cannot be read. An outage never takes a worker away, whatever
 /// stands here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
 pub struct FallbackSpec {
     /// Looks in a row that must have failed. The queue is looked at every second while a sale is
     /// open.

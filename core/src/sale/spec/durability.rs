@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 
 /// What an acknowledged buy survives.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct DurabilitySpec {
     /// Replicas of Redis that must have a buy before it is answered 200. 0: the primary alone
     /// acknowledges, and a failover can lose the last acknowledged buys. While fewer replicas answer

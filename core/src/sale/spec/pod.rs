@@ -9,7 +9,8 @@ use super::plain_enum;
 
 /// Resources of a container, as Kubernetes writes them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
+#[schemars(deny_unknown_fields)]
 pub struct ResourcesSpec {
     /// What the scheduler sets aside, e.g. `cpu: 500m`.
     pub requests: BTreeMap<String, String>,
@@ -19,7 +20,8 @@ pub struct ResourcesSpec {
 
 /// Taints of nodes that a pod puts up with.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct TolerationSpec {
     /// The taint's key. Left out, with operator Exists: every taint.
     #[serde(skip_serializing_if = "Option::is_none")]

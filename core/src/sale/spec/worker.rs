@@ -9,7 +9,8 @@ use super::{BehaviorSpec, FallbackSpec, ResourcesSpec, SecretKeyRef, TolerationS
 
 /// How many workers, and how they work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(rename_all = "camelCase", default)]
+#[schemars(deny_unknown_fields)]
 pub struct WorkerSpec {
     /// Workers that are there whatever the queue says, from pre-warming on until the sale is
     /// closed and drained.
