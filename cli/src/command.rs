@@ -16,6 +16,7 @@ mod sales;
 mod schema;
 mod up;
 mod validate;
+mod withdraw;
 
 use std::{io::ErrorKind, process::ExitCode};
 
@@ -65,6 +66,7 @@ enum Command {
     Sales(sales::Arguments),
     Restock(restock::Arguments),
     Repair(repair::Arguments),
+    Withdraw(withdraw::Arguments),
     Dead(dead::Arguments),
     Migrate(migrate::Arguments),
     Probe(probe::Arguments),
@@ -122,6 +124,7 @@ async fn run(command: Command) -> Result<Outcome, CommandError> {
         Command::Sales(arguments) => sales::run(&arguments).await,
         Command::Restock(arguments) => restock::run(&arguments).await,
         Command::Repair(arguments) => repair::run(&arguments).await,
+        Command::Withdraw(arguments) => withdraw::run(&arguments).await,
         Command::Dead(arguments) => dead::run(arguments).await,
         Command::Migrate(arguments) => migrate::run(&arguments).await,
         Command::Probe(arguments) => probe::run(&arguments).await,

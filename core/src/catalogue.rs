@@ -238,17 +238,18 @@ fn parse((json, closing): RecordFields) -> Result<Option<Announced>, CatalogueEr
 /// All sales in force, by name, in two round trips. A record that this version cannot read is
 /// logged and left out, so that one such sale does not stop the others.
 pub async fn read_all(connection: &mut impl Queue) -> Result<Vec<Announced>, CatalogueError> {
-    let mut names: Vec<String> = connection.smembers(SALES).await?;
-    if names.is_empty() {
-        return Ok(Vec::new());
-    }
-    names.sort_unstable();
-    let ids: Vec<SaleId> = names
-        .into_iter()
-        .filter_map(|name| SaleId::new(name).ok())
-        .collect();
+    let ids = names(connection).await?;
     let sales = read_many(connection, &ids.iter().collect::<Vec<_>>()).await?;
     Ok(sales.into_iter().flatten().collect())
+}
+
+/// The names of all sales that Redis knows, in alphabetical order, whether or not this version can
+/// read their records.
+pub async fn names(connection: &mut impl Queue) -> RedisResult<Vec<SaleId>> {
+    let mut names: Vec<String> = connection.smembers(SALES).await?;
+    names.sort_unstable();
+    let ids = names.into_iter();
+    Ok(ids.filter_map(|name| SaleId::new(name).ok()).collect())
 }
 
 fn parse_or_log(sale: &SaleId, fields: RecordFields) -> Option<Announced> {

@@ -1,6 +1,11 @@
-//! `flashsale sales`: the sales in force and their lanes.
+//! `flashsale sales`: the sales in force and their lanes; or those that belong to nobody.
 
-use std::io::{self, Write};
+mod orphans;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+};
 
 use clap::Args;
 use flashsale_core::{
@@ -11,22 +16,36 @@ use flashsale_core::{
 };
 use jiff::Timestamp;
 
-use super::{CommandError, Outcome, connection::RedisArgs};
+use super::{
+    CommandError, Outcome,
+    connection::{LedgerArgs, RedisArgs},
+};
 use crate::figures::grouped;
 
 /// List the sales in force: phase, stock, waiting jobs and drivers of each lane, dead letters.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   flashsale sales --redis-url redis://127.0.0.1:6379/
+  kubectl get flashsales -A -o json | flashsale sales --orphans -
 
 A lane is the queue of one product; its driver is the worker that settles it.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     redis: RedisArgs,
+    #[command(flatten)]
+    ledger: Option<LedgerArgs>,
+    /// List only what no FlashSale of FILE owns: sales in Redis and, with a database URL, products
+    /// in PostgreSQL. FILE is what `kubectl get flashsales -A -o json` prints; - is standard input.
+    /// Exit status 1 when there are any; `flashsale withdraw` frees them.
+    #[arg(long, value_name = "FILE")]
+    orphans: Option<PathBuf>,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+    if let Some(file) = &arguments.orphans {
+        return orphans::run(file, &arguments.redis, arguments.ledger.as_ref()).await;
+    }
     let mut redis = arguments.redis.connect().await?;
     let announced = catalogue::read_all(&mut redis).await?;
     let sales: Vec<&Sale> = announced.iter().map(|announced| &announced.sale).collect();

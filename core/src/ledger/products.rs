@@ -115,6 +115,18 @@ impl Ledger {
         .await
     }
 
+    /// Every sale that has products, with how many.
+    pub async fn holders(&self) -> Result<Vec<(String, i64)>, LedgerError> {
+        let query = sqlx::query_as(
+            "SELECT sale_id, count(*) FROM products WHERE sale_id IS NOT NULL
+              GROUP BY sale_id ORDER BY sale_id",
+        );
+        self.call(CALL_LIMIT, async |connection| {
+            Ok(query.fetch_all(connection).await?)
+        })
+        .await
+    }
+
     /// Takes those of `products` off `sale` that it does not list any more, so that another sale
     /// may offer them. For when their lanes are empty: jobs left there could not be settled.
     pub async fn release_products(

@@ -1,0 +1,68 @@
+//! `flashsale withdraw`: frees what a sale without a FlashSale still holds.
+
+use std::io::{self, Write as _};
+
+use clap::Args;
+use flashsale_core::{catalogue, id::SaleId, observation};
+
+use super::{
+    CommandError, Outcome,
+    connection::{LedgerArgs, RedisArgs},
+};
+use crate::figures::grouped;
+
+/// Close a sale that has no FlashSale any more, and free its keys and its products.
+///
+/// For what the operator had to leave behind (event `LeftBehind`), or what lost its object by force.
+/// Intake is closed first. While buys wait, nothing is freed: start a worker for the sale, or give
+/// them up. Orders stay. Not for a sale whose FlashSale is there: delete that.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kubectl get flashsales -A -o json | flashsale sales --orphans -
+  flashsale withdraw shop.drop
+  flashsale withdraw shop.drop --abandon-queue
+
+The addresses come from FLASHSALE_DATABASE_URL and FLASHSALE_REDIS_URL, or from the flags.
+
+Exit status: 0 all is freed, 1 buys still wait, 3 a server cannot be asked. Repeating is safe.")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    ledger: LedgerArgs,
+    #[command(flatten)]
+    redis: RedisArgs,
+    /// The sale: NAMESPACE.NAME of the FlashSale that it had.
+    sale: SaleId,
+    /// Give up buys that wait: their shoppers never get an answer.
+    #[arg(long)]
+    abandon_queue: bool,
+}
+
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+    let sale = &arguments.sale;
+    let mut redis = arguments.redis.connect().await?;
+    let ledger = arguments.ledger.connect().await?;
+    catalogue::close(&mut redis, sale).await?;
+    let mut waiting = 0;
+    if let Some(announced) = catalogue::read(&mut redis, sale).await? {
+        let lanes = observation::observe(&mut redis, &[&announced.sale]).await?;
+        waiting = lanes.iter().map(observation::SaleObservation::depth).sum();
+    }
+    if waiting > 0 && !arguments.abandon_queue {
+        writeln!(
+            io::stdout(),
+            "{sale}: closed, and {} buys wait; start a worker for the sale and repeat, or give them \
+             up with --abandon-queue",
+            grouped(waiting)
+        )?;
+        return Ok(Outcome::Broken);
+    }
+    catalogue::withdraw(&mut redis, sale).await?;
+    ledger.release(sale).await?;
+    writeln!(
+        io::stdout(),
+        "{sale}: its keys and products are free; {} buys were given up",
+        grouped(waiting)
+    )?;
+    Ok(Outcome::Holds)
+}
