@@ -6,6 +6,7 @@
 use std::{
     fs,
     net::Ipv4Addr,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -116,6 +117,13 @@ impl Stage {
     /// The same with these further arguments.
     pub async fn operator_with(&self, name: &str, arguments: &[&str]) -> Operator {
         Operator::start(self, name, arguments).await
+    }
+
+    /// The same with another way to the API server than the administrator's, and without an
+    /// election.
+    pub async fn operator_through(&self, name: &str, kubeconfig: &Path) -> Operator {
+        let arguments = ["--leader-elect", "false"];
+        Operator::launch(self, name, kubeconfig, &arguments).await
     }
 
     /// The same without an election: it works at once, also after one that was killed.
@@ -317,11 +325,15 @@ pub struct Operator {
 
 impl Operator {
     async fn start(stage: &Stage, name: &str, arguments: &[&str]) -> Self {
+        Self::launch(stage, name, stage.cluster.kubeconfig(), arguments).await
+    }
+
+    async fn launch(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let probes_port = free_port().unwrap();
         let log = stage.services.data_dir.path().join(format!("{name}.log"));
         let binary = binaries::find("flashsale-operator").unwrap();
         let launch = Launch::new(name, binary, log)
-            .env("KUBECONFIG", stage.cluster.kubeconfig())
+            .env("KUBECONFIG", kubeconfig)
             .env("FLASHSALE_LOG", "info,flashsale=debug")
             .args([
                 "--namespace",
@@ -385,5 +397,14 @@ impl Operator {
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.process.log_file()).unwrap()
+    }
+}
+
+impl Drop for Operator {
+    /// Its log goes with the test, which has failed here.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.process.log_tail());
+        }
     }
 }

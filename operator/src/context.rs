@@ -8,11 +8,12 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 use tokio::sync::mpsc::UnboundedSender;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
-    autoscalers::Autoscalers, config::Settings, crd::FlashSale, events::Publisher,
-    metrics::Metrics, reconcile::written::WrittenStatuses, roster::Roster, secrets::Secrets,
-    stores::StoreCache,
+    autoscalers::Autoscalers, backoff::Backoff, config::Settings, crd::FlashSale,
+    events::Publisher, metrics::Metrics, reconcile::written::WrittenStatuses, roster::Roster,
+    secrets::Secrets, stores::StoreCache,
 };
 
 /// Who we are to the API server, wherever we write.
@@ -36,6 +37,8 @@ pub struct Context {
     pub roster: Roster,
     /// What was written of each object and the watch may not have delivered yet.
     pub statuses: WrittenStatuses,
+    /// When objects whose visits fail are visited again.
+    pub backoff: Backoff,
     /// Open connections.
     pub stores: StoreCache,
     /// Addresses.
@@ -44,6 +47,8 @@ pub struct Context {
     pub autoscalers: Autoscalers,
     /// The worker Deployments, as the watch keeps them.
     pub deployments: Store<Deployment>,
+    /// Cancelled once those that were there at the start are in [`deployments`](Self::deployments).
+    pub deployments_seen: CancellationToken,
     /// Asks for a visit.
     pub visits: UnboundedSender<ObjectRef<Watched>>,
 }
@@ -54,6 +59,12 @@ impl Context {
         let (namespace, name) = object_of(sale);
         // The receiver lives as long as the controller; after that nobody visits anyway.
         let _ = self.visits.send(ObjectRef::new(name).within(namespace));
+    }
+
+    /// Waits until the watch has delivered the worker Deployments that are there: a sale whose
+    /// Deployment was not seen yet is not one without workers.
+    pub async fn see_deployments(&self) {
+        self.deployments_seen.cancelled().await;
     }
 
     /// Replicas that the worker Deployment of a sale shall have, and those that are ready; none

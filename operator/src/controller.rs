@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     autoscalers::Autoscalers,
+    backoff::Backoff,
     config::Settings,
     context::{Context, Watched},
     events::Publisher,
@@ -71,9 +72,11 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     let context = Arc::new(Context {
         roster: Roster::default(),
         statuses: WrittenStatuses::default(),
+        backoff: Backoff::default(),
         stores: StoreCache::default(),
         secrets: Secrets::new(client.clone()),
         autoscalers: Autoscalers::new(client.clone()),
+        deployments_seen: seen(&deployments),
         deployments,
         visits,
         client: setup.client,
@@ -103,7 +106,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     .graceful_shutdown_on(stop.clone().cancelled_owned())
     .run(
         reconcile,
-        |object, error, _| after_error(&object, error),
+        |object, error, context| after_error(&object, error, &context),
         context.clone(),
     )
     .for_each(|outcome| async move { note(outcome) });
@@ -124,6 +127,18 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
         () = until_stop(pulse::rounds::run(context, stop.clone()), &stop) => stopped("rounds"),
         () = overdue => Ok(()),
     }
+}
+
+/// Cancelled once `store` is filled. The store itself wakes only one of those that wait for it.
+fn seen(store: &reflector::Store<Deployment>) -> CancellationToken {
+    let seen = CancellationToken::new();
+    let (store, filled) = (store.clone(), seen.clone());
+    tokio::spawn(async move {
+        if store.wait_until_ready().await.is_ok() {
+            filled.cancel();
+        }
+    });
+    seen
 }
 
 /// Waits for ever after `task` has ended as asked, so that the controller may finish its visits.

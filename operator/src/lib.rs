@@ -5,6 +5,7 @@
 //! a sale opens, sells and closes while no operator is alive.
 
 pub mod autoscalers;
+pub mod backoff;
 pub mod config;
 pub mod context;
 pub mod controller;

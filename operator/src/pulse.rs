@@ -82,10 +82,10 @@ fn due(context: &Context) -> Due {
             continue;
         }
         entry.due = now + LONGEST_BEAT;
-        let place = Arc::as_ptr(&entry.stores) as usize;
+        let place = Arc::as_ptr(entry.stores()) as usize;
         let (_, sales) = due
             .entry(place)
-            .or_insert_with(|| (entry.stores.clone(), Vec::new()));
+            .or_insert_with(|| (entry.stores().clone(), Vec::new()));
         sales.push(entry.mind.record());
     }
     due

@@ -1,38 +1,43 @@
-//! One visit of one FlashSale, in five steps: [`dereference`] (I/O) → [`validate`] (pure) →
-//! [`build`] (pure) → [`apply`] (I/O) → [`status`] (I/O); or, when it is being deleted,
-//! [`finalize`] in the place of the middle three.
+//! One visit of one FlashSale: [`dereference`] (I/O) → [`plan`] (pure) → [`Visit::act`] (I/O) →
+//! [`Visit::keep`] (I/O, where the plan does not put the object in force as it is written) →
+//! [`Visit::tell`] (I/O).
 //!
 //! Every step may run twice, and a crash between any two leaves nothing wrong: what is in force is
 //! what Redis and the ledger hold, and each visit starts from there.
 
 pub mod apply;
 pub mod build;
+pub mod deployable;
 pub mod dereference;
 pub mod finalize;
 pub mod statements;
 pub mod status;
 pub mod turns;
+mod unreadable;
 pub mod validate;
 pub mod view;
 pub mod written;
 
 use std::{
+    borrow::Cow,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use flashsale_core::{id::SaleId, lifecycle};
+use flashsale_core::{catalogue::Announced, id::SaleId, lifecycle, sale::Sale};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::ObjectMeta,
     runtime::controller::Action,
 };
 use serde_json::json;
 
 use self::{
-    dereference::{Dereferenced, dereference},
+    deployable::Deployable,
+    dereference::{Dereferenced, Located, Unlocated, dereference},
     finalize::End,
     validate::{Refusal, Valid},
     view::{Verdict, View},
@@ -55,24 +60,30 @@ const RETRY: Duration = Duration::from_secs(2);
 /// How soon a refusal whose cause is outside the object is looked at again.
 const REFUSED_REVISIT: Duration = Duration::from_secs(10);
 
+/// How soon an object that somebody else wrote to at the same time is visited again.
+const CONFLICT_RETRY: Duration = Duration::from_millis(100);
+
+/// Failures in a row from which on the object says so. A single one mends itself within a second.
+const FAILURES_TOLD: u32 = 2;
+
 /// Why a visit failed. Each is worth another try, later and later.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Step 1.
-    #[error(transparent)]
-    Dereference(#[from] dereference::Error),
-    /// Step 3.
+    /// The object could not be fetched as it is stored.
+    #[error("the object could not be fetched: {0}")]
+    Fetch(kube::Error),
+    /// A Secret could not be read.
+    #[error("{0}")]
+    Secret(String),
+    /// No Deployment can be made of the object.
     #[error(transparent)]
     Build(#[from] build::Error),
-    /// Step 4.
+    /// The world could not be made as the object says.
     #[error(transparent)]
-    Apply(apply::Error),
-    /// Step 5.
+    Apply(#[from] apply::Error),
+    /// The status could not be written.
     #[error(transparent)]
     Status(#[from] status::Error),
-    /// The end.
-    #[error(transparent)]
-    Finalize(#[from] finalize::Error),
     /// The finalizer could not be set or taken off.
     #[error("the finalizer could not be written: {0}")]
     Finalizer(kube::Error),
@@ -81,12 +92,20 @@ pub enum Error {
 impl Error {
     fn step(&self) -> Step {
         match self {
-            Self::Dereference(_) => Step::Dereference,
+            Self::Fetch(_) | Self::Secret(_) => Step::Dereference,
             Self::Build(_) => Step::Build,
             Self::Apply(_) => Step::Apply,
             Self::Status(_) => Step::Status,
-            Self::Finalize(_) | Self::Finalizer(_) => Step::Finalize,
+            Self::Finalizer(_) => Step::Finalize,
         }
+    }
+
+    /// Whether somebody else wrote to the object, or deletes the Deployment, at the same time.
+    fn is_conflict(&self) -> bool {
+        let (Self::Finalizer(error) | Self::Apply(apply::Error::Deployment(error))) = self else {
+            return false;
+        };
+        matches!(error, kube::Error::Api(status) if status.code == 409)
     }
 }
 
@@ -95,93 +114,132 @@ impl Error {
 /// # Errors
 /// See [`Error`]; what awaits an edit is no error but a condition.
 pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Action, Error> {
+    context.see_deployments().await;
     let started = Instant::now();
-    let visited = visit(&object, &context).await;
+    let visited = Box::pin(visit(&object, &context)).await;
     let outcome = match &visited {
         Ok((_, outcome)) => *outcome,
+        Err(error) if error.is_conflict() => Outcome::Ok,
         Err(error) => {
             context.metrics.failed(error.step());
             Outcome::Error
         }
     };
+    if outcome != Outcome::Error {
+        context.backoff.reset(&uid(&*object));
+    }
     context.metrics.reconciled(outcome, started.elapsed());
     visited.map(|(action, _)| action)
 }
 
 /// What a failed visit is followed by.
 #[must_use]
-pub fn after_error(object: &Watched, error: &Error) -> Action {
+pub fn after_error(object: &Watched, error: &Error, context: &Context) -> Action {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
-    tracing::warn!(namespace, name, %error, "visiting {namespace}/{name} failed: {error}");
-    Action::requeue(RETRY)
+    if error.is_conflict() {
+        tracing::debug!(namespace, name, %error, "{namespace}/{name} was written to meanwhile");
+        return Action::requeue(CONFLICT_RETRY);
+    }
+    let delay = context.backoff.failed(&uid(object));
+    tracing::warn!(namespace, name, %error,
+        "visiting {namespace}/{name} failed, tried again in {delay:.1?}: {error}");
+    Action::requeue(delay)
 }
 
-async fn visit(object: &Watched, context: &Context) -> Result<(Action, Outcome), Error> {
-    let object = match &object.0 {
-        Ok(object) => object,
-        Err(invalid) => {
-            unreadable(context, invalid).await;
-            return Ok((Action::await_change(), Outcome::Refused));
-        }
+fn uid(object: &impl ResourceExt) -> String {
+    object.uid().unwrap_or_default()
+}
+
+async fn visit(watched: &Watched, context: &Context) -> Result<(Action, Outcome), Error> {
+    let Some((object, mistake)) = read(context, watched).await? else {
+        return Ok((Action::await_change(), Outcome::Ok));
     };
+    let sale = object.sale_id();
+    let found = dereference(context, &object, sale.as_ref().ok()).await;
     let reference = object.object_ref(&());
-    // A name that no sale can have: told like any other mistake, without a sale to look at.
-    let sale = object.sale_id().ok();
-    let found = dereference(context, object, sale.as_ref()).await?;
-    let Some(sale) = sale else {
-        return nameless(context, object, &reference).await;
+    let sale = match sale {
+        Ok(sale) => sale,
+        // A name that no sale can have: told like any other mistake, without a sale to look at.
+        Err(error) => return nameless(context, &object, &reference, &error.to_string()).await,
     };
     let visit = Visit {
         context,
-        object,
+        object: &object,
+        is_readable: mistake.is_none(),
         reference,
         sale,
         found,
     };
-    if object.metadata.deletion_timestamp.is_some() {
-        return visit.end().await;
+    let (verdict, failure) = match visit.act(visit.plan(mistake)).await {
+        Ok(Some(verdict)) => (verdict, None),
+        Ok(None) => return Ok((Action::await_change(), Outcome::Ok)),
+        Err(error) => (Verdict::Failed(error.to_string()), Some(error)),
+    };
+    let kept = visit.keep(&verdict).await;
+    let told = match visit.tell(&verdict).await {
+        // The event has told it; a definition that does not fit refuses every write.
+        Err(_) if !visit.is_readable => Ok(None),
+        told => told,
+    };
+    if let Some(failure) = failure {
+        return Err(failure);
     }
-    visit.go_on().await
+    kept?;
+    Ok((
+        told?.unwrap_or(visit.next_visit(&verdict)),
+        outcome(&verdict),
+    ))
 }
 
-/// An object that does not even parse: its status cannot be written either, so an event has to do.
-async fn unreadable(context: &Context, invalid: &kube::core::error_boundary::InvalidObject) {
-    let reference = ObjectReference {
+/// The object with the latest status that is known; and what is wrong with it if it is none that this
+/// release can read. None when there is nothing to look after.
+async fn read<'a>(
+    context: &Context,
+    watched: &'a Watched,
+) -> Result<Option<(Cow<'a, FlashSale>, Option<Refusal>)>, Error> {
+    let invalid = match &watched.0 {
+        Ok(object) => return Ok(Some((context.statuses.latest(object), None))),
+        Err(invalid) => invalid,
+    };
+    let refusal = unreadable::refusal(&invalid.error);
+    // An API server may refuse to write the status of such an object, so an event is told as well.
+    let reference = reference_of(&invalid.metadata);
+    let events = &context.events;
+    events
+        .publish(&reference, refusal.reason, refusal.message.clone())
+        .await;
+    let fetched = unreadable::fetch(context, &invalid.metadata).await;
+    let object = fetched.map_err(Error::Fetch)?;
+    Ok(object.map(|object| (Cow::Owned(object), Some(refusal))))
+}
+
+fn reference_of(metadata: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
         api_version: Some(FlashSale::api_version(&()).into_owned()),
         kind: Some(FlashSale::kind(&()).into_owned()),
-        name: invalid.metadata.name.clone(),
-        namespace: invalid.metadata.namespace.clone(),
-        uid: invalid.metadata.uid.clone(),
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
         ..ObjectReference::default()
-    };
-    let note = format!(
-        "the object cannot be read, so nothing is done for it: {}; edit or delete it, \
-         `flashsale validate` tells what is wrong and where",
-        invalid.error
-    );
-    context
-        .events
-        .publish(&reference, Reason::InvalidSpec, note)
-        .await;
+    }
 }
 
 async fn nameless(
     context: &Context,
     object: &FlashSale,
     reference: &ObjectReference,
+    error: &str,
 ) -> Result<(Action, Outcome), Error> {
     if object.metadata.deletion_timestamp.is_some() {
         set_finalizer(context, object, false).await?;
         return Ok((Action::await_change(), Outcome::Ok));
     }
-    let error = object.sale_id().err().map(|error| error.to_string());
+    let message = format!("metadata.name: {error}");
     let view = View {
         object,
-        verdict: Verdict::Refused(Refusal {
-            reason: Reason::InvalidSpec,
-            message: format!("metadata.name: {}", error.unwrap_or_default()),
-        }),
+        verdict: Verdict::Refused(Refusal::new(Reason::InvalidSpec, message)),
         autoscaler: None,
+        autoscalers_unread: None,
         in_force: None,
         sight: Sight::default(),
         workers: None,
@@ -191,103 +249,227 @@ async fn nameless(
     Ok((Action::await_change(), Outcome::Refused))
 }
 
+fn outcome(verdict: &Verdict) -> Outcome {
+    match verdict {
+        Verdict::Refused(_) => Outcome::Refused,
+        Verdict::Failed(_) | Verdict::Ending(End::Blocked(_)) => Outcome::Error,
+        _ => Outcome::Ok,
+    }
+}
+
+/// What a visit is to do.
+#[derive(Debug)]
+enum Plan {
+    /// Put the sale in force as it is written.
+    Run(Box<Valid>),
+    /// Leave in force what is; the object awaits an edit.
+    Refuse(Refusal),
+    /// Leave in force what is; the visit has to be made again.
+    Fail(Error),
+    /// Hands off: write nothing but the status.
+    Pause,
+    /// Close the sale, drain it and free what it holds.
+    End,
+}
+
 /// One visit of an object whose sale has a name.
 struct Visit<'a> {
     context: &'a Context,
     object: &'a FlashSale,
+    /// Whether the object is one that this release can read as a whole.
+    is_readable: bool,
     reference: ObjectReference,
     sale: SaleId,
     found: Dereferenced,
 }
 
 impl Visit<'_> {
-    /// The object stays.
-    async fn go_on(self) -> Result<(Action, Outcome), Error> {
-        if self.object.is_paused() {
-            return self.pause().await;
+    /// Decides what is to be done; `mistake` is what makes the object unreadable.
+    fn plan(&self, mistake: Option<Refusal>) -> Plan {
+        if self.object.metadata.deletion_timestamp.is_some() {
+            return Plan::End;
         }
-        // Before anything is put in force that would have to be freed again.
-        set_finalizer(self.context, self.object, true).await?;
-        self.take_over();
-        let now = self.now();
-        let verdict = match validate::validate(self.object, &self.sale, &self.found, now) {
-            Ok(valid) => self.put_in_force(&valid).await?,
-            Err(refusal) => Verdict::Refused(refusal),
-        };
-        let outcome = match &verdict {
-            Verdict::Refused(_) => Outcome::Refused,
-            _ => Outcome::Ok,
-        };
-        let action = self.next_visit(&verdict);
-        Ok((self.tell(verdict).await?.unwrap_or(action), outcome))
+        if self.object.is_paused() {
+            return Plan::Pause;
+        }
+        if let Some(mistake) = mistake {
+            return Plan::Refuse(mistake);
+        }
+        match validate::validate(self.object, &self.sale, &self.found, self.now()) {
+            Ok(valid) => Plan::Run(Box::new(valid)),
+            Err(refusal) => match &self.found.written {
+                Err(Unlocated::Secret(error))
+                    if !error.is_mistake() && refusal.reason == Reason::SecretMissing =>
+                {
+                    Plan::Fail(Error::Secret(refusal.message))
+                }
+                _ => Plan::Refuse(refusal),
+            },
+        }
+    }
+
+    /// Does it; none when the object is gone with that.
+    async fn act(&self, plan: Plan) -> Result<Option<Verdict>, Error> {
+        if matches!(plan, Plan::Run(_) | Plan::Refuse(_)) && self.is_readable {
+            // Before anything is put in force that would have to be freed again.
+            set_finalizer(self.context, self.object, true).await?;
+        }
+        match plan {
+            Plan::Run(valid) => self.put_in_force(&valid).await.map(Some),
+            Plan::Refuse(refusal) => Ok(Some(Verdict::Refused(refusal))),
+            Plan::Fail(error) => Err(error),
+            Plan::Pause => {
+                self.pause();
+                Ok(Some(Verdict::Paused))
+            }
+            Plan::End => self.end().await,
+        }
     }
 
     async fn put_in_force(&self, valid: &Valid) -> Result<Verdict, Error> {
-        let deployment = build::deployment(self.object, valid, &self.context.settings.worker)?;
-        let reference = self.reference.clone();
-        match apply::apply(self.context, self.object, reference, valid, &deployment).await {
-            Ok(applied) => Ok(applied
-                .undeclared
-                .map_or(Verdict::Accepted, Verdict::Undeclared)),
-            Err(apply::Error::Refused(refusal)) => Ok(Verdict::Refused(refusal)),
-            Err(error) => Err(Error::Apply(error)),
+        self.take_over();
+        match self.offer_and_apply(valid).await {
+            Err(Error::Apply(apply::Error::Refused(refusal))) => Ok(Verdict::Refused(refusal)),
+            verdict => verdict,
         }
     }
 
-    /// An operator that has just started knows the sales in force from Redis: each goes on as it
-    /// was until its object is judged, and stays so if an edit is refused.
+    async fn offer_and_apply(&self, valid: &Valid) -> Result<Verdict, Error> {
+        let Valid { sale, located } = valid;
+        if let Err(undeclared) = apply::offer(self.context, sale, located).await? {
+            return Ok(Verdict::Undeclared(undeclared));
+        }
+        let desired = Announced {
+            sale: sale.clone(),
+            closing: false,
+        };
+        self.put(desired, located);
+        let written = Deployable::of(&self.object.spec);
+        self.maintain(sale, &written, located).await?;
+        status::remember_accepted(self.context, self.object, &written.text()).await?;
+        Ok(Verdict::Accepted)
+    }
+
+    /// The sale in force goes on until its object is judged, and stays so if an edit is refused. What
+    /// of an edit restricts it does not wait for the ledger.
     fn take_over(&self) {
-        if let (Some(in_force), Ok(located)) = (self.found.known(), &self.found.stores)
-            && self.context.roster.get(&self.sale).is_none()
+        if let (Some(in_force), Some(located)) = (self.found.known(), self.located())
+            && !in_force.closing
         {
-            let (reference, stores) = (self.reference.clone(), located.stores.clone());
-            let roster = &self.context.roster;
-            roster.put(reference, in_force.clone(), stores, Hands::default());
+            let kept = validate::restricted(in_force, &self.object.spec);
+            self.put(kept, &located);
+        }
+    }
+
+    /// From now on the pulse keeps the sale like this.
+    fn put(&self, desired: Announced, located: &Located) {
+        let roster = &self.context.roster;
+        let off_replicas = match &self.found.autoscaler {
+            Ok(autoscaler) => autoscaler.is_some(),
+            // As far as anybody knows.
+            Err(_) => roster
+                .hands(&self.sale)
+                .is_some_and(|hands| hands.off_replicas && !hands.off),
+        };
+        let hands = Hands {
+            off: false,
+            off_replicas,
+        };
+        roster.put(self.reference.clone(), desired, located.clone(), hands);
+    }
+
+    /// Where the sale in force keeps its queue and its ledger: as its Secrets say now, else as they
+    /// said when they could last be read.
+    fn located(&self) -> Option<Located> {
+        let now = self.found.in_use().ok().cloned();
+        now.or_else(|| self.context.roster.located(&self.sale))
+    }
+
+    /// Makes the worker Deployment of the sale in force, or keeps it as it shall be.
+    async fn maintain(
+        &self,
+        sale: &Sale,
+        deployable: &Deployable,
+        located: &Located,
+    ) -> Result<(), Error> {
+        let parts = build::Parts {
+            sale,
+            deployable,
+            located,
+        };
+        let deployment = build::deployment(self.object, parts, &self.context.settings.worker)?;
+        apply::apply(self.context, self.object, &self.sale, &deployment).await?;
+        Ok(())
+    }
+
+    /// While the object is not put in force as it is written, the sale in force is looked after all
+    /// the same: its workers, its Secrets and its scaling, as they were accepted last. Of the edit
+    /// counts what restricts the sale.
+    async fn keep(&self, verdict: &Verdict) -> Result<(), Error> {
+        let refused_by_cluster = match verdict {
+            Verdict::Refused(refusal) => refusal.reason == Reason::ApplyFailed,
+            Verdict::Undeclared(_) | Verdict::Failed(_) => false,
+            Verdict::Accepted | Verdict::Paused | Verdict::Ending(_) => return Ok(()),
+        };
+        if self.object.is_paused() || self.object.metadata.deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        // What was put in force in this visit counts before what was found at its beginning.
+        let known = self.context.roster.get(&self.sale);
+        let in_force = known
+            .map(|(announced, _)| announced)
+            .or_else(|| self.found.known().cloned());
+        let (Some(in_force), Some(located)) = (in_force, self.located()) else {
+            return Ok(());
+        };
+        let kept = validate::restricted(&in_force, &self.object.spec);
+        self.put(kept.clone(), &located);
+        let accepted = self.found.accepted.clone();
+        let deployable =
+            accepted.unwrap_or_else(|| Deployable::usable(&self.sale, &self.object.spec));
+        if refused_by_cluster && deployable == Deployable::of(&self.object.spec) {
+            // The very Deployment that was refused.
+            return Ok(());
+        }
+        match self.maintain(&kept.sale, &deployable, &located).await {
+            Err(Error::Apply(apply::Error::Refused(refusal))) => {
+                tracing::warn!(sale = %self.sale, "{}", refusal.message);
+                Ok(())
+            }
+            outcome => outcome,
         }
     }
 
     /// Hands off: nothing is written but the status. What is in force is still looked at.
-    async fn pause(self) -> Result<(Action, Outcome), Error> {
-        if let (Some(in_force), Ok(located)) = (self.found.known(), &self.found.stores) {
+    fn pause(&self) {
+        if let (Some(in_force), Some(located)) = (self.found.known(), self.located()) {
             let hands = Hands {
                 off: true,
                 off_replicas: true,
             };
-            let stores = located.stores.clone();
             let roster = &self.context.roster;
-            roster.put(self.reference.clone(), in_force.clone(), stores, hands);
+            roster.put(self.reference.clone(), in_force.clone(), located, hands);
         }
-        let settling = self.tell(Verdict::Paused).await?;
-        let action = settling.unwrap_or(Action::requeue(REVISIT));
-        Ok((action, Outcome::Ok))
     }
 
     /// The object goes.
-    async fn end(self) -> Result<(Action, Outcome), Error> {
+    async fn end(&self) -> Result<Option<Verdict>, Error> {
         if !self.object.finalizers().iter().any(|own| own == FINALIZER) {
             self.context.roster.remove(&self.sale);
             self.context.metrics.forget(&self.sale);
-            return Ok((Action::await_change(), Outcome::Ok));
+            return Ok(None);
         }
-        let end = finalize::finalize(
-            self.context,
-            self.object,
-            &self.reference,
-            &self.sale,
-            &self.found,
-        )
-        .await?;
-        if end == End::Freed {
-            let note = "what the sale held is freed; its orders stay";
-            let events = &self.context.events;
-            events
-                .publish(&self.reference, Reason::Released, note)
-                .await;
-            set_finalizer(self.context, self.object, false).await?;
-            return Ok((Action::await_change(), Outcome::Ok));
+        let end = self.finalize().await;
+        if end != End::Freed {
+            return Ok(Some(Verdict::Ending(end)));
         }
-        self.tell(Verdict::Ending(end)).await?;
-        Ok((Action::requeue(RETRY), Outcome::Ok))
+        let note = "the object may go; the sale's orders stay";
+        let events = &self.context.events;
+        events
+            .publish(&self.reference, Reason::Released, note)
+            .await;
+        set_finalizer(self.context, self.object, false).await?;
+        Ok(None)
     }
 
     /// Now, by the clock of the sale.
@@ -300,40 +482,57 @@ impl Visit<'_> {
     fn next_visit(&self, verdict: &Verdict) -> Action {
         let known = self.context.roster.get(&self.sale);
         match (verdict, known) {
-            (Verdict::Undeclared(_), _) => Action::requeue(RETRY),
-            (Verdict::Refused(refusal), _) if refusal.reason == Reason::InvalidSpec => {
+            (Verdict::Ending(End::Blocked(_)), _) => {
+                self.context.metrics.failed(Step::Finalize);
+                let delay = self.context.backoff.failed(&uid(self.object));
+                // Somebody waits for the object to go.
+                Action::requeue(delay.min(REFUSED_REVISIT))
+            }
+            (Verdict::Undeclared(_) | Verdict::Ending(_), _) => Action::requeue(RETRY),
+            (Verdict::Refused(refusal), None) if refusal.reason == Reason::InvalidSpec => {
                 Action::await_change()
             }
             (Verdict::Refused(_), _) => Action::requeue(REFUSED_REVISIT),
             // Nothing tells us that the autoscaler is gone.
-            _ if self.found.autoscaler.is_some() => Action::requeue(REFUSED_REVISIT),
-            (_, Some((announced, sight))) => {
+            _ if !matches!(self.found.autoscaler, Ok(None)) => Action::requeue(REFUSED_REVISIT),
+            (_, Some((announced, sight))) if *verdict != Verdict::Paused => {
                 let sale = &announced.sale;
                 let now = sight.now();
                 let next = lifecycle::next_instant(sale.schedule, &sale.workers, now);
                 let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
                 Action::requeue(wait.map_or(REVISIT, |wait| wait.min(REVISIT)))
             }
-            (_, None) => Action::requeue(REVISIT),
+            _ => Action::requeue(REVISIT),
         }
     }
 
     /// Writes the status, unless a look is under way that will know more: then answers when to
     /// come again at the latest.
-    async fn tell(&self, verdict: Verdict) -> Result<Option<Action>, Error> {
+    async fn tell(&self, verdict: &Verdict) -> Result<Option<Action>, Error> {
         let known = self.context.roster.get(&self.sale);
         let (in_force, sight) = match known {
             Some((announced, sight)) => (Some(announced), sight),
             None => (self.found.known().cloned(), Sight::default()),
         };
         let was_told = |status: &FlashSaleStatus| !status.conditions.is_empty();
-        if sight.is_settling() && self.object.status.as_ref().is_some_and(was_told) {
-            return Ok(Some(Action::requeue(SETTLE)));
+        let was_told = self.object.status.as_ref().is_some_and(was_told);
+        match verdict {
+            Verdict::Failed(_) => {
+                let failures = self.context.backoff.failures(&uid(self.object));
+                if was_told && failures + 1 < FAILURES_TOLD {
+                    return Ok(None);
+                }
+            }
+            Verdict::Ending(_) => {}
+            _ if sight.is_settling() && was_told => return Ok(Some(Action::requeue(SETTLE))),
+            _ => {}
         }
+        let autoscaler = self.found.autoscaler.as_ref();
         let view = View {
             object: self.object,
-            verdict,
-            autoscaler: self.found.autoscaler.clone(),
+            verdict: verdict.clone(),
+            autoscaler: autoscaler.ok().cloned().flatten(),
+            autoscalers_unread: autoscaler.err().map(ToString::to_string),
             in_force,
             now: sight.now(),
             sight,
@@ -365,8 +564,9 @@ async fn set_finalizer(context: &Context, object: &FlashSale, wanted: bool) -> R
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<FlashSale> = Api::namespaced(context.client.clone(), &namespace);
     let parameters = PatchParams::apply(FIELD_MANAGER);
+    // Its metadata alone is read back: the rest may be unreadable.
     match api
-        .patch(&object.name_any(), &parameters, &Patch::Merge(patch))
+        .patch_metadata(&object.name_any(), &parameters, &Patch::Merge(patch))
         .await
     {
         Err(kube::Error::Api(status)) if !wanted && status.code == 404 => Ok(()),

@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::stores::Stores;
+use crate::{reconcile::dereference::Located, stores::Stores};
 
 /// How long a sale may take to be in force in Redis as it shall be, before people are told that it
 /// is not: some looks.
@@ -158,8 +158,8 @@ pub struct Entry {
     pub object: ObjectReference,
     /// Decides what is to be done.
     pub mind: Controller,
-    /// Where it keeps its queue and its ledger.
-    pub stores: Arc<Stores>,
+    /// Where it keeps its queue and its ledger, as its Secrets said when they were last read.
+    pub located: Located,
     /// How much may be written.
     pub hands: Hands,
     /// What was seen last.
@@ -192,12 +192,12 @@ pub struct Entry {
 impl Entry {
     /// A sale that nobody has looked at yet; its first look is due now.
     #[must_use]
-    pub fn new(object: ObjectReference, desired: Announced, stores: Arc<Stores>) -> Self {
+    pub fn new(object: ObjectReference, desired: Announced, located: Located) -> Self {
         let now = Instant::now();
         Self {
             object,
             mind: Controller::new(desired),
-            stores,
+            located,
             hands: Hands::default(),
             sight: Sight {
                 settling: Some(now),
@@ -217,8 +217,9 @@ impl Entry {
     }
 
     /// From now on the sale shall be like this. True when that is another than before.
-    fn change(&mut self, desired: Announced, stores: Arc<Stores>, hands: Hands) -> bool {
-        let moved = *self.mind.desired() != desired || !Arc::ptr_eq(&self.stores, &stores);
+    fn change(&mut self, desired: Announced, located: Located, hands: Hands) -> bool {
+        let is_elsewhere = !Arc::ptr_eq(self.stores(), &located.stores);
+        let moved = *self.mind.desired() != desired || is_elsewhere;
         let changed = moved || self.hands != hands;
         if self.mind.desired().sale.durability != desired.sale.durability {
             // Judged by what the sale asked for before.
@@ -226,16 +227,22 @@ impl Entry {
         }
         if moved {
             self.mind.set_desired(desired);
-            self.stores = stores;
             // Redis holds the sale as it was, not as it shall be from now on.
             self.sight.announced = None;
             self.sight.settling = Some(Instant::now());
         }
+        self.located = located;
         if changed {
             self.hands = hands;
             self.due = Instant::now();
         }
         changed
+    }
+
+    /// The connections.
+    #[must_use]
+    pub fn stores(&self) -> &Arc<Stores> {
+        &self.located.stores
     }
 
     /// Puts a new sight in place of the old; answers whether people should be told at once.
@@ -266,7 +273,7 @@ impl Roster {
         &self,
         object: ObjectReference,
         mut desired: Announced,
-        stores: Arc<Stores>,
+        located: Located,
         hands: Hands,
     ) -> bool {
         // A record from Redis; the control loop learns anew what was taken out of the sale.
@@ -275,9 +282,9 @@ impl Roster {
         let mut entries = self.entries();
         let changed = if let Some(entry) = entries.get_mut(&id) {
             entry.object = object;
-            entry.change(desired, stores, hands)
+            entry.change(desired, located, hands)
         } else {
-            let mut entry = Entry::new(object, desired, stores);
+            let mut entry = Entry::new(object, desired, located);
             entry.hands = hands;
             entries.insert(id, entry);
             true
@@ -296,9 +303,28 @@ impl Roster {
         Some((entry.mind.desired().clone(), entry.sight.clone()))
     }
 
-    /// The connections of a sale in force.
-    pub fn stores(&self, sale: &SaleId) -> Option<Arc<Stores>> {
-        self.entries().get(sale).map(|entry| entry.stores.clone())
+    /// Where a sale in force keeps its queue and its ledger.
+    pub fn located(&self, sale: &SaleId) -> Option<Located> {
+        self.entries().get(sale).map(|entry| entry.located.clone())
+    }
+
+    /// How much may be written for a sale in force.
+    pub fn hands(&self, sale: &SaleId) -> Option<Hands> {
+        self.entries().get(sale).map(|entry| entry.hands)
+    }
+
+    /// Why the ledger in `stores` could not be read at the last look; another look is made at once.
+    pub fn ledger_outage(&self, sale: &SaleId, stores: &Arc<Stores>) -> Option<String> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(sale)?;
+        if !Arc::ptr_eq(entry.stores(), stores) {
+            return None;
+        }
+        let outage = entry.sight.ledger_error.clone()?;
+        entry.due = Instant::now();
+        drop(entries);
+        self.wake.notify_one();
+        Some(outage)
     }
 
     /// Which sale of its name it is, once that was asked for.
@@ -312,13 +338,6 @@ impl Roster {
         let mut entries = self.entries();
         let entry = entries.get_mut(sale)?;
         Some(*entry.generation.get_or_insert(read))
-    }
-
-    /// Changes how much may be written for a sale.
-    pub fn set_hands(&self, sale: &SaleId, hands: Hands) {
-        if let Some(entry) = self.entries().get_mut(sale) {
-            entry.hands = hands;
-        }
     }
 
     /// How many workers the queue asked for last.

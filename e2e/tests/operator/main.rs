@@ -15,6 +15,7 @@ mod lifecycle;
 mod listening;
 mod many;
 mod market;
+mod mistakes;
 mod outages;
 mod pausing;
 mod prewarming;

@@ -51,6 +51,10 @@ pub struct FlashSaleStatus {
     /// When the last unit was seen to be gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sold_out_at: Option<Timestamp>,
+    /// What was accepted last of the Secrets and the workers' pods, as JSON. The operator's own
+    /// memory: the workers stay like this while an edit is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_accepted: Option<String>,
     /// When intake was seen closed for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed_at: Option<Timestamp>,

@@ -117,10 +117,16 @@ reasons! {
     DrainTimedOut => Warning, "Drain";
     /// Buys were given up, as the annotation allows.
     QueueAbandoned => Warning, "Drain";
+    /// A deletion waits for something that only people can mend.
+    DeletionBlocked => Warning, "Release";
+    /// A deletion left things behind that could not be freed.
+    LeftBehind => Warning, "Release";
     /// Dead letters went with a deleted sale.
     DeadLettersDropped => Warning, "Release";
     /// The API server refused what was to be written.
     ApplyFailed => Warning, "Apply";
+    /// A visit of the object failed again and again; it is made again by itself.
+    ReconcileFailed => Warning, "Reconcile";
 }
 
 #[cfg(test)]

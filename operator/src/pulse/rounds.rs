@@ -60,7 +60,7 @@ type Wanted = Vec<(SaleId, u8)>;
 async fn ask_stores(context: &Context, asked: &mut Asked) {
     let mut due: HashMap<usize, (Arc<Stores>, Wanted)> = HashMap::new();
     for (sale, entry) in context.roster.entries().iter() {
-        let place = Arc::as_ptr(&entry.stores) as usize;
+        let place = Arc::as_ptr(entry.stores()) as usize;
         let fresh = was_asked_lately(asked, place);
         if fresh && entry.sight.durability.is_some() && entry.sight.ledger_durability.is_some() {
             continue;
@@ -68,7 +68,7 @@ async fn ask_stores(context: &Context, asked: &mut Asked) {
         let replicas = entry.mind.desired().sale.durability.redis_replicas;
         let (_, sales) = due
             .entry(place)
-            .or_insert_with(|| (entry.stores.clone(), Vec::new()));
+            .or_insert_with(|| (entry.stores().clone(), Vec::new()));
         sales.push((sale.clone(), replicas));
     }
     for (place, (stores, sales)) in due {
@@ -131,7 +131,7 @@ async fn audit_one(context: &Context) {
         .filter(|(_, entry)| is_sold_from(entry))
         .filter(|(_, entry)| entry.audited.is_none_or(|at| at.elapsed() >= AUDIT_AGAIN))
         .min_by_key(|(_, entry)| entry.audited)
-        .map(|(sale, entry)| (sale.clone(), entry.stores.clone()));
+        .map(|(sale, entry)| (sale.clone(), entry.stores().clone()));
     let Some((sale, stores)) = due else {
         return;
     };

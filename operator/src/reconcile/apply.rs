@@ -1,5 +1,5 @@
-//! Step 4 (I/O): makes the world as the object says. Each part may be done twice, and each can
-//! fail by itself: a ledger that is away does not keep Redis or the Deployment from being right.
+//! Makes the world as the object says. Each part may be done twice, and each can fail by itself: a
+//! ledger that is away does not keep Redis or the Deployment from being right.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -7,38 +7,33 @@ use std::{
 };
 
 use flashsale_core::{
-    catalogue::Announced,
+    id::SaleId,
     keys::SaleKeys,
     ledger::{LedgerError, StockLevel},
     sale::Sale,
     stock,
 };
-use k8s_openapi::api::{apps::v1::Deployment, core::v1::ObjectReference};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
 use tokio::time::timeout;
 
-use super::validate::{Refusal, Valid};
+use super::{dereference::Located, validate::Refusal};
 use crate::{
-    context::{Context, FIELD_MANAGER, Workers, worker_name},
+    context::{Context, FIELD_MANAGER, Workers, object_of, worker_name},
     crd::FlashSale,
     events::Reason,
     pulse::scale::scale_new,
-    roster::Hands,
     stores::Stores,
 };
 
 /// How long a declaration may take; it waits for the row locks of batches being settled.
 const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// What came of it.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// Why the products could not be declared, if they could not. Worth another try.
-    pub undeclared: Option<String>,
-}
+/// In the place of a generation, for a Deployment that was only tried.
+const NOT_MADE: i64 = -1;
 
 /// Why this step failed.
 #[derive(Debug, thiserror::Error)]
@@ -51,37 +46,24 @@ pub enum Error {
     Deployment(kube::Error),
 }
 
-/// Puts `valid` in force.
+/// Has the ledger offer the products of `sale`, if it has to hear of them. The inner error is an
+/// outage: nothing may be announced whose stock the ledger does not hold.
 ///
 /// # Errors
 /// See [`Error`].
-pub async fn apply(
+pub async fn offer(
     context: &Context,
-    object: &FlashSale,
-    reference: ObjectReference,
-    valid: &Valid,
-    deployment: &Deployment,
-) -> Result<Applied, Error> {
-    let desired = Announced {
-        sale: valid.sale.clone(),
-        closing: false,
-    };
-    if is_to_declare(context, &valid.sale)
-        && let Err(undeclared) = declare(&valid.located.stores, &valid.sale).await?
-    {
-        // Nothing is announced whose stock the ledger does not hold.
-        return Ok(Applied {
-            undeclared: Some(undeclared),
-        });
+    sale: &Sale,
+    located: &Located,
+) -> Result<Result<(), String>, Error> {
+    if !is_to_declare(context, sale) {
+        return Ok(Ok(()));
     }
-    let hands = Hands {
-        off: false,
-        off_replicas: valid.autoscaler.is_some(),
-    };
-    let stores = valid.located.stores.clone();
-    context.roster.put(reference, desired, stores, hands);
-    apply_deployment(context, object, valid, deployment).await?;
-    Ok(Applied::default())
+    // A visit that waits for a ledger that is away would keep the next edit waiting.
+    if let Some(outage) = context.roster.ledger_outage(&sale.id, &located.stores) {
+        return Ok(Err(outage));
+    }
+    declare(&located.stores, sale).await
 }
 
 /// Whether the ledger has to hear of the products. Where only times, switches or limits were
@@ -133,22 +115,24 @@ async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
     }
 }
 
-/// Server-side apply. A Deployment that is not there yet is made when somebody is needed; one that
-/// is as it was applied last is left alone.
-async fn apply_deployment(
+/// Server-side apply. A Deployment that is not there yet is made when somebody is needed, and until
+/// then only tried; one that is as it was applied last is left alone.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn apply(
     context: &Context,
     object: &FlashSale,
-    valid: &Valid,
+    sale: &SaleId,
     deployment: &Deployment,
 ) -> Result<(), Error> {
-    let sale = &valid.sale.id;
     let namespace = object.namespace().unwrap_or_default();
     let there = context.workers(sale);
     let wanted = context.roster.wanted(sale);
-    if there.is_none() && wanted == 0 {
-        return Ok(());
-    }
     let fingerprint = fingerprint(deployment);
+    if there.is_none() && wanted == 0 {
+        return try_out(context, sale, deployment, fingerprint).await;
+    }
     let as_applied = there.map(|there| (fingerprint, there.generation));
     if as_applied.is_some() && context.roster.applied(sale) == as_applied {
         return Ok(());
@@ -164,9 +148,43 @@ async fn apply_deployment(
     context
         .roster
         .set_applied(sale, (fingerprint, now.generation));
-    if there.is_none() && valid.autoscaler.is_none() {
+    let hands = context.roster.hands(sale).unwrap_or_default();
+    // One that has more workers than are wanted was there all the time and had not been seen: the
+    // control loop decides about it when it has.
+    if there.is_none() && !hands.off_replicas && now.asked <= wanted {
         scale_new(context, sale, now.asked, wanted).await;
     }
+    Ok(())
+}
+
+/// Asks the API server whether it would take a Deployment that is not needed yet, so that a mistake is
+/// told when it is made and not when the sale opens.
+async fn try_out(
+    context: &Context,
+    sale: &SaleId,
+    deployment: &Deployment,
+    fingerprint: u64,
+) -> Result<(), Error> {
+    let tried = Some((fingerprint, NOT_MADE));
+    if context.roster.applied(sale) == tried {
+        return Ok(());
+    }
+    let (namespace, _) = object_of(sale);
+    let api: Api<Deployment> = Api::namespaced(context.client.clone(), namespace);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force().dry_run();
+    let name = deployment.name_any();
+    match api
+        .patch(&name, &parameters, &Patch::Apply(deployment))
+        .await
+    {
+        Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
+            return Err(refusal(kube::Error::Api(status)));
+        }
+        // Nobody needs it yet. A webhook, for one, may not know how to try.
+        Err(error) => tracing::debug!(%sale, %error, "the Deployment was not tried: {error}"),
+        Ok(_) => {}
+    }
+    context.roster.set_applied(sale, (fingerprint, NOT_MADE));
     Ok(())
 }
 

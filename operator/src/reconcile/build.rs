@@ -7,7 +7,10 @@ mod certificates;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use flashsale_core::sale::spec::{FlashSaleSpec, ResourcesSpec, SecretKeyRef, TolerationSpec};
+use flashsale_core::sale::{
+    Sale,
+    spec::{ResourcesSpec, SecretKeyRef, TolerationSpec},
+};
 use k8s_openapi::{
     api::{
         apps::v1::{Deployment, DeploymentSpec},
@@ -26,7 +29,7 @@ use k8s_openapi::{
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
 
-use super::validate::Valid;
+use super::{deployable::Deployable, dereference::Located};
 use crate::{config::WorkerDefaults, context::worker_name, crd::FlashSale};
 
 /// Label whose value is the name of the FlashSale.
@@ -56,16 +59,32 @@ pub enum Error {
     NoUid,
 }
 
-/// The Deployment of `valid`.
+/// What a Deployment is made of, besides the object that it belongs to.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The sale that its workers settle.
+    pub sale: &'a Sale,
+    /// What its pods are like.
+    pub deployable: &'a Deployable,
+    /// Where the addresses stand.
+    pub located: &'a Located,
+}
+
+/// The Deployment of `parts`.
 ///
 /// # Errors
 /// See [`Error`].
 pub fn deployment(
     object: &FlashSale,
-    valid: &Valid,
+    parts: Parts<'_>,
     defaults: &WorkerDefaults,
 ) -> Result<Deployment, Error> {
-    let owner = object.controller_owner_ref(&()).ok_or(Error::NoUid)?;
+    let mut owner = object.controller_owner_ref(&()).ok_or(Error::NoUid)?;
+    if object.metadata.deletion_timestamp.is_some() {
+        // A foreground deletion removes the dependents that block it again and again. This one goes
+        // with its owner all the same.
+        owner.block_owner_deletion = Some(false);
+    }
     let name = object.name_any();
     Ok(Deployment {
         metadata: ObjectMeta {
@@ -80,7 +99,7 @@ pub fn deployment(
                 match_labels: Some(selector(&name)),
                 ..LabelSelector::default()
             },
-            template: template(&name, &object.spec, valid, defaults),
+            template: template(&name, parts, defaults),
             revision_history_limit: Some(2),
             ..DeploymentSpec::default()
         }),
@@ -122,18 +141,18 @@ fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> BTreeMap<Stri
         .collect()
 }
 
-fn template(
-    name: &str,
-    spec: &FlashSaleSpec,
-    valid: &Valid,
-    defaults: &WorkerDefaults,
-) -> PodTemplateSpec {
-    let worker = &spec.worker;
+fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTemplateSpec {
+    let Parts {
+        deployable,
+        located,
+        ..
+    } = parts;
+    let worker = &deployable.worker;
     // What people add may not take the place of what the system finds its pods by.
     let mut pod_labels = worker.pod_labels.clone();
     pod_labels.extend(labels(name));
     let mut annotations = worker.pod_annotations.clone();
-    annotations.insert(FINGERPRINT.to_owned(), valid.located.fingerprint.clone());
+    annotations.insert(FINGERPRINT.to_owned(), located.fingerprint.clone());
     let pull_secrets = defaults
         .pull_secrets
         .iter()
@@ -145,10 +164,10 @@ fn template(
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            containers: vec![container(spec, valid, defaults)],
+            containers: vec![container(parts, defaults)],
             volumes: Some(certificates::volumes(
-                &valid.located.redis,
-                &valid.located.worker_database,
+                &located.redis,
+                &located.worker_database,
             )),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
@@ -191,14 +210,15 @@ fn word(choice: &impl Serialize) -> Option<String> {
     value.as_str().map(ToOwned::to_owned)
 }
 
-fn container(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> Container {
-    let image = spec.worker.image.as_ref().unwrap_or(&defaults.image);
+fn container(parts: Parts<'_>, defaults: &WorkerDefaults) -> Container {
+    let worker = &parts.deployable.worker;
+    let image = worker.image.as_ref().unwrap_or(&defaults.image);
     Container {
         name: "worker".to_owned(),
         image: Some(image.clone()),
         image_pull_policy: Some(defaults.pull_policy.clone()),
         command: Some(vec!["/flashsale-worker".to_owned()]),
-        env: Some(environment(spec, valid, defaults)),
+        env: Some(environment(parts, defaults)),
         ports: Some(vec![ContainerPort {
             name: Some("probes".to_owned()),
             container_port: PROBES_PORT.into(),
@@ -207,14 +227,19 @@ fn container(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> 
         }]),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         readiness_probe: Some(probe("/readyz", 1, 3)),
-        resources: Some(resources(spec.worker.resources.as_ref())),
+        resources: Some(resources(worker.resources.as_ref())),
         security_context: Some(container_security()),
         volume_mounts: Some(certificates::mounts()),
         ..Container::default()
     }
 }
 
-fn environment(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -> Vec<EnvVar> {
+fn environment(parts: Parts<'_>, defaults: &WorkerDefaults) -> Vec<EnvVar> {
+    let Parts {
+        sale,
+        deployable,
+        located,
+    } = parts;
     let plain = |name: &str, value: String| EnvVar {
         name: name.to_owned(),
         value: Some(value),
@@ -234,17 +259,14 @@ fn environment(spec: &FlashSaleSpec, valid: &Valid, defaults: &WorkerDefaults) -
     };
     let probes = SocketAddr::new(defaults.listen_address, PROBES_PORT);
     let mut variables = vec![
-        secret("FLASHSALE_REDIS_URL", &valid.located.redis),
-        secret("FLASHSALE_DATABASE_URL", &valid.located.worker_database),
+        secret("FLASHSALE_REDIS_URL", &located.redis),
+        secret("FLASHSALE_DATABASE_URL", &located.worker_database),
         plain(
             "FLASHSALE_DATABASE_TRANSACTION_POOLER",
-            spec.database_transaction_pooler.to_string(),
+            deployable.database_transaction_pooler.to_string(),
         ),
-        plain("FLASHSALE_SALE", valid.sale.id.to_string()),
-        plain(
-            "FLASHSALE_LANES",
-            valid.sale.workers.lanes_per_worker.to_string(),
-        ),
+        plain("FLASHSALE_SALE", sale.id.to_string()),
+        plain("FLASHSALE_LANES", sale.workers.lanes_per_worker.to_string()),
         plain("FLASHSALE_PROBES_LISTEN", probes.to_string()),
         plain("FLASHSALE_LOG_FORMAT", "json".to_owned()),
     ];

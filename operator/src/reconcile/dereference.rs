@@ -4,16 +4,19 @@
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Duration,
 };
 
 use flashsale_core::{
     catalogue::{self, Announced},
     connect::ConnectError,
     id::SaleId,
-    sale::spec::{FlashSaleSpec, SecretKeyRef},
+    sale::spec::SecretKeyRef,
 };
 use kube::ResourceExt;
+use tokio::time::timeout;
 
+use super::deployable::Deployable;
 use crate::{
     config::Settings,
     context::{Context, worker_name},
@@ -25,15 +28,22 @@ use crate::{
 /// Key inside a Secret whose reference names none.
 const DEFAULT_KEY: &str = "url";
 
+/// How long Redis may take to tell which sale is in force.
+const READ_PATIENCE: Duration = Duration::from_secs(2);
+
 /// What was found.
 #[derive(Debug)]
 pub struct Dereferenced {
-    /// The stores, or why they cannot be reached as the object is written.
-    pub stores: Result<Located, Unlocated>,
+    /// The stores as the object is written, or why they cannot be reached.
+    pub written: Result<Located, Unlocated>,
+    /// What was accepted last; none when nothing ever was.
+    pub accepted: Option<Deployable>,
+    /// The stores of what was accepted last, where they are others than those written.
+    pub accepted_stores: Option<Result<Located, Unlocated>>,
     /// The sale that is in force by this name, if one is; or why nobody can tell at the moment.
     pub in_force: Result<Option<Announced>, String>,
-    /// An autoscaler that aims at the worker Deployment.
-    pub autoscaler: Option<String>,
+    /// An autoscaler that aims at the worker Deployment; or why nobody can tell.
+    pub autoscaler: Result<Option<String>, kube::Error>,
 }
 
 impl Dereferenced {
@@ -41,6 +51,18 @@ impl Dereferenced {
     #[must_use]
     pub fn known(&self) -> Option<&Announced> {
         self.in_force.as_ref().ok()?.as_ref()
+    }
+
+    /// The stores of the sale in force, by the Secrets as they are now: those that were accepted
+    /// last, which an edit that is refused does not change.
+    ///
+    /// # Errors
+    /// Why they cannot be reached.
+    pub fn in_use(&self) -> Result<&Located, &Unlocated> {
+        self.accepted_stores
+            .as_ref()
+            .unwrap_or(&self.written)
+            .as_ref()
     }
 }
 
@@ -62,7 +84,7 @@ pub struct Located {
 /// Why there are no stores.
 #[derive(Debug, thiserror::Error)]
 pub enum Unlocated {
-    /// A Secret is not as it must be.
+    /// A Secret is not as it must be, or may not or cannot be read.
     #[error(transparent)]
     Secret(SecretError),
     /// An address cannot be used.
@@ -70,56 +92,60 @@ pub enum Unlocated {
     Address(#[from] ConnectError),
 }
 
-/// Why this step failed. Each is worth another try.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A Secret could not be read.
-    #[error(transparent)]
-    Secret(SecretError),
-    /// Autoscalers could not be listed.
-    #[error("autoscalers could not be listed: {0}")]
-    Autoscalers(kube::Error),
-}
-
-/// Reads it all.
-///
-/// # Errors
-/// See [`Error`]. A Secret that is missing is no failure but something found.
+/// Reads it all. What cannot be read is told apart in [`Dereferenced`]: it must not keep the rest
+/// from being looked after.
 pub async fn dereference(
     context: &Context,
     object: &FlashSale,
     sale: Option<&SaleId>,
-) -> Result<Dereferenced, Error> {
+) -> Dereferenced {
     let namespace = object.namespace().unwrap_or_default();
-    let stores = match locate(context, &namespace, &object.spec).await {
-        Err(Unlocated::Secret(error)) if !error.is_mistake() => return Err(Error::Secret(error)),
-        stores => stores,
-    };
-    let known = sale.and_then(|sale| context.roster.get(sale));
-    let in_force = match (known, &stores, sale) {
-        (Some((announced, _)), ..) => Ok(Some(announced)),
-        // The first visit of this process: what is in force is what Redis says.
-        (None, Ok(located), Some(sale)) => {
-            let mut queue = located.stores.queue.clone();
-            let read = catalogue::read(&mut queue, sale).await;
-            read.map_err(|error| error.to_string())
+    let written = Deployable::of(&object.spec);
+    let accepted = object
+        .status
+        .as_ref()
+        .and_then(|status| Deployable::parse(status.last_accepted.as_deref()?));
+    let accepted_stores = match &accepted {
+        Some(accepted) if !accepted.has_stores_of(&written) => {
+            Some(locate(context, &namespace, accepted).await)
         }
-        (None, Err(error), _) => Err(error.to_string()),
-        (None, Ok(_), None) => Ok(None),
+        _ => None,
     };
+    let mut found = Dereferenced {
+        written: locate(context, &namespace, &written).await,
+        accepted,
+        accepted_stores,
+        in_force: Ok(None),
+        autoscaler: Ok(None),
+    };
+    if let Some(sale) = sale {
+        found.in_force = in_force(context, sale, &found).await;
+    }
     let worker = worker_name(&object.name_any());
-    let autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;
-    Ok(Dereferenced {
-        stores,
-        in_force,
-        autoscaler: autoscaler.map_err(Error::Autoscalers)?,
-    })
+    found.autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;
+    found
+}
+
+async fn in_force(
+    context: &Context,
+    sale: &SaleId,
+    found: &Dereferenced,
+) -> Result<Option<Announced>, String> {
+    if let Some((announced, _)) = context.roster.get(sale) {
+        return Ok(Some(announced));
+    }
+    // The first visit of this process: what is in force is what Redis says.
+    let located = found.in_use().map_err(ToString::to_string)?;
+    let mut queue = located.stores.queue.clone();
+    let read = timeout(READ_PATIENCE, catalogue::read(&mut queue, sale)).await;
+    read.map_err(|_| format!("Redis did not answer within {READ_PATIENCE:?}"))?
+        .map_err(|error| error.to_string())
 }
 
 async fn locate(
     context: &Context,
     namespace: &str,
-    spec: &FlashSaleSpec,
+    spec: &Deployable,
 ) -> Result<Located, Unlocated> {
     let settings = &context.settings;
     let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
@@ -155,7 +181,7 @@ async fn locate(
 /// The Secret of the workers. The operator's default goes with its default for the sale: a sale that
 /// names another database is not settled in this one.
 fn worker_database(
-    spec: &FlashSaleSpec,
+    spec: &Deployable,
     settings: &Settings,
     database: &SecretKeyRef,
 ) -> SecretKeyRef {
@@ -213,7 +239,7 @@ mod tests {
             let spec = serde_json::json!({
                 "products": [], "databaseSecretRef": all, "worker": {"databaseSecretRef": workers},
             });
-            let spec: FlashSaleSpec = serde_json::from_value(spec).unwrap();
+            let spec = Deployable::of(&serde_json::from_value(spec).unwrap());
             let settings = settings(default);
             let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
             let found = worker_database(&spec, &settings, &database);

@@ -1,7 +1,11 @@
 //! The tidy end (law 7): a deleted FlashSale is closed, drained, and then freed of all it held.
 //! Orders stay.
+//!
+//! Until the lanes are empty its workers are looked after as before. What stands in the way is told;
+//! what cannot be freed is left behind only if nothing was ever in force, or if an annotation
+//! allows it.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, time::Duration};
 
 use flashsale_core::{
     catalogue::{self, Announced},
@@ -10,16 +14,16 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     lane,
-    ledger::LedgerError,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
+use tokio::time::timeout;
 
-use super::dereference::Dereferenced;
+use super::{Visit, deployable::Deployable};
 use crate::{
     context::Context,
-    crd::FlashSale,
+    crd::ABANDON_QUEUE,
     events::Reason,
     pulse::scale::scale,
     roster::{Hands, Sight},
@@ -32,139 +36,254 @@ const LETTERS_PAGE: usize = 100;
 /// Dead letters logged at most: a log is no place for a million of them.
 const LETTERS_LOGGED: usize = 10_000;
 
+/// How long either store may take to free what it holds.
+const FREE_PATIENCE: Duration = Duration::from_secs(20);
+
 /// Where the end of a sale stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// Everything is freed: the object may go.
+    /// Nothing is held any more, or what is may be left behind: the object may go.
     Freed,
     /// Jobs are still to be settled, or workers to be stopped.
     Draining,
     /// The same, for longer than `drainTimeoutSeconds`.
     Overdue(String),
+    /// Something has to be mended by people first.
+    Blocked(String),
 }
 
-/// Why this step failed. Each is worth another try.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Redis could not be freed.
-    #[error("the sale's keys could not be freed in Redis: {0}")]
-    Queue(#[from] redis::RedisError),
-    /// The products could not be released.
-    #[error("the sale's products could not be released: {0}")]
-    Ledger(#[from] LedgerError),
+impl Visit<'_> {
+    /// Brings the end of the sale one step further.
+    pub(super) async fn finalize(&self) -> End {
+        let Some(located) = self.located() else {
+            return self.without_stores().await;
+        };
+        let in_force = match &self.found.in_force {
+            Ok(Some(in_force)) => in_force,
+            // Never put in force, or freed already by a visit that did not live to say so.
+            Ok(None) => return self.free(&located.stores, self.may_leave()).await,
+            Err(_) if self.may_leave() => {
+                self.tell_abandoned(&Sight::default()).await;
+                return self.free(&located.stores, true).await;
+            }
+            // Not knowing is not the same as nothing being there.
+            Err(why) => return self.blocked(format!("what the sale holds cannot be seen: {why}")),
+        };
+        let roster = &self.context.roster;
+        let known = roster.get(&self.sale);
+        let may_leave = self.may_leave();
+        let mut desired = Announced {
+            sale: in_force.sale.clone(),
+            closing: true,
+        };
+        // The control loop sees to what was taken out of it.
+        desired.sale.retired.clear();
+        let queue_error = known
+            .as_ref()
+            .and_then(|(_, sight)| sight.queue_error.clone());
+        let sight = known
+            .filter(|(announced, _)| *announced == desired)
+            .map(|(_, sight)| sight)
+            .unwrap_or_default();
+        let drained = is_drained(&sight);
+        // Whoever deletes a sale means it, paused or not. Once it is drained, the pulse leaves the
+        // workers to us: its stabilization window would keep them.
+        let hands = Hands {
+            off: false,
+            off_replicas: drained,
+        };
+        roster.put(
+            self.reference.clone(),
+            desired.clone(),
+            located.clone(),
+            hands,
+        );
+        if drained {
+            return if stop_workers(self.context, &self.sale).await {
+                self.free(&located.stores, may_leave).await
+            } else {
+                End::Draining
+            };
+        }
+        if may_leave {
+            self.tell_abandoned(&sight).await;
+            return self.free(&located.stores, true).await;
+        }
+        let pods = self.last_pods();
+        if let Err(error) = self.maintain(&desired.sale, &pods, &located).await
+            && !error.is_conflict()
+        {
+            return self.blocked(format!("the sale cannot be drained: {error}"));
+        }
+        if let Some(error) = queue_error {
+            return self.blocked(format!("the sale cannot be drained: {error}"));
+        }
+        let waiting = waiting(&sight);
+        if is_overdue(self, in_force.sale.drain_timeout) {
+            End::Overdue(format!(
+                "{waiting} not settled within drainTimeoutSeconds; see to the workers and the \
+                 ledger, or give these jobs up: {}",
+                self.way_out()
+            ))
+        } else {
+            End::Draining
+        }
+    }
+
+    /// What may still be corrected while the sale is drained: the pods as they are written, if they
+    /// can be.
+    fn last_pods(&self) -> Deployable {
+        let written = Deployable::usable(&self.sale, &self.object.spec);
+        match &self.found.accepted {
+            Some(accepted) => Deployable {
+                worker: written.worker,
+                ..accepted.clone()
+            },
+            None => written,
+        }
+    }
+
+    /// Whether what cannot be freed may be left behind.
+    fn may_leave(&self) -> bool {
+        self.object.may_abandon_queue() || self.was_never_in_force()
+    }
+
+    /// Whether Redis was never seen to answer for the sale: nothing is announced before that.
+    fn was_never_in_force(&self) -> bool {
+        let known = self.context.roster.get(&self.sale);
+        let is_of_redis = known.is_none() && self.found.known().is_some();
+        let is_seen = known.is_some_and(|(_, sight)| sight.lanes.is_some());
+        let status = self.object.status.as_ref();
+        let is_told =
+            status.is_some_and(|status| status.queue_depth.is_some() || status.opened_at.is_some());
+        !is_of_redis && !is_seen && !is_told
+    }
+
+    async fn without_stores(&self) -> End {
+        let why = self.found.in_use().err().map(ToString::to_string);
+        let why = why.unwrap_or_default();
+        if !self.may_leave() {
+            return self.blocked(format!("what the sale holds cannot be freed: {why}"));
+        }
+        self.tell_abandoned(&Sight::default()).await;
+        if self.found.accepted.is_some() || self.object.may_abandon_queue() {
+            self.tell_left(&format!(
+                "its keys in Redis and its products in PostgreSQL ({why})"
+            ))
+            .await;
+        }
+        End::Freed
+    }
+
+    fn blocked(&self, why: impl Display) -> End {
+        End::Blocked(format!(
+            "{why}; mend that, or leave everything behind: {}",
+            self.way_out()
+        ))
+    }
+
+    fn way_out(&self) -> String {
+        let namespace = self.object.namespace().unwrap_or_default();
+        let name = self.object.name_any();
+        format!("kubectl -n {namespace} annotate fs {name} {ABANDON_QUEUE}=true")
+    }
+
+    /// Says how many jobs are given up, if there may be any.
+    async fn tell_abandoned(&self, sight: &Sight) {
+        if self.was_never_in_force() {
+            return;
+        }
+        let note = format!(
+            "{} given up, as the annotation {ABANDON_QUEUE} allows",
+            waiting(sight)
+        );
+        let events = &self.context.events;
+        events
+            .publish(&self.reference, Reason::QueueAbandoned, note)
+            .await;
+    }
+
+    async fn tell_left(&self, left: &str) {
+        tell_left(self.context, &self.reference, &self.sale, left).await;
+    }
+
+    /// Frees all that the sale holds. What cannot be freed is tried again, unless it `may_be_left`.
+    async fn free(&self, stores: &Stores, may_be_left: bool) -> End {
+        match free(self.context, &self.reference, &self.sale, stores).await {
+            None => End::Freed,
+            Some(left) if may_be_left => {
+                self.tell_left(&left).await;
+                End::Freed
+            }
+            Some(left) => self.blocked(format!("the sale still holds {left}")),
+        }
+    }
 }
 
-/// Brings the end of `sale` one step further.
-///
-/// # Errors
-/// See [`Error`].
-pub async fn finalize(
+/// Frees all that `sale` holds, and answers what is left of it, if anything is.
+pub async fn free(
     context: &Context,
-    object: &FlashSale,
     reference: &ObjectReference,
     sale: &SaleId,
-    found: &Dereferenced,
-) -> Result<End, Error> {
-    let Some(stores) = stores(context, sale, found) else {
-        return Ok(without_stores(object, found));
-    };
-    let in_force = match &found.in_force {
-        Ok(Some(in_force)) => in_force,
-        // Never put in force, or freed already by a visit that did not live to say so.
-        Ok(None) => return free(context, reference, sale, &stores).await,
-        Err(_) if object.may_abandon_queue() => {
-            return free(context, reference, sale, &stores).await;
-        }
-        // Not knowing is not the same as nothing being there.
-        Err(_) => return Ok(End::Draining),
-    };
-    let mut desired = Announced {
-        sale: in_force.sale.clone(),
-        closing: true,
-    };
-    // The control loop sees to what was taken out of it.
-    desired.sale.retired.clear();
-    let sight = context
-        .roster
-        .get(sale)
-        .filter(|(announced, _)| *announced == desired)
-        .map(|(_, sight)| sight)
-        .unwrap_or_default();
-    let drained = is_drained(&sight);
-    // Whoever deletes a sale means it, paused or not. Once it is drained, the pulse leaves the
-    // workers to us: its stabilization window would keep them.
-    let hands = Hands {
-        off: false,
-        off_replicas: drained,
-    };
-    context
-        .roster
-        .put(reference.clone(), desired, stores.clone(), hands);
-    if drained && stop_workers(context, sale).await {
-        return free(context, reference, sale, &stores).await;
+    stores: &Stores,
+) -> Option<String> {
+    // The pulse must not announce again what is being withdrawn.
+    context.roster.remove(sale);
+    context.metrics.forget(sale);
+    let mut left = Vec::new();
+    if let Err(error) = within(free_queue(context, reference, sale, stores)).await {
+        left.push(format!("its keys in Redis ({error})"));
     }
-    if drained {
-        return Ok(End::Draining);
+    if let Err(error) = within(stores.ledger.release(sale)).await {
+        left.push(format!("its products in PostgreSQL ({error})"));
     }
-    let waiting = waiting(&sight);
-    if object.may_abandon_queue() {
-        let note =
-            format!("{waiting} given up, as the annotation flashsale.dev/abandon-queue allows");
+    (!left.is_empty()).then(|| left.join(" and "))
+}
+
+async fn free_queue(
+    context: &Context,
+    reference: &ObjectReference,
+    sale: &SaleId,
+    stores: &Stores,
+) -> redis::RedisResult<()> {
+    let mut queue = stores.queue.clone();
+    let dropped = log_letters(&mut queue, sale).await?;
+    if dropped > 0 {
+        let note = format!(
+            "{dropped} dead letters go with the sale; their shoppers were told that the buy failed, \
+             and the letters are in the operator's log"
+        );
         context
             .events
-            .publish(reference, Reason::QueueAbandoned, note)
+            .publish(reference, Reason::DeadLettersDropped, note)
             .await;
-        return free(context, reference, sale, &stores).await;
     }
-    Ok(if is_overdue(object, in_force.sale.drain_timeout) {
-        End::Overdue(format!(
-            "{waiting} not settled within drainTimeoutSeconds; see to the workers and the ledger, \
-             or give these jobs up: kubectl annotate fs {} {}=true",
-            object.name_any(),
-            crate::crd::ABANDON_QUEUE,
-        ))
-    } else {
-        End::Draining
-    })
+    catalogue::withdraw(&mut queue, sale).await
 }
 
-fn stores(context: &Context, sale: &SaleId, found: &Dereferenced) -> Option<Arc<Stores>> {
-    // Those that the sale was opened with: its Secret may be gone before it is.
-    let known = context.roster.stores(sale);
-    known.or_else(|| {
-        found
-            .stores
-            .as_ref()
-            .ok()
-            .map(|located| located.stores.clone())
-    })
+/// Says what stays behind.
+pub async fn tell_left(context: &Context, reference: &ObjectReference, sale: &SaleId, left: &str) {
+    let note = format!(
+        "left behind: {left}; once the stores answer, `flashsale withdraw {sale}` frees them"
+    );
+    context
+        .events
+        .publish(reference, Reason::LeftBehind, note)
+        .await;
 }
 
-/// Without addresses there is nothing to look at. A sale that was never put in force holds nothing.
-fn without_stores(object: &FlashSale, found: &Dereferenced) -> End {
-    let never = object
-        .status
-        .as_ref()
-        .is_none_or(|status| status.sold.is_none() && status.queue_depth.is_none());
-    if never || object.may_abandon_queue() {
-        return End::Freed;
+/// The outcome of `freeing` in words, bounded.
+async fn within<T, E: Display>(freeing: impl Future<Output = Result<T, E>>) -> Result<(), String> {
+    match timeout(FREE_PATIENCE, freeing).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {FREE_PATIENCE:?}")),
     }
-    let why = found
-        .stores
-        .as_ref()
-        .err()
-        .map(ToString::to_string)
-        .unwrap_or_default();
-    End::Overdue(format!(
-        "what the sale holds cannot be freed: {why}; put the Secret back, or leave it all behind: \
-         kubectl annotate fs {} {}=true",
-        object.name_any(),
-        crate::crd::ABANDON_QUEUE,
-    ))
 }
 
 /// Redis was seen to hold the sale as closing, and then every lane to be empty.
-fn is_drained(sight: &Sight) -> bool {
+#[must_use]
+pub fn is_drained(sight: &Sight) -> bool {
     sight.queue_error.is_none()
         && sight.announced == Some(true)
         && sight.phase == Some(flashsale_core::lifecycle::Phase::Closed)
@@ -207,41 +326,16 @@ async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResul
 
 fn waiting(sight: &Sight) -> String {
     match (&sight.lanes, &sight.queue_error) {
+        (Some(lanes), None) if lanes.depth() == 1 => "1 job is".to_owned(),
         (Some(lanes), None) => format!("{} jobs are", lanes.depth()),
         _ => "an unknown number of jobs is".to_owned(),
     }
 }
 
-fn is_overdue(object: &FlashSale, drain_timeout: Duration) -> bool {
-    let Some(deleted) = object.metadata.deletion_timestamp.as_ref() else {
+fn is_overdue(visit: &Visit<'_>, drain_timeout: Duration) -> bool {
+    let Some(deleted) = visit.object.metadata.deletion_timestamp.as_ref() else {
         return false;
     };
     let since = Timestamp::now().duration_since(deleted.0);
     Duration::try_from(since).is_ok_and(|since| since > drain_timeout)
-}
-
-async fn free(
-    context: &Context,
-    reference: &ObjectReference,
-    sale: &SaleId,
-    stores: &Stores,
-) -> Result<End, Error> {
-    // The pulse must not announce again what is being withdrawn.
-    context.roster.remove(sale);
-    context.metrics.forget(sale);
-    let mut queue = stores.queue.clone();
-    let dropped = log_letters(&mut queue, sale).await?;
-    if dropped > 0 {
-        let note = format!(
-            "{dropped} dead letters go with the sale; their shoppers were told that the buy failed, \
-             and the letters are in the operator's log"
-        );
-        context
-            .events
-            .publish(reference, Reason::DeadLettersDropped, note)
-            .await;
-    }
-    catalogue::withdraw(&mut queue, sale).await?;
-    stores.ledger.release(sale).await?;
-    Ok(End::Freed)
 }

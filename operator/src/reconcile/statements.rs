@@ -51,15 +51,14 @@ fn found(state: impl Into<State>, reason: &'static str, message: impl Into<Strin
 fn ready(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Refused(refusal) => {
-            let is_old = refusal.reason != Reason::ApplyFailed && view.in_force.is_some();
-            let still = if is_old {
-                " (what was in force before still is)"
-            } else {
-                ""
-            };
-            let message = format!("{}{still}", refusal.message);
+            let message = format!("{}{}", refusal.message, still(view, refusal.reason));
             found(false, refusal.reason.as_str(), message)
         }
+        Verdict::Failed(why) => found(
+            false,
+            Reason::ReconcileFailed.as_str(),
+            format!("{why}; tried again by itself"),
+        ),
         Verdict::Undeclared(why) => found(
             State::Unknown,
             "Undeclared",
@@ -85,6 +84,18 @@ fn ready(view: &View<'_>) -> Found {
             ),
             None => found(true, "Accepted", "the spec is valid and in force"),
         },
+    }
+}
+
+/// What of the sale holds although its spec is refused.
+fn still(view: &View<'_>, reason: Reason) -> &'static str {
+    match &view.in_force {
+        Some(_) if reason == Reason::ApplyFailed => "",
+        Some(in_force) if in_force.sale.suspended && view.object.spec.suspend => {
+            " (what was in force before still is, suspended as the spec asks)"
+        }
+        Some(_) => " (what was in force before still is)",
+        None => "",
     }
 }
 
@@ -175,6 +186,16 @@ fn scaling_of(view: &View<'_>) -> Found {
             false,
             "AutoscalerConflict",
             format!("HorizontalPodAutoscaler {autoscaler} sets the number of workers; delete it"),
+        );
+    }
+    if let Some(error) = &view.autoscalers_unread {
+        return found(
+            State::Unknown,
+            "AutoscalersUnread",
+            format!(
+                "the workers follow the queue, but whether a HorizontalPodAutoscaler sets them too \
+                 cannot be told: {error}"
+            ),
         );
     }
     let Some(decision) = view.sight.decision else {
@@ -296,8 +317,14 @@ fn paused(view: &View<'_>) -> Found {
 }
 
 fn drained(view: &View<'_>) -> Found {
-    if let Verdict::Ending(End::Overdue(message)) = &view.verdict {
-        return found(false, "DrainTimedOut", message.clone());
+    match &view.verdict {
+        Verdict::Ending(End::Overdue(message)) => {
+            return found(false, "DrainTimedOut", message.clone());
+        }
+        Verdict::Ending(End::Blocked(message)) => {
+            return found(false, "DeletionBlocked", message.clone());
+        }
+        _ => {}
     }
     match view.sight.phase {
         Some(Phase::Closed) => found(true, "EveryJobEnded", "every job has its outcome"),
@@ -322,9 +349,8 @@ pub fn phase(conditions: &[Condition]) -> Phase {
     let sold_out = of(Type::SoldOut).0 == "True";
     match (of(Type::Open), of(Type::Drained), of(Type::Ready)) {
         (_, ("True", _), _) => Phase::Closed,
-        (("False", "Closed"), ..) | (_, ("False", "Draining" | "DrainTimedOut"), _) => {
-            Phase::Draining
-        }
+        (("False", "Closed"), ..)
+        | (_, ("False", "Draining" | "DrainTimedOut" | "DeletionBlocked"), _) => Phase::Draining,
         // The word stays while Redis is away; QueueReachable says that it is.
         (("True", _) | ("Unknown", "QueueUnreachable"), ..) if sold_out => Phase::SoldOut,
         (("True", _) | ("Unknown", "QueueUnreachable"), ..) => Phase::Open,

@@ -1,4 +1,4 @@
-//! Step 5 (I/O): tells people what is, and writes only what changed.
+//! Tells people what is, and writes only what changed.
 
 use flashsale_core::lifecycle::Phase;
 use jiff::Timestamp;
@@ -6,6 +6,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
+    core::{ApiResource, DynamicObject},
 };
 use serde_json::json;
 
@@ -68,6 +69,7 @@ pub fn status(view: &View<'_>) -> FlashSaleStatus {
             .or(before.desired_replicas),
         selector: Some(build::selector_text(&view.object.name_any())),
         opened_at: first(before.opened_at, open),
+        last_accepted: before.last_accepted,
         sold_out_at: first(before.sold_out_at, phase == Phase::SoldOut),
         closed_at: first(
             before.closed_at,
@@ -100,17 +102,46 @@ pub async fn update(
     if view.object.status.as_ref() == Some(&status) {
         return Ok(());
     }
-    let namespace = view.object.namespace().unwrap_or_default();
-    let api: Api<FlashSale> = Api::namespaced(context.client.clone(), &namespace);
-    let parameters = PatchParams::apply(FIELD_MANAGER);
-    let patch = Patch::Merge(json!({ "status": status }));
-    let written = api
-        .patch_status(&view.object.name_any(), &parameters, &patch)
-        .await?;
-    context.statuses.remember(written);
+    write(context, view.object, &json!(status)).await?;
     // Told after the write: a write that failed is made again, and would tell again.
     for (reason, note) in turns(view, &status) {
         context.events.publish(reference, reason, note).await;
     }
+    Ok(())
+}
+
+/// Keeps what was accepted last for as long as an edit is refused, whichever operator leads then.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn remember_accepted(
+    context: &Context,
+    object: &FlashSale,
+    accepted: &str,
+) -> Result<(), Error> {
+    let object = context.statuses.latest(object);
+    let known = object.status.as_ref();
+    if known.and_then(|status| status.last_accepted.as_deref()) == Some(accepted) {
+        return Ok(());
+    }
+    write(context, &object, &json!({ "lastAccepted": accepted })).await
+}
+
+/// Merges `status` into the status of `object`, which need not be readable as a FlashSale.
+async fn write(
+    context: &Context,
+    object: &FlashSale,
+    status: &serde_json::Value,
+) -> Result<(), Error> {
+    let namespace = object.namespace().unwrap_or_default();
+    let resource = ApiResource::erase::<FlashSale>(&());
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(context.client.clone(), &namespace, &resource);
+    let parameters = PatchParams::apply(FIELD_MANAGER);
+    let patch = Patch::Merge(json!({ "status": status }));
+    let written = api
+        .patch_status(&object.name_any(), &parameters, &patch)
+        .await?;
+    context.statuses.remember(&written);
     Ok(())
 }

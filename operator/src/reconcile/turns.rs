@@ -106,7 +106,13 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
         Type::Scaling if turn.now.reason == Reason::LimitedByHotProducts.as_str() => named(),
         Type::Paused if turn.now.status == "True" => Some(Reason::Paused),
         Type::Paused if turn.before.is_some() => Some(Reason::Unpaused),
-        Type::Drained if turn.now.reason == Reason::DrainTimedOut.as_str() => named(),
+        Type::Drained
+            if [Reason::DrainTimedOut, Reason::DeletionBlocked]
+                .iter()
+                .any(|reason| turn.now.reason == reason.as_str()) =>
+        {
+            named()
+        }
         _ => None,
     }
 }

@@ -1,5 +1,4 @@
-//! Step 2 (pure): judges the spec, and what of it may change now. Later steps see only what came
-//! through here.
+//! Judges the spec, and what of it may change now (pure). What is put in force came through here.
 
 use flashsale_core::{
     catalogue::Announced,
@@ -29,8 +28,6 @@ pub struct Valid {
     pub sale: Sale,
     /// Its stores.
     pub located: Located,
-    /// An autoscaler that sets the number of workers in our place.
-    pub autoscaler: Option<String>,
 }
 
 /// Why a FlashSale is not put in force as written.
@@ -43,7 +40,8 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    fn new(reason: Reason, message: impl Into<String>) -> Self {
+    /// A refusal for `reason`.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -65,7 +63,7 @@ pub fn validate(
     if let Some(in_force) = found.known() {
         may_follow(in_force, &checked, has_opened(object, in_force, now))?;
     }
-    let located = match &found.stores {
+    let located = match &found.written {
         Ok(located) => located.clone(),
         Err(error) => {
             let reason = match error {
@@ -78,7 +76,6 @@ pub fn validate(
     Ok(Valid {
         sale: checked,
         located,
-        autoscaler: found.autoscaler.clone(),
     })
 }
 
@@ -125,6 +122,24 @@ fn has_opened(object: &FlashSale, in_force: &Announced, now: Timestamp) -> bool 
             .schedule
             .opens_at
             .is_some_and(|opens| opens <= now)
+}
+
+/// The sale in force as it goes on while the edit `spec` is refused: what of the edit only takes away
+/// is honoured all the same, so that a mistake elsewhere never keeps a sale from being stopped.
+#[must_use]
+pub fn restricted(in_force: &Announced, spec: &FlashSaleSpec) -> Announced {
+    let mut kept = in_force.clone();
+    let sale = &mut kept.sale;
+    sale.suspended |= spec.suspend;
+    if let Some(closes) = spec.closes_at {
+        let schedule = &mut sale.schedule;
+        let is_earlier = schedule.closes_at.is_none_or(|known| closes < known);
+        // A closing before the opening is a mistake itself.
+        if is_earlier && schedule.opens_at.is_none_or(|opens| opens < closes) {
+            schedule.closes_at = Some(closes);
+        }
+    }
+    kept
 }
 
 /// The rules of the definition for updates, once more: old API servers do not know them.
@@ -235,6 +250,30 @@ mod tests {
             assert_eq!(refusal.reason, Reason::ForbiddenEdit);
             assert!(refusal.message.contains(sentence), "{}", refusal.message);
         }
+    }
+
+    #[test]
+    fn a_refused_edit_may_only_restrict() {
+        let as_it_is = announced();
+        let kept = |in_force: &Announced, changes| restricted(in_force, &spec(&changes));
+        assert_eq!(kept(&as_it_is, json!({"attempts": 9})), as_it_is);
+        let suspended = kept(&as_it_is, json!({"suspend": true, "attempts": 0}));
+        assert!(suspended.sale.suspended);
+        assert_eq!(suspended.sale.retry, as_it_is.sale.retry);
+        // To go on selling is no restriction.
+        assert_eq!(kept(&suspended, json!({"suspend": false})), suspended);
+        let (noon, one) = ("2026-11-27T12:00:00Z", "2026-11-27T13:00:00Z");
+        let closes = |announced: &Announced| {
+            let at = announced.sale.schedule.closes_at;
+            at.map(|at| at.to_string())
+        };
+        let at_noon = kept(&as_it_is, json!({"closesAt": noon}));
+        assert_eq!(closes(&at_noon).as_deref(), Some(noon));
+        for later in [json!({"closesAt": one}), json!({"closesAt": null})] {
+            assert_eq!(kept(&at_noon, later), at_noon);
+        }
+        let before_the_opening = json!({"closesAt": "2026-11-27T08:00:00Z"});
+        assert_eq!(kept(&at_noon, before_the_opening), at_noon);
     }
 
     #[test]

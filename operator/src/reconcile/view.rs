@@ -15,6 +15,8 @@ pub enum Verdict {
     Refused(Refusal),
     /// Valid, but the ledger does not take the products at the moment.
     Undeclared(String),
+    /// The visit has failed and is made again; what was in force before still is.
+    Failed(String),
     /// Hands off, as an annotation asks.
     Paused,
     /// Being deleted.
@@ -30,6 +32,8 @@ pub struct View<'a> {
     pub verdict: Verdict,
     /// An autoscaler that sets the number of workers in our place.
     pub autoscaler: Option<String>,
+    /// Why nobody can tell whether there is one, if nobody can.
+    pub autoscalers_unread: Option<String>,
     /// The sale that is in force, which a refused edit does not change.
     pub in_force: Option<Announced>,
     /// What the pulse saw last; nothing before its first look.

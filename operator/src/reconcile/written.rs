@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use kube::ResourceExt;
+use kube::{ResourceExt, core::DynamicObject};
 
 use crate::crd::{FlashSale, status::FlashSaleStatus};
 
@@ -40,10 +40,11 @@ impl WrittenStatuses {
     }
 
     /// Remembers the status of `object`, which the API server answered to a write.
-    pub fn remember(&self, object: FlashSale) {
-        let version = version(&object);
-        let (Some(uid), Some(version), Some(status)) = (object.uid(), version, object.status)
-        else {
+    pub fn remember(&self, object: &DynamicObject) {
+        let version = version(object);
+        let status = object.data.get("status").cloned().unwrap_or_default();
+        let status = serde_json::from_value(status).ok();
+        let (Some(uid), Some(version), Some(status)) = (object.uid(), version, status) else {
             return;
         };
         let mut written = self.written();
@@ -60,7 +61,7 @@ impl WrittenStatuses {
 
 /// Resource versions of one kind of object are integers that grow. A server that does it otherwise
 /// is taken by what its watch delivers.
-fn version(object: &FlashSale) -> Option<u64> {
+fn version(object: &impl ResourceExt) -> Option<u64> {
     object.resource_version()?.parse().ok()
 }
 
@@ -89,7 +90,8 @@ mod tests {
         let statuses = WrittenStatuses::default();
         let before = object("7", "Scheduled");
         assert_eq!(phase(&statuses, &before).as_deref(), Some("Scheduled"));
-        statuses.remember(object("9", "Open"));
+        let written = serde_json::to_value(object("9", "Open")).unwrap();
+        statuses.remember(&serde_json::from_value(written).unwrap());
         assert_eq!(phase(&statuses, &before).as_deref(), Some("Open"));
         let after = object("10", "SoldOut");
         assert_eq!(phase(&statuses, &after).as_deref(), Some("SoldOut"));

@@ -1,6 +1,7 @@
 //! Objects that an API server holds although no FlashSale can look like that: an older definition
 //! let them in.
 
+use flashsale_core::catalogue;
 use flashsale_e2e::{
     cluster::ControlPlane,
     operator::{SOON, Stage, one_product, with},
@@ -12,7 +13,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use kube::{
     Api,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject},
 };
 use serde_json::{Value, json};
@@ -61,9 +62,72 @@ async fn objects_that_do_not_parse_are_told_of_and_stop_nobody() {
         raw(&stage).get_opt("text").await.unwrap().is_none()
     })
     .await;
+    a_field_of_the_next_release(&stage).await;
+    an_open_sale_that_became_unreadable(&stage).await;
     assert!(!operator.log().contains("panicked"), "{}", operator.log());
     operator.terminate().await;
     cluster.stop();
+}
+
+/// The definition of a later release gives every object a field that this operator does not know.
+async fn a_field_of_the_next_release(stage: &Stage) {
+    let mut schema = serde_json::to_value(schema(stage).await).unwrap();
+    schema["properties"]["spec"]["properties"]["worker"]["properties"]["future"] =
+        json!({"type": "integer", "default": 1});
+    let schema = serde_json::from_value(schema).unwrap();
+    replace_schema(stage, schema).await;
+    until("objects have the field", SOON, || async {
+        stage.edit("good", json!({"worker": {"future": 2}})).await;
+        let good = raw(stage).get("good").await.unwrap();
+        good.data["spec"]["worker"]["future"] == 2
+    })
+    .await;
+    stage.edit("good", json!({"suspend": true})).await;
+    stage.until_phase("good", "Suspended").await;
+    stage.edit("good", json!({"suspend": false})).await;
+    stage.until_phase("good", "Open").await;
+}
+
+/// What is in force goes on, and what of the object can be read counts.
+async fn an_open_sale_that_became_unreadable(stage: &Stage) {
+    replace_schema(stage, lax()).await;
+    let unreadable = json!({"spec": {"products": "none", "suspend": true}});
+    until("the lax definition is in force", SOON, || async {
+        let patch = Patch::Merge(unreadable.clone());
+        let parameters = PatchParams::default();
+        raw(stage).patch("good", &parameters, &patch).await.is_ok()
+    })
+    .await;
+    let note = stage.until_event("good", "InvalidSpec").await;
+    assert!(note.contains("cannot be read"), "{note}");
+    let mut queue = stage.services.queue.clone();
+    let id = stage.id("good");
+    until("the sale is suspended", SOON, || {
+        let mut queue = queue.clone();
+        let id = id.clone();
+        async move {
+            let record = catalogue::read(&mut queue, &id).await.unwrap();
+            record.unwrap().sale.suspended
+        }
+    })
+    .await;
+    raw(stage)
+        .delete("good", &DeleteParams::default())
+        .await
+        .unwrap();
+    until("the unreadable sale is gone", SOON, || async {
+        raw(stage).get_opt("good").await.unwrap().is_none()
+    })
+    .await;
+    assert_eq!(catalogue::read(&mut queue, &id).await.unwrap(), None);
+}
+
+/// The schema in force.
+async fn schema(stage: &Stage) -> JSONSchemaProps {
+    let definitions: Api<CustomResourceDefinition> = Api::all(stage.cluster.client());
+    let mut definition = definitions.get(DEFINITION).await.unwrap();
+    let version = definition.spec.versions.remove(0);
+    version.schema.unwrap().open_api_v3_schema.unwrap()
 }
 
 /// FlashSales of any shape.

@@ -66,6 +66,7 @@ fn view(object: &FlashSale, sight: Sight) -> View<'_> {
         object,
         verdict: Verdict::Accepted,
         autoscaler: None,
+        autoscalers_unread: None,
         in_force: Some(Announced {
             sale,
             closing: false,

@@ -1,0 +1,62 @@
+//! A deleted sale keeps its workers until its lanes are empty.
+
+use flashsale_e2e::{operator::Stage, processes::Child, services::Services, shopping::orders};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use super::{open, until_gone, until_workers};
+use crate::market::Market;
+
+#[tokio::test]
+async fn a_deleted_sale_gets_workers_again_until_its_lanes_are_empty() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let market = open(&stage, "drop").await;
+    market.fill(&stage.services, 0..1, 3).await;
+    let first = until_workers(&stage, "drop", None).await;
+    // The garbage collector takes the dependents first.
+    stage
+        .sales
+        .delete("drop", &DeleteParams::foreground())
+        .await
+        .unwrap();
+    let second = until_workers(&stage, "drop", Some(&first)).await;
+    let parameters = DeleteParams::default();
+    stage
+        .deployments
+        .delete("drop-worker", &parameters)
+        .await
+        .unwrap();
+    until_workers(&stage, "drop", Some(&second)).await;
+    // What keeps its pods from running can still be corrected.
+    let image = "docker.io/local/flashsale:corrected";
+    stage
+        .edit("drop", json!({"worker": {"image": image}}))
+        .await;
+    flashsale_e2e::patience::until("the image is corrected", super::SOON, || async {
+        let deployment = stage.workers("drop").await;
+        let template = deployment.and_then(|found| found.spec?.template.spec);
+        template.is_some_and(|pod| pod.containers[0].image.as_deref() == Some(image))
+    })
+    .await;
+    let _worker = Child::worker(&stage.services, "worker").await;
+    until_gone(&stage, "drop").await;
+    assert_eq!(orders(&stage.services, &stage.id("drop")).await, 3);
+}
+
+/// Nobody had the time to make a Deployment before the deletion.
+#[tokio::test]
+async fn a_sale_deleted_before_its_first_worker_is_drained_too() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.lone_operator("before").await;
+    let market = Market::open(&stage, "drop", 1, json!({"minReplicas": 0})).await;
+    operator.kill().await;
+    market.fill(&stage.services, 0..1, 3).await;
+    super::delete(&stage, "drop").await;
+    let _operator = stage.lone_operator("after").await;
+    until_workers(&stage, "drop", None).await;
+    stage.until_phase("drop", "Draining").await;
+    let _worker = Child::worker(&stage.services, "worker").await;
+    until_gone(&stage, "drop").await;
+    assert_eq!(orders(&stage.services, &stage.id("drop")).await, 3);
+}
