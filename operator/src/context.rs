@@ -49,6 +49,8 @@ pub struct Context {
     pub deployments: Store<Deployment>,
     /// Cancelled once those that were there at the start are in [`deployments`](Self::deployments).
     pub deployments_seen: CancellationToken,
+    /// The FlashSales, as the watch keeps them.
+    pub sales: Store<Watched>,
     /// Asks for a visit.
     pub visits: UnboundedSender<ObjectRef<Watched>>,
 }

@@ -69,7 +69,12 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     let client = setup.client.clone();
     let heartbeat = setup.probes.heartbeat("pulse", PULSE_PATIENCE);
     let namespace = setup.settings.namespace.clone();
+    let controller = Controller::new(
+        api::<Watched>(&client, namespace.as_deref()),
+        watcher::Config::default(),
+    );
     let context = Arc::new(Context {
+        sales: controller.store(),
         roster: Roster::default(),
         statuses: WrittenStatuses::default(),
         backoff: Backoff::default(),
@@ -96,20 +101,17 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
         let object = asked.recv().await?;
         Some((object, asked))
     });
-    let controller = Controller::new(
-        api::<Watched>(&client, namespace.as_deref()),
-        watcher::Config::default(),
-    )
-    .with_config(Config::default().concurrency(CONCURRENT_VISITS))
-    .owns_stream(workers)
-    .reconcile_on(asked)
-    .graceful_shutdown_on(stop.clone().cancelled_owned())
-    .run(
-        reconcile,
-        |object, error, context| after_error(&object, error, &context),
-        context.clone(),
-    )
-    .for_each(|outcome| async move { note(outcome) });
+    let controller = controller
+        .with_config(Config::default().concurrency(CONCURRENT_VISITS))
+        .owns_stream(workers)
+        .reconcile_on(asked)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(
+            reconcile,
+            |object, error, context| after_error(&object, error, &context),
+            context.clone(),
+        )
+        .for_each(|outcome| async move { note(outcome) });
     let overdue = async {
         stop.cancelled().await;
         tokio::time::sleep(STOP_PATIENCE).await;

@@ -10,6 +10,7 @@ mod look;
 mod opening;
 pub mod rounds;
 pub mod scale;
+mod vanished;
 
 use std::{
     collections::HashMap,

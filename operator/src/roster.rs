@@ -239,6 +239,19 @@ impl Entry {
         changed
     }
 
+    /// From now on the sale shall be closed for good.
+    pub fn close(&mut self) {
+        let desired = Announced {
+            closing: true,
+            ..self.mind.desired().clone()
+        };
+        let hands = Hands {
+            off: false,
+            ..self.hands
+        };
+        self.change(desired, self.located.clone(), hands);
+    }
+
     /// The connections.
     #[must_use]
     pub fn stores(&self) -> &Arc<Stores> {

@@ -1,5 +1,5 @@
-//! Slow rounds: how the stores keep their data, and whether the ledger's invariant holds. Apart from
-//! the pulse, since neither may delay scaling.
+//! Slow rounds: how the stores keep their data, whether the ledger's invariant holds, and whether the
+//! objects of the sales are still there. Apart from the pulse, since none may delay scaling.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use flashsale_core::{
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::figures;
+use super::{figures, vanished};
 use crate::{
     context::Context,
     roster::{Entry, Sight},
@@ -48,6 +48,7 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         }
         ask_stores(&context, &mut asked).await;
         audit_one(&context).await;
+        vanished::sweep(&context).await;
     }
 }
 

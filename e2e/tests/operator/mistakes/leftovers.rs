@@ -7,7 +7,8 @@ use flashsale_e2e::{operator::Stage, patience::until, services::Services};
 use flashsale_testbed::binaries;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, api::DeleteParams};
-use serde_json::json;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::{
@@ -145,4 +146,31 @@ async fn flashsale(stage: &Stage, arguments: &[&str]) -> Output {
         .output()
         .await
         .unwrap()
+}
+
+/// Somebody took the finalizer off, and the object with it: nobody sells on behalf of nothing.
+#[tokio::test]
+async fn a_sale_whose_object_vanished_is_closed_and_freed() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.operator("operator").await;
+    open(&stage, "drop").await;
+    operator.process.signal(Signal::SIGSTOP).unwrap();
+    delete(&stage, "drop").await;
+    let finalizers = json!({"metadata": {"finalizers": Value::Null}});
+    let patch = kube::api::Patch::Merge(finalizers);
+    stage
+        .sales
+        .patch("drop", &kube::api::PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    operator.process.signal(Signal::SIGCONT).unwrap();
+    until("the sale is withdrawn", SOON, || async {
+        record(&stage, "drop").await.is_none()
+    })
+    .await;
+    until("its product is free", SOON, || async {
+        let stock = stage.services.ledger.stock(&stage.id("drop")).await;
+        stock.unwrap().is_empty()
+    })
+    .await;
 }
