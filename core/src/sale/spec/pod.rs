@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::plain_enum;
+use super::{is_default, plain_enum};
 
 /// Resources of a container, as Kubernetes writes them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +27,10 @@ pub struct TolerationSpec {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 317))]
     pub key: Option<String>,
-    /// Equal: the taint has this value. Exists: it has any.
+    /// Equal: the taint has this value. Exists: it has any. Left out: Equal.
+    // Without a default that an API server would add: inside a list it is a difference from what was
+    // applied that never goes away. Kubernetes has none here either.
+    #[serde(skip_serializing_if = "is_default")]
     pub operator: TolerationOperator,
     /// The taint's value; only with operator Equal.
     #[serde(skip_serializing_if = "Option::is_none")]
