@@ -69,8 +69,9 @@ async fn refused(stage: &Stage, index: usize, case: &Wrong) -> Result<(), String
     let brief: String = said.chars().take(160).collect();
     println!("{by:>9} · {} · {brief}", case.what);
     let plain: String = without_indices(&said);
-    plain
-        .contains(case.says)
+    // The rule about names cannot point at the field on API servers from 1.25 to 1.27.
+    let is_about_name = case.name.is_some() && plain.contains("write a name");
+    (is_about_name || plain.contains(case.says))
         .then_some(())
         .ok_or_else(|| format!("{by} does not name {}: {brief}", case.says))
 }

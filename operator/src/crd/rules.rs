@@ -1,87 +1,147 @@
 //! What spans fields, as CEL rules that the API server evaluates before it stores anything, each
 //! with a sentence that says what to write.
 //!
+//! An object may have been stored before a rule existed, and its status, labels and finalizer must
+//! be written all the same. API servers from 1.30 on skip a rule while the value that it is about
+//! stays as it is, so each rule sits at the innermost object that has all its fields; those of the
+//! whole object, which every write changes, let through what was there before.
+//!
 //! API servers before 1.25 drop these rules without a word, so the operator judges every spec
 //! again ([`flashsale_core::sale::validation`] and [`crate::reconcile::validate`]).
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
 };
 
-/// A rule of the whole object, which sees `metadata.name`, `spec`, `status` and, on an update, their
-/// old values.
+/// A rule of one object within the definition.
 struct Rule {
-    /// In CEL; true is good.
+    /// In CEL, where `self` is that object and `oldSelf`, on an update, what it was; true is good.
     cel: &'static str,
     /// What to write instead.
     message: &'static str,
-    /// The field to point at.
+    /// The field to point at, from that object on.
     field: &'static str,
+    /// Whether an object that is being created is judged although the rule asks for `oldSelf`, which
+    /// is then a CEL optional.
+    optional_old_self: bool,
 }
 
-/// Rules that look at one version of the object. Quantities of the cost estimate stay small: none
-/// of them walks a list inside a list.
-const RULES: [Rule; 5] = [
-    Rule {
-        cel: "self.metadata.name.size() <= 44",
-        message: "write a name of at most 44 characters; pods and labels carry it",
-        field: "",
-    },
-    Rule {
-        cel: "!has(self.spec.opensAt) || !has(self.spec.closesAt) || self.spec.opensAt < self.spec.closesAt",
-        message: "the sale closes before it opens; write a closesAt later than opensAt",
-        field: ".spec.closesAt",
-    },
-    Rule {
-        cel: "!has(self.spec.worker) || !has(self.spec.worker.minReplicas) || !has(self.spec.worker.maxReplicas) || self.spec.worker.minReplicas <= self.spec.worker.maxReplicas",
-        message: "minReplicas is more than maxReplicas; write a smaller minReplicas or a greater maxReplicas",
-        field: ".spec.worker.minReplicas",
-    },
-    Rule {
-        cel: "!has(self.spec.worker) || !has(self.spec.worker.fallback) || !has(self.spec.worker.maxReplicas) || self.spec.worker.fallback.replicas <= self.spec.worker.maxReplicas",
-        message: "fallback.replicas is more than maxReplicas; write at most maxReplicas",
-        field: ".spec.worker.fallback.replicas",
-    },
-    Rule {
-        cel: "!has(self.spec.databaseSecretRef) || !has(self.spec.redisSecretRef) || self.spec.databaseSecretRef.name != self.spec.redisSecretRef.name || self.spec.databaseSecretRef.key != self.spec.redisSecretRef.key",
-        message: "databaseSecretRef and redisSecretRef name one key of one Secret; write the key of each address",
-        field: ".spec.redisSecretRef",
-    },
-];
+impl Rule {
+    /// A rule that looks at one version alone, or at updates alone.
+    const fn new(cel: &'static str, message: &'static str, field: &'static str) -> Self {
+        Self {
+            cel,
+            message,
+            field,
+            optional_old_self: false,
+        }
+    }
+}
 
-/// Rules of an update, for what may not change once the sale has opened (`status.openedAt` is set).
-const TRANSITIONS: [Rule; 4] = [
-    Rule {
-        cel: "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.opensAt) == has(oldSelf.spec.opensAt) && (!has(self.spec.opensAt) || self.spec.opensAt == oldSelf.spec.opensAt))",
-        message: "the sale has opened, opensAt stays as it is; suspend the sale to close its intake",
-        field: ".spec.opensAt",
-    },
-    Rule {
-        cel: "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || self.spec.products.size() >= oldSelf.spec.products.size()",
-        message: "the sale has opened, its products stay; write stock 0 to take one off sale",
-        field: ".spec.products",
-    },
-    Rule {
-        cel: "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.databaseSecretRef) == has(oldSelf.spec.databaseSecretRef) && (!has(self.spec.databaseSecretRef) || self.spec.databaseSecretRef == oldSelf.spec.databaseSecretRef))",
-        message: "the sale has opened, databaseSecretRef stays as it is; change the address inside the Secret",
-        field: ".spec.databaseSecretRef",
-    },
-    Rule {
-        cel: "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.redisSecretRef) == has(oldSelf.spec.redisSecretRef) && (!has(self.spec.redisSecretRef) || self.spec.redisSecretRef == oldSelf.spec.redisSecretRef))",
-        message: "the sale has opened, redisSecretRef stays as it is; change the address inside the Secret",
-        field: ".spec.redisSecretRef",
-    },
+/// Rules by the path of the object that they are about. Quantities of the cost estimate stay small:
+/// none of them walks a list inside a list.
+const RULES: [(&[&str], &[Rule]); 3] = [
+    (
+        &[],
+        &[
+            // Nobody can change the name of what is stored. Not `oldSelf.hasValue()`, which API servers
+            // before 1.30 refuse: they drop `optionalOldSelf`, and this then takes every update.
+            Rule {
+                optional_old_self: true,
+                ..Rule::new(
+                    "has(oldSelf.metadata) || self.metadata.name.size() <= 44",
+                    "write a name of at most 44 characters; pods and labels carry it",
+                    ".metadata.name",
+                )
+            },
+            // What may not change once the sale has opened.
+            Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.opensAt) == has(oldSelf.spec.opensAt) && (!has(self.spec.opensAt) || self.spec.opensAt == oldSelf.spec.opensAt))",
+                "the sale has opened, opensAt stays as it is; suspend the sale to close its intake",
+                ".spec.opensAt",
+            ),
+            Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || self.spec.products.size() >= oldSelf.spec.products.size()",
+                "the sale has opened, its products stay; write stock 0 to take one off sale",
+                ".spec.products",
+            ),
+            Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.databaseSecretRef) == has(oldSelf.spec.databaseSecretRef) && (!has(self.spec.databaseSecretRef) || self.spec.databaseSecretRef == oldSelf.spec.databaseSecretRef))",
+                "the sale has opened, databaseSecretRef stays as it is; change the address inside the Secret",
+                ".spec.databaseSecretRef",
+            ),
+            Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.redisSecretRef) == has(oldSelf.spec.redisSecretRef) && (!has(self.spec.redisSecretRef) || self.spec.redisSecretRef == oldSelf.spec.redisSecretRef))",
+                "the sale has opened, redisSecretRef stays as it is; change the address inside the Secret",
+                ".spec.redisSecretRef",
+            ),
+        ],
+    ),
+    (
+        &["spec"],
+        &[
+            Rule::new(
+                "!has(self.opensAt) || !has(self.closesAt) || self.opensAt < self.closesAt",
+                "the sale closes before it opens; write a closesAt later than opensAt",
+                ".closesAt",
+            ),
+            Rule::new(
+                "!has(self.databaseSecretRef) || !has(self.redisSecretRef) || self.databaseSecretRef.name != self.redisSecretRef.name || self.databaseSecretRef.key != self.redisSecretRef.key",
+                "databaseSecretRef and redisSecretRef name one key of one Secret; write the key of each address",
+                ".redisSecretRef",
+            ),
+        ],
+    ),
+    (
+        &["spec", "worker"],
+        &[
+            Rule::new(
+                "!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",
+                "minReplicas is more than maxReplicas; write a smaller minReplicas or a greater maxReplicas",
+                ".minReplicas",
+            ),
+            Rule::new(
+                "!has(self.fallback) || !has(self.maxReplicas) || self.fallback.replicas <= self.maxReplicas",
+                "fallback.replicas is more than maxReplicas; write at most maxReplicas",
+                ".fallback.replicas",
+            ),
+        ],
+    ),
 ];
 
 pub(super) fn add(schema: &mut JSONSchemaProps) {
-    let rules = RULES.iter().chain(&TRANSITIONS).map(|rule| ValidationRule {
+    name_metadata(schema);
+    for (path, rules) in RULES {
+        if let Some(object) = property(schema, path) {
+            object.x_kubernetes_validations = Some(rules.iter().map(validation).collect());
+        }
+    }
+}
+
+fn validation(rule: &Rule) -> ValidationRule {
+    ValidationRule {
         rule: rule.cel.to_owned(),
         message: Some(rule.message.to_owned()),
-        field_path: (!rule.field.is_empty()).then(|| rule.field.to_owned()),
-        reason: Some("FieldValueInvalid".to_owned()),
+        field_path: Some(rule.field.to_owned()),
+        optional_old_self: rule.optional_old_self.then_some(true),
         ..ValidationRule::default()
-    });
-    schema.x_kubernetes_validations = Some(rules.collect());
+    }
+}
+
+/// A rule can only point at a field that the schema names, which goes without saying for the name.
+fn name_metadata(schema: &mut JSONSchemaProps) {
+    let of_type = |name: &str| JSONSchemaProps {
+        type_: Some(name.to_owned()),
+        ..JSONSchemaProps::default()
+    };
+    let metadata = JSONSchemaProps {
+        properties: Some(BTreeMap::from([("name".to_owned(), of_type("string"))])),
+        ..of_type("object")
+    };
+    let properties = schema.properties.get_or_insert_default();
+    properties.insert("metadata".to_owned(), metadata);
 }
 
 /// The schema of the property at `path`; `[]` steps into the entries of a list.

@@ -42,7 +42,8 @@ fn every_field_says_what_it_is_and_no_number_is_unsigned() {
     walk("", &schema(), &mut |path, property| {
         fields += 1;
         // These come from Kubernetes itself.
-        if ![".apiVersion", ".kind", ".metadata"].contains(&path) {
+        let foreign = [".apiVersion", ".kind", ".metadata", ".metadata.name"];
+        if !foreign.contains(&path) {
             let description = property.description.as_deref().unwrap_or_default();
             assert!(description.len() > 10, "{path} has no description");
         }
@@ -91,14 +92,30 @@ fn no_entry_of_a_list_has_a_default() {
 
 #[test]
 fn rules_point_at_fields_that_are_there() {
-    let mut schema = schema();
-    for rule in schema.x_kubernetes_validations.clone().unwrap() {
-        let Some(field) = rule.field_path else {
-            continue;
-        };
-        let path: Vec<&str> = field.split('.').skip(1).collect();
-        assert!(rules::property(&mut schema, &path).is_some(), "{field}");
+    let whole = schema();
+    let mut objects = vec![whole.clone()];
+    walk("", &whole, &mut |_, property| {
+        objects.push(property.clone());
+    });
+    let mut seen = 0;
+    for mut object in objects {
+        for rule in object
+            .x_kubernetes_validations
+            .clone()
+            .into_iter()
+            .flatten()
+        {
+            let field = rule.field_path.unwrap();
+            let path: Vec<&str> = field.split('.').skip(1).collect();
+            assert!(
+                rules::property(&mut object, &path).is_some(),
+                "{field} of {}",
+                rule.rule
+            );
+            seen += 1;
+        }
     }
+    assert_eq!(seen, 9);
 }
 
 /// A sale with a name, written as `spec`.
@@ -117,7 +134,12 @@ fn products(ids: &[&str]) -> Value {
 
 /// What the rules say of an update from `old` to `new`, or of creating `new`.
 fn judge(new: &Value, old: Option<&Value>) -> Vec<String> {
-    let schema = serde_json::to_value(schema()).unwrap();
+    let mut schema = schema();
+    // In this validator `oldSelf` is null, not an optional: this rule is for a real API server to
+    // judge (`e2e/tests/definition`).
+    let rules = schema.x_kubernetes_validations.as_mut().unwrap();
+    rules.retain(|rule| rule.optional_old_self.is_none());
+    let schema = serde_json::to_value(schema).unwrap();
     let judgement = Validator::new().validate(&schema, new, old);
     let errors = judgement.err().map(|errors| errors.to_string());
     errors.into_iter().collect()
@@ -162,13 +184,6 @@ fn what_spans_fields_is_refused_with_a_sentence() {
         let said = judge(&sale(&spec), None).join("\n");
         assert!(said.contains(sentence), "{spec}: {said:?}");
     }
-    let mut long = sale(&json!({"products": products}));
-    long["metadata"]["name"] = json!("n".repeat(LONGEST_NAME + 1));
-    assert!(
-        judge(&long, None)
-            .join("")
-            .contains("at most 44 characters")
-    );
 }
 
 /// A change of a spec, and what is said of it once the sale has opened, if it is refused.
