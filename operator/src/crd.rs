@@ -100,6 +100,7 @@ pub fn definition() -> CustomResourceDefinition {
     let mut definition = FlashSale::crd();
     for version in &mut definition.spec.versions {
         version.additional_printer_columns = Some(columns::columns());
+        version.selectable_fields = Some(columns::selectable());
         if let Some(subresources) = &mut version.subresources {
             subresources.scale = Some(columns::scale());
         }

@@ -55,7 +55,7 @@ struct Since {
     minor: u32,
 }
 
-const FIELDS: [Since; 3] = [
+const FIELDS: [Since; 4] = [
     Since {
         field: "x-kubernetes-validations",
         minor: 25,
@@ -64,10 +64,14 @@ const FIELDS: [Since; 3] = [
         field: "fieldPath",
         minor: 28,
     },
-    // Before, it was there for whoever switched it on.
+    // Before, these were there for whoever switched them on.
     Since {
         field: "optionalOldSelf",
         minor: 30,
+    },
+    Since {
+        field: "selectableFields",
+        minor: 31,
     },
 ];
 

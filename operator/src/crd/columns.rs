@@ -1,7 +1,7 @@
-//! What `kubectl get fs` shows, and what `kubectl scale fs` moves.
+//! What `kubectl get fs` shows and selects by, and what `kubectl scale fs` moves.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceSubresourceScale,
+    CustomResourceColumnDefinition, CustomResourceSubresourceScale, SelectableField,
 };
 
 /// Shown by `kubectl get` as such.
@@ -17,6 +17,13 @@ pub(super) fn scale() -> CustomResourceSubresourceScale {
         status_replicas_path: ".status.replicas".to_owned(),
         label_selector_path: Some(".status.selector".to_owned()),
     }
+}
+
+/// `kubectl get fs --field-selector status.phase=Open`, on API servers from 1.31 on.
+pub(super) fn selectable() -> Vec<SelectableField> {
+    vec![SelectableField {
+        json_path: ".status.phase".to_owned(),
+    }]
 }
 
 pub(super) fn columns() -> Vec<CustomResourceColumnDefinition> {
