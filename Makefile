@@ -12,7 +12,7 @@ ROUNDS ?= 1
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test compat-schema restore-test mutants chaos compat overload bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test crd-test compat-schema restore-test mutants chaos compat overload bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ test: ## Check format and lints, run every test on real PostgreSQL, Redis, Kuber
 mutants: ## Break the code in one place after another and see a named test notice each (ONLY=id,id)
 	@scripts/install-dependencies --for-tests
 	@scripts/mutants --only "$(ONLY)"
+
+crd-test: ## Try the definition on the API server of a current Kubernetes: rules, stored objects, apply
+	@scripts/install-dependencies --for-tests
+	@scripts/crd-test
 
 compat-schema: ## Run the programs of the previous release on this schema: an upgrade, a rollback, millions of orders
 	@scripts/install-dependencies --for-tests

@@ -97,6 +97,14 @@ impl ControlPlane {
         }
     }
 
+    /// A server of one's own for definitions and custom resources of a current Kubernetes, which
+    /// `e2e/kubernetes/build-apiextensions` builds if need be. It has CEL rules, as the Kubernetes
+    /// 1.20 of [`start`](Self::start) has not, and nothing else: custom resources may be in any
+    /// namespace, and [`namespace`](Self::namespace) can make none.
+    pub async fn start_definitions() -> Self {
+        start::launch_definitions().await
+    }
+
     /// Whether Deployments get pods, owners' dependents are collected, and so on.
     #[must_use]
     pub fn has_controllers(&self) -> bool {

@@ -32,22 +32,36 @@ pub(super) async fn launch() -> ControlPlane {
         None => built().await.clone(),
     };
     let controllers = binaries.join("kube-controller-manager").exists();
+    run(&["--without-scheduler"], Some(&binaries), controllers).await
+}
+
+/// The server of definitions and custom resources alone.
+pub(super) async fn launch_definitions() -> ControlPlane {
+    // Before the time until it is ready begins.
+    directory_from("build-apiextensions").await;
+    run(&["--definitions"], None, false).await
+}
+
+async fn run(switches: &[&str], binaries: Option<&Path>, controllers: bool) -> ControlPlane {
     let files = DataDir::temporary().unwrap();
     // The script removes it all if this process has no occasion to.
     let state = files.path();
     let ports: Vec<String> = (0..5).map(|_| free_port().unwrap().to_string()).collect();
     // SIGTERM, so that the script also tidies up when this process is killed.
-    let launch = Launch::new(
+    let mut launch = Launch::new(
         "control plane",
         scripts().join(SCRIPT),
         state.join("control-plane.log"),
     )
-    .args(["--attached", "--without-scheduler", "--state"])
+    .args(["--attached", "--state"])
     .arg(state)
     .args(["--ports", &ports.join(",")])
-    .env(ASSETS, &binaries)
+    .args(switches)
     .on_parent_death(Signal::SIGTERM)
     .on_drop(Signal::SIGTERM);
+    if let Some(directory) = binaries {
+        launch = launch.env(ASSETS, directory);
+    }
     let process = Process::start(launch).await.unwrap();
     let ready = state.join("ready");
     until("the control plane is ready", READY, || async {
