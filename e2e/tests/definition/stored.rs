@@ -20,17 +20,23 @@ const DEFINITION: &str = "flashsales.flashsale.dev";
 /// Puts `definition` in the place of the one that is there.
 async fn replace(server: &ControlPlane, definition: &Value) {
     let definitions: Api<CustomResourceDefinition> = Api::all(server.client());
-    let mut next: CustomResourceDefinition = serde_json::from_value(definition.clone()).unwrap();
-    let parameters = PostParams::default();
-    loop {
+    let next: CustomResourceDefinition = serde_json::from_value(definition.clone()).unwrap();
+    until("the definition is replaced", SOON, || async {
+        let mut next = next.clone();
         let present = definitions.get(DEFINITION).await.unwrap();
         next.metadata.resource_version = present.metadata.resource_version;
-        match definitions.replace(DEFINITION, &parameters, &next).await {
-            // The server writes its status meanwhile.
-            Err(kube::Error::Api(status)) if status.code == 409 => {}
-            result => return drop(result.unwrap()),
-        }
-    }
+        let replaced = definitions
+            .replace(DEFINITION, &PostParams::default(), &next)
+            .await;
+        // Not when the server wrote its status meanwhile.
+        let said = refusal(replaced);
+        assert!(
+            said.is_empty() || said.contains("has been modified"),
+            "{said}"
+        );
+        said.is_empty()
+    })
+    .await;
 }
 
 /// What each rule of one version of the object refuses: a name and a spec.
