@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     autoscalers::Autoscalers, backoff::Backoff, config::Settings, crd::FlashSale,
-    events::Publisher, metrics::Metrics, reconcile::written::WrittenStatuses, roster::Roster,
-    secrets::Secrets, stores::StoreCache,
+    events::Publisher, lease::Fence, metrics::Metrics, reconcile::written::WrittenStatuses,
+    roster::Roster, secrets::Secrets, stores::StoreCache,
 };
 
 /// Who we are to the API server, wherever we write.
@@ -29,6 +29,9 @@ pub struct Context {
     pub client: Client,
     /// What was set on the command line.
     pub settings: Settings,
+    /// Open while this operator leads. Requests to the API server pass it by themselves; whoever
+    /// writes to a store asks it first.
+    pub fence: Fence,
     /// Where events go.
     pub events: Publisher,
     /// What Prometheus sees.

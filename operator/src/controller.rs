@@ -19,6 +19,7 @@ use crate::{
     config::Settings,
     context::{Context, Watched},
     events::Publisher,
+    lease::Fence,
     metrics::Metrics,
     pulse,
     reconcile::{self, after_error, build::MANAGED_BY, reconcile, written::WrittenStatuses},
@@ -43,6 +44,8 @@ pub struct Setup {
     pub client: Client,
     /// What was set on the command line.
     pub settings: Settings,
+    /// Open while this operator leads.
+    pub fence: Fence,
     /// Where events go.
     pub events: Publisher,
     /// What Prometheus sees.
@@ -86,6 +89,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
         visits,
         client: setup.client,
         settings: setup.settings,
+        fence: setup.fence,
         events: setup.events,
         metrics: setup.metrics,
     });

@@ -100,12 +100,15 @@ impl Error {
         }
     }
 
-    /// Whether somebody else wrote to the object, or deletes the Deployment, at the same time.
+    /// Whether somebody else wrote to the object since it was read, which is nobody's fault.
     fn is_conflict(&self) -> bool {
-        let (Self::Finalizer(error) | Self::Apply(apply::Error::Deployment(error))) = self else {
-            return false;
-        };
-        matches!(error, kube::Error::Api(status) if status.code == 409)
+        matches!(self, Self::Finalizer(kube::Error::Api(status)) if status.code == 409)
+    }
+
+    /// Whether the Deployment is being written or deleted by somebody else, which passes.
+    fn is_race(&self) -> bool {
+        matches!(self, Self::Apply(apply::Error::Deployment(kube::Error::Api(status)))
+            if matches!(status.code, 404 | 409))
     }
 }
 

@@ -91,6 +91,7 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
         return Ok(());
     }
     let setup = Setup {
+        fence: fence.clone(),
         events: Publisher::new(client.clone(), identity.clone()),
         client,
         settings,

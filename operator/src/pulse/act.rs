@@ -160,7 +160,8 @@ fn sight(
 
 async fn carry_out(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
     let sale = &deed.desired.sale.id;
-    if !deed.hands.off {
+    // Whoever leads by now may have put another sale in force.
+    if !deed.hands.off && context.fence.is_open() {
         tokio::join!(set_workers(context, deed), set_queue(context, stores, deed));
         restore(context, stores, deed);
     }

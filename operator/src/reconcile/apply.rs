@@ -59,6 +59,9 @@ pub async fn offer(
     if !is_to_declare(context, sale) {
         return Ok(Ok(()));
     }
+    if !context.fence.is_open() {
+        return Ok(Err("this operator does not lead any more".to_owned()));
+    }
     // A visit that waits for a ledger that is away would keep the next edit waiting.
     if let Some(outage) = context.roster.ledger_outage(&sale.id, &located.stores) {
         return Ok(Err(outage));

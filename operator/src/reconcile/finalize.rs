@@ -111,7 +111,7 @@ impl Visit<'_> {
         }
         let pods = self.last_pods();
         if let Err(error) = self.maintain(&desired.sale, &pods, &located).await
-            && !error.is_conflict()
+            && !error.is_race()
         {
             return self.blocked(format!("the sale cannot be drained: {error}"));
         }
@@ -227,6 +227,9 @@ pub async fn free(
     sale: &SaleId,
     stores: &Stores,
 ) -> Option<String> {
+    if !context.fence.is_open() {
+        return Some("everything: this operator does not lead any more".to_owned());
+    }
     // The pulse must not announce again what is being withdrawn.
     context.roster.remove(sale);
     context.metrics.forget(sale);

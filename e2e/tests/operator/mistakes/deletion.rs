@@ -1,10 +1,11 @@
 //! A deleted sale keeps its workers until its lanes are empty.
 
 use flashsale_e2e::{operator::Stage, processes::Child, services::Services, shopping::orders};
-use kube::api::DeleteParams;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, api::DeleteParams};
 use serde_json::json;
 
-use super::{open, until_gone, until_workers};
+use super::{open, record, until_gone, until_workers};
 use crate::market::Market;
 
 #[tokio::test]
@@ -59,4 +60,29 @@ async fn a_sale_deleted_before_its_first_worker_is_drained_too() {
     let _worker = Child::worker(&stage.services, "worker").await;
     until_gone(&stage, "drop").await;
     assert_eq!(orders(&stage.services, &stage.id("drop")).await, 3);
+}
+
+/// In a namespace that goes no worker can start any more.
+#[tokio::test]
+async fn a_sale_in_a_namespace_that_is_deleted_says_so_and_can_be_given_up() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.lone_operator("operator").await;
+    let market = open(&stage, "drop").await;
+    market.fill(&stage.services, 0..1, 1).await;
+    until_workers(&stage, "drop", None).await;
+    let namespaces: Api<Namespace> = Api::all(stage.cluster.client());
+    let parameters = DeleteParams::default();
+    namespaces
+        .delete(&stage.namespace, &parameters)
+        .await
+        .unwrap();
+    let said = stage
+        .until_condition("drop", "Drained", "False", "DeletionBlocked")
+        .await;
+    assert!(said.contains("is being terminated"), "{said}");
+    let give_up = "flashsale.dev/abandon-queue";
+    stage.annotate("drop", give_up, json!("true")).await;
+    until_gone(&stage, "drop").await;
+    // Its Secrets went first; the operator still knew what they said.
+    assert_eq!(record(&stage, "drop").await, None);
 }
