@@ -93,12 +93,12 @@ async fn a_poll_ends_with_its_client() {
     let ended = timeout(PATIENCE, poll.read_to_end(&mut rest)).await;
     ended.expect("the poll to end").unwrap();
     assert!(rest.is_empty());
-    // Nothing is in the way of the next one.
+    // And with the poll its session: nobody is there who could go on with it.
     let headers = [("content-type", "text/plain")];
     let post = gateway.client.request("POST", &session, &headers, b"40{}");
-    assert_eq!(post.await.text(), "ok");
-    let connected = gateway.client.get(&session).await;
-    assert!(connected.text().contains("40{"), "{}", connected.text());
+    let answer = post.await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("Session ID unknown"), "{answer:?}");
 }
 
 #[tokio::test]

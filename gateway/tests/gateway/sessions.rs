@@ -147,14 +147,20 @@ async fn polling_can_be_switched_off() {
 #[tokio::test]
 async fn a_session_ends_when_its_client_gives_up_a_poll() {
     let world = World::new().await;
-    let patient = "--socket-connect-timeout-seconds=60";
-    let gateway = world.gateway_with(&["--auth-mode=off", patient]).await;
+    let gateway = world.gateway().await;
     let opened = gateway.client.get(POLLING).await.text();
     let opened: Value = serde_json::from_str(opened.strip_prefix('0').unwrap()).unwrap();
     let session = format!("{POLLING}&sid={}", opened["sid"].as_str().unwrap());
-    // The first ping comes at once, so that the next poll waits.
-    assert_eq!(gateway.client.get(&session).await.text(), "2");
-    assert_eq!(sessions(&gateway).await, (Some(1.0), Some(1.0)));
+    let headers = [("content-type", "text/plain")];
+    let post = gateway.client.request("POST", &session, &headers, b"40{}");
+    assert_eq!(post.await.text(), "ok");
+    // The first ping comes at once.
+    let mut heard = String::new();
+    while !(heard.contains('2') && heard.contains("40{")) {
+        heard += &gateway.client.get(&session).await.text();
+    }
+    // Whose client does not say who it is ends by itself, some seconds later.
+    assert_eq!(sessions(&gateway).await, (Some(1.0), Some(0.0)));
     let begun = Instant::now();
     let mut poll = TcpStream::connect(gateway.client.address).await.unwrap();
     let request = format!("GET {session} HTTP/1.1\r\nhost: gateway\r\n\r\n");
