@@ -70,6 +70,30 @@ pub(super) struct LedgerArgs {
     database_url: StoreUrl,
 
     #[command(flatten)]
+    connection: LedgerConnectionArgs,
+}
+
+/// Where PostgreSQL is, for what can be done without it.
+#[derive(Debug, Clone, Args)]
+pub(super) struct OptionalLedgerArgs {
+    /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
+    /// `?sslmode=verify-full` for TLS.
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database_url: Option<StoreUrl>,
+
+    #[command(flatten)]
+    connection: LedgerConnectionArgs,
+}
+
+/// How PostgreSQL is connected to, wherever it is.
+#[derive(Debug, Clone, Args)]
+struct LedgerConnectionArgs {
+    #[command(flatten)]
     tls: LedgerTlsArgs,
 
     /// True behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
@@ -126,8 +150,24 @@ impl LedgerArgs {
     }
 
     fn config(&self) -> LedgerConfig {
+        self.connection.config(&self.database_url)
+    }
+}
+
+impl OptionalLedgerArgs {
+    /// The ledger, seen to answer; none where no address was given.
+    pub(super) async fn connect(&self) -> Result<Option<Ledger>, CommandError> {
+        match &self.database_url {
+            Some(url) => reached(&self.connection.config(url)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+impl LedgerConnectionArgs {
+    fn config(&self, url: &StoreUrl) -> LedgerConfig {
         LedgerConfig {
-            url: self.database_url.to_string(),
+            url: url.to_string(),
             tls: TlsSource::directory(self.tls.database_tls.as_deref()),
             connections: LEDGER_CONNECTIONS,
             transaction_pooler: self.database_transaction_pooler,

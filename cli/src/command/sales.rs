@@ -18,7 +18,7 @@ use jiff::Timestamp;
 
 use super::{
     CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
+    connection::{OptionalLedgerArgs, RedisArgs},
 };
 use crate::figures::grouped;
 
@@ -34,7 +34,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     redis: RedisArgs,
     #[command(flatten)]
-    ledger: Option<LedgerArgs>,
+    ledger: OptionalLedgerArgs,
     /// List only what no FlashSale of FILE owns: sales in Redis and, with a database URL, products
     /// in PostgreSQL. FILE is what `kubectl get flashsales -A -o json` prints; - is standard input.
     /// Exit status 1 when there are any; `flashsale withdraw` frees them.
@@ -44,7 +44,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
     if let Some(file) = &arguments.orphans {
-        return orphans::run(file, &arguments.redis, arguments.ledger.as_ref()).await;
+        return orphans::run(file, &arguments.redis, &arguments.ledger).await;
     }
     let mut redis = arguments.redis.connect().await?;
     let announced = catalogue::read_all(&mut redis).await?;

@@ -113,6 +113,7 @@ async fn a_sale_opens_with_the_certificates_of_its_secrets_and_follows_them() {
         .write_secrets(&stage, Some(&stores.authority), true)
         .await;
     stage.until_phase("drop", "Open").await;
+    stage.until_replicas("drop", 1).await;
     let workers = stage.workers("drop").await.unwrap();
 
     stores.rotate(&mut stage.services).await;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::super::{
     CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
+    connection::{OptionalLedgerArgs, RedisArgs},
 };
 
 /// The file name that stands for standard input.
@@ -29,7 +29,7 @@ struct Held {
 pub(super) async fn run(
     file: &Path,
     redis: &RedisArgs,
-    ledger: Option<&LedgerArgs>,
+    ledger: &OptionalLedgerArgs,
 ) -> Result<Outcome, CommandError> {
     let owned = owned(&read(file)?)?;
     let mut held = BTreeMap::<String, Held>::new();
@@ -37,8 +37,8 @@ pub(super) async fn run(
     for sale in catalogue::names(&mut queue).await? {
         held.entry(sale.to_string()).or_default().in_redis = true;
     }
-    if let Some(ledger) = ledger {
-        for (sale, products) in ledger.connect().await?.holders().await? {
+    if let Some(ledger) = ledger.connect().await? {
+        for (sale, products) in ledger.holders().await? {
             held.entry(sale).or_default().products = products;
         }
     }
