@@ -100,7 +100,8 @@ pub fn read_files(paths: &[PathBuf]) -> Result<Reading, ManifestError> {
     Ok(reading)
 }
 
-fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
+/// Reads one file; `-` is standard input.
+pub fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
     if path.as_os_str() == STANDARD_INPUT {
         let mut text = Vec::new();
         io::Read::read_to_end(&mut io::stdin().lock(), &mut text)?;

@@ -92,9 +92,9 @@ pub(super) struct OptionalLedgerArgs {
 
 /// How PostgreSQL is connected to, wherever it is.
 #[derive(Debug, Clone, Args)]
-struct LedgerConnectionArgs {
+pub(super) struct LedgerConnectionArgs {
     #[command(flatten)]
-    tls: LedgerTlsArgs,
+    pub(super) tls: LedgerTlsArgs,
 
     /// True behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
     #[arg(
@@ -106,7 +106,7 @@ struct LedgerConnectionArgs {
         default_missing_value = "true",
         action = clap::ArgAction::Set
     )]
-    database_transaction_pooler: bool,
+    pub(super) database_transaction_pooler: bool,
 }
 
 /// Where PostgreSQL itself is, if the other address leads to a pooler.

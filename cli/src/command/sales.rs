@@ -1,4 +1,4 @@
-//! `flashsale sales`: the sales in force and their lanes; or those that belong to nobody.
+//! `flashsale sales`: the sales in force and their lanes, or those whose FlashSale is gone.
 
 mod orphans;
 

@@ -15,7 +15,7 @@ use jiff::SignedDuration;
 
 use super::{
     CommandError, Outcome,
-    connection::{DirectArgs, LedgerTlsArgs, RedisTlsArgs},
+    connection::{DirectArgs, LedgerConnectionArgs, RedisTlsArgs},
     crowd::CrowdArgs,
 };
 use crate::{
@@ -101,19 +101,7 @@ pub(super) struct Arguments {
     database_url: Option<StoreUrl>,
 
     #[command(flatten)]
-    database_tls: LedgerTlsArgs,
-
-    /// True when it is behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
-    #[arg(
-        long,
-        env = "FLASHSALE_DATABASE_TRANSACTION_POOLER",
-        value_name = "BOOL",
-        default_value_t = false,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        action = clap::ArgAction::Set
-    )]
-    database_transaction_pooler: bool,
+    database: LedgerConnectionArgs,
 
     #[command(flatten)]
     direct: DirectArgs,
@@ -174,8 +162,8 @@ impl Arguments {
             exit_when_done: self.exit_when_done,
             data_dir: self.data_dir,
             database_url: self.database_url,
-            database_tls: self.database_tls.database_tls,
-            transaction_pooler: self.database_transaction_pooler,
+            database_tls: self.database.tls.database_tls,
+            transaction_pooler: self.database.database_transaction_pooler,
             database_direct_url: self.direct.database_direct_url,
             redis_url: self.redis_url,
             redis_tls: self.redis_tls.redis_tls,

@@ -2,8 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
-    io::{self, Read as _, Write as _},
+    io::{self, Write as _},
     path::Path,
 };
 
@@ -14,9 +13,7 @@ use super::super::{
     CommandError, Outcome,
     connection::{OptionalLedgerArgs, RedisArgs},
 };
-
-/// The file name that stands for standard input.
-const STANDARD_INPUT: &str = "-";
+use crate::manifest;
 
 /// What one sale holds.
 #[derive(Debug, Default)]
@@ -31,7 +28,7 @@ pub(super) async fn run(
     redis: &RedisArgs,
     ledger: &OptionalLedgerArgs,
 ) -> Result<Outcome, CommandError> {
-    let owned = owned(&read(file)?)?;
+    let owned = owned(&manifest::read_file(file)?)?;
     let mut held = BTreeMap::<String, Held>::new();
     let mut queue = redis.connect().await?;
     for sale in catalogue::names(&mut queue).await? {
@@ -57,24 +54,15 @@ pub(super) async fn run(
     Ok(Outcome::holds_if(held.is_empty()))
 }
 
-fn read(file: &Path) -> io::Result<String> {
-    if file == Path::new(STANDARD_INPUT) {
-        let mut text = String::new();
-        io::stdin().lock().read_to_string(&mut text)?;
-        return Ok(text);
-    }
-    fs::read_to_string(file)
-}
-
 /// The ids of the sales of the objects in a list as `kubectl` prints it.
-fn owned(text: &str) -> io::Result<BTreeSet<String>> {
+fn owned(text: &[u8]) -> io::Result<BTreeSet<String>> {
     let no_list = || {
         io::Error::new(
             io::ErrorKind::InvalidData,
             "this is no list of FlashSales; write what `kubectl get flashsales -A -o json` prints",
         )
     };
-    let list: Value = serde_json::from_str(text).map_err(|_| no_list())?;
+    let list: Value = serde_json::from_slice(text).map_err(|_| no_list())?;
     let items = list["items"].as_array().ok_or_else(no_list)?;
     let ids = items.iter().map(|item| {
         let metadata = &item["metadata"];
@@ -92,10 +80,10 @@ mod tests {
     fn owners_are_read_from_a_list_and_from_nothing_else() {
         let list = r#"{"items": [{"metadata": {"namespace": "shop", "name": "drop"}}]}"#;
         assert_eq!(
-            owned(list).unwrap(),
+            owned(list.as_bytes()).unwrap(),
             BTreeSet::from(["shop.drop".to_owned()])
         );
-        assert!(owned(r#"{"items": []}"#).unwrap().is_empty());
+        assert!(owned(br#"{"items": []}"#).unwrap().is_empty());
         // Taken for an empty list, these would make orphans of all sales.
         for text in [
             "",
@@ -103,7 +91,7 @@ mod tests {
             "[]",
             r#"{"items": [{"metadata": {"name": "drop"}}]}"#,
         ] {
-            assert!(owned(text).is_err(), "{text}");
+            assert!(owned(text.as_bytes()).is_err(), "{text}");
         }
     }
 }
