@@ -12,6 +12,7 @@
 
 pub mod cluster;
 pub mod crowd;
+pub mod definition;
 pub mod javascript;
 pub mod laws;
 pub mod operator;

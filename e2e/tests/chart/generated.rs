@@ -114,12 +114,6 @@ fn the_readme_lists_all_values() {
     is_current(&file, &table);
 }
 
-/// The definition as the operator's crate generates it.
-pub(crate) fn definition() -> Value {
-    let text = fs::read_to_string(root().join("crds/flashsales.flashsale.dev.yaml")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
-}
-
 #[test]
 fn the_chart_has_the_definition_of_flashsales() {
     let name = "flashsales.flashsale.dev.yaml";

@@ -3,7 +3,10 @@
 
 use std::fs;
 
-use flashsale_e2e::cluster::ControlPlane;
+use flashsale_e2e::{
+    cluster::ControlPlane,
+    definition::{committed, without},
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -16,24 +19,6 @@ use crate::{create, patch, patch_status, refusal, sales, server, spec};
 fn file(path: &str) -> Value {
     let path = format!("{}/../{path}", env!("CARGO_MANIFEST_DIR"));
     serde_saphyr::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// The committed definition.
-pub(crate) fn committed() -> Value {
-    file("crds/flashsales.flashsale.dev.yaml")
-}
-
-/// `value` without what is called `field`, at any depth.
-pub(crate) fn without(value: &Value, field: &str) -> Value {
-    match value {
-        Value::Object(fields) => fields
-            .iter()
-            .filter(|(key, _)| *key != field)
-            .map(|(key, value)| (key.clone(), without(value, field)))
-            .collect(),
-        Value::Array(items) => items.iter().map(|item| without(item, field)).collect(),
-        _ => value.clone(),
-    }
 }
 
 /// `definition` for another group, so that one server can have it beside the committed one.

@@ -1,5 +1,6 @@
 //! Server-side apply by several: each may write what it owns, again and again.
 
+use flashsale_e2e::definition::committed;
 use flashsale_operator::context::FIELD_MANAGER;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
@@ -9,7 +10,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{accepted::committed, patch_status, product, refusal, sale, sales, server};
+use crate::{patch_status, product, refusal, sale, sales, server};
 
 async fn apply(
     sales: &Api<DynamicObject>,

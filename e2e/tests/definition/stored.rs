@@ -1,7 +1,11 @@
 //! Objects that were stored before the rules existed, by a cluster that was older than 1.25: the
 //! operator must be able to write their status and to let them go, whatever is wrong with them.
 
-use flashsale_e2e::{cluster::ControlPlane, patience::until};
+use flashsale_e2e::{
+    cluster::ControlPlane,
+    definition::{committed, without},
+    patience::until,
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -9,11 +13,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    SOON,
-    accepted::{committed, without},
-    create, patch, patch_status, refusal, sales, spec,
-};
+use crate::{SOON, create, patch, patch_status, refusal, sales, spec};
 
 const DEFINITION: &str = "flashsales.flashsale.dev";
 
