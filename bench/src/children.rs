@@ -74,8 +74,8 @@ impl Child {
         further: &[&str],
     ) -> Result<Self, BenchError> {
         let directory = stores.data_dir.path();
-        let urls = stores.way();
-        let gateway = Program::guarded_gateway("gateway", urls.urls(), directory, further).await?;
+        let way = stores.way();
+        let gateway = Program::guarded_gateway("gateway", way.urls(), directory, further).await?;
         Ok(Self::from(gateway))
     }
 

@@ -63,7 +63,7 @@ pub struct Way {
     /// Where PostgreSQL is.
     pub database: String,
     redis: String,
-    /// What our programs have to be told besides.
+    /// Further flags of our programs.
     pub flags: Vec<String>,
 }
 

@@ -14,13 +14,14 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     lane,
+    sale::Sale,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use tokio::time::timeout;
 
-use super::{Visit, deployable::Deployable};
+use super::{Error, Visit, deployable::Deployable, dereference::Located};
 use crate::{
     context::Context,
     crd::ABANDON_QUEUE,
@@ -109,10 +110,7 @@ impl Visit<'_> {
             self.tell_abandoned(&sight).await;
             return self.free(&located.stores, true).await;
         }
-        let pods = self.last_pods();
-        if let Err(error) = self.maintain(&desired.sale, &pods, &located).await
-            && !error.is_race()
-        {
+        if let Err(error) = self.keep_draining(&desired.sale, &located).await {
             return self.blocked(format!("the sale cannot be drained: {error}"));
         }
         if let Some(error) = queue_error {
@@ -127,6 +125,14 @@ impl Visit<'_> {
             ))
         } else {
             End::Draining
+        }
+    }
+
+    /// Looks after the workers until the lanes are empty.
+    async fn keep_draining(&self, sale: &Sale, located: &Located) -> Result<(), Error> {
+        match self.maintain(sale, &self.last_pods(), located).await {
+            Err(error) if error.is_race() => Ok(()),
+            outcome => outcome,
         }
     }
 
