@@ -18,6 +18,8 @@ use std::{sync::Arc, time::Duration};
 
 use flashsale_core::{connect::SharedConnection, sale::Sale, turnstile::Turnstile};
 
+use tokio::runtime::Handle;
+
 use crate::{
     config::{BadReplicaTimeout, IntakeConfig},
     metrics::TurnstileMetrics,
@@ -56,6 +58,8 @@ struct Shared {
     link: Link,
     replicas: Replicas,
     metrics: TurnstileMetrics,
+    /// Where calls are made.
+    runtime: Handle,
     call_timeout: Duration,
     queue_timeout: Duration,
     /// Buys of one sale that may wait.
@@ -66,7 +70,7 @@ struct Shared {
 
 impl Intake {
     /// An intake over `connection`, which should be used for nothing else that is slow: its calls
-    /// would wait.
+    /// would wait. Calls are made on `runtime`.
     ///
     /// # Errors
     /// When the time limits of `config` contradict each other.
@@ -74,12 +78,14 @@ impl Intake {
         connection: SharedConnection,
         config: &IntakeConfig,
         metrics: TurnstileMetrics,
+        runtime: Handle,
     ) -> Result<Self, BadReplicaTimeout> {
         let shared = Shared {
             turnstile: Turnstile::default(),
             replicas: Replicas::new(&connection, config.replica_timeout()?),
             link: Link::new(connection),
             metrics,
+            runtime,
             call_timeout: config.call_timeout(),
             queue_timeout: config.queue_timeout(),
             backlog: config.backlog(),

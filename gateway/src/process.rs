@@ -1,5 +1,6 @@
 //! The process: everything built, started, and stopped in order.
 
+mod background_thread;
 mod ending;
 
 use std::{io, net::SocketAddr, sync::Arc};
@@ -13,7 +14,7 @@ use flashsale_telemetry::{
     probes::{self, Probes, ReadinessHandle},
 };
 use prometheus::Registry;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -39,6 +40,7 @@ use crate::{
     storefront::Storefront,
 };
 
+use background_thread::BackgroundThread;
 use ending::{Ending, Tasks, say_goodbye};
 
 /// Why the gateway cannot start.
@@ -67,6 +69,9 @@ pub enum StartError {
         /// Why not.
         error: io::Error,
     },
+    /// The background thread cannot be started.
+    #[error("the background thread could not be started: {0}")]
+    Thread(io::Error),
     /// Two metrics have one name.
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -83,6 +88,7 @@ pub struct Process {
     probes_address: SocketAddr,
     serving: ReadinessHandle,
     background: Background,
+    thread: BackgroundThread,
 }
 
 /// The tasks beside the server.
@@ -109,11 +115,15 @@ impl Process {
         let probes = Probes::new(registry.clone());
         let serving = probes.readiness("serving");
         let limits = connection_limits(&config.connections);
-        let built = build(&config, metrics, limits, &probes).await?;
+        let thread = BackgroundThread::start().map_err(StartError::Thread)?;
+        let built = build(&config, metrics, limits, &probes, thread.handle()).await?;
         let catalogue = built.gateway.catalogue.clone();
         registry.register(Box::new(LaneCollector::new(catalogue)?))?;
         let (listener, address) = listen(config.http.listen)?;
-        let (probes_listener, probes_address) = listen(config.http.probes_listen)?;
+        let (probes_listener, probes_address) = {
+            let _runtime = thread.handle().enter();
+            listen(config.http.probes_listen)?
+        };
         let connections = built.gateway.metrics.connections.clone();
         let front = Front::new(
             built.gateway,
@@ -130,6 +140,7 @@ impl Process {
             probes_address,
             serving,
             background: built.background,
+            thread,
         })
     }
 
@@ -149,11 +160,12 @@ impl Process {
     /// few at a time, finishes what is in flight and ends, all within the grace.
     pub async fn run(self, shutdown: CancellationToken) {
         let sockets = self.background.sockets.clone();
-        let (tellers, readers) = (Tasks::new(&self.probes), Tasks::new(&self.probes));
+        let tellers = Tasks::new(&self.probes, Handle::current());
+        let readers = Tasks::new(&self.probes, self.thread.handle().clone());
         let stop_probes = CancellationToken::new();
         self.background.spawn(&tellers, &readers);
         let probes = probes::serve(self.probes_listener, self.probes, stop_probes.clone());
-        let probes = tokio::spawn(probes);
+        let probes = self.thread.handle().spawn(probes);
         tracing::info!(
             address = %self.address, probes = %self.probes_address,
             "selling on http://{}, probes on http://{}", self.address, self.probes_address
@@ -216,6 +228,7 @@ impl Background {
             let sockets = sockets.clone();
             tellers.spawn("endings", |stop| endings::run(sockets, identity, stop));
         }
+        tellers.spawn_beating("connections", ending::beat_until);
         tellers.spawn("events", |stop| events.run(stop));
         tellers.spawn("statuses", |stop| statuses.run(stop));
         tellers.spawn("lanes", |stop| {
@@ -237,12 +250,12 @@ async fn build(
     metrics: Metrics,
     limits: ConnectionLimits,
     probes: &Probes,
+    background: &Handle,
 ) -> Result<Built, StartError> {
-    let url = config.stores.redis_url();
-    let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
-    let queue = SharedConnection::with_response_timeout(client, config.intake.call_timeout())?;
+    let queue = queue_connection(config, background)?;
     let pool = connect::pool(&queue, config.stores.redis_connections);
-    let intake = Intake::new(queue.clone(), &config.intake, metrics.turnstile.clone())?;
+    let turnstile = metrics.turnstile.clone();
+    let intake = Intake::new(queue.clone(), &config.intake, turnstile, background.clone())?;
     let stocks = Stocks::default();
     let (refresher, catalogue) = Refresher::new(
         queue.clone(),
@@ -297,6 +310,17 @@ async fn build(
         layer,
         background,
     })
+}
+
+/// The connection to Redis, kept up by the background thread.
+fn queue_connection(
+    config: &Config,
+    background: &Handle,
+) -> Result<SharedConnection, ConnectError> {
+    let _runtime = background.enter();
+    let url = config.stores.redis_url();
+    let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
+    SharedConnection::with_response_timeout(client, config.intake.call_timeout())
 }
 
 fn gateway(

@@ -23,6 +23,7 @@ use futures_util::{
 };
 use redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, aio::ConnectionLike};
 use tokio::{
+    runtime::Handle,
     sync::watch,
     time::{sleep, timeout},
 };
@@ -64,6 +65,9 @@ pub struct SharedConnection(Arc<Shared>);
 struct Shared {
     client: RedisClient,
     response_timeout: Duration,
+    /// The runtime in which the connection was made. What keeps a server that was looked up connected
+    /// runs there, whoever asks for it first.
+    runtime: Handle,
     current: ArcSwap<Current>,
     /// Counts replacements, and tells of them.
     generation: watch::Sender<u64>,
@@ -100,13 +104,17 @@ impl std::fmt::Debug for SharedConnection {
 }
 
 impl Server {
-    fn new(client: &RedisClient, response_timeout: Duration) -> RedisResult<Self> {
+    fn new(
+        client: &RedisClient,
+        response_timeout: Duration,
+        runtime: &Handle,
+    ) -> RedisResult<Self> {
         if let Some(server) = client.fixed() {
             return Ok(Self::Fixed(Link::lazy(server)?));
         }
-        let client = client.clone();
+        let (client, runtime) = (client.clone(), runtime.clone());
         let look_up = async move {
-            let looking_up = tokio::spawn(async move {
+            let looking_up = runtime.spawn(async move {
                 Link::open(client.destination().await?, response_timeout).await
             });
             looking_up
@@ -141,12 +149,13 @@ impl Current {
     fn new(
         client: &RedisClient,
         response_timeout: Duration,
+        runtime: &Handle,
         generation: u64,
     ) -> RedisResult<Arc<Self>> {
         // Before anything is taken from the client: it may change meanwhile.
         let version = client.version();
         Ok(Arc::new(Self {
-            server: Server::new(client, response_timeout)?,
+            server: Server::new(client, response_timeout, runtime)?,
             generation,
             version,
             made: Instant::now(),
@@ -175,12 +184,18 @@ impl Current {
 
 impl Shared {
     fn connect(&self, generation: u64) -> RedisResult<Arc<Current>> {
-        Current::new(&self.client, self.response_timeout, generation)
+        Current::new(
+            &self.client,
+            self.response_timeout,
+            &self.runtime,
+            generation,
+        )
     }
 }
 
 impl SharedConnection {
-    /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail.
+    /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail. Like the sockets of
+    /// tokio it is made in a runtime, which it stays with.
     pub fn new(client: RedisClient) -> Result<Self, ConnectError> {
         Self::with_response_timeout(client, RESPONSE_TIMEOUT)
     }
@@ -190,10 +205,12 @@ impl SharedConnection {
         client: RedisClient,
         response_timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let current = Current::new(&client, response_timeout, 0)?;
+        let runtime = Handle::current();
+        let current = Current::new(&client, response_timeout, &runtime, 0)?;
         let shared = Arc::new(Shared {
             client,
             response_timeout,
+            runtime,
             current: ArcSwap::new(current),
             generation: watch::Sender::new(0),
         });

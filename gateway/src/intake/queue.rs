@@ -103,7 +103,8 @@ impl SaleQueue {
         let (answer, decision) = oneshot::channel();
         let waiting = Waiting { buy, since, answer };
         if self.push(waiting)? {
-            tokio::spawn(Arc::clone(self).call_until_empty());
+            let calls = Arc::clone(self).call_until_empty();
+            self.shared.runtime.spawn(calls);
         }
         decision.await.unwrap_or(Err(IntakeError::OutOfReach))
     }

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use flashsale_telemetry::probes::{Heartbeat, Probes, ReadinessHandle};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    runtime::Handle,
+    time::{Instant, interval, sleep, timeout_at},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{server::Open, sockets::Sockets};
@@ -29,20 +32,37 @@ pub(super) async fn say_goodbye(
 /// How long a task that beats may take for one round. The longest takes a few seconds.
 const LONGEST_ROUND: Duration = Duration::from_mins(1);
 
+/// Time between two heartbeats of a task that does nothing else.
+const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Beats as long as its runtime gives tasks their turn.
+pub(super) async fn beat_until(stop: CancellationToken, heartbeat: Arc<Heartbeat>) {
+    let mut ticks = interval(BEAT_INTERVAL);
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = ticks.tick() => heartbeat.beat(),
+        }
+    }
+}
+
 /// Tasks that end together. The process counts as dead when one of them panics.
 #[derive(Debug)]
 pub(super) struct Tasks {
     running: TaskTracker,
     stop: CancellationToken,
     probes: Probes,
+    runtime: Handle,
 }
 
 impl Tasks {
-    pub(super) fn new(probes: &Probes) -> Self {
+    /// No tasks yet; they will run on `runtime`.
+    pub(super) fn new(probes: &Probes, runtime: Handle) -> Self {
         Self {
             running: TaskTracker::new(),
             stop: CancellationToken::new(),
             probes: probes.clone(),
+            runtime,
         }
     }
 
@@ -69,7 +89,8 @@ impl Tasks {
         &self,
         task: impl FnOnce(CancellationToken) -> F,
     ) {
-        self.running.spawn(task(self.stop.clone()));
+        let task = task(self.stop.clone());
+        self.running.spawn_on(task, &self.runtime);
     }
 
     fn start<F: Future<Output = ()> + Send + 'static>(
@@ -81,7 +102,7 @@ impl Tasks {
         let heartbeat = Arc::new(self.probes.heartbeat(name, patience));
         let stop = self.stop.clone();
         let task = task(stop.clone(), Arc::clone(&heartbeat));
-        self.running.spawn(async move {
+        let running = async move {
             task.await;
             // The task has dropped its own; a panic does not get here.
             if stop.is_cancelled()
@@ -89,7 +110,8 @@ impl Tasks {
             {
                 heartbeat.retire();
             }
-        });
+        };
+        self.running.spawn_on(running, &self.runtime);
     }
 
     async fn stop(self) {
@@ -165,11 +187,11 @@ mod tests {
     #[tokio::test]
     async fn a_task_that_panics_is_missed_and_one_that_is_stopped_is_not() {
         let probes = Probes::new(Registry::new());
-        let tasks = Tasks::new(&probes);
+        let tasks = Tasks::new(&probes, Handle::current());
         tasks.spawn("steady", |stop| async move { stop.cancelled().await });
         tasks.spawn_once(|_| std::future::ready(()));
         assert!(health(&probes).await.starts_with("HTTP/1.1 200"));
-        let other = Tasks::new(&probes);
+        let other = Tasks::new(&probes, Handle::current());
         other.spawn("broken", |_| async { panic!("on purpose") });
         other.stop().await;
         let told = health(&probes).await;

@@ -2,13 +2,15 @@
 
 use std::{
     num::NonZeroU64,
+    thread,
     time::{Duration, Instant},
 };
 
+use flashsale_core::keys::SaleKeys;
 use flashsale_testbed::fault_proxy::{Direction, FaultProxy, Flow};
 use tokio::task::JoinSet;
 
-use crate::support::{World, all, one_product};
+use crate::support::{World, all, eventually, one_product};
 
 /// About three hundred buys per second; fewer where the machine is busy.
 const BYTES_PER_SECOND: NonZeroU64 = NonZeroU64::new(50_000).unwrap();
@@ -79,4 +81,51 @@ async fn what_redis_cannot_take_in_time_is_refused_as_it_arrives() {
     assert!(refused.len() >= TOO_MANY, "{}", refused.len());
     let nine_of_ten = refused[refused.len() * 9 / 10];
     assert!(nine_of_ten < INTAKE_TIMEOUT, "{nine_of_ten:?}");
+}
+
+/// The tests' thread is that of the shoppers' connections. As long as it is busy no shopper is answered,
+/// but their buys get their places.
+#[tokio::test]
+async fn buys_go_to_redis_while_connections_wait_for_the_processor() {
+    const BUYS: usize = 400;
+    let world = World::new().await;
+    let sale = world.announce("drop", one_product("p", 1_000)).await;
+    let lane = SaleKeys::new(&sale.id).lane(&sale.products[0].id);
+    let gateway = world
+        .gateway_with(&[
+            "--auth-mode=off",
+            "--turnstile-timeout-millis=20000",
+            "--intake-timeout-millis=20000",
+        ])
+        .await;
+    let client = gateway.client;
+    world.redis.pause().unwrap();
+    let mut buys: JoinSet<_> = (0..BUYS)
+        .map(|number| async move { client.buy("p", &format!("shopper-{number}"), "k").await })
+        .collect();
+    // Two calls of at most 128 buys wait for Redis, and all other buys for a call.
+    let mut waited = None;
+    eventually("all buys wait", async || {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let waiting = gateway.metric("flashsale_gateway_buys_waiting").await;
+        std::mem::replace(&mut waited, waiting) == waiting && waiting >= Some(100.0)
+    })
+    .await;
+    let url = world.redis.url();
+    let watching = thread::spawn(move || {
+        let mut redis = redis::Client::open(url).unwrap().get_connection().unwrap();
+        let started = Instant::now();
+        loop {
+            let depth: usize = redis::cmd("XLEN").arg(&lane).query(&mut redis).unwrap();
+            if depth == BUYS || started.elapsed() > INTAKE_TIMEOUT {
+                return depth;
+            }
+        }
+    });
+    world.redis.resume().unwrap();
+    // Blocks this thread on purpose.
+    assert_eq!(watching.join().unwrap(), BUYS);
+    while let Some(answer) = buys.join_next().await {
+        assert_eq!(answer.unwrap().status, 200);
+    }
 }
