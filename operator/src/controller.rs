@@ -8,7 +8,7 @@ use futures_util::{StreamExt, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, Client,
-    runtime::{Config, Controller, WatchStreamExt, reflector, watcher},
+    runtime::{Config, Controller, reflector, watcher},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use crate::{
     roster::Roster,
     secrets::Secrets,
     stores::StoreCache,
+    watch::watch,
 };
 
 /// Visits at once: most of a visit is waiting for stores and the API server.
@@ -68,16 +69,22 @@ pub enum ControllerError {
 /// See [`ControllerError`].
 pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), ControllerError> {
     let (visits, asked) = mpsc::unbounded_channel();
-    let (deployments, writer) = reflector::store();
     let client = setup.client.clone();
     let heartbeat = setup.probes.heartbeat("pulse", PULSE_PATIENCE);
     let namespace = setup.settings.namespace.clone();
-    let controller = Controller::new(
+    let (sales, changed_sales) = watch(
         api::<Watched>(&client, namespace.as_deref()),
         watcher::Config::default(),
+        "FlashSales",
+    );
+    let (label, value) = MANAGED_BY;
+    let (deployments, changed_deployments) = watch(
+        api::<Deployment>(&client, namespace.as_deref()),
+        watcher::Config::default().labels(&format!("{label}={value}")),
+        "Deployments",
     );
     let context = Arc::new(Context {
-        sales: controller.store(),
+        sales: sales.clone(),
         roster: Roster::default(),
         statuses: WrittenStatuses::default(),
         backoff: Backoff::default(),
@@ -93,21 +100,13 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
         events: setup.events,
         metrics: setup.metrics,
     });
-    let (label, value) = MANAGED_BY;
-    let ours = watcher::Config::default().labels(&format!("{label}={value}"));
-    let workers = reflector(
-        writer,
-        watcher(api::<Deployment>(&client, namespace.as_deref()), ours),
-    )
-    .default_backoff()
-    .touched_objects();
     let asked = stream::unfold(asked, async |mut asked| {
         let object = asked.recv().await?;
         Some((object, asked))
     });
-    let controller = controller
+    let controller = Controller::for_stream(changed_sales, sales)
         .with_config(Config::default().concurrency(CONCURRENT_VISITS))
-        .owns_stream(workers)
+        .owns_stream(changed_deployments)
         .reconcile_on(asked)
         .graceful_shutdown_on(stop.clone().cancelled_owned())
         .run(
@@ -165,7 +164,7 @@ where
     }
 }
 
-/// Failed visits are told where they fail; what is left is the watch itself.
+/// Failed visits and watches are told where they fail; what is left would end the controller.
 fn note(
     outcome: Result<
         (
@@ -179,6 +178,6 @@ fn note(
     match outcome {
         // Gone between the change and the visit, or told already.
         Ok(_) | Err(Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)) => {}
-        Err(error) => tracing::warn!(%error, "watching failed, tried again: {error}"),
+        Err(error) => tracing::error!(%error, "the controller failed: {error}"),
     }
 }

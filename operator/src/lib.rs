@@ -19,3 +19,4 @@ pub mod roster;
 pub mod run;
 pub mod secrets;
 pub mod stores;
+pub mod watch;

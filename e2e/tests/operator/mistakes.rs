@@ -1,11 +1,13 @@
 //! Other people's mistakes: a refused edit, a missing Secret, a store that is gone. Whatever is wrong
 //! with an object, the sale in force is settled, can be stopped, and can be deleted.
 
+mod api_proxy;
 mod deletion;
 mod late_list;
 mod leftovers;
 mod refused_edits;
 mod rights;
+mod watches;
 
 use std::time::Duration;
 

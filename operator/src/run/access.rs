@@ -40,15 +40,16 @@ impl Access {
         config.read_timeout = Some(SILENCE);
         // Otherwise the time that a connection lay idle would count as silence.
         config.reset_reader_on_write = true;
+        // Everybody who asks tries again by themselves. Another layer of growing delays would keep the
+        // watches blind for a while after the API server is back.
+        config.default_retry = false;
         Ok(Self(config))
     }
 
     /// A client for the operator's own affairs: lease, readiness, the wait for the definition.
-    /// Each of them bounds its requests itself, and tries again itself.
+    /// Each of them bounds its requests itself.
     pub(super) fn client(&self) -> Result<Client, AccessError> {
-        let mut config = self.0.clone();
-        config.default_retry = false;
-        Ok(Client::try_from(config)?)
+        Ok(Client::try_from(self.0.clone())?)
     }
 
     /// A client that writes only while `fence` is open. A write is given up within the time by

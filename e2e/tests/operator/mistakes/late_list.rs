@@ -1,29 +1,18 @@
 //! A new leader whose list of Deployments is late takes no worker away.
 
-use std::{
-    net::Ipv4Addr,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use flashsale_e2e::{
-    cluster::{ControlPlane, tools},
     operator::{SOON, Stage, one_product},
-    patience::until,
-    processes::get,
     services::Services,
 };
-use flashsale_testbed::{launch::Launch, ports::free_port, process::Process};
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy},
-    net::{TcpListener, TcpStream},
-};
 
+use super::api_proxy::{ApiProxy, Fare};
 use crate::market::Market;
 
-/// How late the list of Deployments is.
-const DELAY: Duration = Duration::from_secs(3);
+/// How late the list of Deployments is: as in a small cluster, and longer than stores may take.
+const DELAYS: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(5)];
 
 /// How long the workers are watched once the new leader has told what it sees.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -33,8 +22,21 @@ const WORKERS: i32 = 6;
 /// Sales that are visited at the same time.
 const OTHERS: [&str; 3] = ["one", "two", "three"];
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_new_leader_that_sees_deployments_late_takes_no_worker_away() {
+    let [short, long] = DELAYS;
+    tokio::join!(leader_changes(short, false), leader_changes(long, false));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_leader_that_sees_deployments_late_while_redis_hangs_takes_no_worker_away() {
+    let [short, long] = DELAYS;
+    tokio::join!(leader_changes(short, true), leader_changes(long, true));
+}
+
+/// Workers are kept by the stabilization window alone while an operator takes over that sees the
+/// Deployments `delay` late.
+async fn leader_changes(delay: Duration, redis_hangs: bool) {
     let stage = Stage::set(Services::start().await).await;
     let operator = stage.lone_operator("before").await;
     let worker = json!({
@@ -49,13 +51,22 @@ async fn a_new_leader_that_sees_deployments_late_takes_no_worker_away() {
     }
     market.fill(&stage.services, 0..lanes, 10).await;
     stage.until_replicas("drop", WORKERS).await;
-    // The stabilization window keeps them.
     market.empty(&stage.services).await;
     operator.kill().await;
+    if redis_hangs {
+        stage.services.redis.pause().unwrap();
+    }
 
-    let (kubeconfig, _proxy) = late(&stage).await;
+    let proxy = ApiProxy::start(&stage, move |request| {
+        if request.contains("/deployments?") && !request.contains("watch=true") {
+            Fare::Delayed(delay)
+        } else {
+            Fare::Passed
+        }
+    });
+    let proxy = proxy.await;
     let started = Instant::now();
-    let operator = stage.operator_through("after", &kubeconfig).await;
+    let operator = stage.operator_through("after", proxy.kubeconfig()).await;
     let reconciled = async || {
         let metrics = operator.metrics().await;
         let mut samples = metrics.lines();
@@ -68,81 +79,18 @@ async fn a_new_leader_that_sees_deployments_late_takes_no_worker_away() {
         assert!(started.elapsed() < SOON, "no visit yet");
         assert_eq!(stage.replicas("drop").await, WORKERS);
     }
-    assert!(started.elapsed() > DELAY, "the list was not late");
+    assert!(started.elapsed() > delay, "the list was not late");
     let told = Instant::now();
     while told.elapsed() < WATCHED {
         assert_eq!(stage.replicas("drop").await, WORKERS);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    if redis_hangs {
+        stage.services.redis.resume().unwrap();
+    }
     for name in OTHERS {
         stage.edit(name, json!({"suspend": true})).await;
         stage.until_phase(name, "Suspended").await;
     }
-}
-
-/// A way to the API server on which lists of Deployments are late.
-async fn late(stage: &Stage) -> (PathBuf, Process) {
-    let port = free_port().unwrap();
-    let files = stage.services.data_dir.path();
-    let plain = Launch::new(
-        "kubectl proxy",
-        tools().await.join("kubectl"),
-        files.join("kubectl-proxy.log"),
-    )
-    .args(["proxy", &format!("--port={port}")])
-    .env("KUBECONFIG", ControlPlane::kubeconfig(stage.cluster));
-    let process = Process::start(plain).await.unwrap();
-    until("kubectl proxy answers", SOON, || async {
-        get(&format!("http://127.0.0.1:{port}/version"))
-            .await
-            .is_some()
-    })
-    .await;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let server = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(pass_on(client, port));
-        }
-    });
-    let kubeconfig = json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "late",
-        "clusters": [{"name": "late", "cluster": {"server": server}}],
-        "users": [{"name": "late", "user": {}}],
-        "contexts": [{"name": "late", "context": {"cluster": "late", "user": "late"}}],
-    });
-    let path = files.join("late-kubeconfig");
-    std::fs::write(&path, kubeconfig.to_string()).unwrap();
-    (path, process)
-}
-
-async fn pass_on(client: TcpStream, port: u16) {
-    let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
-        .await
-        .unwrap();
-    let (mut answers, mut requests) = server.into_split();
-    let (mut from_client, mut to_client) = client.into_split();
-    let back = tokio::spawn(async move { copy(&mut answers, &mut to_client).await });
-    let mut bytes = vec![0; 64 * 1024];
-    while let Ok(read) = from_client.read(&mut bytes).await {
-        if read == 0
-            || requests
-                .write_all(late_bytes(&bytes[..read]).await)
-                .await
-                .is_err()
-        {
-            break;
-        }
-    }
-    back.abort();
-}
-
-/// The same bytes, later if they ask for a list of Deployments.
-async fn late_bytes(bytes: &[u8]) -> &[u8] {
-    let text = String::from_utf8_lossy(bytes);
-    let head = text.lines().next().unwrap_or_default();
-    if head.contains("/deployments?") && !head.contains("watch=true") {
-        tokio::time::sleep(DELAY).await;
-    }
-    bytes
+    assert_eq!(stage.replicas("drop").await, WORKERS);
 }

@@ -1,0 +1,72 @@
+//! Watches: a cache of the objects of a kind, and a stream of those that changed.
+
+use std::time::Duration;
+
+use futures_util::{Stream, StreamExt as _, future::ready};
+use kube::{
+    Api, Resource, ResourceExt as _,
+    runtime::{
+        WatchStreamExt as _,
+        reflector::{self, Store},
+        utils::Backoff,
+        watcher,
+    },
+};
+use serde::de::DeserializeOwned;
+
+/// Shortest and longest pause after an error. Pauses do not grow: two requests every few seconds are no
+/// burden for the API server, and an operator that waits longer is blind for longer.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+
+/// Watches the objects that `config` selects: the cache, and each object that was added, changed or
+/// deleted. The cache is kept up to date while the stream is polled.
+///
+/// Errors are logged and do not reach the stream. A controller would take no trigger at all for a while
+/// after each, of no kind of object.
+pub fn watch<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    kind: &'static str,
+) -> (
+    Store<K>,
+    impl Stream<Item = Result<K, watcher::Error>> + Send + 'static,
+)
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (store, writer) = reflector::store();
+    // Who wrote which field is of no use here, and often the larger part of an object.
+    let watched = watcher(api, config).modify(|object| object.managed_fields_mut().clear());
+    let changed = reflector::reflector(writer, watched)
+        .backoff(Pause)
+        .touched_objects()
+        .filter(move |object| {
+            if let Err(error) = object {
+                tracing::warn!(kind, %error, "watching {kind} failed, tried again: {error}");
+            }
+            ready(object.is_ok())
+        });
+    (store, changed)
+}
+
+/// Pauses of random length.
+struct Pause;
+
+impl Iterator for Pause {
+    type Item = Duration;
+
+    fn next(&mut self) -> Option<Duration> {
+        let (shortest, longest) = PAUSE;
+        Some(shortest + (longest - shortest).mul_f64(rand::random()))
+    }
+}
+
+impl Backoff for Pause {
+    fn reset(&mut self) {}
+}
