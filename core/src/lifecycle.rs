@@ -30,7 +30,7 @@ pub enum Phase {
 impl Phase {
     /// The word itself, as in status columns and events.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "Pending",
             Self::Scheduled => "Scheduled",

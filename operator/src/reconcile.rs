@@ -24,12 +24,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{catalogue::Announced, id::SaleId, lifecycle, sale::Sale};
-use jiff::Timestamp;
+use flashsale_core::{
+    catalogue::Announced,
+    id::SaleId,
+    lifecycle::{self, Phase},
+    sale::Sale,
+};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{
     Api, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, Preconditions},
     core::ObjectMeta,
     runtime::controller::Action,
 };
@@ -84,6 +89,9 @@ pub enum Error {
     /// The status could not be written.
     #[error(transparent)]
     Status(#[from] status::Error),
+    /// The object could not be deleted.
+    #[error("the sale is over, but the object could not be deleted: {0}")]
+    Delete(kube::Error),
     /// The finalizer could not be set or taken off.
     #[error("the finalizer could not be written: {0}")]
     Finalizer(kube::Error),
@@ -96,13 +104,14 @@ impl Error {
             Self::Build(_) => Step::Build,
             Self::Apply(_) => Step::Apply,
             Self::Status(_) => Step::Status,
-            Self::Finalizer(_) => Step::Finalize,
+            Self::Delete(_) | Self::Finalizer(_) => Step::Finalize,
         }
     }
 
     /// Whether somebody else wrote to the object since it was read, which is nobody's fault.
     fn is_conflict(&self) -> bool {
-        matches!(self, Self::Finalizer(kube::Error::Api(status)) if status.code == 409)
+        matches!(self, Self::Delete(kube::Error::Api(status)) | Self::Finalizer(kube::Error::Api(status))
+            if status.code == 409)
     }
 
     /// Whether the Deployment is being written or deleted by somebody else, which passes.
@@ -189,7 +198,7 @@ async fn visit(watched: &Watched, context: &Context) -> Result<(Action, Outcome)
     }
     kept?;
     Ok((
-        told?.unwrap_or(visit.next_visit(&verdict)),
+        told?.unwrap_or_else(|| visit.next_visit(&verdict)),
         outcome(&verdict),
     ))
 }
@@ -273,6 +282,8 @@ enum Plan {
     Pause,
     /// Close the sale, drain it and free what it holds.
     End,
+    /// Delete the object: the sale ended as long ago as its spec says.
+    Expire,
 }
 
 /// One visit of an object whose sale has a name.
@@ -299,6 +310,7 @@ impl Visit<'_> {
             return Plan::Refuse(mistake);
         }
         match validate::validate(self.object, &self.sale, &self.found, self.now()) {
+            Ok(_) if self.expires_in() == Some(Duration::ZERO) => Plan::Expire,
             Ok(valid) => Plan::Run(Box::new(valid)),
             Err(refusal) => match &self.found.written {
                 Err(Unlocated::Secret(error))
@@ -326,6 +338,7 @@ impl Visit<'_> {
                 Ok(Some(Verdict::Paused))
             }
             Plan::End => self.end().await,
+            Plan::Expire => self.expire().await,
         }
     }
 
@@ -475,6 +488,46 @@ impl Visit<'_> {
         Ok(None)
     }
 
+    /// How long the object is kept, where the sale is over and its spec limits that. What the status
+    /// says of another spec does not count: an edit may have moved the closing.
+    fn expires_in(&self) -> Option<Duration> {
+        let kept = SignedDuration::from_secs(self.object.spec.ttl_seconds_after_finished?.into());
+        let status = self.object.status.as_ref()?;
+        if status.phase.as_deref() != Some(Phase::Closed.as_str())
+            || status.observed_generation != self.object.metadata.generation
+            || status.dead_letters != Some(0)
+        {
+            return None;
+        }
+        let left = status
+            .drained_at?
+            .saturating_add(kept)
+            .ok()?
+            .duration_since(self.now());
+        Some(Duration::try_from(left).unwrap_or(Duration::ZERO))
+    }
+
+    /// Deletes the object as it was read. What it holds is freed by the visits that follow.
+    async fn expire(&self) -> Result<Option<Verdict>, Error> {
+        let as_read = DeleteParams {
+            preconditions: Some(Preconditions {
+                uid: self.object.uid(),
+                resource_version: self.object.resource_version(),
+            }),
+            ..DeleteParams::default()
+        };
+        let namespace = self.object.namespace().unwrap_or_default();
+        let api: Api<FlashSale> = Api::namespaced(self.context.client.clone(), &namespace);
+        match api.delete(&self.object.name_any(), &as_read).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            outcome => drop(outcome.map_err(Error::Delete)?),
+        }
+        let note = "the sale ended as long ago as spec.ttlSecondsAfterFinished says; it is deleted";
+        let events = &self.context.events;
+        events.publish(&self.reference, Reason::Expired, note).await;
+        Ok(None)
+    }
+
     /// Now, by the clock of the sale.
     fn now(&self) -> Timestamp {
         let known = self.context.roster.get(&self.sale);
@@ -503,7 +556,8 @@ impl Visit<'_> {
                 let now = sight.now();
                 let next = lifecycle::next_instant(sale.schedule, &sale.workers, now);
                 let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
-                Action::requeue(wait.map_or(REVISIT, |wait| wait.min(REVISIT)))
+                let waits = [wait, self.expires_in()];
+                Action::requeue(waits.into_iter().flatten().fold(REVISIT, Duration::min))
             }
             _ => Action::requeue(REVISIT),
         }

@@ -94,7 +94,9 @@ pub enum LedgerError {
     )]
     DirectAddressNeeded,
     /// A product is in another sale that is in force.
-    #[error("product {product} is offered by sale {holder}; take it out of one of the two sales")]
+    #[error(
+        "product {product} is offered by sale {holder}; take it out of one of the two sales, or delete that sale if it is over"
+    )]
     ProductTaken {
         /// The product.
         product: ProductId,

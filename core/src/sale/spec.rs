@@ -57,6 +57,12 @@ pub struct FlashSaleSpec {
     #[serde(default = "default_drain_timeout_seconds")]
     #[schemars(range(min = 1, max = 86_400))]
     pub drain_timeout_seconds: i32,
+    /// Seconds after which the operator deletes the FlashSale once it is closed and every buy has its
+    /// outcome; other sales may offer its products then. Orders are kept. A sale with dead letters is
+    /// not deleted. Left out: it stays until somebody deletes it. Without meaning on one machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub ttl_seconds_after_finished: Option<i32>,
     /// Secret with the PostgreSQL address. Without meaning on one machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_secret_ref: Option<SecretKeyRef>,

@@ -99,6 +99,14 @@ pub fn check_manifest(manifest: &Manifest) -> Result<Sale, Vec<Mistake>> {
 pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>> {
     let mut findings = Findings::default();
     pods::check(&spec.worker, &mut findings);
+    if let Some(seconds) = spec.ttl_seconds_after_finished {
+        let _: u64 = findings.in_range(
+            "spec.ttlSecondsAfterFinished",
+            seconds.into(),
+            0,
+            i32::MAX.into(),
+        );
+    }
     secrets::check(spec, &mut findings);
     let sale = Sale {
         id,

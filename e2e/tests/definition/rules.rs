@@ -106,6 +106,12 @@ fn edits() -> Vec<(Value, &'static str)> {
              to take one off sale",
         ),
         (
+            json!({"products": products(&["shoe", "scarf"])}),
+            "spec.products: Invalid value: the sale has opened, its products stay; write stock 0 \
+             to take one off sale",
+        ),
+        (json!({"products": products(&["hat", "shoe"])}), ""),
+        (
             json!({"redisSecretRef": reference("other")}),
             "spec.redisSecretRef: Invalid value: the sale has opened, redisSecretRef stays as it \
              is; change the address inside the Secret",

@@ -1,5 +1,7 @@
 //! A sale from its schedule to its end.
 
+use std::time::Duration;
+
 use flashsale_core::{catalogue, keys::SaleKeys};
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product, with},
@@ -59,6 +61,73 @@ async fn a_sale_opens_sells_out_and_closes_by_itself() {
     for reason in ["Scheduled", "Opened", "SoldOut", "Scaled"] {
         stage.until_event("drop", reason).await;
     }
+}
+
+/// A sale that was over goes on with a later closing, and with `ttlSecondsAfterFinished` the object goes
+/// when it is over again; not before its dead letters are dealt with.
+#[tokio::test]
+async fn a_sale_that_is_over_goes_when_its_time_to_live_ends() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let spec = with(
+        one_product("shoe", 3),
+        &json!({"closesAt": seconds_from_now(3)}),
+    );
+    stage.create("drop", spec).await;
+    let ended = stage.until_phase("drop", "Closed").await;
+    assert!(ended.drained_at.is_some(), "{ended:#?}");
+
+    stage
+        .edit("drop", json!({"closesAt": seconds_from_now(600)}))
+        .await;
+    let open = stage.until_phase("drop", "Open").await;
+    assert_eq!((open.closed_at, open.drained_at), (None, None));
+
+    let dead = SaleKeys::new(&stage.id("drop")).dead();
+    let mut queue = stage.services.queue.clone();
+    let _: String = queue.xadd(&dead, "*", &[("job", "no job")]).await.unwrap();
+    let edit = json!({"closesAt": seconds_from_now(0), "ttlSecondsAfterFinished": 1});
+    stage.edit("drop", edit).await;
+    let ended = stage
+        .until("drop", "a dead letter is left", |status| {
+            status.phase.as_deref() == Some("Closed") && status.dead_letters == Some(1)
+        })
+        .await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert!(ended.drained_at.unwrap() + SignedDuration::from_secs(1) < Timestamp::now());
+    assert_eq!(stage.status("drop").await.phase.as_deref(), Some("Closed"));
+
+    let _: u64 = queue.del(&dead).await.unwrap();
+    until("the object is gone", SOON, || async {
+        stage.sales.get_opt("drop").await.unwrap().is_none()
+    })
+    .await;
+    stage.until_event("drop", "Expired").await;
+    // Another sale may have the product.
+    stage.create("next", one_product("shoe", 3)).await;
+    stage.until_phase("next", "Open").await;
+}
+
+#[tokio::test]
+async fn a_sale_whose_closing_is_over_does_not_begin() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let spec = with(
+        one_product("shoe", 3),
+        &json!({"closesAt": seconds_from_now(-60)}),
+    );
+    stage.create("drop", spec).await;
+    let said = stage
+        .until_condition("drop", "Ready", "False", "InvalidSpec")
+        .await;
+    assert!(said.contains("spec.closesAt:"), "{said}");
+    let later = json!({"closesAt": seconds_from_now(600)});
+    stage.edit("drop", later).await;
+    stage.until_phase("drop", "Open").await;
+    // What has begun may be closed at once.
+    let now = json!({"closesAt": seconds_from_now(-60)});
+    stage.edit("drop", now).await;
+    stage.until_phase("drop", "Closed").await;
 }
 
 /// Law 7.

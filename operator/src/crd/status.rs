@@ -1,5 +1,6 @@
 //! The status of a FlashSale, written by the operator alone.
 
+use flashsale_core::lifecycle::Phase;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -17,6 +18,7 @@ pub struct FlashSaleStatus {
     /// The conditions in one word: Pending, Scheduled, Open, SoldOut, Suspended, Draining, Closed or
     /// Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = PHASES))]
     pub phase: Option<String>,
     /// The generation of the spec that this status is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -55,13 +57,27 @@ pub struct FlashSaleStatus {
     /// memory: the workers stay like this while an edit is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_accepted: Option<String>,
-    /// When intake was seen closed for good.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// When intake was seen closed for good. Taken back when the sale goes on with a later `closesAt`.
+    #[serde(default)]
     pub closed_at: Option<Timestamp>,
-    /// When every job was seen to have ended after that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// When every job was seen to have ended after that. Taken back with `closedAt`.
+    // Written as null, so that a merge takes it back.
+    #[serde(default)]
     pub drained_at: Option<Timestamp>,
 }
+
+/// Words of [`Phase`]. The field is a text, so that a release that does not know a word can read the
+/// object.
+const PHASES: [&str; 8] = [
+    Phase::Pending.as_str(),
+    Phase::Scheduled.as_str(),
+    Phase::Open.as_str(),
+    Phase::SoldOut.as_str(),
+    Phase::Suspended.as_str(),
+    Phase::Draining.as_str(),
+    Phase::Closed.as_str(),
+    Phase::Failed.as_str(),
+];
 
 /// The shape of `metav1.Condition`, as `kubectl explain` shows it.
 fn conditions_schema(_: &mut SchemaGenerator) -> Schema {

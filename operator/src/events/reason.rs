@@ -79,6 +79,8 @@ reasons! {
     Recovered => Normal, "Observe";
     /// What the sale held in Redis is freed and the object may go.
     Released => Normal, "Release";
+    /// The sale ended long enough ago for its object to be deleted.
+    Expired => Normal, "Expire";
     /// The operator keeps its hands off, as the annotation asks.
     Paused => Normal, "Pause";
     /// The operator works for the sale again.

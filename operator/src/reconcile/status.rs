@@ -48,6 +48,10 @@ pub fn status(view: &View<'_>) -> FlashSaleStatus {
     let first = |known: Option<Timestamp>, holds: bool| {
         known.or_else(|| holds.then(|| whole_second(view.now)))
     };
+    let goes_on = matches!(
+        phase,
+        Phase::Scheduled | Phase::Open | Phase::SoldOut | Phase::Suspended
+    );
     let open = condition::holds(&conditions, Type::Open);
     let lanes = sight.lanes.as_ref();
     FlashSaleStatus {
@@ -72,10 +76,13 @@ pub fn status(view: &View<'_>) -> FlashSaleStatus {
         last_accepted: before.last_accepted,
         sold_out_at: first(before.sold_out_at, phase == Phase::SoldOut),
         closed_at: first(
-            before.closed_at,
+            before.closed_at.filter(|_| !goes_on),
             matches!(phase, Phase::Draining | Phase::Closed),
         ),
-        drained_at: first(before.drained_at, phase == Phase::Closed),
+        drained_at: first(
+            before.drained_at.filter(|_| !goes_on),
+            phase == Phase::Closed,
+        ),
         conditions,
     }
 }

@@ -60,8 +60,10 @@ pub fn validate(
     now: Timestamp,
 ) -> Result<Valid, Refusal> {
     let checked = check(&object.name_any(), sale, &object.spec)?;
-    if let Some(in_force) = found.known() {
-        may_follow(in_force, &checked, has_opened(object, in_force, now))?;
+    match &found.in_force {
+        Ok(Some(in_force)) => may_follow(in_force, &checked, has_opened(object, in_force, now))?,
+        Ok(None) => is_to_come(object, &checked, now)?,
+        Err(_) => {}
     }
     let located = match &found.written {
         Ok(located) => located.clone(),
@@ -140,6 +142,21 @@ pub fn restricted(in_force: &Announced, spec: &FlashSaleSpec) -> Announced {
         }
     }
     kept
+}
+
+/// Whether a sale that is not in force may begin. One that has opened before is put in force again
+/// whenever it ended, since its buys need their outcomes.
+fn is_to_come(object: &FlashSale, new: &Sale, now: Timestamp) -> Result<(), Refusal> {
+    let status = object.status.as_ref();
+    let has_begun =
+        status.is_some_and(|status| status.last_accepted.is_some() || status.opened_at.is_some());
+    match new.schedule.closes_at {
+        Some(closes) if closes <= now && !has_begun => Err(Refusal::new(
+            Reason::InvalidSpec,
+            format!("spec.closesAt: {closes} is over; write a later time, or leave it out"),
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The rules of the definition for updates, once more: old API servers do not know them.
