@@ -13,6 +13,7 @@ pub mod crd;
 pub mod events;
 pub mod lease;
 pub mod metrics;
+pub mod obstacle;
 pub mod pulse;
 pub mod reconcile;
 pub mod roster;
