@@ -62,7 +62,10 @@ async fn make_pods_ready(stage: &Stage, name: &str) {
 
 /// Where nothing makes pods of a Deployment, nothing contradicts what its status says either.
 async fn say_ready(stage: &Stage, name: &str, wanted: i32) {
-    let status = json!({"status": {"replicas": wanted, "readyReplicas": wanted}});
+    let status = json!({"status": {
+        "replicas": wanted, "readyReplicas": wanted,
+        "availableReplicas": wanted, "updatedReplicas": wanted,
+    }});
     stage
         .deployments
         .patch_status(

@@ -1,5 +1,7 @@
 //! What every visit of the reconciler and every beat of the pulse works with.
 
+use std::sync::Arc;
+
 use flashsale_core::id::SaleId;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
@@ -76,12 +78,15 @@ impl Context {
     /// when there is no Deployment.
     #[must_use]
     pub fn workers(&self, sale: &SaleId) -> Option<Workers> {
+        Some(Workers::of(&*self.deployment(sale)?))
+    }
+
+    /// The worker Deployment of a sale, as the watch has it.
+    #[must_use]
+    pub fn deployment(&self, sale: &SaleId) -> Option<Arc<Deployment>> {
         let (namespace, name) = object_of(sale);
-        let name = worker_name(name);
-        let deployment = self
-            .deployments
-            .get(&ObjectRef::new(&name).within(namespace))?;
-        Some(Workers::of(&deployment))
+        let reference = ObjectRef::new(&worker_name(name)).within(namespace);
+        self.deployments.get(&reference)
     }
 }
 
@@ -106,6 +111,10 @@ pub struct Workers {
     pub existing: u32,
     /// Replicas that are ready.
     pub ready: u32,
+    /// Replicas that are available.
+    pub available: u32,
+    /// Replicas that are made as the Deployment is written now.
+    pub updated: u32,
     /// Grows with every change of what is asked for, by whomever.
     pub generation: i64,
 }
@@ -126,7 +135,16 @@ impl Workers {
             ),
             existing: count(status.and_then(|status| status.replicas)),
             ready: count(status.and_then(|status| status.ready_replicas)),
+            available: count(status.and_then(|status| status.available_replicas)),
+            updated: count(status.and_then(|status| status.updated_replicas)),
             generation: deployment.metadata.generation.unwrap_or_default(),
         }
+    }
+
+    /// Whether as many as are `wanted` are available, and as the Deployment is written now: those of a
+    /// template before count for nothing while its successor cannot start.
+    #[must_use]
+    pub fn are_available(&self, wanted: u32) -> bool {
+        self.available >= wanted && self.updated >= wanted
     }
 }

@@ -129,7 +129,8 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
     tokio::select! {
         () = controller => stopped("controller"),
         () = until_stop(pulse::run(context.clone(), heartbeat, stop.clone()), &stop) => stopped("pulse"),
-        () = until_stop(pulse::rounds::run(context, stop.clone()), &stop) => stopped("rounds"),
+        () = until_stop(pulse::rounds::run(context.clone(), stop.clone()), &stop) => stopped("rounds"),
+        () = until_stop(pulse::shortfalls::run(context, stop.clone()), &stop) => stopped("shortfalls"),
         () = overdue => Ok(()),
     }
 }

@@ -10,6 +10,7 @@ mod look;
 mod opening;
 pub mod rounds;
 pub mod scale;
+pub mod shortfalls;
 mod vanished;
 
 use std::{

@@ -21,7 +21,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::{sync::Notify, task::JoinHandle};
 
-use crate::{reconcile::dereference::Located, stores::Stores};
+use crate::{
+    obstacle::Obstacle, pulse::shortfalls::Shortfall, reconcile::dereference::Located,
+    stores::Stores,
+};
 
 /// How long a sale may take to be in force in Redis as it shall be, before people are told that it
 /// is not: some looks.
@@ -65,6 +68,8 @@ pub struct Sight {
     pub ledger_durability: Option<Finding>,
     /// Units sold beyond what there was: 0, or something is badly wrong.
     pub oversold: Option<i64>,
+    /// What keeps workers that were asked for from being available, if that was found.
+    pub obstacle: Option<Obstacle>,
     /// By how much Redis's clock is ahead of ours.
     pub clock_ahead: SignedDuration,
     /// Since when the sale shall be other than it was last seen; none once it was seen in force, or
@@ -131,6 +136,7 @@ struct Gist {
     durability: Option<Finding>,
     ledger_durability: Option<Finding>,
     oversold: bool,
+    obstacle: Option<Obstacle>,
 }
 
 impl From<&Sight> for Gist {
@@ -147,6 +153,7 @@ impl From<&Sight> for Gist {
             durability: sight.durability.clone(),
             ledger_durability: sight.ledger_durability.clone(),
             oversold: sight.oversold.is_some_and(|units| units != 0),
+            obstacle: sight.obstacle.clone(),
         }
     }
 }
@@ -177,6 +184,8 @@ pub struct Entry {
     pub awaited: bool,
     /// When the ledger's invariant was last checked.
     pub audited: Option<Instant>,
+    /// Since when workers that were asked for are not available; none while they are.
+    pub shortfall: Option<Shortfall>,
     /// What was applied last as the worker Deployment, and its generation then: another one means
     /// that somebody has changed it since.
     pub applied: Option<(u64, i64)>,
@@ -209,6 +218,7 @@ impl Entry {
             prewarm_told: None,
             awaited: false,
             audited: None,
+            shortfall: None,
             applied: None,
             announced: None,
             generation: None,

@@ -23,3 +23,4 @@ mod ready;
 mod refusals;
 mod replicas;
 mod scaling;
+mod workers_available;

@@ -16,6 +16,8 @@ pub enum Type {
     SoldOut,
     /// The operator can and does set the number of workers.
     Scaling,
+    /// The workers that the sale wants are available.
+    WorkersAvailable,
     /// Redis answers.
     QueueReachable,
     /// PostgreSQL answers.
@@ -34,11 +36,12 @@ pub enum Type {
 
 impl Type {
     /// All, in the order in which people read them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Ready,
         Self::Open,
         Self::SoldOut,
         Self::Scaling,
+        Self::WorkersAvailable,
         Self::QueueReachable,
         Self::DatabaseReachable,
         Self::LedgerIntact,
@@ -56,6 +59,7 @@ impl Type {
             Self::Open => "Open",
             Self::SoldOut => "SoldOut",
             Self::Scaling => "Scaling",
+            Self::WorkersAvailable => "WorkersAvailable",
             Self::QueueReachable => "QueueReachable",
             Self::DatabaseReachable => "DatabaseReachable",
             Self::LedgerIntact => "LedgerIntact",

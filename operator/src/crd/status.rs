@@ -90,7 +90,7 @@ fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
             "properties": {
                 "type": {
                     "type": "string",
-                    "description": "What it is about: Ready, Open, SoldOut, Scaling, QueueReachable, DatabaseReachable, LedgerIntact, Durable, LedgerDurable, Paused or Drained.",
+                    "description": "What it is about: Ready, Open, SoldOut, Scaling, WorkersAvailable, QueueReachable, DatabaseReachable, LedgerIntact, Durable, LedgerDurable, Paused or Drained.",
                     "maxLength": 316
                 },
                 "status": {

@@ -113,6 +113,8 @@ reasons! {
     LedgerNotDurable => Warning, "Connect";
     /// The workers for the opening were not ready in time.
     NotPrewarmed => Warning, "Prewarm";
+    /// Workers that were asked for cannot run.
+    WorkersUnavailable => Warning, "Scale";
     /// The queue asks for more workers than its busy products can use.
     LimitedByHotProducts => Warning, "Scale";
     /// Buys were still waiting when the time to drain was over.

@@ -154,6 +154,7 @@ fn sight(
         durability: before.durability.clone(),
         ledger_durability: before.ledger_durability.clone(),
         oversold: before.oversold,
+        obstacle: before.obstacle.clone(),
         clock_ahead,
     }
 }

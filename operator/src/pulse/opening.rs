@@ -82,8 +82,11 @@ fn prewarmed(opens: Timestamp, now: Timestamp, sight: &Sight, workers: Workers) 
     (left <= LAST_CALL).then(|| News::Prewarmed {
         ready,
         note: format!(
-            "{note}; the sale opens all the same and its buys wait; see kubectl describe pods for \
-             what keeps the workers"
+            "{note}; the sale opens all the same and its buys wait; {}",
+            sight.obstacle.as_ref().map_or(
+                "see kubectl describe pods for what keeps the workers",
+                |obstacle| obstacle.message.as_str(),
+            )
         ),
     })
 }

@@ -153,7 +153,7 @@ fn is_sold_from(entry: &Entry) -> bool {
 }
 
 /// Changes what was seen of `sale`, and asks for a visit if people should know.
-fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Sight)) {
+pub(super) fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Sight)) {
     let workers = context.workers(sale).unwrap_or_default();
     let news = context.roster.entries().get_mut(sale).is_some_and(|entry| {
         let mut sight = entry.sight.clone();

@@ -7,6 +7,7 @@ use super::view::View;
 use crate::{
     crd::{condition::Type, status::FlashSaleStatus},
     events::Reason,
+    obstacle::Cause,
 };
 
 /// A condition that has turned.
@@ -20,6 +21,17 @@ struct Turn<'a> {
 impl Turn<'_> {
     fn fell(&self) -> bool {
         self.now.status == "False"
+    }
+
+    /// Whether workers cannot run, and it is known why.
+    fn names_obstacle(&self) -> bool {
+        self.fell() && Cause::named(&self.now.reason).is_some()
+    }
+
+    /// Whether workers could not run before.
+    fn had_obstacle(&self) -> bool {
+        self.before
+            .is_some_and(|(state, reason)| state == "False" && Cause::named(reason).is_some())
     }
 
     /// From "does not hold" to "holds"; the first visit is no recovery.
@@ -103,6 +115,8 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
         {
             Some(Reason::Recovered)
         }
+        Type::WorkersAvailable if turn.names_obstacle() => Some(Reason::WorkersUnavailable),
+        Type::WorkersAvailable if turn.had_obstacle() => Some(Reason::Recovered),
         Type::Scaling if turn.now.reason == Reason::LimitedByHotProducts.as_str() => named(),
         Type::Paused if turn.now.status == "True" => Some(Reason::Paused),
         Type::Paused if turn.before.is_some() => Some(Reason::Unpaused),

@@ -11,7 +11,7 @@ use super::{delete, open, own_secrets, until_gone, until_workers};
 /// Who the operator is to the API server.
 const USER: &str = "narrow-operator";
 
-/// The chart's rights without those to list autoscalers and to read every Secret.
+/// The chart's rights without those to list autoscalers and pods and to read every Secret.
 async fn grant(stage: &Stage, secrets: &[&str]) {
     let right = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let mut rights = vec![
@@ -62,6 +62,10 @@ async fn a_missing_right_is_told_at_the_sale_and_stops_nothing_else() {
     assert!(said.contains("forbidden"), "{said}");
     market.fill(&stage.services, 0..1, 1).await;
     until_workers(&stage, "drop", None).await;
+    let said = stage
+        .until_condition("drop", "WorkersAvailable", "Unknown", "PodsUnread")
+        .await;
+    assert!(said.contains("forbidden"), "{said}");
     market.empty(&stage.services).await;
 
     let spec = own_secrets(&stage, "hidden").await;

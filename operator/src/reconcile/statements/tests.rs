@@ -11,8 +11,10 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    context::Workers,
     crd::{FlashSale, Spec, condition},
     events::Reason,
+    obstacle::Obstacle,
     reconcile::validate::Refusal,
 };
 
@@ -270,4 +272,63 @@ fn a_condition_that_says_the_same_keeps_its_time() {
     };
     assert_eq!(time(&third, Type::Open), later);
     assert_eq!(time(&third, Type::Ready), now());
+}
+
+#[test]
+fn workers_are_available_once_as_many_as_are_wanted_run_as_written() {
+    let object = object();
+    let workers = |available, updated| {
+        Some(Workers {
+            asked: 2,
+            existing: 2,
+            available,
+            updated,
+            ..Workers::default()
+        })
+    };
+    let obstacle = |cause| Some(Obstacle::new(cause, "as Kubernetes says"));
+    let cases = [
+        (0, None, None, "True", "NoneNeeded"),
+        (2, None, None, "False", "NoDeployment"),
+        (2, workers(1, 2), None, "False", "Starting"),
+        (2, workers(2, 2), None, "True", "Available"),
+        // Those of the template before still run.
+        (2, workers(2, 1), None, "False", "Starting"),
+        (
+            2,
+            workers(2, 1),
+            obstacle(Cause::ImageUnavailable),
+            "False",
+            "ImageUnavailable",
+        ),
+        (
+            2,
+            workers(0, 2),
+            obstacle(Cause::PodsUnread),
+            "Unknown",
+            "PodsUnread",
+        ),
+        // What was found before they ran.
+        (
+            2,
+            workers(2, 2),
+            obstacle(Cause::CrashLoop),
+            "True",
+            "Available",
+        ),
+    ];
+    for (wanted, workers, obstacle, state, reason) in cases {
+        let mut view = view(&object, sight(Phase::Open, 5));
+        view.sight.decision = Some(Decision {
+            workers: wanted,
+            reason: ScalingReason::AtNeed,
+        });
+        view.sight.obstacle = obstacle;
+        view.workers = workers;
+        assert_eq!(
+            of(&told(&view), Type::WorkersAvailable),
+            (state.to_owned(), reason.to_owned()),
+            "{view:?}"
+        );
+    }
 }
