@@ -83,7 +83,7 @@ async fn not_ready(stage: &Stage, expected: &str) {
         .until("drop", &what, |status| {
             let mut conditions = status.conditions.iter();
             conditions.any(|condition| {
-                condition.type_ == "Ready"
+                condition.type_ == "Accepted"
                     && condition.status != "True"
                     && condition.message.contains(expected)
             })

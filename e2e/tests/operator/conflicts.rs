@@ -50,7 +50,7 @@ async fn a_product_belongs_to_one_sale_until_that_lets_go() {
         .edit("second", json!({"products": [product("hat")]}))
         .await;
     stage
-        .until_condition("second", "Ready", "True", "Accepted")
+        .until_condition("second", "Accepted", "True", "Accepted")
         .await;
     stage.until_phase("second", "Open").await;
     buy(&gateway, "hat", "somebody").await;
@@ -66,7 +66,7 @@ async fn a_product_belongs_to_one_sale_until_that_lets_go() {
         .await
         .unwrap();
     stage
-        .until_condition("second", "Ready", "True", "Accepted")
+        .until_condition("second", "Accepted", "True", "Accepted")
         .await;
     println!(
         "the second sale had the product {:?} after the first was deleted",
@@ -87,7 +87,7 @@ async fn a_product_belongs_to_one_sale_until_that_lets_go() {
 /// Waits until the second sale is told who has the product; answers what it is told.
 async fn taken(stage: &Stage) -> String {
     let said = stage
-        .until_condition("second", "Ready", "False", "ProductTaken")
+        .until_condition("second", "Accepted", "False", "ProductTaken")
         .await;
     println!("{said}");
     let holder = stage.id("first");

@@ -36,7 +36,7 @@ async fn workers_get_their_own_secret_and_the_operator_keeps_the_owners() {
     // Said by the sale, not by pods that do not start.
     for name in ["shared", "own"] {
         stage
-            .until_condition(name, "Ready", "False", "SecretMissing")
+            .until_condition(name, "Accepted", "False", "SecretMissing")
             .await;
     }
     let workers = "postgres://shop_worker:a-password@127.0.0.1:1/shop";
@@ -67,7 +67,7 @@ async fn an_operator_with_the_role_of_workers_is_told_so_by_the_sale() {
     let _operator = stage.operator("operator").await;
     stage.create("drop", one_product("shoe", 5)).await;
     let message = stage
-        .until_condition("drop", "Ready", "False", "RightMissing")
+        .until_condition("drop", "Accepted", "False", "RightMissing")
         .await;
     assert!(message.contains("permission denied"), "{message}");
     stage

@@ -34,7 +34,7 @@ async fn a_sale_opens_sells_out_and_closes_by_itself() {
     );
     stage.create("drop", spec).await;
     let status = stage.until_phase("drop", "Scheduled").await;
-    assert_eq!(status.conditions.len(), 12, "{:#?}", status.conditions);
+    assert_eq!(status.conditions.len(), 15, "{:#?}", status.conditions);
     assert!(
         stage.workers("drop").await.is_none(),
         "nobody is needed yet"

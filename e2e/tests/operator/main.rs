@@ -11,6 +11,7 @@ mod conflicts;
 mod database_roles;
 mod edits;
 mod figures;
+mod health;
 mod lifecycle;
 mod listening;
 mod many;

@@ -83,7 +83,7 @@ async fn condition(stage: &Stage, name: &str) -> Result<String, String> {
         let ready = status
             .conditions
             .iter()
-            .find(|condition| condition.type_ == "Ready");
+            .find(|condition| condition.type_ == "Accepted");
         match ready {
             Some(ready) if ready.status == "False" && ready.reason == "InvalidSpec" => {
                 let phase = status.phase.as_deref();

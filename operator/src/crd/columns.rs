@@ -96,7 +96,7 @@ pub(super) fn columns() -> Vec<CustomResourceColumnDefinition> {
             "string",
             r#".status.conditions[?(@.type=="Ready")].reason"#,
             WIDE,
-            "Whether the spec is valid and under control, in one word.",
+            "Whether the sale works as it is written, in one word.",
         ),
         (
             "Scaling",

@@ -8,8 +8,14 @@ use k8s_openapi::{
 /// What a condition is about. Every FlashSale has all of them from the first visit on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Type {
-    /// The spec is valid and under the operator's control; nothing else.
+    /// The sale works as it is written: a summary of the others.
     Ready,
+    /// Something is still to happen before the sale is ready, and will by itself (kstatus).
+    Reconciling,
+    /// The sale is not ready before somebody does something (kstatus).
+    Stalled,
+    /// The spec is valid and in force.
+    Accepted,
     /// Buys are taken, as far as schedule and switches go.
     Open,
     /// No unit is left.
@@ -36,8 +42,11 @@ pub enum Type {
 
 impl Type {
     /// All, in the order in which people read them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Accepted,
         Self::Open,
         Self::SoldOut,
         Self::Scaling,
@@ -56,6 +65,9 @@ impl Type {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::Accepted => "Accepted",
             Self::Open => "Open",
             Self::SoldOut => "SoldOut",
             Self::Scaling => "Scaling",

@@ -20,7 +20,7 @@ pub struct FlashSaleStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = PHASES))]
     pub phase: Option<String>,
-    /// The generation of the spec that this status is about.
+    /// The generation of the spec that was judged last; a paused sale's is not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// Jobs waiting or being settled, over all lanes.
@@ -90,7 +90,7 @@ fn conditions_schema(_: &mut SchemaGenerator) -> Schema {
             "properties": {
                 "type": {
                     "type": "string",
-                    "description": "What it is about: Ready, Open, SoldOut, Scaling, WorkersAvailable, QueueReachable, DatabaseReachable, LedgerIntact, Durable, LedgerDurable, Paused or Drained.",
+                    "description": "What it is about: Ready, Reconciling, Stalled, Accepted, Open, SoldOut, Scaling, WorkersAvailable, QueueReachable, DatabaseReachable, LedgerIntact, Durable, LedgerDurable, Paused or Drained.",
                     "maxLength": 316
                 },
                 "status": {

@@ -2,8 +2,11 @@
 
 use flashsale_core::{durability::Finding, lifecycle::Phase, scaling};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::ResourceExt;
 
+mod summary;
+mod workers;
+
+use self::{summary::summary, workers::workers_available};
 use super::{
     build,
     finalize::End,
@@ -12,45 +15,43 @@ use super::{
 use crate::{
     crd::condition::{State, Statement, Type},
     events::Reason,
-    obstacle::Cause,
-    roster::Sight,
 };
+
+/// What says of a view whether a condition holds.
+type Judge = fn(&View<'_>) -> Found;
+
+/// The conditions that are found one by one; those before them in [`Type::ALL`] sum them up.
+const PARTS: [(Type, Judge); 12] = [
+    (Type::Accepted, accepted),
+    (Type::Open, open),
+    (Type::SoldOut, sold_out),
+    (Type::Scaling, scaling_of),
+    (Type::WorkersAvailable, workers_available),
+    (Type::QueueReachable, queue_reachable),
+    (Type::DatabaseReachable, database_reachable),
+    (Type::LedgerIntact, ledger_intact),
+    (Type::Durable, durable),
+    (Type::LedgerDurable, ledger_durable),
+    (Type::Paused, paused),
+    (Type::Drained, drained),
+];
 
 /// One statement a condition type, in the order of [`Type::ALL`].
 #[must_use]
 pub fn statements(view: &View<'_>) -> Vec<Statement> {
-    Type::ALL
-        .into_iter()
-        .map(|about| {
-            let (state, reason, message) = match about {
-                Type::Ready => ready(view),
-                Type::Open => open(view),
-                Type::SoldOut => sold_out(view),
-                Type::Scaling => scaling_of(view),
-                Type::WorkersAvailable => workers_available(view),
-                Type::QueueReachable => queue_reachable(&view.sight),
-                Type::DatabaseReachable => database_reachable(view),
-                Type::LedgerIntact => ledger_intact(view),
-                Type::Durable => kept(view.sight.durability.as_ref(), "Redis"),
-                Type::LedgerDurable => kept(view.sight.ledger_durability.as_ref(), "PostgreSQL"),
-                Type::Paused => paused(view),
-                Type::Drained => drained(view),
-            };
-            Statement {
-                about,
-                state,
-                reason,
-                message,
-            }
-        })
-        .collect()
+    let parts = PARTS.map(|(about, judge)| {
+        let (state, reason, message) = judge(view);
+        Statement {
+            about,
+            state,
+            reason,
+            message,
+        }
+    });
+    let mut statements = summary(view, &parts);
+    statements.extend(parts);
+    statements
 }
-
-/// Reason of `WorkersAvailable`: there is no Deployment.
-const WORKERS_MISSING: &str = "NoDeployment";
-
-/// Reason of `WorkersAvailable`: pods start, and nothing was found to be wrong with them.
-const WORKERS_STARTING: &str = "Starting";
 
 type Found = (State, &'static str, String);
 
@@ -58,7 +59,7 @@ fn found(state: impl Into<State>, reason: &'static str, message: impl Into<Strin
     (state.into(), reason, message.into())
 }
 
-fn ready(view: &View<'_>) -> Found {
+fn accepted(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Refused(refusal) => {
             let message = format!("{}{}", refusal.message, still(view, refusal.reason));
@@ -74,26 +75,20 @@ fn ready(view: &View<'_>) -> Found {
             "Undeclared",
             format!("the products are not declared yet: {why}; tried again by itself"),
         ),
-        Verdict::Paused => found(
-            true,
+        Verdict::Paused if !view.is_accepted_as_it_is() => found(
+            State::Unknown,
             "Paused",
-            "the sale stays as it is; remove the annotation flashsale.dev/paused to go on",
+            "what was written since the sale was paused is not looked at; remove the annotation \
+             flashsale.dev/paused to have it put in force",
         ),
         Verdict::Ending(_) => found(
-            true,
+            false,
             "Deleting",
             "the sale is closed and drained before the object goes",
         ),
-        Verdict::Accepted => match &view.autoscaler {
-            Some(autoscaler) => found(
-                false,
-                "AutoscalerConflict",
-                format!(
-                    "HorizontalPodAutoscaler {autoscaler} sets the number of workers too; delete it, the operator scales by the queue"
-                ),
-            ),
-            None => found(true, "Accepted", "the spec is valid and in force"),
-        },
+        Verdict::Accepted | Verdict::Paused => {
+            found(true, "Accepted", "the spec is valid and in force")
+        }
     }
 }
 
@@ -114,7 +109,7 @@ fn open(view: &View<'_>) -> Found {
         return found(
             false,
             "NotInForce",
-            "the sale is not in force; see condition Ready",
+            "the sale is not in force; see condition Accepted",
         );
     };
     let schedule = in_force.sale.schedule;
@@ -250,73 +245,8 @@ fn why(reason: scaling::Reason) -> &'static str {
     }
 }
 
-/// The message names no figure, like those of [`why`].
-fn workers_available(view: &View<'_>) -> Found {
-    let workers = view.workers.unwrap_or_default();
-    // Somebody else decides how many there are.
-    let is_left_alone = view.verdict == Verdict::Paused || view.autoscaler.is_some();
-    let wanted = if is_left_alone {
-        Some(workers.asked)
-    } else {
-        view.sight.decision.map(|decision| decision.workers)
-    };
-    match (wanted, &view.sight.obstacle) {
-        (None, _) => found(
-            State::Unknown,
-            "NotSeenYet",
-            "how many workers are needed is not known yet",
-        ),
-        (Some(0), _) => found(true, "NoneNeeded", "no worker is needed"),
-        (Some(_), _) if view.workers.is_none() => found(
-            false,
-            WORKERS_MISSING,
-            "there is no worker Deployment yet, so buys wait",
-        ),
-        (Some(wanted), _) if workers.are_available(wanted) => found(
-            true,
-            "Available",
-            "the workers that are needed are available",
-        ),
-        (Some(_), Some(obstacle)) => {
-            let state = match obstacle.cause {
-                Cause::PodsUnread => State::Unknown,
-                _ => State::False,
-            };
-            let message = format!("{}; {}", obstacle.message, advice(view, obstacle.cause));
-            found(state, obstacle.cause.as_str(), message)
-        }
-        (Some(_), None) => found(
-            false,
-            WORKERS_STARTING,
-            "workers are starting; what they are waiting for is told when it lasts",
-        ),
-    }
-}
-
-/// What to do about workers that do not run.
-fn advice(view: &View<'_>, cause: Cause) -> String {
-    match cause {
-        Cause::QuotaExceeded => "raise the quota of the namespace, or lower what workers ask for",
-        Cause::AdmissionRefused => "allow the workers' pods, or change spec.worker",
-        Cause::PodsNotCreated => "see to what the message names; it is tried again",
-        Cause::ImageUnavailable => {
-            "correct spec.worker.image, or see to the registry and its Secret"
-        }
-        Cause::ContainerNotStarted => "correct what the message names",
-        Cause::PodsUnread => "allow the operator to list pods",
-        Cause::CrashLoop | Cause::NotReady | Cause::Unschedulable => {
-            return format!(
-                "see kubectl -n {} describe pods -l {}",
-                view.object.namespace().unwrap_or_default(),
-                build::selector_text(&view.object.name_any())
-            );
-        }
-    }
-    .to_owned()
-}
-
-fn queue_reachable(sight: &Sight) -> Found {
-    match (&sight.queue_error, sight.looked) {
+fn queue_reachable(view: &View<'_>) -> Found {
+    match (&view.sight.queue_error, view.sight.looked) {
         (_, false) => found(State::Unknown, "NotSeenYet", "Redis was not asked yet"),
         (None, true) => found(true, "Answers", "Redis answers"),
         (Some(error), true) => found(
@@ -361,6 +291,14 @@ fn ledger_intact(view: &View<'_>) -> Found {
              shoppers were told of orders that may be gone; run `flashsale repair` for this sale",
         ),
     }
+}
+
+fn durable(view: &View<'_>) -> Found {
+    kept(view.sight.durability.as_ref(), "Redis")
+}
+
+fn ledger_durable(view: &View<'_>) -> Found {
+    kept(view.sight.ledger_durability.as_ref(), "PostgreSQL")
 }
 
 /// Whether `store` keeps what it told.
@@ -422,7 +360,7 @@ pub fn phase(conditions: &[Condition]) -> Phase {
         })
     };
     let sold_out = of(Type::SoldOut).0 == "True";
-    match (of(Type::Open), of(Type::Drained), of(Type::Ready)) {
+    match (of(Type::Open), of(Type::Drained), of(Type::Accepted)) {
         (_, ("True", _), _) => Phase::Closed,
         (("False", "Closed"), ..)
         | (_, ("False", "Draining" | "DrainTimedOut" | "DeletionBlocked"), _) => Phase::Draining,

@@ -14,7 +14,7 @@ use super::{
     build,
     statements::{phase, statements},
     turns::turns,
-    view::View,
+    view::{Verdict, View},
 };
 use crate::{
     context::{Context, FIELD_MANAGER},
@@ -37,7 +37,11 @@ pub enum Error {
 #[must_use]
 pub fn status(view: &View<'_>) -> FlashSaleStatus {
     let before = view.object.status.clone().unwrap_or_default();
-    let generation = view.object.metadata.generation;
+    let generation = match view.verdict {
+        // Nobody has looked at what was written since.
+        Verdict::Paused => before.observed_generation,
+        _ => view.object.metadata.generation,
+    };
     let conditions =
         condition::conditions(&statements(view), &before.conditions, generation, view.now);
     let sight = &view.sight;

@@ -23,6 +23,16 @@ impl Turn<'_> {
         self.now.status == "False"
     }
 
+    /// Whether `reason` is the reason now.
+    fn is(&self, reason: Reason) -> bool {
+        self.now.reason == reason.as_str()
+    }
+
+    /// Whether `reason` was the reason before.
+    fn was(&self, reason: Reason) -> bool {
+        self.before.is_some_and(|(_, was)| was == reason.as_str())
+    }
+
     /// Whether workers cannot run, and it is known why.
     fn names_obstacle(&self) -> bool {
         self.fell() && Cause::named(&self.now.reason).is_some()
@@ -100,12 +110,12 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
             .find(|known| known.as_str() == reason)
     };
     match about {
-        Type::Ready | Type::LedgerIntact if turn.fell() => named(),
+        Type::Accepted | Type::LedgerIntact if turn.fell() => named(),
         Type::QueueReachable if turn.fell() => Some(Reason::QueueUnreachable),
         Type::DatabaseReachable if turn.fell() => Some(Reason::DatabaseUnreachable),
         Type::Durable if turn.fell() => Some(Reason::NotDurable),
         Type::LedgerDurable if turn.fell() => Some(Reason::LedgerNotDurable),
-        Type::Ready
+        Type::Accepted
         | Type::QueueReachable
         | Type::DatabaseReachable
         | Type::LedgerIntact
@@ -117,14 +127,12 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
         }
         Type::WorkersAvailable if turn.names_obstacle() => Some(Reason::WorkersUnavailable),
         Type::WorkersAvailable if turn.had_obstacle() => Some(Reason::Recovered),
-        Type::Scaling if turn.now.reason == Reason::LimitedByHotProducts.as_str() => named(),
+        Type::Scaling if turn.is(Reason::AutoscalerConflict) => named(),
+        Type::Scaling if turn.was(Reason::AutoscalerConflict) => Some(Reason::Recovered),
+        Type::Scaling if turn.is(Reason::LimitedByHotProducts) => named(),
         Type::Paused if turn.now.status == "True" => Some(Reason::Paused),
         Type::Paused if turn.before.is_some() => Some(Reason::Unpaused),
-        Type::Drained
-            if [Reason::DrainTimedOut, Reason::DeletionBlocked]
-                .iter()
-                .any(|reason| turn.now.reason == reason.as_str()) =>
-        {
+        Type::Drained if turn.is(Reason::DrainTimedOut) || turn.is(Reason::DeletionBlocked) => {
             named()
         }
         _ => None,

@@ -4,7 +4,14 @@ use flashsale_core::catalogue::Announced;
 use jiff::Timestamp;
 
 use super::{finalize::End, validate::Refusal};
-use crate::{context::Workers, crd::FlashSale, roster::Sight};
+use crate::{
+    context::Workers,
+    crd::{
+        FlashSale,
+        condition::{self, Type},
+    },
+    roster::Sight,
+};
 
 /// What the visit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,4 +49,15 @@ pub struct View<'a> {
     pub workers: Option<Workers>,
     /// Now, by the clock of the sale.
     pub now: Timestamp,
+}
+
+impl View<'_> {
+    /// Whether the spec was accepted as it is written now, by a visit before this one.
+    #[must_use]
+    pub fn is_accepted_as_it_is(&self) -> bool {
+        self.object.status.as_ref().is_some_and(|status| {
+            status.observed_generation == self.object.metadata.generation
+                && condition::holds(&status.conditions, Type::Accepted)
+        })
+    }
 }

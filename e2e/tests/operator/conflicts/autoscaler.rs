@@ -77,9 +77,7 @@ async fn an_autoscaler_on_the_workers_is_told_of_and_not_fought() {
         .await
         .unwrap();
     stage.until_replicas("drop", 3).await;
-    stage
-        .until_condition("drop", "Ready", "True", "Accepted")
-        .await;
+    stage.until_condition("drop", "Scaling", "True", "").await;
     println!(
         "the operator went on {:?} after the autoscaler was gone",
         began.elapsed()

@@ -94,7 +94,7 @@ async fn a_deployment_that_the_api_server_refuses_is_told_of() {
     let _operator = stage.operator("operator").await;
     stage.create("drop", one_product("shoe", 5)).await;
     let said = stage
-        .until_condition("drop", "Ready", "False", "ApplyFailed")
+        .until_condition("drop", "Accepted", "False", "ApplyFailed")
         .await;
     println!("{said}");
     assert!(said.contains("quota"), "{said}");
@@ -108,7 +108,7 @@ async fn a_deployment_that_the_api_server_refuses_is_told_of() {
         .unwrap();
     stage.until_replicas("drop", 1).await;
     stage
-        .until_condition("drop", "Ready", "True", "Accepted")
+        .until_condition("drop", "Accepted", "True", "Accepted")
         .await;
 }
 

@@ -60,7 +60,7 @@ async fn refused(shop: &Shop, what: &str, edit: Value, back: Value, sentence: &s
         Err(error) => panic!("{what}: {error}"),
         Ok(_) => {
             let said = stage
-                .until_condition("drop", "Ready", "False", "ForbiddenEdit")
+                .until_condition("drop", "Accepted", "False", "ForbiddenEdit")
                 .await;
             let note = stage.until_event("drop", "ForbiddenEdit").await;
             assert!(note.contains("the sale has opened"), "{note}");
@@ -75,6 +75,6 @@ async fn refused(shop: &Shop, what: &str, edit: Value, back: Value, sentence: &s
     }
     stage.edit("drop", back).await;
     stage
-        .until_condition("drop", "Ready", "True", "Accepted")
+        .until_condition("drop", "Accepted", "True", "Accepted")
         .await;
 }

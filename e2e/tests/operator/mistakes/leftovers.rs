@@ -31,13 +31,13 @@ async fn a_sale_that_never_was_in_force_goes_whatever_is_missing() {
     spec["redisSecretRef"]["name"] = json!("never-made");
     stage.create("no-secret", spec).await;
     stage
-        .until_condition("no-database", "Ready", "Unknown", "Undeclared")
+        .until_condition("no-database", "Accepted", "Unknown", "Undeclared")
         .await;
     stage
         .until_condition("no-redis", "QueueReachable", "False", "")
         .await;
     stage
-        .until_condition("no-secret", "Ready", "False", "SecretMissing")
+        .until_condition("no-secret", "Accepted", "False", "SecretMissing")
         .await;
     let names = ["no-database", "no-redis", "no-secret"];
     for name in names {

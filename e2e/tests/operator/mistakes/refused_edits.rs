@@ -19,7 +19,7 @@ use super::{NOWHERE, SECRET_FRESH, open, record, until_workers};
 struct Mistake {
     /// Name of the sale.
     name: &'static str,
-    /// The reason that its condition Ready gives.
+    /// The reason that its condition Accepted gives.
     reason: &'static str,
     /// Makes it.
     make: Make,
@@ -169,5 +169,5 @@ async fn until_refused(stage: &Stage, Mistake { name, reason, .. }: Mistake) {
     } else {
         "False"
     };
-    stage.until_condition(name, "Ready", is, reason).await;
+    stage.until_condition(name, "Accepted", is, reason).await;
 }

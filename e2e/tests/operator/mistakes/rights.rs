@@ -71,7 +71,7 @@ async fn a_missing_right_is_told_at_the_sale_and_stops_nothing_else() {
     let spec = own_secrets(&stage, "hidden").await;
     stage.create("hidden", spec).await;
     let said = stage
-        .until_condition("hidden", "Ready", "False", "ReconcileFailed")
+        .until_condition("hidden", "Accepted", "False", "ReconcileFailed")
         .await;
     assert!(
         said.contains("hidden-redis") && said.contains("forbidden"),

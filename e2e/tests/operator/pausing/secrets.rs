@@ -123,7 +123,7 @@ async fn an_open_sale_outlives_its_secret() {
     let address = stage.services.redis.url();
     stage.write_secret("flashsale-redis", &address).await;
     stage
-        .until_condition("drop", "Ready", "True", "Accepted")
+        .until_condition("drop", "Accepted", "True", "Accepted")
         .await;
 }
 

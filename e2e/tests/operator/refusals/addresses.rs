@@ -105,7 +105,7 @@ async fn a_sale_without_addresses_says_so_and_opens_once_they_are_there() {
     }
     for case in &broken {
         let said = stage
-            .until_condition(case.name, "Ready", "False", case.reason)
+            .until_condition(case.name, "Accepted", "False", case.reason)
             .await;
         println!("{} · {said}", case.reason);
         assert!(said.contains(case.says), "{}: {said}", case.name);
@@ -123,7 +123,7 @@ async fn a_sale_without_addresses_says_so_and_opens_once_they_are_there() {
     for case in &broken {
         stage.until_phase(case.name, "Open").await;
         stage
-            .until_condition(case.name, "Ready", "True", "Accepted")
+            .until_condition(case.name, "Accepted", "True", "Accepted")
             .await;
     }
     println!(

@@ -18,7 +18,7 @@ async fn a_sale_waits_for_the_schema_and_says_who_makes_it() {
     let _operator = stage.operator("operator").await;
     stage.create("drop", one_product("shoe", 5)).await;
     let message = stage
-        .until_condition("drop", "Ready", "False", "SchemaMissing")
+        .until_condition("drop", "Accepted", "False", "SchemaMissing")
         .await;
     assert!(message.contains("run `flashsale migrate`"), "{message}");
     stage.until_event("drop", "SchemaMissing").await;

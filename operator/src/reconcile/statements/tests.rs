@@ -14,8 +14,9 @@ use crate::{
     context::Workers,
     crd::{FlashSale, Spec, condition},
     events::Reason,
-    obstacle::Obstacle,
-    reconcile::validate::Refusal,
+    obstacle::{Cause, Obstacle},
+    reconcile::{status::status, validate::Refusal},
+    roster::Sight,
 };
 
 fn spec() -> FlashSaleSpec {
@@ -114,21 +115,9 @@ fn every_condition_is_there_from_the_first_visit_on() {
 fn a_ledger_that_went_back_is_told_until_it_is_repaired() {
     let object = object();
     let of_mark = |went_back_ms| {
-        let lanes = SaleObservation {
-            sale: SaleId::new("shop.drop").unwrap(),
-            is_listed: true,
-            lanes: Vec::new(),
-            dead: 0,
-            last_order: None,
-            strays: Vec::new(),
-            went_back_ms,
-            outcomes_of: None,
-        };
-        let sight = Sight {
-            lanes: Some(lanes),
-            ..sight(Phase::Open, 5)
-        };
-        of(&told(&view(&object, sight)), Type::LedgerIntact)
+        let mut view = healthy(&object);
+        view.sight.lanes.as_mut().unwrap().went_back_ms = went_back_ms;
+        of(&told(&view), Type::LedgerIntact)
     };
     let is = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
     assert_eq!(of_mark(None), is("True", "NothingMissing"));
@@ -167,7 +156,7 @@ fn a_refused_sale_that_was_never_in_force_has_failed() {
     let conditions = told(&view);
     assert_eq!(phase(&conditions), Phase::Failed);
     assert_eq!(
-        of(&conditions, Type::Ready),
+        of(&conditions, Type::Accepted),
         ("False".to_owned(), "InvalidSpec".to_owned())
     );
 }
@@ -181,7 +170,7 @@ fn a_refused_edit_does_not_close_an_open_sale() {
         message: "opensAt stays".to_owned(),
     });
     let conditions = told(&view);
-    assert_eq!(of(&conditions, Type::Ready).1, "ForbiddenEdit");
+    assert_eq!(of(&conditions, Type::Accepted).1, "ForbiddenEdit");
     assert_eq!(of(&conditions, Type::Open).0, "True");
     assert_eq!(phase(&conditions), Phase::Open);
 }
@@ -271,7 +260,7 @@ fn a_condition_that_says_the_same_keeps_its_time() {
         found.unwrap().last_transition_time.0
     };
     assert_eq!(time(&third, Type::Open), later);
-    assert_eq!(time(&third, Type::Ready), now());
+    assert_eq!(time(&third, Type::Accepted), now());
 }
 
 #[test]
@@ -331,4 +320,187 @@ fn workers_are_available_once_as_many_as_are_wanted_run_as_written() {
             "{view:?}"
         );
     }
+}
+
+/// An open sale whose workers run.
+fn healthy(object: &FlashSale) -> View<'_> {
+    let lanes = SaleObservation {
+        sale: SaleId::new("shop.drop").unwrap(),
+        is_listed: true,
+        lanes: Vec::new(),
+        dead: 0,
+        last_order: None,
+        strays: Vec::new(),
+        went_back_ms: None,
+        outcomes_of: None,
+    };
+    let mut view = view(object, sight(Phase::Open, 5));
+    view.sight.lanes = Some(lanes);
+    view.workers = Some(Workers {
+        asked: 1,
+        existing: 1,
+        ready: 1,
+        available: 1,
+        updated: 1,
+        generation: 1,
+    });
+    view
+}
+
+fn refused(reason: Reason) -> Verdict {
+    Verdict::Refused(Refusal {
+        reason,
+        message: "as it is written".to_owned(),
+    })
+}
+
+/// What can be wrong with a sale that is healthy otherwise; state and reason of `Ready` then, and which
+/// of the three conditions that sum up holds.
+#[expect(clippy::type_complexity, reason = "a table")]
+fn troubles() -> Vec<(fn(&mut View<'_>), (&'static str, &'static str), Type)> {
+    vec![
+        (|_| {}, ("True", "InForce"), Type::Ready),
+        (
+            |view| view.verdict = refused(Reason::InvalidSpec),
+            ("False", "InvalidSpec"),
+            Type::Stalled,
+        ),
+        (
+            |view| view.verdict = refused(Reason::SecretMissing),
+            ("False", "SecretMissing"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.verdict = Verdict::Undeclared("away".to_owned()),
+            ("Unknown", "Undeclared"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.verdict = Verdict::Failed("forbidden".to_owned()),
+            ("False", "ReconcileFailed"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.verdict = Verdict::Paused,
+            ("Unknown", "Paused"),
+            Type::Stalled,
+        ),
+        (
+            |view| view.verdict = Verdict::Ending(End::Draining),
+            ("False", "Deleting"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.verdict = Verdict::Ending(End::Blocked("no Secret".to_owned())),
+            ("False", "DeletionBlocked"),
+            Type::Stalled,
+        ),
+        (
+            |view| view.autoscaler = Some("greedy".to_owned()),
+            ("False", "AutoscalerConflict"),
+            Type::Stalled,
+        ),
+        (
+            |view| view.sight.queue_error = Some("refused".to_owned()),
+            ("False", "Unreachable"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.sight.ledger_error = Some("refused".to_owned()),
+            ("False", "Unreachable"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.sight.announced = Some(false),
+            ("Unknown", "NotAnnounced"),
+            Type::Reconciling,
+        ),
+        (
+            |view| view.sight.lanes.as_mut().unwrap().went_back_ms = Some(1),
+            ("False", "LedgerWentBack"),
+            Type::Stalled,
+        ),
+        (
+            |view| view.workers = Some(Workers::default()),
+            ("False", "Starting"),
+            Type::Reconciling,
+        ),
+        // Some work while others start.
+        (
+            |view| view.sight.decision.as_mut().unwrap().workers = 3,
+            ("True", "InForce"),
+            Type::Ready,
+        ),
+        (
+            |view| {
+                view.workers = Some(Workers::default());
+                view.sight.obstacle = Some(Obstacle::new(Cause::Unschedulable, "no room"));
+            },
+            ("False", "Unschedulable"),
+            Type::Reconciling,
+        ),
+        (
+            |view| {
+                view.workers = Some(Workers::default());
+                view.sight.obstacle = Some(Obstacle::new(Cause::ImageUnavailable, "no image"));
+            },
+            ("False", "ImageUnavailable"),
+            Type::Stalled,
+        ),
+        // What somebody has to do counts before what passes by itself.
+        (
+            |view| {
+                view.sight.queue_error = Some("refused".to_owned());
+                view.verdict = refused(Reason::ForbiddenEdit);
+            },
+            ("False", "ForbiddenEdit"),
+            Type::Stalled,
+        ),
+        (
+            |view| {
+                view.sight = Sight::default();
+                view.in_force = None;
+            },
+            ("Unknown", "NotSeenYet"),
+            Type::Reconciling,
+        ),
+    ]
+}
+
+#[test]
+fn ready_sums_up_and_one_of_ready_reconciling_and_stalled_holds() {
+    for (index, (trouble, (state, reason), holds)) in troubles().into_iter().enumerate() {
+        let object = object();
+        let mut view = healthy(&object);
+        trouble(&mut view);
+        let conditions = told(&view);
+        let ready = of(&conditions, Type::Ready);
+        assert_eq!(ready, (state.to_owned(), reason.to_owned()), "case {index}");
+        let held = [Type::Ready, Type::Reconciling, Type::Stalled]
+            .into_iter()
+            .filter(|about| condition::holds(&conditions, *about))
+            .collect::<Vec<_>>();
+        assert_eq!(held, [holds], "case {index}");
+    }
+}
+
+#[test]
+fn a_paused_sale_stays_ready_until_it_is_edited() {
+    let mut object = object();
+    object.status = Some(status(&healthy(&object)));
+    let paused = |object: &FlashSale| {
+        let mut view = healthy(object);
+        view.verdict = Verdict::Paused;
+        let status = status(&view);
+        (
+            status.observed_generation,
+            of(&status.conditions, Type::Ready),
+        )
+    };
+    let (generation, ready) = paused(&object);
+    assert_eq!((generation, ready.0.as_str()), (Some(3), "True"));
+    object.metadata.generation = Some(4);
+    let (generation, ready) = paused(&object);
+    assert_eq!(generation, Some(3), "generation 4 was not looked at");
+    assert_eq!(ready, ("Unknown".to_owned(), "Paused".to_owned()));
 }

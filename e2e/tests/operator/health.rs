@@ -1,0 +1,182 @@
+//! People and tools can wait for a sale: `kubectl wait`, whatever reads kstatus (Flux, Helm 4), and
+//! Argo CD with the script of `examples/argo-cd`.
+
+use std::time::{Duration, Instant};
+
+use flashsale_core::keys::SaleKeys;
+use flashsale_e2e::{
+    cluster::told,
+    operator::{SOON, Stage, one_product},
+    services::Services,
+};
+use flashsale_operator::crd::PAUSED;
+use kube::api::DeleteParams;
+use redis::AsyncCommands as _;
+use serde_json::{Value, json};
+
+use crate::ready::make_ready;
+
+const HEALTH: &str = include_str!("../../../examples/argo-cd/health.lua");
+
+/// What Argo CD makes of the sale as it is stored. Redis runs the script: it has the Lua 5.1 that Argo
+/// CD's interpreter implements, and as few libraries.
+async fn argo_cd(stage: &Stage, object: &Value) -> (String, String) {
+    let script = format!(
+        "local obj = cjson.decode(ARGV[1])\n\
+         local function health()\n{HEALTH}\nend\n\
+         local found = health()\n\
+         return {{found.status, found.message}}"
+    );
+    let mut connection = stage.services.queue.clone();
+    redis::cmd("EVAL")
+        .arg(script)
+        .arg(0)
+        .arg(object.to_string())
+        .query_async(&mut connection)
+        .await
+        .unwrap()
+}
+
+/// What kstatus makes of it: the rules for kinds that it does not know, as its documentation has them.
+fn kstatus(object: &Value) -> &'static str {
+    let says = |about: &str, is: &str| {
+        let conditions = object["status"]["conditions"].as_array();
+        let mut conditions = conditions.into_iter().flatten();
+        conditions.any(|condition| condition["type"] == about && condition["status"] == is)
+    };
+    if !object["metadata"]["deletionTimestamp"].is_null() {
+        "Terminating"
+    } else if object["status"]["observedGeneration"] != object["metadata"]["generation"]
+        || says("Reconciling", "True")
+    {
+        "InProgress"
+    } else if says("Stalled", "True") {
+        "Failed"
+    } else if says("Ready", "False") || says("Ready", "Unknown") {
+        "InProgress"
+    } else {
+        "Current"
+    }
+}
+
+struct Health<'a>(&'a Stage);
+
+impl Health<'_> {
+    /// Waits until both tools say this of the sale; answers what Argo CD shows.
+    async fn until(&self, flux: &str, argo: &str) -> String {
+        let stage = self.0;
+        let deadline = Instant::now() + SOON;
+        loop {
+            let object = json!(stage.sales.get("drop").await.unwrap());
+            let (health, message) = argo_cd(stage, &object).await;
+            if (kstatus(&object), health.as_str()) == (flux, argo) {
+                println!("{flux} {argo}: {message}");
+                return message;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "not {flux} and {argo} but {} and {health}: {object:#}",
+                kstatus(&object)
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    async fn kubectl_wait(&self, condition: &str, seconds: u32) -> (bool, String) {
+        let stage = self.0;
+        let output = stage
+            .cluster
+            .kubectl(&[
+                "--namespace",
+                &stage.namespace,
+                "wait",
+                &format!("--for=condition={condition}"),
+                "fs/drop",
+                &format!("--timeout={seconds}s"),
+            ])
+            .await;
+        (output.status.success(), told(&output))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_and_tools_can_wait_for_a_sale() {
+    let mut stage = Stage::set(Services::start_own().await).await;
+    let _operator = stage.operator("operator").await;
+    stage.create("drop", one_product("shoe", 5)).await;
+    stage
+        .until_condition("drop", "Ready", "False", "Starting")
+        .await;
+    let said = Health(&stage).until("InProgress", "Progressing").await;
+    assert!(said.starts_with("Starting: "), "{said}");
+    let (is_met, said) = Health(&stage).kubectl_wait("Ready", 1).await;
+    assert!(!is_met, "no worker runs yet: {said}");
+
+    make_ready(&stage, "drop").await;
+    let (is_met, said) = Health(&stage).kubectl_wait("Ready", 40).await;
+    assert!(is_met, "{said}");
+    assert_eq!(Health(&stage).until("Current", "Healthy").await, "Open");
+
+    // An edit that waits for people, and its correction.
+    let taken = json!([{"id": "hat", "name": "Hat", "price": 1, "stock": 1}]);
+    let before = stage.sales.get("drop").await.unwrap().spec.products.clone();
+    stage.edit("drop", json!({ "products": taken })).await;
+    let said = Health(&stage).until("Failed", "Degraded").await;
+    assert!(said.starts_with("ForbiddenEdit: "), "{said}");
+    let (is_met, said) = Health(&stage).kubectl_wait("Stalled", 40).await;
+    assert!(is_met, "{said}");
+    stage.edit("drop", json!({ "products": before })).await;
+    Health(&stage).until("Current", "Healthy").await;
+
+    stage.edit("drop", json!({ "suspend": true })).await;
+    Health(&stage).until("Current", "Suspended").await;
+    stage.edit("drop", json!({ "suspend": false })).await;
+    Health(&stage).until("Current", "Healthy").await;
+
+    // A paused sale is as it was until somebody edits it.
+    stage.annotate("drop", PAUSED, json!("true")).await;
+    Health(&stage).until("Current", "Suspended").await;
+    stage.edit("drop", json!({ "suspend": true })).await;
+    Health(&stage).until("InProgress", "Suspended").await;
+    stage.edit("drop", json!({ "suspend": false })).await;
+    stage.annotate("drop", PAUSED, Value::Null).await;
+    Health(&stage).until("Current", "Healthy").await;
+
+    // A deletion that waits for a buy which nobody settles.
+    let lane = SaleKeys::new(&stage.id("drop")).lane(&"shoe".parse().unwrap());
+    let _: String = stage
+        .services
+        .queue
+        .xadd(lane, "*", &[("job", "no job")])
+        .await
+        .unwrap();
+    stage
+        .sales
+        .delete("drop", &DeleteParams::default())
+        .await
+        .unwrap();
+    stage
+        .until_condition("drop", "Ready", "False", "Deleting")
+        .await;
+    let said = Health(&stage).until("Terminating", "Progressing").await;
+    assert!(said.starts_with("Deleting: "), "{said}");
+    let (is_met, said) = Health(&stage).kubectl_wait("Ready", 1).await;
+    assert!(!is_met, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_away_is_no_health() {
+    let mut stage = Stage::set(Services::start_own().await).await;
+    let _operator = stage.operator("operator").await;
+    stage.create("drop", one_product("shoe", 5)).await;
+    stage.until_replicas("drop", 1).await;
+    make_ready(&stage, "drop").await;
+    Health(&stage).until("Current", "Healthy").await;
+    let postgres = stage.services.postgres.as_mut().unwrap();
+    postgres.kill().await.unwrap();
+    stage
+        .until_condition("drop", "Ready", "False", "Unreachable")
+        .await;
+    let said = Health(&stage).until("InProgress", "Degraded").await;
+    assert!(said.starts_with("Unreachable: "), "{said}");
+}

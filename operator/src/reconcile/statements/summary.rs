@@ -1,0 +1,119 @@
+//! The conditions that sum the others up: `Ready` for people, `Reconciling` and `Stalled` as kstatus
+//! reads them. Of the three, one is `True` at any time.
+
+use crate::{
+    crd::condition::{State, Statement, Type},
+    events::Reason,
+    obstacle::Cause,
+    reconcile::{
+        finalize::End,
+        view::{Verdict, View},
+    },
+};
+
+/// What a condition means for the sale as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    /// Nothing stands in the way.
+    Fine,
+    /// Something is still to happen, and will by itself.
+    Progressing,
+    /// Somebody has to do something.
+    Stalled,
+}
+
+/// `Ready`, `Reconciling` and `Stalled` by the other conditions.
+pub(super) fn summary(view: &View<'_>, parts: &[Statement]) -> Vec<Statement> {
+    let of = |course| parts.iter().find(|part| self::course(view, part) == course);
+    let (stalled, progressing) = (of(Course::Stalled), of(Course::Progressing));
+    let ready = match stalled.or(progressing) {
+        Some(cause) => {
+            // Not ready is known where the cause is a condition that would better not hold.
+            let state = match cause.state {
+                State::Unknown => State::Unknown,
+                State::True | State::False => State::False,
+            };
+            statement(Type::Ready, state, cause.reason, &cause.message)
+        }
+        None => statement(
+            Type::Ready,
+            State::True,
+            "InForce",
+            "the spec is in force, its stores answer, and the workers that it needs are available",
+        ),
+    };
+    let reconciling = match (stalled, progressing) {
+        (None, Some(cause)) => {
+            statement(Type::Reconciling, State::True, cause.reason, &cause.message)
+        }
+        (None, None) => settled(Type::Reconciling),
+        (Some(_), _) => statement(
+            Type::Reconciling,
+            State::False,
+            Type::Stalled.as_str(),
+            "somebody has to do something first; see condition Stalled",
+        ),
+    };
+    let stalled = match stalled {
+        Some(cause) => statement(Type::Stalled, State::True, cause.reason, &cause.message),
+        None => settled(Type::Stalled),
+    };
+    vec![ready, reconciling, stalled]
+}
+
+fn statement(about: Type, state: State, reason: &'static str, message: &str) -> Statement {
+    Statement {
+        about,
+        state,
+        reason,
+        message: message.to_owned(),
+    }
+}
+
+fn settled(about: Type) -> Statement {
+    let message = match about {
+        Type::Stalled => "nobody has to do anything",
+        _ => "nothing is left to be put in force",
+    };
+    statement(about, State::False, "NotNeeded", message)
+}
+
+fn course(view: &View<'_>, part: &Statement) -> Course {
+    match (part.about, part.state) {
+        (Type::Accepted, State::True) => Course::Fine,
+        (Type::Accepted, _) => match &view.verdict {
+            // Other controllers make Secrets, too.
+            Verdict::Refused(refusal) if refusal.reason == Reason::SecretMissing => {
+                Course::Progressing
+            }
+            Verdict::Refused(_) | Verdict::Paused => Course::Stalled,
+            _ => Course::Progressing,
+        },
+        (Type::QueueReachable | Type::DatabaseReachable, State::False | State::Unknown)
+        | (Type::LedgerIntact | Type::Open, State::Unknown) => Course::Progressing,
+        (Type::LedgerIntact, State::False) => Course::Stalled,
+        (Type::Scaling, State::False) if part.reason == Reason::AutoscalerConflict.as_str() => {
+            Course::Stalled
+        }
+        (Type::WorkersAvailable, State::False | State::Unknown) => of_workers(view, part),
+        (Type::Drained, _) => of_drain(view),
+        _ => Course::Fine,
+    }
+}
+
+/// More workers that start are no trouble while others work.
+fn of_workers(view: &View<'_>, part: &Statement) -> Course {
+    let works = view.workers.is_some_and(|workers| workers.available > 0);
+    match Cause::named(part.reason) {
+        Some(cause) if cause.needs_people() => Course::Stalled,
+        None if works => Course::Fine,
+        _ => Course::Progressing,
+    }
+}
+
+fn of_drain(view: &View<'_>) -> Course {
+    match &view.verdict {
+        Verdict::Ending(End::Overdue(_) | End::Blocked(_)) => Course::Stalled,
+        _ => Course::Fine,
+    }
+}
