@@ -554,7 +554,9 @@ impl Visit<'_> {
             (_, Some((announced, sight))) if *verdict != Verdict::Paused => {
                 let sale = &announced.sale;
                 let now = sight.now();
-                let next = lifecycle::next_instant(sale.schedule, &sale.workers, now);
+                let instant = lifecycle::next_instant(sale.schedule, &sale.workers, now);
+                let deadline = view::drain_deadline(sale, self.object).filter(|at| *at > now);
+                let next = instant.into_iter().chain(deadline).min();
                 let wait = next.and_then(|next| Duration::try_from(next.duration_since(now)).ok());
                 let waits = [wait, self.expires_in()];
                 Action::requeue(waits.into_iter().flatten().fold(REVISIT, Duration::min))

@@ -127,6 +127,28 @@ async fn a_sale_whose_closing_is_over_does_not_begin() {
     // What has begun may be closed at once.
     let now = json!({"closesAt": seconds_from_now(-60)});
     stage.edit("drop", now).await;
+/// Nobody settles what waits, until a worker comes.
+#[tokio::test]
+async fn a_closing_that_takes_too_long_to_drain_is_told_and_ends_all_the_same() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let times = json!({"closesAt": seconds_from_now(8), "drainTimeoutSeconds": 2});
+    stage
+        .create("drop", with(one_product("shoe", 5), &times))
+        .await;
+    stage.until_phase("drop", "Open").await;
+    let gateway = Child::gateway(&stage.services, "gateway").await;
+    flashsale_e2e::shopping::buy(&gateway, "shoe", "somebody").await;
+    stage
+        .until_condition("drop", "Drained", "False", "Draining")
+        .await;
+    let said = stage
+        .until_condition("drop", "Drained", "False", "DrainTimedOut")
+        .await;
+    assert!(said.starts_with("1 job is not settled"), "{said}");
+    stage.until_event("drop", "DrainTimedOut").await;
+    stage.until_condition("drop", "Stalled", "True", "").await;
+    let _worker = Child::worker(&stage.services, "worker").await;
     stage.until_phase("drop", "Closed").await;
 }
 

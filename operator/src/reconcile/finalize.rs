@@ -102,6 +102,12 @@ impl Visit<'_> {
         if drained {
             return if stop_workers(self.context, &self.sale).await {
                 self.free(&located.stores, may_leave).await
+            } else if is_overdue(self, in_force.sale.drain_timeout) {
+                End::Overdue(
+                    "every job has its outcome, but the workers have not ended within \
+                     drainTimeoutSeconds; see to their pods and nodes"
+                        .to_owned(),
+                )
             } else {
                 End::Draining
             };
@@ -333,7 +339,8 @@ async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResul
     Ok(count)
 }
 
-fn waiting(sight: &Sight) -> String {
+/// How many jobs wait, with the verb.
+pub(super) fn waiting(sight: &Sight) -> String {
     match (&sight.lanes, &sight.queue_error) {
         (Some(lanes), None) if lanes.depth() == 1 => "1 job is".to_owned(),
         (Some(lanes), None) => format!("{} jobs are", lanes.depth()),

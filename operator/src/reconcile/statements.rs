@@ -9,7 +9,7 @@ mod workers;
 use self::{summary::summary, workers::workers_available};
 use super::{
     build,
-    finalize::End,
+    finalize::{End, waiting},
     view::{Verdict, View},
 };
 use crate::{
@@ -332,15 +332,24 @@ fn paused(view: &View<'_>) -> Found {
 fn drained(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Ending(End::Overdue(message)) => {
-            return found(false, "DrainTimedOut", message.clone());
+            return found(false, Reason::DrainTimedOut.as_str(), message.clone());
         }
         Verdict::Ending(End::Blocked(message)) => {
-            return found(false, "DeletionBlocked", message.clone());
+            return found(false, Reason::DeletionBlocked.as_str(), message.clone());
         }
         _ => {}
     }
     match view.sight.phase {
         Some(Phase::Closed) => found(true, "EveryJobEnded", "every job has its outcome"),
+        Some(Phase::Draining) if view.is_drain_overdue() => found(
+            false,
+            Reason::DrainTimedOut.as_str(),
+            format!(
+                "{} not settled within drainTimeoutSeconds of the closing; see to the workers and the \
+                 ledger",
+                waiting(&view.sight)
+            ),
+        ),
         Some(Phase::Draining) => found(false, "Draining", "what is queued is being settled"),
         _ if matches!(view.verdict, Verdict::Ending(_)) => {
             found(false, "Draining", "the sale is being closed")

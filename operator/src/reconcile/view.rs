@@ -1,7 +1,7 @@
 //! What is known of a FlashSale at the end of a visit, from which its status is told.
 
-use flashsale_core::catalogue::Announced;
-use jiff::Timestamp;
+use flashsale_core::{catalogue::Announced, sale::Sale};
+use jiff::{SignedDuration, Timestamp};
 
 use super::{finalize::End, validate::Refusal};
 use crate::{
@@ -12,6 +12,16 @@ use crate::{
     },
     roster::Sight,
 };
+
+/// When every buy of a sale that closes by its schedule shall have its outcome. Counted from when the
+/// closing was seen: nobody settles by a clock while the operator is away. None before that.
+#[must_use]
+pub fn drain_deadline(sale: &Sale, object: &FlashSale) -> Option<Timestamp> {
+    let seen = object.status.as_ref()?.closed_at?;
+    let closed = sale.schedule.closes_at?.max(seen);
+    let patience = SignedDuration::try_from(sale.drain_timeout).ok()?;
+    closed.checked_add(patience).ok()
+}
 
 /// What the visit came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +62,15 @@ pub struct View<'a> {
 }
 
 impl View<'_> {
+    /// Whether buys still wait although the time to drain after a closing by the schedule is over. A
+    /// deletion counts its own.
+    #[must_use]
+    pub fn is_drain_overdue(&self) -> bool {
+        let sale = self.in_force.as_ref().map(|announced| &announced.sale);
+        sale.and_then(|sale| drain_deadline(sale, self.object))
+            .is_some_and(|deadline| self.now > deadline)
+    }
+
     /// Whether the spec was accepted as it is written now, by a visit before this one.
     #[must_use]
     pub fn is_accepted_as_it_is(&self) -> bool {

@@ -5,10 +5,7 @@ use crate::{
     crd::condition::{State, Statement, Type},
     events::Reason,
     obstacle::Cause,
-    reconcile::{
-        finalize::End,
-        view::{Verdict, View},
-    },
+    reconcile::view::{Verdict, View},
 };
 
 /// What a condition means for the sale as a whole.
@@ -96,7 +93,13 @@ fn course(view: &View<'_>, part: &Statement) -> Course {
             Course::Stalled
         }
         (Type::WorkersAvailable, State::False | State::Unknown) => of_workers(view, part),
-        (Type::Drained, _) => of_drain(view),
+        (Type::Drained, State::False)
+            if [Reason::DrainTimedOut, Reason::DeletionBlocked]
+                .iter()
+                .any(|reason| part.reason == reason.as_str()) =>
+        {
+            Course::Stalled
+        }
         _ => Course::Fine,
     }
 }
@@ -108,12 +111,5 @@ fn of_workers(view: &View<'_>, part: &Statement) -> Course {
         Some(cause) if cause.needs_people() => Course::Stalled,
         None if works => Course::Fine,
         _ => Course::Progressing,
-    }
-}
-
-fn of_drain(view: &View<'_>) -> Course {
-    match &view.verdict {
-        Verdict::Ending(End::Overdue(_) | End::Blocked(_)) => Course::Stalled,
-        _ => Course::Fine,
     }
 }

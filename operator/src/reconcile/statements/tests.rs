@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use flashsale_core::{
     catalogue::Announced,
     id::{ProductId, SaleId},
@@ -6,13 +8,13 @@ use flashsale_core::{
     sale::{spec::FlashSaleSpec, validation::check_spec},
     scaling::{Decision, Reason as ScalingReason},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::*;
 use crate::{
     context::Workers,
-    crd::{FlashSale, Spec, condition},
+    crd::{FlashSale, Spec, condition, status::FlashSaleStatus},
     events::Reason,
     obstacle::{Cause, Obstacle},
     reconcile::{status::status, validate::Refusal},
@@ -227,7 +229,7 @@ fn an_open_sale_keeps_its_phase_while_redis_is_away() {
     };
     let conditions = told(&view(&object, away()));
     assert_eq!(phase(&conditions), Phase::Pending, "never seen open");
-    object.status = Some(crate::crd::status::FlashSaleStatus {
+    object.status = Some(FlashSaleStatus {
         opened_at: Some(now()),
         ..Default::default()
     });
@@ -244,9 +246,7 @@ fn a_condition_that_says_the_same_keeps_its_time() {
     let object = object();
     let view = view(&object, sight(Phase::Open, 5));
     let first = told(&view);
-    let later = now()
-        .checked_add(jiff::SignedDuration::from_secs(60))
-        .unwrap();
+    let later = now().checked_add(SignedDuration::from_secs(60)).unwrap();
     let second = condition::conditions(&statements(&view), &first, Some(3), later);
     assert_eq!(first, second);
     let shut = View {
@@ -354,12 +354,13 @@ fn refused(reason: Reason) -> Verdict {
     })
 }
 
-/// What can be wrong with a sale that is healthy otherwise; state and reason of `Ready` then, and which
-/// of the three conditions that sum up holds.
-#[expect(clippy::type_complexity, reason = "a table")]
-fn troubles() -> Vec<(fn(&mut View<'_>), (&'static str, &'static str), Type)> {
+/// What is wrong with a sale that is healthy otherwise; state and reason of `Ready` then, and which of
+/// the three conditions that sum up holds.
+type Trouble = (fn(&mut View<'_>), (&'static str, &'static str), Type);
+
+/// What a visit can come to.
+fn verdicts() -> Vec<Trouble> {
     vec![
-        (|_| {}, ("True", "InForce"), Type::Ready),
         (
             |view| view.verdict = refused(Reason::InvalidSpec),
             ("False", "InvalidSpec"),
@@ -395,6 +396,18 @@ fn troubles() -> Vec<(fn(&mut View<'_>), (&'static str, &'static str), Type)> {
             ("False", "DeletionBlocked"),
             Type::Stalled,
         ),
+        (
+            |view| view.verdict = Verdict::Ending(End::Overdue("1 job is".to_owned())),
+            ("False", "DrainTimedOut"),
+            Type::Stalled,
+        ),
+    ]
+}
+
+/// What can be seen.
+fn sights() -> Vec<Trouble> {
+    vec![
+        (|_| {}, ("True", "InForce"), Type::Ready),
         (
             |view| view.autoscaler = Some("greedy".to_owned()),
             ("False", "AutoscalerConflict"),
@@ -469,7 +482,8 @@ fn troubles() -> Vec<(fn(&mut View<'_>), (&'static str, &'static str), Type)> {
 
 #[test]
 fn ready_sums_up_and_one_of_ready_reconciling_and_stalled_holds() {
-    for (index, (trouble, (state, reason), holds)) in troubles().into_iter().enumerate() {
+    let troubles = verdicts().into_iter().chain(sights());
+    for (index, (trouble, (state, reason), holds)) in troubles.enumerate() {
         let object = object();
         let mut view = healthy(&object);
         trouble(&mut view);
@@ -503,4 +517,35 @@ fn a_paused_sale_stays_ready_until_it_is_edited() {
     let (generation, ready) = paused(&object);
     assert_eq!(generation, Some(3), "generation 4 was not looked at");
     assert_eq!(ready, ("Unknown".to_owned(), "Paused".to_owned()));
+}
+
+#[test]
+fn a_closing_by_the_schedule_has_its_time_to_drain() {
+    let mut object = object();
+    let closed: Timestamp = "2026-11-27T10:00:00Z".parse().unwrap();
+    let after = |seconds| {
+        closed
+            .checked_add(SignedDuration::from_secs(seconds))
+            .unwrap()
+    };
+    let reason = |object: &FlashSale, now| {
+        let mut view = healthy(object);
+        view.sight.phase = Some(Phase::Draining);
+        let sale = &mut view.in_force.as_mut().unwrap().sale;
+        sale.schedule.closes_at = Some(closed);
+        sale.drain_timeout = Duration::from_secs(30);
+        view.now = now;
+        of(&told(&view), Type::Drained).1
+    };
+    assert_eq!(
+        reason(&object, after(31)),
+        "Draining",
+        "not seen to close yet"
+    );
+    object.status = Some(FlashSaleStatus {
+        closed_at: Some(after(5)),
+        ..FlashSaleStatus::default()
+    });
+    assert_eq!(reason(&object, after(35)), "Draining");
+    assert_eq!(reason(&object, after(36)), "DrainTimedOut");
 }
