@@ -28,6 +28,24 @@ pub enum Phase {
 }
 
 impl Phase {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Pending,
+        Self::Scheduled,
+        Self::Open,
+        Self::SoldOut,
+        Self::Suspended,
+        Self::Draining,
+        Self::Closed,
+        Self::Failed,
+    ];
+
+    /// The phase of this word, if there is one.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|phase| phase.as_str() == word)
+    }
+
     /// The word itself, as in status columns and events.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -79,6 +79,11 @@ impl Metrics {
         self.sales.set(sale, figures);
     }
 
+    /// Whether a sale in force waits for somebody, as its condition `Stalled` says.
+    pub fn stalled(&self, sale: &SaleId, is_stalled: bool) {
+        self.sales.stalled(sale, is_stalled);
+    }
+
     /// The sale is gone, and with it its series.
     pub fn forget(&self, sale: &SaleId) {
         self.sales.forget(sale);

@@ -31,7 +31,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{context::Context, roster::Sight, stores::Stores};
+use crate::{
+    context::Context,
+    crd::{
+        FlashSale,
+        condition::{self, Type},
+    },
+    roster::Sight,
+    stores::Stores,
+};
 
 /// How often sales that are awake are looked at. With the patch behind it, a spike is answered
 /// within two seconds.
@@ -127,15 +135,38 @@ fn is_awake(desired: &Announced, sight: &Sight, now: Timestamp) -> bool {
         || (!stays && sight.phase == Some(Phase::Closed))
 }
 
+/// Counts every FlashSale by the phase that its status tells, those that never came into force too, and
+/// shows which of those in force wait for somebody.
 fn tell_phases(context: &Context) {
     let mut counts: HashMap<Phase, usize> = HashMap::new();
-    for entry in context.roster.entries().values() {
-        *counts
-            .entry(entry.sight.phase.unwrap_or(Phase::Pending))
-            .or_default() += 1;
+    for watched in context.sales.state() {
+        let phase = match &watched.0 {
+            Ok(object) => {
+                tell_stalled(context, object);
+                let told = object
+                    .status
+                    .as_ref()
+                    .and_then(|told| told.phase.as_deref());
+                told.and_then(Phase::named).unwrap_or(Phase::Pending)
+            }
+            // Its status cannot be read either. What of it is in force goes on, but nobody can change it.
+            Err(_) => Phase::Failed,
+        };
+        *counts.entry(phase).or_default() += 1;
     }
     let counts: Vec<(Phase, usize)> = counts.into_iter().collect();
     context.metrics.phases(&counts);
+}
+
+fn tell_stalled(context: &Context, object: &FlashSale) {
+    let (Ok(sale), Some(status)) = (object.sale_id(), &object.status) else {
+        return;
+    };
+    let is_stalled = condition::holds(&status.conditions, Type::Stalled);
+    // Held, so that a sale that is taken out meanwhile is not shown again.
+    if context.roster.entries().contains_key(&sale) {
+        context.metrics.stalled(&sale, is_stalled);
+    }
 }
 
 #[cfg(test)]

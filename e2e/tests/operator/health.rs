@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use flashsale_core::keys::SaleKeys;
 use flashsale_e2e::{
     cluster::told,
-    operator::{SOON, Stage, one_product},
+    operator::{Operator, SOON, Stage, one_product},
+    patience::until,
     services::Services,
 };
 use flashsale_operator::crd::PAUSED;
@@ -14,7 +15,7 @@ use kube::api::DeleteParams;
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 
-use crate::ready::make_ready;
+use crate::{figures::sample, ready::make_ready};
 
 const HEALTH: &str = include_str!("../../../examples/argo-cd/health.lua");
 
@@ -102,7 +103,7 @@ impl Health<'_> {
 #[tokio::test(flavor = "multi_thread")]
 async fn people_and_tools_can_wait_for_a_sale() {
     let mut stage = Stage::set(Services::start_own().await).await;
-    let _operator = stage.operator("operator").await;
+    let operator = stage.operator("operator").await;
     stage.create("drop", one_product("shoe", 5)).await;
     stage
         .until_condition("drop", "Ready", "False", "Starting")
@@ -125,6 +126,11 @@ async fn people_and_tools_can_wait_for_a_sale() {
     assert!(said.starts_with("ForbiddenEdit: "), "{said}");
     let (is_met, said) = Health(&stage).kubectl_wait("Stalled", 40).await;
     assert!(is_met, "{said}");
+    let stalled = format!(
+        "flashsale_operator_stalled{{sale=\"{}\"}}",
+        stage.id("drop")
+    );
+    until_sample(&operator, &stalled, 1.0).await;
     stage.edit("drop", json!({ "products": before })).await;
     Health(&stage).until("Current", "Healthy").await;
 
@@ -162,6 +168,29 @@ async fn people_and_tools_can_wait_for_a_sale() {
     assert!(said.starts_with("Deleting: "), "{said}");
     let (is_met, said) = Health(&stage).kubectl_wait("Ready", 1).await;
     assert!(!is_met, "{said}");
+}
+
+/// A sale that never came into force is in nobody's queue, and counted all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sale_that_never_came_into_force_is_counted_as_failed() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.operator("operator").await;
+    stage.create("first", one_product("shoe", 5)).await;
+    stage.until_phase("first", "Open").await;
+    stage.create("second", one_product("shoe", 5)).await;
+    stage.until_phase("second", "Failed").await;
+    for (phase, sales) in [("Failed", 1.0), ("Open", 1.0), ("Pending", 0.0)] {
+        let series = format!("flashsale_operator_sales{{phase=\"{phase}\"}}");
+        until_sample(&operator, &series, sales).await;
+    }
+}
+
+async fn until_sample(operator: &Operator, series: &str, expected: f64) {
+    until(&format!("{series} is {expected}"), SOON, || async {
+        let found = sample(&operator.metrics().await, series);
+        found.is_some_and(|found| (found - expected).abs() < f64::EPSILON)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

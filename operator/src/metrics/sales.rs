@@ -14,11 +14,11 @@ pub struct SaleFigures {
     /// Units left over all products.
     pub remaining: Option<u64>,
     /// Workers that are wanted.
-    pub desired: u32,
+    pub desired: Option<u32>,
     /// Workers that are ready.
     pub ready: u32,
     /// Whether the depth asks for more workers than busy lanes can use.
-    pub limited: bool,
+    pub limited: Option<bool>,
     /// Whether Redis answered last.
     pub queue_up: bool,
     /// Whether PostgreSQL answered last.
@@ -32,18 +32,6 @@ pub struct SaleFigures {
     /// Batches that workers of the previous release have settled.
     pub unfenced_batches: Option<i64>,
 }
-
-/// Every phase a sale can be in.
-const PHASES: [Phase; 8] = [
-    Phase::Pending,
-    Phase::Scheduled,
-    Phase::Open,
-    Phase::SoldOut,
-    Phase::Suspended,
-    Phase::Draining,
-    Phase::Closed,
-    Phase::Failed,
-];
 
 /// Gauges by sale.
 #[derive(Debug, Clone)]
@@ -60,6 +48,7 @@ pub(super) struct Sales {
     oversold: IntGaugeVec,
     ledger_went_back: IntGaugeVec,
     unfenced_batches: IntGaugeVec,
+    stalled: IntGaugeVec,
 }
 
 impl Sales {
@@ -93,11 +82,12 @@ impl Sales {
                 "unfenced_batches",
                 "Batches of the sale's products that workers of the previous release have settled",
             )?,
+            stalled: by_sale("stalled", "1 while the sale waits for somebody")?,
         })
     }
 
     pub(super) fn phases(&self, counts: &[(Phase, usize)]) {
-        for phase in PHASES {
+        for phase in Phase::ALL {
             let sales: usize = counts
                 .iter()
                 .filter(|(counted, _)| *counted == phase)
@@ -113,9 +103,9 @@ impl Sales {
         let sale = sale.as_str();
         set(&self.queue_depth, sale, figures.queue_depth.map(gauged));
         set(&self.remaining, sale, figures.remaining.map(gauged));
-        set(&self.desired, sale, Some(figures.desired.into()));
+        set(&self.desired, sale, figures.desired.map(i64::from));
         set(&self.ready, sale, Some(figures.ready.into()));
-        set(&self.limited, sale, Some(figures.limited.into()));
+        set(&self.limited, sale, figures.limited.map(i64::from));
         set(&self.queue_up, sale, Some(figures.queue_up.into()));
         set(&self.ledger_up, sale, Some(figures.ledger_up.into()));
         set(&self.durable, sale, figures.durable.map(i64::from));
@@ -125,13 +115,17 @@ impl Sales {
         set(&self.unfenced_batches, sale, figures.unfenced_batches);
     }
 
+    pub(super) fn stalled(&self, sale: &SaleId, is_stalled: bool) {
+        set(&self.stalled, sale.as_str(), Some(is_stalled.into()));
+    }
+
     pub(super) fn forget(&self, sale: &SaleId) {
         for gauges in self.by_sale() {
             set(gauges, sale.as_str(), None);
         }
     }
 
-    fn by_sale(&self) -> [&IntGaugeVec; 11] {
+    fn by_sale(&self) -> [&IntGaugeVec; 12] {
         [
             &self.queue_depth,
             &self.remaining,
@@ -144,6 +138,7 @@ impl Sales {
             &self.oversold,
             &self.ledger_went_back,
             &self.unfenced_batches,
+            &self.stalled,
         ]
     }
 }

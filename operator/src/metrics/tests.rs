@@ -18,6 +18,8 @@ fn names_are_the_documented_ones() {
     let metrics = Metrics::new(&registry).unwrap();
     metrics.phases(&[]);
     let figures = SaleFigures {
+        desired: Some(1),
+        limited: Some(false),
         queue_depth: Some(1),
         remaining: Some(1),
         durable: Some(true),
@@ -27,6 +29,7 @@ fn names_are_the_documented_ones() {
         ..SaleFigures::default()
     };
     metrics.sale(&sale(), &figures);
+    metrics.stalled(&sale(), false);
     let table = include_str!("../../../docs/metrics.md");
     for family in registry.gather() {
         let row = format!("| `{}`", family.name());
@@ -59,6 +62,8 @@ fn forgotten_sale_leaves_no_series() {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
     let figures = SaleFigures {
+        desired: Some(1),
+        limited: Some(false),
         queue_depth: Some(7),
         remaining: Some(1),
         durable: Some(false),
@@ -68,6 +73,7 @@ fn forgotten_sale_leaves_no_series() {
         ..SaleFigures::default()
     };
     metrics.sale(&sale(), &figures);
+    metrics.stalled(&sale(), true);
     metrics.forget(&sale());
     assert!(!text(&registry).contains("sneaker-drop"));
 }

@@ -14,6 +14,7 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Wor
     let queue_up = sight.queue_error.is_none();
     let ledger_up = sight.ledger_error.is_none();
     let decision = sight.decision;
+    let durable = sight.durability.as_ref().and_then(|found| found.holds);
     let figures = SaleFigures {
         queue_depth: sight
             .lanes
@@ -21,15 +22,14 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Wor
             .filter(|_| queue_up)
             .map(SaleObservation::depth),
         remaining: sight.remaining().filter(|_| ledger_up),
-        desired: decision.map_or(0, |decision| decision.workers),
+        desired: decision.map(|decision| decision.workers),
         ready: workers.ready,
-        limited: decision
-            .is_some_and(|decision| decision.reason == scaling::Reason::LimitedByHotProducts),
+        limited: decision.map(|decision| decision.reason == scaling::Reason::LimitedByHotProducts),
         queue_up,
         ledger_up,
-        durable: sight.durability.as_ref().and_then(|found| found.holds),
-        oversold: sight.oversold,
-        ledger_went_back: sight.ledger_went_back(),
+        durable: last(durable, queue_up, |holds| !holds),
+        oversold: last(sight.oversold, ledger_up, |units| *units != 0),
+        ledger_went_back: last(sight.ledger_went_back(), queue_up, |went_back| *went_back),
         unfenced_batches: sight
             .stock
             .as_ref()
@@ -37,4 +37,67 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Wor
             .map(|stock| stock.unfenced_batches),
     };
     metrics.sale(sale, &figures);
+}
+
+/// What was read last while the store is `up`. While it is not, bad news stays bad, and good news is
+/// nothing that anybody knows.
+fn last<T>(read: Option<T>, up: bool, is_bad: impl Fn(&T) -> bool) -> Option<T> {
+    read.filter(|read| up || is_bad(read))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(sight: &Sight) -> String {
+        let registry = prometheus::Registry::new();
+        let metrics = Metrics::new(&registry).unwrap();
+        show(
+            &metrics,
+            &SaleId::new("shop.drop").unwrap(),
+            sight,
+            Workers::default(),
+        );
+        prometheus::TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap()
+    }
+
+    fn away(oversold: i64) -> Sight {
+        Sight {
+            oversold: Some(oversold),
+            queue_error: Some("refused".to_owned()),
+            ledger_error: Some("refused".to_owned()),
+            ..Sight::default()
+        }
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_absent_and_never_zero() {
+        let text = shown(&away(0));
+        for figure in [
+            "oversold_units",
+            "queue_depth",
+            "remaining_units",
+            "replicas_desired",
+            "scaling_limited",
+            "queue_durable",
+            "ledger_went_back",
+            "unfenced_batches",
+        ] {
+            let series = format!("flashsale_operator_{figure}{{");
+            assert!(!text.contains(&series), "{figure}: {text}");
+        }
+    }
+
+    #[test]
+    fn units_that_were_oversold_stay_so_while_the_ledger_is_away() {
+        let series = "flashsale_operator_oversold_units{sale=\"shop.drop\"}";
+        assert!(shown(&away(3)).contains(&format!("{series} 3")));
+        let read = Sight {
+            oversold: Some(0),
+            ..Sight::default()
+        };
+        assert!(shown(&read).contains(&format!("{series} 0")));
+    }
 }

@@ -140,11 +140,17 @@ async fn audit_one(context: &Context) {
     if let Some(entry) = context.roster.entries().get_mut(&sale) {
         entry.audited = Some(Instant::now());
     }
-    if let Ok(Ok(units)) = counted {
-        if units != 0 {
-            tracing::error!(%sale, units, "the ledger of {sale} is off by {units} units; see docs/runbook.md");
+    match counted {
+        Ok(Ok(units)) => {
+            if units != 0 {
+                tracing::error!(%sale, units, "the ledger of {sale} is off by {units} units; see docs/runbook.md");
+            }
+            see(context, &sale, |sight| sight.oversold = Some(units));
         }
-        see(context, &sale, |sight| sight.oversold = Some(units));
+        // A ledger that could not be counted is not known to be right. One that was wrong still is.
+        Ok(Err(_)) | Err(_) => see(context, &sale, |sight| {
+            sight.oversold = sight.oversold.filter(|units| *units != 0);
+        }),
     }
 }
 
