@@ -83,6 +83,17 @@ fn every_rule_and_dashboard_is_in_the_chart_as_it_is_written() {
     let rendered = rendered.map_or_else(|| json!([]), |rule| rule["spec"]["groups"].clone());
     assert_eq!(rendered, Value::Array(groups));
 
+    let elsewhere = with(
+        parse(EVERYTHING),
+        "monitoring.runbookUrl",
+        &json!("https://wiki.example.com/flashsale"),
+    );
+    let manifests_elsewhere = render(&elsewhere, &[]);
+    let rendered = manifests_elsewhere.of("PrometheusRule").next().unwrap();
+    let text = rendered.to_string();
+    assert!(text.contains("https://wiki.example.com/flashsale#flashsaleoversold"));
+    assert!(!text.contains("flashsale.dev/docs"));
+
     let dashboards = files("dashboards", "json");
     let labelled = manifests.of("ConfigMap");
     let labelled = labelled.filter(|map| map["metadata"]["labels"]["grafana_dashboard"] == "1");

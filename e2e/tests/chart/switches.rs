@@ -256,6 +256,11 @@ const ALL: &[Switch] = &[
     Switch("networkPolicy.saleNamespaces", PLAIN, "[market, shop]"),
     Switch("monitoring.podMonitors", PLAIN, "always"),
     Switch("monitoring.rules", PLAIN, "always"),
+    Switch(
+        "monitoring.runbookUrl",
+        EVERYTHING,
+        "https://wiki.example.com/flashsale",
+    ),
     Switch("monitoring.dashboards", PLAIN, "true"),
     Switch("monitoring.dashboardLabel", EVERYTHING, "dashboards"),
     Switch("monitoring.dashboardFolder", EVERYTHING, "''"),

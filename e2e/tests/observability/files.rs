@@ -50,7 +50,9 @@ fn every_alert_says_what_it_is_and_where_to_read_on() {
             alert.name
         );
         let url = annotations["runbook_url"].as_str().unwrap();
-        let anchor = url.strip_prefix("docs/runbook.md#").unwrap();
+        let anchor = url
+            .strip_prefix("https://flashsale.dev/docs/runbook.md#")
+            .unwrap();
         assert_eq!(anchors.get(anchor), Some(&alert.name), "{url}");
         named.insert(alert.name);
     }
