@@ -15,14 +15,14 @@ local function health(word, name)
   return { status = word, message = conditions[name].reason .. ": " .. conditions[name].message }
 end
 
--- Paused comes first: the operator does not look at what is written meanwhile.
+-- First, since the operator does not judge the spec of a paused sale.
 if says("Paused", "True") then
   return health("Suspended", "Paused")
 end
 if conditions.Ready == nil or status.observedGeneration ~= obj.metadata.generation then
   return { status = "Progressing", message = "The operator has not looked at the spec yet" }
 end
--- The stores of a sale that was in force are back by themselves, but nothing is sold or settled until then.
+-- The operator goes on by itself once a store is back, but until then nothing is sold or settled.
 for _, store in ipairs({ "QueueReachable", "DatabaseReachable" }) do
   if says(store, "False") then
     return health("Degraded", store)

@@ -16,8 +16,8 @@ use crate::{
     roster::{Entry, Sight},
 };
 
-/// How long before the opening missing workers are told of: the last moment at which somebody may
-/// still do something.
+/// How long before the opening it is told that workers are not ready, whatever the reason. Those that
+/// cannot start are told of as soon as that is seen, by the condition `WorkersAvailable`.
 const LAST_CALL: Duration = Duration::from_secs(3);
 
 /// Something to tell of an opening.
