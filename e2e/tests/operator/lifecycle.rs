@@ -118,7 +118,7 @@ async fn a_sale_whose_closing_is_over_does_not_begin() {
     );
     stage.create("drop", spec).await;
     let said = stage
-        .until_condition("drop", "Ready", "False", "InvalidSpec")
+        .until_condition("drop", "Accepted", "False", "InvalidSpec")
         .await;
     assert!(said.contains("spec.closesAt:"), "{said}");
     let later = json!({"closesAt": seconds_from_now(600)});
@@ -127,6 +127,9 @@ async fn a_sale_whose_closing_is_over_does_not_begin() {
     // What has begun may be closed at once.
     let now = json!({"closesAt": seconds_from_now(-60)});
     stage.edit("drop", now).await;
+    stage.until_phase("drop", "Closed").await;
+}
+
 /// Nobody settles what waits, until a worker comes.
 #[tokio::test]
 async fn a_closing_that_takes_too_long_to_drain_is_told_and_ends_all_the_same() {
