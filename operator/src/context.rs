@@ -9,13 +9,21 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OnceCell, mpsc::UnboundedSender};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    autoscalers::Autoscalers, backoff::Backoff, config::Settings, crd::FlashSale,
-    events::Publisher, lease::Fence, metrics::Metrics, reconcile::written::WrittenStatuses,
-    roster::Roster, secrets::Secrets, stores::StoreCache,
+    autoscalers::Autoscalers,
+    backoff::Backoff,
+    config::Settings,
+    crd::FlashSale,
+    events::Publisher,
+    lease::Fence,
+    metrics::Metrics,
+    reconcile::{budget::BudgetApi, written::WrittenStatuses},
+    roster::Roster,
+    secrets::Secrets,
+    stores::StoreCache,
 };
 
 /// Who we are to the API server, wherever we write.
@@ -56,6 +64,8 @@ pub struct Context {
     pub deployments_seen: CancellationToken,
     /// The FlashSales, as the watch keeps them.
     pub sales: Store<Watched>,
+    /// How the API server takes disruption budgets, once that was asked.
+    pub budgets: OnceCell<BudgetApi>,
     /// Asks for a visit.
     pub visits: UnboundedSender<ObjectRef<Watched>>,
 }

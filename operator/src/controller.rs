@@ -10,7 +10,7 @@ use kube::{
     Api, Client,
     runtime::{Config, Controller, reflector, watcher},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -93,6 +93,7 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
         autoscalers: Autoscalers::new(client.clone()),
         deployments_seen: seen(&deployments),
         deployments,
+        budgets: OnceCell::new(),
         visits,
         client: setup.client,
         settings: setup.settings,

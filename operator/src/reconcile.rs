@@ -6,6 +6,7 @@
 //! what Redis and the ledger hold, and each visit starts from there.
 
 pub mod apply;
+pub mod budget;
 pub mod build;
 pub mod deployable;
 pub mod dereference;
@@ -415,6 +416,7 @@ impl Visit<'_> {
         };
         let deployment = build::deployment(self.object, parts, &self.context.settings.worker)?;
         apply::apply(self.context, self.object, &self.sale, &deployment).await?;
+        budget::keep(self.context, self.object).await;
         Ok(())
     }
 

@@ -189,6 +189,8 @@ pub struct Entry {
     /// What was applied last as the worker Deployment, and its generation then: another one means
     /// that somebody has changed it since.
     pub applied: Option<(u64, i64)>,
+    /// When the disruption budget of the workers is to be written next.
+    pub budget_due: Instant,
     /// What was announced last, so that a record that reads back different is not written in a
     /// circle.
     pub announced: Option<Announced>,
@@ -220,6 +222,7 @@ impl Entry {
             audited: None,
             shortfall: None,
             applied: None,
+            budget_due: now,
             announced: None,
             generation: None,
             restoring: None,
@@ -380,6 +383,21 @@ impl Roster {
         if let Some(entry) = self.entries().get_mut(sale) {
             entry.applied = Some(applied);
         }
+    }
+
+    /// Whether the disruption budget of the workers is to be written now; if so, the next time is
+    /// after `pause`.
+    pub fn budget_is_due(&self, sale: &SaleId, pause: Duration) -> bool {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(sale) else {
+            return false;
+        };
+        let now = Instant::now();
+        let is_due = entry.budget_due <= now;
+        if is_due {
+            entry.budget_due = now + pause;
+        }
+        is_due
     }
 
     /// Takes a sale out.

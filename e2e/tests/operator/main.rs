@@ -19,6 +19,7 @@ mod market;
 mod mistakes;
 mod outages;
 mod pausing;
+mod placement;
 mod prewarming;
 mod ready;
 mod refusals;

@@ -4,6 +4,7 @@
 //! undoes what the queue asked for.
 
 mod certificates;
+mod placement;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -123,7 +124,7 @@ pub fn selector_text(sale: &str) -> String {
     pairs.join(",")
 }
 
-fn labels(sale: &str) -> BTreeMap<String, String> {
+pub(super) fn labels(sale: &str) -> BTreeMap<String, String> {
     let mut labels = selector(sale);
     labels.extend(map([
         ("app.kubernetes.io/instance", sale),
@@ -151,7 +152,8 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
     // What people add may not take the place of what the system finds its pods by.
     let mut pod_labels = worker.pod_labels.clone();
     pod_labels.extend(labels(name));
-    let mut annotations = worker.pod_annotations.clone();
+    let mut annotations = placement::annotations();
+    annotations.extend(worker.pod_annotations.clone());
     annotations.insert(FINGERPRINT.to_owned(), located.fingerprint.clone());
     let pull_secrets = defaults
         .pull_secrets
@@ -175,14 +177,11 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
             termination_grace_period_seconds: Some(worker.termination_grace_period_seconds.into()),
             node_selector: some_if_any(worker.node_selector.clone()),
             priority_class_name: worker.priority_class_name.clone(),
-            tolerations: Some(
-                worker
-                    .tolerations
-                    .iter()
-                    .map(toleration)
-                    .collect::<Vec<_>>(),
-            )
+            tolerations: Some(placement::tolerations(
+                worker.tolerations.iter().map(toleration).collect(),
+            ))
             .filter(|all| !all.is_empty()),
+            topology_spread_constraints: Some(placement::spread(&selector(name))),
             image_pull_secrets: Some(pull_secrets.collect::<Vec<_>>())
                 .filter(|all| !all.is_empty()),
             ..PodSpec::default()

@@ -1,7 +1,11 @@
 //! An operator that may do less than it needs says so at each sale that suffers from it, and does the
 //! rest.
 
-use flashsale_e2e::{operator::Stage, services::Services};
+use flashsale_e2e::{
+    operator::{SOON, Stage},
+    patience::until,
+    services::Services,
+};
 use k8s_openapi::api::rbac::v1::{Role, RoleBinding};
 use kube::{Api, api::PostParams};
 use serde_json::json;
@@ -11,7 +15,8 @@ use super::{delete, open, own_secrets, until_gone, until_workers};
 /// Who the operator is to the API server.
 const USER: &str = "narrow-operator";
 
-/// The chart's rights without those to list autoscalers and pods and to read every Secret.
+/// The chart's rights without those to list autoscalers and pods, to write disruption budgets and to read
+/// every Secret.
 async fn grant(stage: &Stage, secrets: &[&str]) {
     let right = |group: &str, resources: &[&str], verbs: &[&str]| json!({"apiGroups": [group], "resources": resources, "verbs": verbs});
     let mut rights = vec![
@@ -66,6 +71,11 @@ async fn a_missing_right_is_told_at_the_sale_and_stops_nothing_else() {
         .until_condition("drop", "WorkersAvailable", "Unknown", "PodsUnread")
         .await;
     assert!(said.contains("forbidden"), "{said}");
+    until("the missing budget is logged", SOON, || async {
+        let log = operator.log();
+        log.contains("disruption budget") && log.contains("poddisruptionbudgets")
+    })
+    .await;
     market.empty(&stage.services).await;
 
     let spec = own_secrets(&stage, "hidden").await;
