@@ -4,6 +4,7 @@
 //! A reading that failed is `None` and never an empty or zero reading, and it changes nothing:
 //! no worker goes and no record is rewritten because of it.
 
+mod drivers;
 mod republish;
 mod retirement;
 mod went_back;
@@ -21,6 +22,7 @@ use crate::{
     scaling::{self, Ask, Autoscaler, Decision, Need},
 };
 
+use drivers::DriverWatch;
 use went_back::LedgerWatch;
 
 pub use went_back::WentBack;
@@ -86,6 +88,7 @@ pub struct Controller {
     retired: Vec<ProductId>,
     autoscaler: Autoscaler,
     ledger_watch: LedgerWatch,
+    driver_watch: DriverWatch,
 }
 
 impl Controller {
@@ -97,6 +100,7 @@ impl Controller {
             desired,
             autoscaler: Autoscaler::default(),
             ledger_watch: LedgerWatch::default(),
+            driver_watch: DriverWatch::default(),
         }
     }
 
@@ -141,7 +145,10 @@ impl Controller {
             remaining: levels.map(remaining),
         };
         let phase = lifecycle::phase(sale.schedule, self.desired.switches(), readings, now);
-        let ask = ask(&self.desired, look, now);
+        let ask = Ask {
+            spare: self.driver_watch.is_spare_needed(look, monotonic),
+            ..ask(&self.desired, look, now)
+        };
         Step {
             phase,
             announce: self.record_to_announce(look),
@@ -220,6 +227,7 @@ fn ask(desired: &Announced, look: &Look, now: Timestamp) -> Ask {
         } else {
             0
         },
+        spare: false,
     }
 }
 

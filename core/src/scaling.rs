@@ -2,7 +2,7 @@
 //! `flashsale up`. Time is a monotonic [`Duration`] that the caller passes in.
 //!
 //! 1. **Need** ([`need`]): `ceil(depth / targetQueueDepth)`, at most as many as busy lanes can use,
-//!    within min and max.
+//!    within min and max; one more, a spare, while a lane has had no driver for about ten seconds.
 //! 2. **Behavior**: how fast the number may follow the need, by the rules of a
 //!    `HorizontalPodAutoscaler` (v2): tolerance, stabilization windows, policies. By default up at
 //!    once and straight to the need; down only to the highest need of the stabilization window, so

@@ -1,4 +1,4 @@
-//! Makes the pods of a worker Deployment ready, as a node would; there is no node here.
+//! Makes the pods of a worker Deployment ready or not, as a node would; there is no node here.
 
 use std::time::Duration;
 
@@ -18,12 +18,22 @@ use crate::{
 /// until the Deployment says so.
 pub async fn make_ready(stage: &Stage, name: &str) {
     let wanted = stage.replicas(name).await;
+    make(stage, name, true, wanted).await;
+}
+
+/// Makes all pods of the workers of `name` unready, as Kubernetes does when their nodes are lost.
+pub async fn make_unready(stage: &Stage, name: &str) {
+    make(stage, name, false, 0).await;
+}
+
+/// Has `wanted` workers be ready.
+async fn make(stage: &Stage, name: &str, is_ready: bool, wanted: i32) {
     until(
         &format!("{wanted} workers of {name} are ready"),
         SOON,
         || async {
             if stage.cluster.has_controllers() {
-                make_pods_ready(stage, name).await;
+                make_pods(stage, name, is_ready).await;
             } else {
                 say_ready(stage, name, wanted).await;
             }
@@ -39,13 +49,14 @@ async fn ready(stage: &Stage, name: &str) -> i32 {
     status.and_then(|status| status.ready_replicas).unwrap_or(0)
 }
 
-async fn make_pods_ready(stage: &Stage, name: &str) {
+async fn make_pods(stage: &Stage, name: &str, is_ready: bool) {
+    let is = if is_ready { "True" } else { "False" };
     let pods: Api<Pod> = Api::namespaced(stage.cluster.client(), &stage.namespace);
     let ours = ListParams::default().labels(&format!("flashsale.dev/sale={name}"));
     for pod in pods.list(&ours).await.unwrap() {
         let now = jiff::Timestamp::now();
         let condition =
-            |about: &str| json!({"type": about, "status": "True", "lastTransitionTime": now});
+            |about: &str| json!({"type": about, "status": is, "lastTransitionTime": now});
         let status = json!({"status": {
             "phase": "Running",
             "conditions": [condition("Ready"), condition("ContainersReady")],
@@ -62,9 +73,10 @@ async fn make_pods_ready(stage: &Stage, name: &str) {
 
 /// Where nothing makes pods of a Deployment, nothing contradicts what its status says either.
 async fn say_ready(stage: &Stage, name: &str, wanted: i32) {
+    let replicas = stage.replicas(name).await;
     let status = json!({"status": {
-        "replicas": wanted, "readyReplicas": wanted,
-        "availableReplicas": wanted, "updatedReplicas": wanted,
+        "replicas": replicas, "readyReplicas": wanted,
+        "availableReplicas": wanted, "updatedReplicas": replicas,
     }});
     stage
         .deployments

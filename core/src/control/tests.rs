@@ -507,3 +507,73 @@ fn a_redis_that_may_have_lost_outcomes_is_given_them_once() {
     };
     assert_eq!(restore(blind), None);
 }
+
+/// A look at jobs that wait in lane `a`, the oldest since `oldest_ms`.
+fn waiting(driver: Option<&str>, oldest_ms: i64) -> Look {
+    let mut waiting = look([1, 0]);
+    let lane = &mut waiting.lanes.as_mut().unwrap().lanes[0];
+    lane.driver = driver.map(ToOwned::to_owned);
+    lane.oldest_ms = Some(oldest_ms);
+    waiting
+}
+
+/// Workers and why, after one look each second of 1 to `seconds`.
+fn after(
+    controller: &mut Controller,
+    seconds: std::ops::RangeInclusive<i64>,
+    look: &Look,
+) -> (u32, Reason) {
+    let mut workers = 1;
+    let mut reason = Reason::AtNeed;
+    for second in seconds {
+        let step = step(controller, look, second, workers);
+        (workers, reason) = (step.workers(), step.decision.reason);
+    }
+    (workers, reason)
+}
+
+#[test]
+fn a_lane_that_stands_still_gets_a_spare_worker() {
+    let mut controller = Controller::new(announced());
+    let idle = waiting(None, 1);
+    assert_eq!(after(&mut controller, 1..=9, &idle), (1, Reason::AtNeed));
+    assert_eq!(after(&mut controller, 10..=30, &idle), (2, Reason::Spare));
+    // The one that was lost may still count as there: the spare stays for the window.
+    let driven = waiting(Some("spare"), 1);
+    assert_eq!(step(&mut controller, &driven, 31, 2).workers(), 2);
+    let later = step(&mut controller, &driven, 31 + 61, 2);
+    assert_eq!(
+        (later.workers(), later.decision.reason),
+        (1, Reason::AtNeed)
+    );
+}
+
+#[test]
+fn a_lane_that_is_driven_now_and_then_gets_none() {
+    let mut controller = Controller::new(announced());
+    for second in 1..=40 {
+        // Seen without a driver by chance: the job at its head is another one.
+        let moving = waiting(None, second / 5);
+        assert_eq!(step(&mut controller, &moving, second, 1).workers(), 1);
+    }
+    let mut controller = Controller::new(announced());
+    for second in 1..=40 {
+        let driver = (second % 8 == 0).then_some("worker");
+        let slow = waiting(driver, 1);
+        assert_eq!(step(&mut controller, &slow, second, 1).workers(), 1);
+    }
+}
+
+#[test]
+fn nothing_that_could_not_be_read_asks_for_a_spare() {
+    let mut controller = Controller::new(announced());
+    let no_ledger = Look {
+        ledger: None,
+        ..waiting(None, 1)
+    };
+    assert_eq!(after(&mut controller, 1..=30, &no_ledger).0, 1);
+    let mut controller = Controller::new(announced());
+    after(&mut controller, 1..=9, &waiting(None, 1));
+    assert_eq!(after(&mut controller, 10..=10, &Look::default()).0, 1);
+    assert_eq!(after(&mut controller, 11..=19, &waiting(None, 1)).0, 1);
+}

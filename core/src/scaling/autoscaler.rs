@@ -72,7 +72,8 @@ impl Autoscaler {
             moment,
             need.replicas,
         );
-        let floor = ask.floor(policy);
+        let spare = if need.spare > 0 { need.replicas } else { 0 };
+        let floor = ask.floor(policy).max(spare);
         // Bounds are promises and stand above all pacing.
         let workers = tempered
             .workers
@@ -118,6 +119,7 @@ fn reason(workers: u32, need: Need, tempered: Tempered) -> Reason {
         Some(Hold::Window) => Reason::Stabilizing,
         Some(Hold::Policy) => Reason::LimitedByPolicy,
         None if workers == 0 => Reason::Dormant,
+        None if need.spare > 0 => Reason::Spare,
         None if need.prewarming => Reason::Prewarming,
         None if need.limited_by_hot_products => Reason::LimitedByHotProducts,
         None if need.limited_by_max_replicas => Reason::LimitedByMaxReplicas,

@@ -21,6 +21,8 @@ pub struct Ask {
     pub in_force: bool,
     /// Lanes that the opening will make busy, while pre-warming; otherwise 0.
     pub expected_lanes: u32,
+    /// Whether a lane has had no driver for so long that a worker more is to take it.
+    pub spare: bool,
 }
 
 /// How many workers a look at the lanes asks for.
@@ -35,6 +37,8 @@ pub struct Need {
     pub limited_by_max_replicas: bool,
     /// True when the coming opening asks for more than the lanes do.
     pub prewarming: bool,
+    /// How many of them are spare, 0 or 1. Rules that slow a change do not hold a spare up.
+    pub spare: u32,
 }
 
 impl Ask {
@@ -69,10 +73,14 @@ pub fn need(policy: &WorkerPolicy, ask: Ask) -> Option<Need> {
     let by_lanes = by_depth.min(usable);
     let opening = workers_for(ask.expected_lanes, policy);
     let wanted = by_lanes.max(opening);
+    let most = policy.max_replicas.max(floor);
+    let without_spare = wanted.clamp(floor, most);
+    let spare = u32::from(ask.spare && ask.in_force && without_spare < most);
     Some(Need {
-        replicas: wanted.clamp(floor, policy.max_replicas.max(floor)),
+        replicas: without_spare + spare,
         limited_by_hot_products: by_depth.min(policy.max_replicas) > usable.max(floor),
         limited_by_max_replicas: wanted > policy.max_replicas,
         prewarming: opening > by_lanes.max(floor),
+        spare,
     })
 }

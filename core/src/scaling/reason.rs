@@ -11,6 +11,8 @@ pub enum Reason {
     Prewarming,
     /// Held by a stabilization window: the need was different a while ago.
     Stabilizing,
+    /// One more than that: a lane has had no driver for too long.
+    Spare,
     /// As many as busy lanes can use; the depth asks for more.
     LimitedByHotProducts,
     /// `maxReplicas`; the lanes could use more.
@@ -35,6 +37,7 @@ impl Reason {
             Self::AtNeed => "AtNeed",
             Self::Prewarming => "Prewarming",
             Self::Stabilizing => "Stabilizing",
+            Self::Spare => "Spare",
             Self::LimitedByHotProducts => "LimitedByHotProducts",
             Self::LimitedByMaxReplicas => "LimitedByMaxReplicas",
             Self::LimitedByPolicy => "LimitedByPolicy",

@@ -48,6 +48,7 @@ pub(super) fn deep(depth: u64) -> Ask {
         }),
         in_force: true,
         expected_lanes: 0,
+        spare: false,
     }
 }
 

@@ -318,3 +318,33 @@ fn a_need_that_stays_costs_no_memory() {
     let memory = format!("{rules:?}");
     assert!(memory.len() < 300, "{memory}");
 }
+
+#[test]
+fn a_spare_is_one_more_at_once_and_within_the_maximum() {
+    let spare = |ask: Ask| Ask { spare: true, ..ask };
+    let mut slow = policy();
+    slow.behavior.scale_up.stabilization_window = Some(Duration::from_mins(5));
+    slow.behavior.scale_up.select_policy = SelectPolicy::Disabled;
+    slow.behavior.scale_up.tolerance = Tolerance {
+        millionths: 1_000_000,
+    };
+    let mut sale = Simulation::new(slow, 1);
+    assert_eq!(sale.look(1, look(1, 1)).workers, 1);
+    let decision = sale.look(1, spare(look(1, 1)));
+    assert_eq!((decision.workers, decision.reason), (2, Reason::Spare));
+    // The spare does not count as a worker that needs a spare.
+    assert_eq!(sale.look(1, spare(look(1, 1))).workers, 2);
+
+    let most = policy().max_replicas;
+    let mut sale = Simulation::new(policy(), most);
+    let full = sale.look(1, spare(look(1_000_000, 1_000)));
+    assert_eq!(
+        (full.workers, full.reason),
+        (most, Reason::LimitedByMaxReplicas)
+    );
+    let over = Ask {
+        in_force: false,
+        ..spare(look(1, 1))
+    };
+    assert_eq!(need(&policy(), over).unwrap().replicas, 1);
+}

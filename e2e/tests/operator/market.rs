@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use flashsale_core::{keys::SaleKeys, sale::Sale, turnstile::Admission};
+use flashsale_core::{keys::SaleKeys, lease, sale::Sale, turnstile::Admission};
 use flashsale_e2e::{
     operator::Stage,
     queue::{admit, buy, depth, job},
@@ -49,6 +49,28 @@ impl Market {
                 let job = serde_json::to_vec(&job(&self.sale, &user, &product.id, &user)).unwrap();
                 pipe.xadd(&lane, "*", &[("job", job)]).ignore();
             }
+        }
+        pipe.exec_async(&mut connection(services).await)
+            .await
+            .unwrap();
+    }
+
+    /// Holds the lease of lane number `lane` for a term, as a worker that drives it.
+    pub(crate) async fn hold(&self, services: &Services, lane: usize) {
+        let product = &self.sale.products[lane].id;
+        let key = SaleKeys::new(&self.sale.id).lease(product);
+        let mut queue = services.queue.clone();
+        let held = lease::hold(&mut queue, &key, "a-worker:a-takeover").await;
+        assert!(held.unwrap(), "another worker holds {product}");
+    }
+
+    /// Holds the leases of all lanes for longer than a test takes, so that none of them asks for a
+    /// spare worker while it waits.
+    pub(crate) async fn occupy(&self, services: &Services) {
+        let mut pipe = redis::pipe();
+        for product in &self.sale.products {
+            let key = SaleKeys::new(&self.sale.id).lease(&product.id);
+            pipe.set_ex(key, "a-worker:a-takeover", 3_600).ignore();
         }
         pipe.exec_async(&mut connection(services).await)
             .await

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod pace;
+mod spare;
 mod spikes;
 mod subresource;
 mod suspend;

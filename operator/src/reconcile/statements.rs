@@ -226,6 +226,10 @@ fn why(reason: scaling::Reason) -> &'static str {
         scaling::Reason::Stabilizing => {
             "the queue asks for another number; the stabilization window holds this one"
         }
+        scaling::Reason::Spare => {
+            "buys of a product have waited about 10 seconds without a worker that settles them, so \
+             there is one more than the queue asks for; see why the others do not"
+        }
         scaling::Reason::LimitedByHotProducts => {
             "the queue asks for more workers than busy lanes can use: a product has one driver at a \
              time; a greater batchSize or a faster database helps, more workers do not"

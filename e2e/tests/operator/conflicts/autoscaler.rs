@@ -22,7 +22,8 @@ const UNTOUCHED: Duration = Duration::from_secs(4);
 async fn an_autoscaler_on_the_workers_is_told_of_and_not_fought() {
     let stage = Stage::set(Services::start().await).await;
     let _operator = stage.operator("operator").await;
-    let eager = json!({"worker": {"maxReplicas": 4, "targetQueueDepth": 1, "lanesPerWorker": 1}});
+    // No room for a spare: nobody settles here.
+    let eager = json!({"worker": {"maxReplicas": 3, "targetQueueDepth": 1, "lanesPerWorker": 1}});
     let mut spec = with(one_product("shoe", 500), &eager);
     for id in ["hat", "scarf"] {
         let product = json!({"id": id, "name": id, "price": 100, "stock": 500});

@@ -21,6 +21,7 @@ async fn a_hot_product_gets_no_worker_that_would_stand_idle() {
         "scaleDownStabilizationSeconds": 0,
     });
     let market = Market::open(&stage, "hot", 6, worker).await;
+    market.occupy(&stage.services).await;
     let mut replicas = Replicas::watch(&stage, "hot");
     market.fill(&stage.services, 0..1, 500).await;
     replicas.until(1, LONGEST).await;
@@ -58,6 +59,7 @@ async fn a_worker_with_several_lanes_counts_for_all_of_them() {
         "scaleDownStabilizationSeconds": 0,
     });
     let market = Market::open(&stage, "wide", 5, worker).await;
+    market.occupy(&stage.services).await;
     let mut replicas = Replicas::watch(&stage, "wide");
     market.fill(&stage.services, 0..5, 20).await;
     replicas.until(3, LONGEST).await;

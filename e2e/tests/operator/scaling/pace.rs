@@ -30,6 +30,7 @@ async fn workers_go_only_after_the_window_and_not_in_a_lull() {
         "scaleDownStabilizationSeconds": WINDOW.as_secs(),
     });
     let market = Market::open(&stage, "lull", 4, worker).await;
+    market.occupy(&stage.services).await;
     let mut replicas = Replicas::watch(&stage, "lull");
     market.fill(&stage.services, 0..4, 10).await;
     replicas.until(4, LONGEST).await;
@@ -101,6 +102,7 @@ async fn policies_set_the_steps_in_both_directions() {
         }},
     });
     let market = Market::open(&stage, "steps", 4, worker).await;
+    market.occupy(&stage.services).await;
     let mut replicas = Replicas::watch(&stage, "steps");
     replicas.until(1, LONGEST).await;
     market.fill(&stage.services, 0..4, 10).await;

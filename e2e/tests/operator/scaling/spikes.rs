@@ -34,6 +34,7 @@ async fn nineteen_of_twenty_spikes_are_answered_within_two_seconds() {
         "scaleDownStabilizationSeconds": 0,
     });
     let market = Market::open(&stage, "spikes", LANES, worker).await;
+    market.occupy(&stage.services).await;
     assert!(stage.workers("spikes").await.is_none(), "nobody is needed");
     let mut replicas = Replicas::watch(&stage, "spikes");
     let mut figures = Vec::new();

@@ -20,6 +20,7 @@ async fn replicas_are_never_applied() {
         "scaleDownStabilizationSeconds": 0,
     });
     let market = Market::open(&stage, "applied", 5, worker).await;
+    market.occupy(&stage.services).await;
     let mut replicas = Replicas::watch(&stage, "applied");
     market.fill(&stage.services, 0..5, 10).await;
     replicas.until(5, LONGEST).await;
