@@ -34,6 +34,9 @@ const READY: Duration = Duration::from_mins(1);
 /// How long the control plane and the operator may take for what they do at once.
 pub const SOON: Duration = Duration::from_secs(40);
 
+/// Image of the workers, unless a test says otherwise.
+pub const WORKER_IMAGE: &str = "docker.io/local/flashsale:test";
+
 /// How long an operator may take to end once asked.
 const END: Duration = Duration::from_secs(10);
 
@@ -341,14 +344,14 @@ impl Operator {
                 "--lease-namespace",
                 &stage.namespace,
             ])
-            .args([
-                "--identity",
-                name,
-                "--worker-image",
-                "docker.io/local/flashsale:test",
-            ])
+            .args(["--identity", name])
             .args(["--probes-listen", &format!("127.0.0.1:{probes_port}")])
             .args(arguments);
+        let launch = if arguments.contains(&"--worker-image") {
+            launch
+        } else {
+            launch.args(["--worker-image", WORKER_IMAGE])
+        };
         let process = Process::start(launch).await.unwrap();
         let operator = Self {
             process,

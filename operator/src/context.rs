@@ -88,14 +88,15 @@ impl Context {
     /// when there is no Deployment.
     #[must_use]
     pub fn workers(&self, sale: &SaleId) -> Option<Workers> {
-        Some(Workers::of(&*self.deployment(sale)?))
+        self.deployment(sale).as_deref().map(Workers::of)
     }
 
-    /// The worker Deployment of a sale, as the watch has it.
+    /// The worker Deployment of a sale, as the watch delivered it last.
     #[must_use]
     pub fn deployment(&self, sale: &SaleId) -> Option<Arc<Deployment>> {
         let (namespace, name) = object_of(sale);
-        let reference = ObjectRef::new(&worker_name(name)).within(namespace);
+        let name = worker_name(name);
+        let reference = ObjectRef::new(&name).within(namespace);
         self.deployments.get(&reference)
     }
 }

@@ -11,6 +11,7 @@ pub mod build;
 pub mod deployable;
 pub mod dereference;
 pub mod finalize;
+pub mod rollout;
 pub mod statements;
 pub mod status;
 pub mod turns;
@@ -415,7 +416,10 @@ impl Visit<'_> {
             located,
         };
         let deployment = build::deployment(self.object, parts, &self.context.settings.worker)?;
-        apply::apply(self.context, self.object, &self.sale, &deployment).await?;
+        let policy = deployable.worker.update_policy;
+        let (context, object) = (self.context, self.object);
+        let applying = apply::apply(context, object, &self.sale, deployment, policy);
+        Box::pin(applying).await?;
         budget::keep(self.context, self.object).await;
         Ok(())
     }

@@ -18,7 +18,7 @@ use flashsale_core::{
     scaling::Decision,
 };
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
@@ -189,6 +189,8 @@ pub struct Entry {
     /// What was applied last as the worker Deployment, and its generation then: another one means
     /// that somebody has changed it since.
     pub applied: Option<(u64, i64)>,
+    /// The pods that run, while a change of them waits.
+    pub kept_template: Option<PodTemplateSpec>,
     /// When the disruption budget of the workers is to be written next.
     pub budget_due: Instant,
     /// What was announced last, so that a record that reads back different is not written in a
@@ -222,6 +224,7 @@ impl Entry {
             audited: None,
             shortfall: None,
             applied: None,
+            kept_template: None,
             budget_due: now,
             announced: None,
             generation: None,
@@ -383,6 +386,24 @@ impl Roster {
         if let Some(entry) = self.entries().get_mut(sale) {
             entry.applied = Some(applied);
         }
+    }
+
+    /// The pods that run, while a change of them waits.
+    pub fn kept_template(&self, sale: &SaleId) -> Option<PodTemplateSpec> {
+        let entries = self.entries();
+        entries.get(sale)?.kept_template.clone()
+    }
+
+    /// Remembers them, or that no change waits; answers the object.
+    pub fn keep_template(
+        &self,
+        sale: &SaleId,
+        template: Option<PodTemplateSpec>,
+    ) -> Option<ObjectReference> {
+        let mut entries = self.entries();
+        let entry = entries.get_mut(sale)?;
+        entry.kept_template = template;
+        Some(entry.object.clone())
     }
 
     /// Whether the disruption budget of the workers is to be written now; if so, the next time is

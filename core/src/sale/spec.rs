@@ -17,7 +17,7 @@ pub use behavior::{
 };
 pub use durability::DurabilitySpec;
 pub use pod::{ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
-pub use worker::WorkerSpec;
+pub use worker::{UpdatePolicySpec, WorkerSpec};
 
 /// A flash sale: a few products, an opening, a closing, and how hard to work for it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -24,5 +24,6 @@ mod prewarming;
 mod ready;
 mod refusals;
 mod replicas;
+mod rollout;
 mod scaling;
 mod workers_available;

@@ -73,6 +73,8 @@ reasons! {
     Drained => Normal, "Drain";
     /// The number of workers was changed.
     Scaled => Normal, "Scale";
+    /// A change of the workers' pods that nobody asked for waits until none of them runs.
+    UpdateHeld => Normal, "Apply";
     /// The workers for the opening are ready.
     Prewarmed => Normal, "Prewarm";
     /// Something that an earlier warning told of works again.

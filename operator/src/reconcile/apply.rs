@@ -10,7 +10,7 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     ledger::{LedgerError, StockLevel},
-    sale::Sale,
+    sale::{Sale, spec::UpdatePolicySpec},
     stock,
 };
 use k8s_openapi::api::apps::v1::Deployment;
@@ -20,7 +20,7 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::{dereference::Located, validate::Refusal};
+use super::{dereference::Located, rollout, validate::Refusal};
 use crate::{
     context::{Context, FIELD_MANAGER, Workers, object_of, worker_name},
     crd::FlashSale,
@@ -119,7 +119,8 @@ async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
 }
 
 /// Server-side apply. A Deployment that is not there yet is made when somebody is needed, and until
-/// then only tried; one that is as it was applied last is left alone.
+/// then only tried; one that is as it was applied last is left alone. `policy` says when a change that
+/// nobody asked for is made.
 ///
 /// # Errors
 /// See [`Error`].
@@ -127,14 +128,20 @@ pub async fn apply(
     context: &Context,
     object: &FlashSale,
     sale: &SaleId,
-    deployment: &Deployment,
+    built: Deployment,
+    policy: UpdatePolicySpec,
 ) -> Result<(), Error> {
     let namespace = object.namespace().unwrap_or_default();
-    let there = context.workers(sale);
+    let found = context.deployment(sale);
+    let there = found.as_deref().map(Workers::of);
     let wanted = context.roster.wanted(sale);
-    let fingerprint = fingerprint(deployment);
+    let deployment = match &found {
+        Some(found) => hold(context, sale, built, found, policy).await,
+        None => built,
+    };
+    let fingerprint = fingerprint(&deployment);
     if there.is_none() && wanted == 0 {
-        return try_out(context, sale, deployment, fingerprint).await;
+        return try_out(context, sale, &deployment, fingerprint).await;
     }
     let as_applied = there.map(|there| (fingerprint, there.generation));
     if as_applied.is_some() && context.roster.applied(sale) == as_applied {
@@ -144,7 +151,7 @@ pub async fn apply(
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     let name = worker_name(&object.name_any());
     let applied = api
-        .patch(&name, &parameters, &Patch::Apply(deployment))
+        .patch(&name, &parameters, &Patch::Apply(&deployment))
         .await
         .map_err(refusal)?;
     let now = Workers::of(&applied);
@@ -158,6 +165,32 @@ pub async fn apply(
         scale_new(context, sale, now.asked, wanted).await;
     }
     Ok(())
+}
+
+/// The Deployment to apply in the place of `found`: `built`, or one whose pods stay as they are. People
+/// are told when a change begins to wait.
+async fn hold(
+    context: &Context,
+    sale: &SaleId,
+    built: Deployment,
+    found: &Deployment,
+    policy: UpdatePolicySpec,
+) -> Deployment {
+    let kept = context.roster.kept_template(sale);
+    let is_news = kept.is_none();
+    let held = rollout::held(&built, found, kept, policy);
+    let template = held.as_ref().and_then(|held| held.spec.as_ref());
+    let template = template.map(|spec| spec.template.clone());
+    let object = context.roster.keep_template(sale, template);
+    if let (true, true, Some(object)) = (is_news, held.is_some(), object) {
+        let note = "the workers' pods would be replaced by a change that the spec did not ask for, \
+                    such as a new default image; it waits until none of them runs, or for \
+                    spec.worker.updatePolicy: Immediately";
+        tracing::info!(%sale, "a change of the workers of {sale} waits until none of them runs");
+        let events = &context.events;
+        events.publish(&object, Reason::UpdateHeld, note).await;
+    }
+    held.unwrap_or(built)
 }
 
 /// Asks the API server whether it would take a Deployment that is not needed yet, so that a mistake is

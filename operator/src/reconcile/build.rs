@@ -29,8 +29,9 @@ use k8s_openapi::{
 };
 use kube::{Resource, ResourceExt};
 use serde::Serialize;
+use serde_json::json;
 
-use super::{deployable::Deployable, dereference::Located};
+use super::{deployable::Deployable, dereference::Located, rollout};
 use crate::{config::WorkerDefaults, context::worker_name, crd::FlashSale};
 
 /// Label whose value is the name of the FlashSale.
@@ -87,11 +88,18 @@ pub fn deployment(
         owner.block_owner_deletion = Some(false);
     }
     let name = object.name_any();
+    let template = template(&name, parts, defaults);
+    let asked = rollout::asked(parts.sale, parts.deployable, parts.located);
+    let annotations = [
+        (rollout::ASKED, asked.as_str()),
+        (rollout::TEMPLATE, &rollout::hash(json!(template))),
+    ];
     Ok(Deployment {
         metadata: ObjectMeta {
             name: Some(worker_name(&name)),
             namespace: object.namespace(),
             labels: Some(labels(&name)),
+            annotations: Some(map(annotations)),
             owner_references: Some(vec![owner]),
             ..ObjectMeta::default()
         },
@@ -100,7 +108,7 @@ pub fn deployment(
                 match_labels: Some(selector(&name)),
                 ..LabelSelector::default()
             },
-            template: template(&name, parts, defaults),
+            template,
             revision_history_limit: Some(2),
             ..DeploymentSpec::default()
         }),

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{BehaviorSpec, FallbackSpec, ResourcesSpec, SecretKeyRef, TolerationSpec};
+use super::{
+    BehaviorSpec, FallbackSpec, ResourcesSpec, SecretKeyRef, TolerationSpec, is_default, plain_enum,
+};
 
 /// How many workers, and how they work.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,6 +78,24 @@ pub struct WorkerSpec {
     /// one machine.
     #[schemars(range(min = 1, max = 3_600))]
     pub termination_grace_period_seconds: i32,
+    /// When the workers' pods are replaced for a change that this spec did not ask for, such as
+    /// another default image of the operator. Left out: `WhenClosed`. Without meaning on one machine.
+    // Without a default that an API server would add: operators of the release before refuse what
+    // they do not know.
+    #[serde(skip_serializing_if = "is_default")]
+    pub update_policy: UpdatePolicySpec,
+}
+
+/// When pods are replaced for a change that the spec did not ask for: `WhenClosed` (once none of them
+/// runs, so not before the sale is closed and drained) or Immediately.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[schemars(transform = plain_enum)]
+pub enum UpdatePolicySpec {
+    /// Once none of them runs.
+    #[default]
+    WhenClosed,
+    /// At once.
+    Immediately,
 }
 
 impl Default for WorkerSpec {
@@ -99,6 +119,7 @@ impl Default for WorkerSpec {
             pod_annotations: BTreeMap::new(),
             pod_labels: BTreeMap::new(),
             termination_grace_period_seconds: 60,
+            update_policy: UpdatePolicySpec::WhenClosed,
         }
     }
 }
