@@ -71,6 +71,48 @@ struct WorkerArgs {
         default_value = "::"
     )]
     listen_address: IpAddr,
+
+    /// User that worker pods run as. Empty: the platform chooses one, as `OpenShift` does.
+    #[arg(
+        long = "worker-run-as-user",
+        env = "FLASHSALE_WORKER_RUN_AS_USER",
+        value_name = "UID",
+        default_value = NOBODY,
+        value_parser = |text: &str| ProcessId::parse(text, 1)
+    )]
+    run_as_user: ProcessId,
+
+    /// Group that worker pods run as, and that may read the keys of certificates. Empty: the platform
+    /// chooses one.
+    #[arg(
+        long = "worker-run-as-group",
+        env = "FLASHSALE_WORKER_RUN_AS_GROUP",
+        value_name = "GID",
+        default_value = NOBODY,
+        value_parser = |text: &str| ProcessId::parse(text, 0)
+    )]
+    run_as_group: ProcessId,
+}
+
+/// Nobody in particular, as in the image.
+const NOBODY: &str = "65532";
+
+/// A user or group; none when the platform chooses it.
+#[derive(Debug, Clone, Copy)]
+struct ProcessId(Option<i64>);
+
+impl ProcessId {
+    /// Reads an id of at least `least`, or nothing.
+    fn parse(text: &str, least: i64) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self(None));
+        }
+        let range = least..=i64::from(i32::MAX);
+        let id = text.parse().ok().filter(|id| range.contains(id));
+        let id =
+            id.ok_or_else(|| format!("write a number from {least} to {}, or nothing", i32::MAX))?;
+        Ok(Self(Some(id)))
+    }
 }
 
 /// Where a sale that names no Secrets of its own finds its stores.

@@ -21,6 +21,13 @@ seccompProfile:
   type: RuntimeDefault
 {{- end }}
 
+{{/* An id as text; empty where the platform chooses it. */}}
+{{- define "flashsale.id" -}}
+{{- if not (kindIs "invalid" .) -}}
+{{- int64 . -}}
+{{- end -}}
+{{- end }}
+
 {{/* The part that stands at the container. */}}
 {{- define "flashsale.containerSecurity" -}}
 allowPrivilegeEscalation: false

@@ -68,7 +68,7 @@ spec:
     minReplicas: 5
     maxReplicas: 2
     resources:
-      limits: {cpu: 2}
+      limits: {cpu: 0.5}
 "#,
     );
     assert_eq!(printed.status, Some(1));
@@ -89,7 +89,7 @@ spec:
         "18:11: spec.products[3].id: \"b\" stands here a second time",
         "22:19: spec.products[3].maxPerUser: write 1 or more, or leave it out for no limit",
         "24:18: spec.worker.minReplicas: is 5, more than maxReplicas (2)",
-        "27:21: spec.worker.resources.limits.cpu: is 2; write a text",
+        "27:21: spec.worker.resources.limits.cpu: is 0.5; write",
         "17 mistakes",
     ];
     assert_eq!(lines.len(), expected.len(), "{lines:#?}");

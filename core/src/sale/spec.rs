@@ -16,7 +16,7 @@ pub use behavior::{
     BehaviorSpec, FallbackBehavior, FallbackSpec, PolicySpec, PolicyType, RulesSpec, SelectPolicy,
 };
 pub use durability::DurabilitySpec;
-pub use pod::{ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
+pub use pod::{Amount, ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
 pub use worker::{UpdatePolicySpec, WorkerSpec};
 
 /// A flash sale: a few products, an opening, a closing, and how hard to work for it.

@@ -6,6 +6,8 @@ mod quantity;
 mod secrets;
 mod workers;
 
+pub use pods::exceeds;
+
 use std::{collections::HashSet, fmt, time::Duration};
 
 use super::{

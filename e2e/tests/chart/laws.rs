@@ -8,7 +8,7 @@ use crate::{
     helm::render,
     manifests::{Manifests, Pod, strings, title},
     shapes,
-    values::{INSTALLATIONS, parse},
+    values::{INSTALLATIONS, PLAIN, parse, with},
 };
 
 /// Kinds that belong to no namespace.
@@ -201,4 +201,24 @@ fn no_wildcards(manifests: &Manifests) {
             }
         }
     }
+}
+
+#[test]
+fn workers_run_as_the_same_user_as_the_release() {
+    let flags = |value: &Value| {
+        let values = with(parse(PLAIN), "runAsUser", value);
+        let manifests = render(&with(values, "runAsGroup", value), &[]);
+        let arguments = manifests.arguments("Deployment", "flashsale-operator");
+        let of_pods = arguments.into_iter().filter(|flag| flag.contains("run-as"));
+        of_pods.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let expected = |id: &str| {
+        [
+            format!("--worker-run-as-user={id}"),
+            format!("--worker-run-as-group={id}"),
+        ]
+    };
+    assert_eq!(flags(&json!(1_000_700_000)), expected("1000700000"));
+    // OpenShift.
+    assert_eq!(flags(&Value::Null), expected(""));
 }

@@ -102,3 +102,25 @@ async fn what_a_sale_says_of_placement_counts() {
     let annotations = &template["metadata"]["annotations"];
     assert_eq!(annotations["karpenter.sh/do-not-disrupt"], "false");
 }
+
+#[tokio::test]
+async fn a_platform_can_choose_who_workers_run_as() {
+    let stage = Stage::set(Services::start().await).await;
+    let nobody = ["--worker-run-as-user=", "--worker-run-as-group="];
+    let _operator = stage.operator_with("operator", &nobody).await;
+    // A number where Kubernetes takes text as well.
+    let worker = json!({"worker": {"resources": {"limits": {"cpu": 2, "memory": "1Gi"}}}});
+    stage
+        .create("drop", with(one_product("shoe", 5), &worker))
+        .await;
+    stage.until_replicas("drop", 1).await;
+    let pod = template(&stage, "drop").await["spec"].clone();
+    let expected = json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}});
+    assert_eq!(pod["securityContext"], expected);
+    let resources = &pod["containers"][0]["resources"];
+    assert_eq!(resources["limits"], json!({"cpu": "2", "memory": "1Gi"}));
+    assert_eq!(
+        resources["requests"],
+        json!({"cpu": "100m", "memory": "64Mi"})
+    );
+}

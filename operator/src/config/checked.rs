@@ -34,6 +34,10 @@ pub struct WorkerDefaults {
     pub pull_secrets: Vec<String>,
     /// Address on which their pods answer probes.
     pub listen_address: IpAddr,
+    /// User that they run as; none: the platform chooses one.
+    pub run_as_user: Option<i64>,
+    /// Group that they run as; none: the platform chooses one.
+    pub run_as_group: Option<i64>,
 }
 
 /// How operators agree on which of them works.
@@ -122,6 +126,8 @@ impl OperatorArgs {
                 pull_policy: self.worker.pull_policy.clone(),
                 pull_secrets: pull_secrets.clone(),
                 listen_address: self.worker.listen_address,
+                run_as_user: self.worker.run_as_user.0,
+                run_as_group: self.worker.run_as_group.0,
             },
             database_secret: secrets.database.clone(),
             worker_database_secret: secrets.worker_database.clone(),

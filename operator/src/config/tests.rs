@@ -20,6 +20,8 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.namespace, None);
     assert_eq!(settings.worker.pull_policy, "IfNotPresent");
     assert_eq!(settings.worker.listen_address.to_string(), "::");
+    assert_eq!(settings.worker.run_as_user, Some(65_532));
+    assert_eq!(settings.worker.run_as_group, Some(65_532));
     assert_eq!(arguments.probes_listen.to_string(), "[::]:9091");
     assert_eq!(settings.database_secret, "flashsale-database");
     assert_eq!(settings.worker_database_secret, None);
@@ -39,6 +41,21 @@ fn image_is_required_and_may_not_be_empty() {
     let mut arguments = parse(&[]);
     arguments.worker.image = Some(" ".to_owned());
     assert_eq!(arguments.settings(), Err(ConfigError::NoWorkerImage));
+}
+
+#[test]
+fn who_workers_run_as_can_be_left_to_the_platform_but_is_never_root() {
+    let nobody = ["--worker-run-as-user=", "--worker-run-as-group="];
+    let worker = parse(&nobody).settings().unwrap().worker;
+    assert_eq!((worker.run_as_user, worker.run_as_group), (None, None));
+    let worker = parse(&["--worker-run-as-group=0"]).settings().unwrap();
+    assert_eq!(worker.worker.run_as_group, Some(0));
+    for user in ["0", "-1", "root", "2147483648"] {
+        let command = OperatorArgs::augment_args(Command::new("operator"));
+        let user = format!("--worker-run-as-user={user}");
+        let given = ["operator", "--worker-image=x", user.as_str()];
+        assert!(command.try_get_matches_from(given).is_err(), "{user}");
+    }
 }
 
 #[test]

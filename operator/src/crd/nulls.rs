@@ -7,6 +7,10 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 
 pub(super) fn refuse(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    if schema.x_kubernetes_int_or_string == Some(true) {
+        // It says all by itself, and of the alternatives without their types nothing is left.
+        schema.any_of = None;
+    }
     if let Some(choices) = &mut schema.enum_ {
         choices.retain(|choice| !choice.0.is_null());
     }

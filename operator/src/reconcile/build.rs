@@ -10,7 +10,8 @@ use std::{collections::BTreeMap, net::SocketAddr};
 
 use flashsale_core::sale::{
     Sale,
-    spec::{ResourcesSpec, SecretKeyRef, TolerationSpec},
+    spec::{Amount, ResourcesSpec, SecretKeyRef, TolerationSpec},
+    validation::exceeds,
 };
 use k8s_openapi::{
     api::{
@@ -45,9 +46,6 @@ const FINGERPRINT: &str = "flashsale.dev/addresses";
 
 const APP: &str = "flashsale-worker";
 const PROBES_PORT: u16 = 9091;
-
-/// Nobody in particular, as in the image.
-const USER: i64 = 65_532;
 
 /// The default of a worker's container: settling needs a third of a core at 10,000 orders a second.
 const DEFAULT_REQUESTS: [(&str, &str); 2] = [("cpu", "100m"), ("memory", "64Mi")];
@@ -181,7 +179,7 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
             )),
             automount_service_account_token: Some(false),
             enable_service_links: Some(false),
-            security_context: Some(pod_security()),
+            security_context: Some(pod_security(defaults)),
             termination_grace_period_seconds: Some(worker.termination_grace_period_seconds.into()),
             node_selector: some_if_any(worker.node_selector.clone()),
             priority_class_name: worker.priority_class_name.clone(),
@@ -296,32 +294,46 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     }
 }
 
+/// Those that are written. Where no request is, the default ones, as far as the limits have room.
 fn resources(written: Option<&ResourcesSpec>) -> ResourceRequirements {
-    let quantities = |written: &BTreeMap<String, String>| {
-        let pairs = written.iter();
+    let amounts = |defaults: &[(&str, &str)]| -> BTreeMap<String, Amount> {
+        let pairs = map(defaults.iter().copied()).into_iter();
+        pairs.map(|(name, text)| (name, Amount(text))).collect()
+    };
+    let mut requests = amounts(&DEFAULT_REQUESTS);
+    let mut limits = amounts(&DEFAULT_LIMITS);
+    if let Some(written) = written {
+        limits.clone_from(&written.limits);
+        let is_above = |name: &String, request: &Amount| {
+            let limit = limits.get(name);
+            limit.is_some_and(|limit| exceeds(request, limit))
+        };
+        requests.retain(|name, request| !is_above(name, request));
+        if !written.requests.is_empty() {
+            requests.clone_from(&written.requests);
+        }
+    }
+    let quantities = |amounts: BTreeMap<String, Amount>| {
+        let pairs = amounts.into_iter();
         pairs
-            .map(|(name, amount)| (name.clone(), Quantity(amount.clone())))
+            .map(|(name, amount)| (name, Quantity(amount.0)))
             .collect()
     };
-    let written = written.cloned().unwrap_or_else(|| ResourcesSpec {
-        requests: map(DEFAULT_REQUESTS),
-        limits: map(DEFAULT_LIMITS),
-    });
     ResourceRequirements {
-        requests: Some(quantities(&written.requests)),
-        limits: Some(quantities(&written.limits)),
+        requests: Some(quantities(requests)),
+        limits: Some(quantities(limits)),
         ..ResourceRequirements::default()
     }
 }
 
-/// Pod Security "restricted".
-fn pod_security() -> PodSecurityContext {
+/// Pod Security "restricted". Who the pod runs as is left to a platform that sees to that itself.
+fn pod_security(defaults: &WorkerDefaults) -> PodSecurityContext {
     PodSecurityContext {
         run_as_non_root: Some(true),
-        run_as_user: Some(USER),
-        run_as_group: Some(USER),
+        run_as_user: defaults.run_as_user,
+        run_as_group: defaults.run_as_group,
         // Whoever is in this group may read the keys of certificates.
-        fs_group: Some(USER),
+        fs_group: defaults.run_as_group,
         seccomp_profile: Some(SeccompProfile {
             type_: "RuntimeDefault".to_owned(),
             localhost_profile: None,
@@ -339,5 +351,29 @@ fn container_security() -> SecurityContext {
             add: None,
         }),
         ..SecurityContext::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_alone_keep_the_default_requests_that_they_have_room_for() {
+        let written = |spec: serde_json::Value| {
+            let spec: ResourcesSpec = serde_json::from_value(spec).unwrap();
+            json!(resources(Some(&spec)))
+        };
+        let default =
+            json!({"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}});
+        assert_eq!(json!(resources(None)), default);
+        assert_eq!(
+            written(json!({"limits": {"cpu": 2, "memory": "32Mi"}})),
+            json!({"requests": {"cpu": "100m"}, "limits": {"cpu": "2", "memory": "32Mi"}})
+        );
+        assert_eq!(
+            written(json!({"requests": {"cpu": 1}})),
+            json!({"requests": {"cpu": "1"}, "limits": {}})
+        );
     }
 }

@@ -222,6 +222,8 @@ mod tests {
                 pull_policy: "Never".to_owned(),
                 pull_secrets: Vec::new(),
                 listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
+                run_as_user: None,
+                run_as_group: None,
             },
             database_secret: "owner".to_owned(),
             worker_database_secret: workers.map(ToOwned::to_owned),

@@ -1,9 +1,9 @@
 //! What Kubernetes says of pods, in its own names.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap, fmt};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
 use super::{is_default, plain_enum};
 
@@ -13,9 +13,68 @@ use super::{is_default, plain_enum};
 #[schemars(deny_unknown_fields)]
 pub struct ResourcesSpec {
     /// What the scheduler sets aside, e.g. `cpu: 500m`.
-    pub requests: BTreeMap<String, String>,
+    pub requests: BTreeMap<String, Amount>,
     /// What the container may not exceed, e.g. `memory: 256Mi`.
-    pub limits: BTreeMap<String, String>,
+    pub limits: BTreeMap<String, Amount>,
+}
+
+/// An amount of a resource: text such as `500m` or `256Mi`, or a whole number.
+///
+/// Kept as text, so that `2` and `"2"` are the same, and written as text, which every release reads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Amount(pub String);
+
+impl fmt::Display for Amount {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Amount {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl de::Visitor<'_> for AmountVisitor {
+    type Value = Amount;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a whole number, or text such as \"500m\" or \"256Mi\"")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Amount, E> {
+        Ok(Amount(number.to_string()))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Amount, E> {
+        Ok(Amount(number.to_string()))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Amount, E> {
+        Ok(Amount(text.to_owned()))
+    }
+}
+
+impl JsonSchema for Amount {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Amount".into()
+    }
+
+    /// What API servers take for either of both.
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "x-kubernetes-int-or-string": true,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+        })
+    }
 }
 
 /// Taints of nodes that a pod puts up with.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{Findings, quantity::quantity};
 use crate::sale::spec::{
-    ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec, WorkerSpec,
+    Amount, ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec, WorkerSpec,
 };
 
 /// Label keys that the operator finds and selects its pods by.
@@ -154,10 +154,13 @@ fn check_resources(spec: &ResourcesSpec, findings: &mut Findings) {
                      with a domain before it",
                 );
             }
-            if quantity(amount).is_none() {
+            if quantity(&amount.0).is_none() {
                 findings.add(
                     path,
-                    format!("is {amount:?}; write an amount such as 500m, 2, 256Mi or 1Gi"),
+                    format!(
+                        "is {:?}; write an amount such as 500m, 2, 256Mi or 1Gi",
+                        amount.0
+                    ),
                 );
             }
         }
@@ -166,13 +169,20 @@ fn check_resources(spec: &ResourcesSpec, findings: &mut Findings) {
         let Some(request) = spec.requests.get(name) else {
             continue;
         };
-        if quantity(request) > quantity(limit) && quantity(limit).is_some() {
+        if exceeds(request, limit) {
             findings.add(
                 format!("spec.worker.resources.requests.{name}"),
                 format!("is {request}, more than the limit ({limit}); write at most that"),
             );
         }
     }
+}
+
+/// Whether `amount` is more than `limit`, as far as both are amounts.
+#[must_use]
+pub fn exceeds(amount: &Amount, limit: &Amount) -> bool {
+    let limit = quantity(&limit.0);
+    limit.is_some() && quantity(&amount.0) > limit
 }
 
 /// What a container may ask for: Kubernetes' own resources, and those with a domain.

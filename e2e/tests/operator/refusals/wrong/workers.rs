@@ -158,8 +158,8 @@ pub(super) fn pods() -> Vec<Case> {
             "spec.worker.resources.requests.cpu",
         ),
         (
-            "an amount as a number",
-            worker(&json!({"resources": {"limits": {"cpu": 2}}})),
+            "an amount as a fraction",
+            worker(&json!({"resources": {"limits": {"cpu": 0.5}}})),
             "spec.worker.resources.limits.cpu",
         ),
         (
