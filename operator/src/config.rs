@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{ArgAction, Args, builder::PossibleValuesParser};
 
+use crate::reconcile::pod_template::PERMITTABLE;
+
 pub use self::checked::{ConfigError, LeaseSettings, Settings, WorkerDefaults};
 
 /// Everything that can be set, as it is typed.
@@ -71,6 +73,17 @@ struct WorkerArgs {
         default_value = "::"
     )]
     listen_address: IpAddr,
+
+    /// Field of `spec.worker.podTemplate` that sales may write although it can hand their workers what
+    /// the author of a sale may not see; may be given several times.
+    #[arg(
+        long = "worker-pod-template-permit",
+        env = "FLASHSALE_WORKER_POD_TEMPLATE_PERMIT",
+        value_name = "FIELD",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(PERMITTABLE)
+    )]
+    permitted: Vec<String>,
 
     /// User that worker pods run as. Empty: the platform chooses one, as `OpenShift` does.
     #[arg(

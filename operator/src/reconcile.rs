@@ -11,6 +11,7 @@ pub mod build;
 pub mod deployable;
 pub mod dereference;
 pub mod finalize;
+pub mod pod_template;
 pub mod rollout;
 pub mod statements;
 pub mod status;
@@ -311,7 +312,13 @@ impl Visit<'_> {
         if let Some(mistake) = mistake {
             return Plan::Refuse(mistake);
         }
-        match validate::validate(self.object, &self.sale, &self.found, self.now()) {
+        match validate::validate(
+            self.object,
+            &self.sale,
+            &self.found,
+            &self.context.settings.worker.permitted,
+            self.now(),
+        ) {
             Ok(_) if self.expires_in() == Some(Duration::ZERO) => Plan::Expire,
             Ok(valid) => Plan::Run(Box::new(valid)),
             Err(refusal) => match &self.found.written {
@@ -424,6 +431,12 @@ impl Visit<'_> {
         Ok(())
     }
 
+    /// The pods as they are written, or default ones if those cannot be.
+    fn usable(&self) -> Deployable {
+        let permitted = &self.context.settings.worker.permitted;
+        Deployable::usable(&self.sale, &self.object.spec, permitted)
+    }
+
     /// While the object is not put in force as it is written, the sale in force is looked after all
     /// the same: its workers, its Secrets and its scaling, as they were accepted last. Of the edit
     /// counts what restricts the sale.
@@ -447,8 +460,7 @@ impl Visit<'_> {
         let kept = validate::restricted(&in_force, &self.object.spec);
         self.put(kept.clone(), &located);
         let accepted = self.found.accepted.clone();
-        let deployable =
-            accepted.unwrap_or_else(|| Deployable::usable(&self.sale, &self.object.spec));
+        let deployable = accepted.unwrap_or_else(|| self.usable());
         if refused_by_cluster && deployable == Deployable::of(&self.object.spec) {
             // The very Deployment that was refused.
             return Ok(());

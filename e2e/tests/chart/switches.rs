@@ -105,6 +105,11 @@ const ALL: &[Switch] = &[
     Switch("operator.renewDeadlineSeconds", PLAIN, "5"),
     Switch("operator.retryPeriodSeconds", PLAIN, "1"),
     Switch(
+        "operator.podTemplatePermit",
+        PLAIN,
+        "[volumes, volumeMounts]",
+    ),
+    Switch(
         "operator.logLevel",
         PLAIN,
         "'info,flashsale_operator=debug'",

@@ -20,6 +20,7 @@ mod mistakes;
 mod outages;
 mod pausing;
 mod placement;
+mod pod_template;
 mod prewarming;
 mod ready;
 mod refusals;

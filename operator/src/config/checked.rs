@@ -1,6 +1,6 @@
 //! Settings that were checked; what is wrong is said before anything starts.
 
-use std::{net::IpAddr, time::Duration};
+use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use super::OperatorArgs;
 
@@ -34,6 +34,8 @@ pub struct WorkerDefaults {
     pub pull_secrets: Vec<String>,
     /// Address on which their pods answer probes.
     pub listen_address: IpAddr,
+    /// Fields of a sale's pod template that count besides those of the list.
+    pub permitted: BTreeSet<String>,
     /// User that they run as; none: the platform chooses one.
     pub run_as_user: Option<i64>,
     /// Group that they run as; none: the platform chooses one.
@@ -126,6 +128,7 @@ impl OperatorArgs {
                 pull_policy: self.worker.pull_policy.clone(),
                 pull_secrets: pull_secrets.clone(),
                 listen_address: self.worker.listen_address,
+                permitted: self.worker.permitted.iter().cloned().collect(),
                 run_as_user: self.worker.run_as_user.0,
                 run_as_group: self.worker.run_as_group.0,
             },

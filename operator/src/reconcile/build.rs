@@ -3,7 +3,7 @@
 //! It says nothing of replicas: those are written through `/scale` alone, so that an apply never
 //! undoes what the queue asked for.
 
-mod certificates;
+pub(super) mod certificates;
 mod placement;
 
 use std::{collections::BTreeMap, net::SocketAddr};
@@ -32,7 +32,9 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{deployable::Deployable, dereference::Located, rollout};
+use super::{
+    deployable::Deployable, dereference::Located, pod_template, rollout, validate::sentence,
+};
 use crate::{config::WorkerDefaults, context::worker_name, crd::FlashSale};
 
 /// Label whose value is the name of the FlashSale.
@@ -57,6 +59,9 @@ pub enum Error {
     /// The object has no uid, so it did not come from an API server.
     #[error("the FlashSale has no uid, so nothing can belong to it; create it in the cluster")]
     NoUid,
+    /// The pod template says what no sale may say.
+    #[error("{0}")]
+    PodTemplate(String),
 }
 
 /// What a Deployment is made of, besides the object that it belongs to.
@@ -86,7 +91,14 @@ pub fn deployment(
         owner.block_owner_deletion = Some(false);
     }
     let name = object.name_any();
-    let template = template(&name, parts, defaults);
+    let mut template = template(&name, parts, defaults);
+    if let Some(written) = &parts.deployable.worker.pod_template {
+        // What was accepted stays in force, even if the configuration permits less by now.
+        let more = pod_template::parse(written, &pod_template::all_permitted());
+        let more = more.map_err(|mistakes| Error::PodTemplate(sentence(&mistakes)))?;
+        pod_template::merge(&mut template, more);
+    }
+    placement::complete(&mut template, &selector(&name));
     let asked = rollout::asked(parts.sale, parts.deployable, parts.located);
     let annotations = [
         (rollout::ASKED, asked.as_str()),
@@ -183,11 +195,7 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
             termination_grace_period_seconds: Some(worker.termination_grace_period_seconds.into()),
             node_selector: some_if_any(worker.node_selector.clone()),
             priority_class_name: worker.priority_class_name.clone(),
-            tolerations: Some(placement::tolerations(
-                worker.tolerations.iter().map(toleration).collect(),
-            ))
-            .filter(|all| !all.is_empty()),
-            topology_spread_constraints: Some(placement::spread(&selector(name))),
+            tolerations: Some(worker.tolerations.iter().map(toleration).collect()),
             image_pull_secrets: Some(pull_secrets.collect::<Vec<_>>())
                 .filter(|all| !all.is_empty()),
             ..PodSpec::default()

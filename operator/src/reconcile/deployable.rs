@@ -1,5 +1,7 @@
 //! The part of a spec that Redis is not told: the Secrets with the addresses, and the workers' pods.
 
+use std::collections::BTreeSet;
+
 use flashsale_core::{
     id::SaleId,
     sale::{
@@ -8,6 +10,8 @@ use flashsale_core::{
     },
 };
 use serde::{Deserialize, Serialize};
+
+use super::pod_template;
 
 /// What the worker Deployment of a sale is made of, besides the sale itself.
 ///
@@ -48,9 +52,10 @@ impl Deployable {
 
     /// That of `spec`, with default pods if those that it asks for cannot be.
     #[must_use]
-    pub fn usable(sale: &SaleId, spec: &FlashSaleSpec) -> Self {
+    pub fn usable(sale: &SaleId, spec: &FlashSaleSpec, permitted: &BTreeSet<String>) -> Self {
         let written = Self::of(spec);
-        let mistakes = check_spec(sale.clone(), spec).err().unwrap_or_default();
+        let mut mistakes = check_spec(sale.clone(), spec).err().unwrap_or_default();
+        mistakes.extend(pod_template::mistakes(spec, permitted));
         if !mistakes
             .iter()
             .any(|mistake| mistake.path.starts_with("spec.worker"))
@@ -119,10 +124,25 @@ mod tests {
     fn pods_that_cannot_be_are_replaced_by_default_ones() {
         let sale = SaleId::new("shop.drop").unwrap();
         let good = spec(&json!({"image": "a:1"}));
-        assert_eq!(Deployable::usable(&sale, &good), Deployable::of(&good));
+        assert_eq!(
+            Deployable::usable(&sale, &good, &BTreeSet::new()),
+            Deployable::of(&good)
+        );
         let bad = spec(&json!({"image": "a b", "databaseSecretRef": {"name": "own"}}));
-        let usable = Deployable::usable(&sale, &bad);
+        let usable = Deployable::usable(&sale, &bad, &BTreeSet::new());
         assert_eq!(usable.worker.image, None);
+        let more = spec(&json!({"podTemplate": {"spec": {"serviceAccountName": "admin"}}}));
+        let usable_more = |permitted: &[&str]| {
+            let permitted = permitted.iter().map(ToString::to_string).collect();
+            Deployable::usable(&sale, &more, &permitted)
+                .worker
+                .pod_template
+        };
+        assert_eq!(usable_more(&[]), None);
+        assert_eq!(
+            usable_more(&["serviceAccountName"]),
+            more.worker.pod_template
+        );
         assert!(usable.has_stores_of(&Deployable::of(&bad)));
     }
 }

@@ -222,6 +222,7 @@ mod tests {
                 pull_policy: "Never".to_owned(),
                 pull_secrets: Vec::new(),
                 listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
+                permitted: std::collections::BTreeSet::new(),
                 run_as_user: None,
                 run_as_group: None,
             },

@@ -145,7 +145,7 @@ impl Visit<'_> {
     /// What may still be corrected while the sale is drained: the pods as they are written, if they
     /// can be.
     fn last_pods(&self) -> Deployable {
-        let written = Deployable::usable(&self.sale, &self.object.spec);
+        let written = self.usable();
         match &self.found.accepted {
             Some(accepted) => Deployable {
                 worker: written.worker,

@@ -1,5 +1,7 @@
 //! Judges the spec, and what of it may change now (pure). What is put in force came through here.
 
+use std::collections::BTreeSet;
+
 use flashsale_core::{
     catalogue::Announced,
     id::SaleId,
@@ -12,7 +14,10 @@ use flashsale_core::{
 use jiff::Timestamp;
 use kube::ResourceExt;
 
-use super::dereference::{Dereferenced, Located, Unlocated};
+use super::{
+    dereference::{Dereferenced, Located, Unlocated},
+    pod_template,
+};
 use crate::{
     crd::{FlashSale, LONGEST_NAME},
     events::Reason,
@@ -49,7 +54,7 @@ impl Refusal {
     }
 }
 
-/// Judges `object`.
+/// Judges `object`; its pod template may have the further fields `permitted`.
 ///
 /// # Errors
 /// The refusal, which is not retried: it awaits an edit.
@@ -57,9 +62,10 @@ pub fn validate(
     object: &FlashSale,
     sale: &SaleId,
     found: &Dereferenced,
+    permitted: &BTreeSet<String>,
     now: Timestamp,
 ) -> Result<Valid, Refusal> {
-    let checked = check(&object.name_any(), sale, &object.spec)?;
+    let checked = check(&object.name_any(), sale, &object.spec, permitted)?;
     match &found.in_force {
         Ok(Some(in_force)) => may_follow(in_force, &checked, has_opened(object, in_force, now))?,
         Ok(None) => is_to_come(object, &checked, now)?,
@@ -81,8 +87,13 @@ pub fn validate(
     })
 }
 
-fn check(name: &str, sale: &SaleId, spec: &FlashSaleSpec) -> Result<Sale, Refusal> {
-    let mut mistakes = Vec::new();
+fn check(
+    name: &str,
+    sale: &SaleId,
+    spec: &FlashSaleSpec,
+    permitted: &BTreeSet<String>,
+) -> Result<Sale, Refusal> {
+    let mut mistakes = pod_template::mistakes(spec, permitted);
     if name.len() > LONGEST_NAME {
         mistakes.push(Mistake {
             path: "metadata.name".to_owned(),
@@ -100,7 +111,7 @@ fn check(name: &str, sale: &SaleId, spec: &FlashSaleSpec) -> Result<Sale, Refusa
 }
 
 /// The mistakes in one message.
-fn sentence(mistakes: &[Mistake]) -> String {
+pub(super) fn sentence(mistakes: &[Mistake]) -> String {
     let told: Vec<String> = mistakes
         .iter()
         .take(MISTAKES_TOLD)
@@ -208,8 +219,17 @@ mod tests {
         serde_json::from_value(spec).unwrap()
     }
 
+    fn check_spec_of(name: &str, spec: &FlashSaleSpec) -> Result<Sale, Refusal> {
+        check(
+            name,
+            &SaleId::new("shop.drop").unwrap(),
+            spec,
+            &BTreeSet::new(),
+        )
+    }
+
     fn sale(changes: &serde_json::Value) -> Sale {
-        check("drop", &SaleId::new("shop.drop").unwrap(), &spec(changes)).unwrap()
+        check_spec_of("drop", &spec(changes)).unwrap()
     }
 
     fn announced() -> Announced {
@@ -226,7 +246,7 @@ mod tests {
             "closesAt": "2026-11-27T08:00:00Z",
             "products": [],
         }));
-        let refusal = check("drop", &SaleId::new("shop.drop").unwrap(), &bad).unwrap_err();
+        let refusal = check_spec_of("drop", &bad).unwrap_err();
         assert_eq!(refusal.reason, Reason::InvalidSpec);
         for path in ["spec.attempts", "spec.closesAt", "spec.products"] {
             assert!(refusal.message.contains(path), "{}", refusal.message);
@@ -239,7 +259,7 @@ mod tests {
             .map(|_| json!({"id": "shoe", "name": "", "price": -1, "stock": -1}))
             .collect();
         let bad = spec(&json!({ "products": products }));
-        let refusal = check("drop", &SaleId::new("shop.drop").unwrap(), &bad).unwrap_err();
+        let refusal = check_spec_of("drop", &bad).unwrap_err();
         assert!(refusal.message.ends_with("more"), "{}", refusal.message);
         assert!(refusal.message.len() < 2_000);
     }
@@ -247,8 +267,7 @@ mod tests {
     #[test]
     fn names_that_labels_cannot_carry_are_refused() {
         let name = "n".repeat(LONGEST_NAME + 1);
-        let refusal =
-            check(&name, &SaleId::new("shop.drop").unwrap(), &spec(&json!({}))).unwrap_err();
+        let refusal = check_spec_of(&name, &spec(&json!({}))).unwrap_err();
         assert!(
             refusal.message.contains("metadata.name"),
             "{}",

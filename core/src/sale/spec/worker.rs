@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{
     BehaviorSpec, FallbackSpec, ResourcesSpec, SecretKeyRef, TolerationSpec, is_default, plain_enum,
@@ -78,6 +79,15 @@ pub struct WorkerSpec {
     /// one machine.
     #[schemars(range(min = 1, max = 3_600))]
     pub termination_grace_period_seconds: i32,
+    /// More of the workers' pods, as in the template of a Deployment: labels and annotations; affinity,
+    /// nodeSelector, tolerations, topologySpreadConstraints, priorityClassName, runtimeClassName,
+    /// schedulerName and imagePullSecrets; of the one container `worker` its resources and variables
+    /// with plain values. Any other field is refused, unless the operator's configuration permits it.
+    /// Without meaning on one machine.
+    // Any field is stored, so that the operator can say which one is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "any_object")]
+    pub pod_template: Option<Value>,
     /// When the workers' pods are replaced for a change that this spec did not ask for, such as
     /// another default image of the operator. Left out: `WhenClosed`. Without meaning on one machine.
     // Without a default that an API server would add: operators of the release before refuse what
@@ -119,7 +129,12 @@ impl Default for WorkerSpec {
             pod_annotations: BTreeMap::new(),
             pod_labels: BTreeMap::new(),
             termination_grace_period_seconds: 60,
+            pod_template: None,
             update_policy: UpdatePolicySpec::WhenClosed,
         }
     }
+}
+
+fn any_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"type": "object", "x-kubernetes-preserve-unknown-fields": true})
 }

@@ -32,6 +32,12 @@ const DATABASE: Directory = Directory {
 /// Those of both stores.
 pub(super) const DIRECTORIES: [Directory; 2] = [REDIS, DATABASE];
 
+/// Whether `name` is one of the volumes.
+pub(crate) fn is_volume(name: &str) -> bool {
+    let mut directories = DIRECTORIES.iter();
+    directories.any(|directory| directory.volume == name)
+}
+
 pub(super) fn mounts() -> Vec<VolumeMount> {
     let mounts = DIRECTORIES.iter().map(|directory| VolumeMount {
         name: directory.volume.to_owned(),

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::{
-    api::core::v1::{Toleration, TopologySpreadConstraint},
+    api::core::v1::{PodTemplateSpec, Toleration, TopologySpreadConstraint},
     apimachinery::pkg::apis::meta::v1::LabelSelector,
 };
 
@@ -33,8 +33,19 @@ const KEPT: [(&str, &str); 2] = [
     ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
 ];
 
+/// Adds what `template` does not say.
+pub(super) fn complete(template: &mut PodTemplateSpec, selector: &BTreeMap<String, String>) {
+    let Some(pod) = &mut template.spec else {
+        return;
+    };
+    let all = tolerations(pod.tolerations.take().unwrap_or_default());
+    pod.tolerations = (!all.is_empty()).then_some(all);
+    pod.topology_spread_constraints
+        .get_or_insert_with(|| spread(selector));
+}
+
 /// Those of `written`, and short ones for lost nodes unless `written` says how long those are borne.
-pub(super) fn tolerations(mut written: Vec<Toleration>) -> Vec<Toleration> {
+fn tolerations(mut written: Vec<Toleration>) -> Vec<Toleration> {
     let lost: Vec<Toleration> = LOST
         .into_iter()
         .filter(|taint| !written.iter().any(|written| bears(written, taint)))
@@ -58,7 +69,7 @@ fn bears(toleration: &Toleration, taint: &str) -> bool {
 }
 
 /// Over hosts and zones, as far as there is room.
-pub(super) fn spread(selector: &BTreeMap<String, String>) -> Vec<TopologySpreadConstraint> {
+fn spread(selector: &BTreeMap<String, String>) -> Vec<TopologySpreadConstraint> {
     let constraints = SPREAD.map(|topology_key| TopologySpreadConstraint {
         max_skew: 1,
         topology_key: topology_key.to_owned(),
