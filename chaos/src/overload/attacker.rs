@@ -31,7 +31,7 @@ const HEAD_START: Duration = Duration::from_millis(500);
 
 /// Pause after a connection that was refused, broken or ended, so that thousands of attempts per
 /// second remain for all of them together.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// Whom to attack, from where, and for how long.
 #[derive(Debug, Clone, Args)]
