@@ -74,8 +74,8 @@ struct WorkerArgs {
     )]
     listen_address: IpAddr,
 
-    /// Field of `spec.worker.podTemplate` that sales may write although it can hand their workers what
-    /// the author of a sale may not see; may be given several times.
+    /// Further field of `spec.worker.podTemplate` that sales may set. Such a field can give their workers
+    /// Secrets or rights that the author of a sale does not have. May be repeated.
     #[arg(
         long = "worker-pod-template-permit",
         env = "FLASHSALE_WORKER_POD_TEMPLATE_PERMIT",

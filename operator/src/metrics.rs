@@ -79,7 +79,7 @@ impl Metrics {
         self.sales.set(sale, figures);
     }
 
-    /// Whether a sale in force waits for somebody, as its condition `Stalled` says.
+    /// Whether a sale in force needs attention, as its condition `Stalled` says.
     pub fn stalled(&self, sale: &SaleId, is_stalled: bool) {
         self.sales.stalled(sale, is_stalled);
     }

@@ -1,9 +1,14 @@
 //! What keeps workers from running (pure), by what Kubernetes says of their Deployment and pods.
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ContainerState, ContainerStatus, Pod, PodCondition},
 };
+
+/// A container that has been running for this long does not end again and again: the kubelet has
+/// forgotten its restarts by then.
+const STABLE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Why workers do not run. The first is told where several pods say different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -109,8 +114,8 @@ impl Obstacle {
     /// What keeps `pods`, which are those of `deployment`, from being available. None while they are
     /// only starting.
     #[must_use]
-    pub fn to_pods(deployment: &Deployment, pods: &[Pod]) -> Option<Self> {
-        let found = pods.iter().filter_map(of_pod);
+    pub fn to_pods(deployment: &Deployment, pods: &[Pod], now: Timestamp) -> Option<Self> {
+        let found = pods.iter().filter_map(|pod| of_pod(pod, now));
         found.min_by_key(|obstacle| obstacle.cause).or_else(|| {
             let late = condition(
                 deployment,
@@ -134,7 +139,7 @@ fn condition(deployment: &Deployment, about: &str, is: &str, reason: &str) -> Op
     Some(found.message.clone().unwrap_or_default())
 }
 
-fn of_pod(pod: &Pod) -> Option<Obstacle> {
+fn of_pod(pod: &Pod, now: Timestamp) -> Option<Obstacle> {
     let status = pod.status.as_ref()?;
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let says = |condition: &&PodCondition, about: &str, is: &str| {
@@ -155,10 +160,10 @@ fn of_pod(pod: &Pod) -> Option<Obstacle> {
     }
     let containers = [&status.init_container_statuses, &status.container_statuses];
     let mut containers = containers.into_iter().flatten().flatten();
-    containers.find_map(of_container)
+    containers.find_map(|container| of_container(container, now))
 }
 
-fn of_container(container: &ContainerStatus) -> Option<Obstacle> {
+fn of_container(container: &ContainerStatus, now: Timestamp) -> Option<Obstacle> {
     let state = container.state.as_ref();
     let waiting = state.and_then(|state| state.waiting.as_ref());
     let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
@@ -174,9 +179,17 @@ fn of_container(container: &ContainerStatus) -> Option<Obstacle> {
         Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
             Cause::ContainerNotStarted
         }
-        _ => return crash_loop(container),
+        _ => return crash_loop(container, now),
     };
     let said = waiting.and_then(|waiting| waiting.message.as_deref());
+    // The kubelet says in turn why it failed and that it waits; the message stays the same.
+    let reason = reason.map(|reason| match reason {
+        "ErrImagePull" => "ImagePullBackOff",
+        other => other,
+    });
+    let said = said.filter(|_| reason != Some("ImagePullBackOff"));
+    let pulling = format!("cannot pull image {}", container.image);
+    let said = said.or_else(|| (reason == Some("ImagePullBackOff")).then_some(pulling.as_str()));
     let message = match (reason, said) {
         (Some(reason), Some(said)) => format!("{reason}: {said}"),
         (reason, said) => reason.or(said).unwrap_or_default().to_owned(),
@@ -185,11 +198,18 @@ fn of_container(container: &ContainerStatus) -> Option<Obstacle> {
 }
 
 /// A container that has failed and is not ready again. Between two restarts it runs for a moment, and
-/// counts all the same. The message names nothing that changes with each restart.
-fn crash_loop(container: &ContainerStatus) -> Option<Obstacle> {
+/// counts all the same; one that has been running for longer is not ready for another reason. The
+/// message names nothing that changes with each restart.
+fn crash_loop(container: &ContainerStatus, now: Timestamp) -> Option<Obstacle> {
     let ended = |state: &Option<ContainerState>| state.as_ref()?.terminated.clone();
+    let running = container
+        .state
+        .as_ref()
+        .and_then(|state| state.running.as_ref());
+    let started = running.and_then(|running| running.started_at.as_ref());
+    let is_stable = started.is_some_and(|started| now.duration_since(started.0) > STABLE);
     let failed = ended(&container.state)
-        .or_else(|| ended(&container.last_state))
+        .or_else(|| ended(&container.last_state).filter(|_| !is_stable))
         .filter(|ended| ended.exit_code != 0)?;
     let reason = failed.reason.unwrap_or_else(|| "Error".to_owned());
     let message = format!(
@@ -241,8 +261,12 @@ mod tests {
         )
     }
 
+    fn now() -> Timestamp {
+        "2026-11-27T09:00:00Z".parse().unwrap()
+    }
+
     fn cause(pods: &[Pod]) -> Option<Cause> {
-        Obstacle::to_pods(&deployment(&json!([])), pods).map(|found| found.cause)
+        Obstacle::to_pods(&deployment(&json!([])), pods, now()).map(|found| found.cause)
     }
 
     #[test]
@@ -294,12 +318,22 @@ mod tests {
         ];
         let messages = states.map(|state| {
             let pods = [container(&state, &ended)];
-            let found = Obstacle::to_pods(&deployment(&json!([])), &pods).unwrap();
+            let found = Obstacle::to_pods(&deployment(&json!([])), &pods, now()).unwrap();
             assert_eq!(found.cause, Cause::CrashLoop);
             found.message
         });
         assert!(messages[0].contains("exit code 1"), "{}", messages[0]);
         assert!(messages.iter().all(|message| *message == messages[0]));
+    }
+
+    #[test]
+    fn a_worker_that_failed_long_ago_is_not_ready_for_another_reason() {
+        let failed = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+        let since = |started: &str| json!({"running": {"startedAt": started}});
+        let long_ago = container(&since("2026-11-27T08:49:00Z"), &failed);
+        assert_eq!(cause(&[long_ago]), None);
+        let just_now = container(&since("2026-11-27T08:59:50Z"), &failed);
+        assert_eq!(cause(&[just_now]), Some(Cause::CrashLoop));
     }
 
     #[test]
@@ -318,10 +352,10 @@ mod tests {
         let late = deployment(&json!([{"type": "Progressing", "status": "False",
             "reason": "ProgressDeadlineExceeded", "message": "has timed out progressing"}]));
         let pods = [unschedulable(), waiting("ImagePullBackOff")];
-        let found = Obstacle::to_pods(&late, &pods).unwrap();
+        let found = Obstacle::to_pods(&late, &pods, now()).unwrap();
         assert_eq!(found.cause, Cause::ImageUnavailable);
-        assert_eq!(found.message, "ImagePullBackOff: as the kubelet says");
-        let found = Obstacle::to_pods(&late, &[]).unwrap();
+        assert_eq!(found.message, "ImagePullBackOff: cannot pull image i");
+        let found = Obstacle::to_pods(&late, &[], now()).unwrap();
         assert_eq!(found.cause, Cause::NotReady);
     }
 

@@ -14,9 +14,12 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-/// Shortest and longest pause after an error. Pauses do not grow: two requests every few seconds are no
-/// burden for the API server, and an operator that waits longer is blind for longer.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
+/// Shortest pause after an error. Pauses do not grow: two requests every few seconds are no burden for
+/// the API server, and an operator that waits longer is blind for longer.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// What is added to the pause at most, at random.
+const JITTER: Duration = Duration::from_secs(2);
 
 /// Watches the objects that `config` selects: the cache, and each object that was added, changed or
 /// deleted. The cache is kept up to date while the stream is polled.
@@ -62,8 +65,7 @@ impl Iterator for Pause {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        let (shortest, longest) = PAUSE;
-        Some(shortest + (longest - shortest).mul_f64(rand::random()))
+        Some(PAUSE + JITTER.mul_f64(rand::random()))
     }
 }
 

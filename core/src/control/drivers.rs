@@ -30,6 +30,10 @@ impl DriverWatch {
     /// worker could settle anything, so none is asked for; while Redis cannot be read, nobody knows.
     pub(super) fn is_spare_needed(&mut self, look: &Look, now: Duration) -> bool {
         let before = mem::take(&mut self.idle);
+        if look.ledger.is_none() {
+            // Workers take their lanes again once it is back.
+            return false;
+        }
         let lanes = look.lanes.iter().flat_map(|seen| &seen.lanes);
         let without = lanes.filter(|lane| lane.depth > 0 && lane.driver.is_none());
         self.idle = without
@@ -42,6 +46,6 @@ impl DriverWatch {
             })
             .collect();
         let is_long = |idle: &Idle| now.saturating_sub(idle.since) >= LONGEST;
-        look.ledger.is_some() && self.idle.values().any(is_long)
+        self.idle.values().any(is_long)
     }
 }

@@ -69,11 +69,11 @@ async fn a_sale_opens_sells_out_and_closes_by_itself() {
 async fn a_sale_that_is_over_goes_when_its_time_to_live_ends() {
     let stage = Stage::set(Services::start().await).await;
     let _operator = stage.operator("operator").await;
-    let spec = with(
-        one_product("shoe", 3),
-        &json!({"closesAt": seconds_from_now(3)}),
-    );
-    stage.create("drop", spec).await;
+    stage.create("drop", one_product("shoe", 3)).await;
+    stage.until_phase("drop", "Open").await;
+    stage
+        .edit("drop", json!({"closesAt": seconds_from_now(0)}))
+        .await;
     let ended = stage.until_phase("drop", "Closed").await;
     assert!(ended.drained_at.is_some(), "{ended:#?}");
 
@@ -135,13 +135,12 @@ async fn a_sale_whose_closing_is_over_does_not_begin() {
 async fn a_closing_that_takes_too_long_to_drain_is_told_and_ends_all_the_same() {
     let stage = Stage::set(Services::start().await).await;
     let _operator = stage.operator("operator").await;
-    let times = json!({"closesAt": seconds_from_now(8), "drainTimeoutSeconds": 2});
-    stage
-        .create("drop", with(one_product("shoe", 5), &times))
-        .await;
+    stage.create("drop", one_product("shoe", 5)).await;
     stage.until_phase("drop", "Open").await;
     let gateway = Child::gateway(&stage.services, "gateway").await;
     flashsale_e2e::shopping::buy(&gateway, "shoe", "somebody").await;
+    let times = json!({"closesAt": seconds_from_now(1), "drainTimeoutSeconds": 8});
+    stage.edit("drop", times).await;
     stage
         .until_condition("drop", "Drained", "False", "Draining")
         .await;

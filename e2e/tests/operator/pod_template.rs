@@ -69,13 +69,13 @@ async fn fields_of_the_list_are_in_the_pods_and_others_are_refused_with_a_senten
         let edit = json!({"worker": {"podTemplate": null}});
         stage.edit("good", edit).await;
         stage
-            .until_condition("good", "Ready", "True", "Accepted")
+            .until_condition("good", "Accepted", "True", "Accepted")
             .await;
         stage
             .edit("good", json!({"worker": {"podTemplate": refused}}))
             .await;
         let told = stage
-            .until_condition("good", "Ready", "False", "InvalidSpec")
+            .until_condition("good", "Accepted", "False", "InvalidSpec")
             .await;
         assert!(told.contains(sentence), "{told}");
     }
@@ -114,7 +114,7 @@ async fn what_the_configuration_permits_is_in_the_pods_and_they_stay_restricted(
     let root = json!({"spec": {"volumes": [{"name": "root", "hostPath": {"path": "/"}}]}});
     stage.create("root", sale("hat", &root)).await;
     let told = stage
-        .until_condition("root", "Ready", "False", "InvalidSpec")
+        .until_condition("root", "Accepted", "False", "InvalidSpec")
         .await;
     assert!(told.contains("volumes[0].hostPath: may not be"), "{told}");
 }

@@ -75,7 +75,7 @@ async fn what_keeps_pods_from_running_is_told_until_they_run() {
                 &json!({"conditions": [{"type": "PodScheduled", "status": "True"}]}),
             ),
             "ImageUnavailable",
-            "ImagePullBackOff: as the kubelet says",
+            "ImagePullBackOff: cannot pull image",
         ),
         (
             waiting("CrashLoopBackOff", Some(3)),

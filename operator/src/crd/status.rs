@@ -18,7 +18,7 @@ pub struct FlashSaleStatus {
     /// The conditions in one word: Pending, Scheduled, Open, SoldOut, Suspended, Draining, Closed or
     /// Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = PHASES))]
+    #[schemars(extend("enum" = phases()))]
     pub phase: Option<String>,
     /// The generation of the spec that was judged last; a paused sale's is not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,16 +68,9 @@ pub struct FlashSaleStatus {
 
 /// Words of [`Phase`]. The field is a text, so that a release that does not know a word can read the
 /// object.
-const PHASES: [&str; 8] = [
-    Phase::Pending.as_str(),
-    Phase::Scheduled.as_str(),
-    Phase::Open.as_str(),
-    Phase::SoldOut.as_str(),
-    Phase::Suspended.as_str(),
-    Phase::Draining.as_str(),
-    Phase::Closed.as_str(),
-    Phase::Failed.as_str(),
-];
+fn phases() -> Vec<&'static str> {
+    Phase::ALL.iter().map(|phase| phase.as_str()).collect()
+}
 
 /// The shape of `metav1.Condition`, as `kubectl explain` shows it.
 fn conditions_schema(_: &mut SchemaGenerator) -> Schema {

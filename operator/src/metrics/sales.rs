@@ -82,7 +82,7 @@ impl Sales {
                 "unfenced_batches",
                 "Batches of the sale's products that workers of the previous release have settled",
             )?,
-            stalled: by_sale("stalled", "1 while the sale waits for somebody")?,
+            stalled: by_sale("stalled", "1 while the sale needs attention")?,
         })
     }
 

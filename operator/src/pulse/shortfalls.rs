@@ -8,6 +8,7 @@ use std::{
 
 use flashsale_core::id::SaleId;
 use futures_util::future::join_all;
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
 use kube::{Api, api::ListParams};
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -76,7 +77,13 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         }
         let looks = due.iter().map(|(sale, deployment)| async {
             let obstacle = look(&context, sale, deployment).await;
-            see(&context, sale, |sight| sight.obstacle = obstacle);
+            see(&context, sale, |sight| {
+                let is_unread = |found: &Obstacle| found.cause == Cause::PodsUnread;
+                // What was found before still counts as long as nobody can look.
+                if !(obstacle.as_ref().is_some_and(is_unread) && sight.obstacle.is_some()) {
+                    sight.obstacle = obstacle;
+                }
+            });
         });
         join_all(looks).await;
     }
@@ -85,7 +92,8 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
 /// Sales that lack workers no more, and those to look at now with their Deployments.
 fn shortfalls(context: &Context, now: Instant) -> (Vec<SaleId>, Vec<(SaleId, Arc<Deployment>)>) {
     let (mut over, mut due) = (Vec::new(), Vec::new());
-    for (sale, entry) in context.roster.entries().iter_mut() {
+    let mut entries = context.roster.entries();
+    for (sale, entry) in entries.iter_mut() {
         let lacking = context.deployment(sale).filter(|deployment| {
             let workers = Workers::of(deployment);
             !workers.are_available(workers.asked)
@@ -97,12 +105,25 @@ fn shortfalls(context: &Context, now: Instant) -> (Vec<SaleId>, Vec<(SaleId, Arc
             continue;
         };
         let shortfall = entry.shortfall.get_or_insert_with(|| Shortfall::new(now));
-        if shortfall.next_look <= now && due.len() < LISTS_A_ROUND {
-            shortfall.looked(now);
-            due.push((sale.clone(), deployment));
+        if shortfall.next_look <= now {
+            due.push((shortfall.next_look, sale.clone(), deployment));
         }
     }
-    (over, due)
+    // Those that have waited for the longest come first.
+    due.sort_by_key(|(next_look, ..)| *next_look);
+    due.truncate(LISTS_A_ROUND);
+    for (_, sale, _) in &due {
+        if let Some(shortfall) = entries
+            .get_mut(sale)
+            .and_then(|entry| entry.shortfall.as_mut())
+        {
+            shortfall.looked(now);
+        }
+    }
+    let due = due
+        .into_iter()
+        .map(|(_, sale, deployment)| (sale, deployment));
+    (over, due.collect())
 }
 
 async fn look(context: &Context, sale: &SaleId, deployment: &Deployment) -> Option<Obstacle> {
@@ -115,7 +136,7 @@ async fn look(context: &Context, sale: &SaleId, deployment: &Deployment) -> Opti
         .labels(&build::selector_text(name))
         .limit(PODS);
     match timeout(PATIENCE, pods.list(&ours)).await {
-        Ok(Ok(pods)) => Obstacle::to_pods(deployment, &pods.items),
+        Ok(Ok(pods)) => Obstacle::to_pods(deployment, &pods.items, Timestamp::now()),
         Ok(Err(error)) => Some(Obstacle::new(Cause::PodsUnread, error.to_string())),
         Err(_) => Some(Obstacle::new(
             Cause::PodsUnread,

@@ -178,7 +178,11 @@ async fn hold(
 ) -> Deployment {
     let kept = context.roster.kept_template(sale);
     let is_news = kept.is_none();
-    let held = rollout::held(&built, found, kept, policy);
+    let known = context.roster.get(sale);
+    let stores_answer = known.is_some_and(|(_, sight)| {
+        sight.looked && sight.queue_error.is_none() && sight.ledger_error.is_none()
+    });
+    let held = rollout::held(&built, found, kept, policy, stores_answer);
     let template = held.as_ref().and_then(|held| held.spec.as_ref());
     let template = template.map(|spec| spec.template.clone());
     let object = context.roster.keep_template(sale, template);

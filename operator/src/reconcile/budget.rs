@@ -85,13 +85,20 @@ async fn write(context: &Context, object: &FlashSale) -> Result<(), kube::Error>
     let (namespace, sale) = (object.namespace().unwrap_or_default(), object.name_any());
     let resource = server.resource();
     let name = worker_name(&sale);
+    let owner = object.controller_owner_ref(&()).map(|mut owner| {
+        if object.metadata.deletion_timestamp.is_some() {
+            // As with the Deployment, a foreground deletion does not wait for it.
+            owner.block_owner_deletion = Some(false);
+        }
+        vec![owner]
+    });
     let budget = json!({
         "apiVersion": resource.api_version,
         "kind": resource.kind,
         "metadata": {
             "name": name,
             "labels": build::labels(&sale),
-            "ownerReferences": object.controller_owner_ref(&()).map(|owner| vec![owner]),
+            "ownerReferences": owner,
         },
         "spec": server.spec(&sale),
     });

@@ -21,7 +21,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use tokio::time::timeout;
 
-use super::{Error, Visit, deployable::Deployable, dereference::Located};
+use super::{Error, deployable::Deployable, dereference::Located, visit::Visit};
 use crate::{
     context::Context,
     crd::ABANDON_QUEUE,
@@ -39,6 +39,9 @@ const LETTERS_LOGGED: usize = 10_000;
 
 /// How long either store may take to free what it holds.
 const FREE_PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long workers that were asked to stop may take after that before somebody has to look at them.
+const WORKERS_END_WITHIN: Duration = Duration::from_mins(1);
 
 /// Where the end of a sale stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,10 +105,10 @@ impl Visit<'_> {
         if drained {
             return if stop_workers(self.context, &self.sale).await {
                 self.free(&located.stores, may_leave).await
-            } else if is_overdue(self, in_force.sale.drain_timeout) {
+            } else if is_overdue(self, in_force.sale.drain_timeout + WORKERS_END_WITHIN) {
                 End::Overdue(
-                    "every job has its outcome, but the workers have not ended within \
-                     drainTimeoutSeconds; see to their pods and nodes"
+                    "every job has its outcome, but the workers have not ended yet; check their pods and \
+                     nodes"
                         .to_owned(),
                 )
             } else {

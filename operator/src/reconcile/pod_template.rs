@@ -1,8 +1,8 @@
 //! `spec.worker.podTemplate`: what a sale may add to its workers' pods (pure).
 //!
-//! Whoever writes a FlashSale may not thereby do what he may not do with a pod. So only fields on a
-//! list count, and nothing on it can lift Pod Security "restricted". Some more are let through if the
-//! operator's configuration says so.
+//! Permission to write a FlashSale must not amount to permission to create any pod. So only fields on a
+//! list are taken, and none of them can lift Pod Security "restricted". The operator's configuration can
+//! permit some more.
 
 use std::collections::BTreeSet;
 
@@ -84,8 +84,12 @@ pub fn parse(
     }
     let mut written = written.clone();
     write_amounts_as_text(&mut written);
-    let template: PodTemplateSpec = serde_json::from_value(written.clone())
-        .map_err(|error| vec![mistake(ROOT, format!("is no pod template: {error}"))])?;
+    let template: PodTemplateSpec = serde_json::from_value(written.clone()).map_err(|error| {
+        vec![mistake(
+            ROOT,
+            format!("is not a valid pod template: {error}"),
+        )]
+    })?;
     let read = serde_json::to_value(&template).unwrap_or_default();
     judge.lost(ROOT, &written, &read);
     if judge.mistakes.is_empty() {
@@ -115,7 +119,12 @@ pub fn merge(template: &mut PodTemplateSpec, more: PodTemplateSpec) {
     );
     extend(&mut pod.node_selector, more.node_selector);
     extend(&mut pod.tolerations, more.tolerations);
-    extend(&mut pod.image_pull_secrets, more.image_pull_secrets);
+    let secrets = more.image_pull_secrets.map(|mut secrets| {
+        let there = pod.image_pull_secrets.as_deref().unwrap_or_default();
+        secrets.retain(|secret| !there.contains(secret));
+        secrets
+    });
+    extend(&mut pod.image_pull_secrets, secrets);
     extend(&mut pod.volumes, more.volumes);
     replace(&mut pod.affinity, more.affinity);
     replace(
@@ -258,7 +267,7 @@ impl Judge<'_> {
         known: &[&str],
     ) -> Option<&'v Map<String, Value>> {
         let Some(object) = written.as_object() else {
-            self.add(path, "is no mapping; write one");
+            self.add(path, "is not a mapping; write one");
             return None;
         };
         for field in object.keys() {
@@ -298,7 +307,10 @@ impl Judge<'_> {
                         Some(read) => self.lost(&path, value, read),
                         None if value.is_null() => {}
                         None => {
-                            self.add(path, "is no field that Kubernetes knows; see the spelling");
+                            self.add(
+                                path,
+                                "is not a field that Kubernetes knows; check the spelling",
+                            );
                         }
                     }
                 }
@@ -493,8 +505,8 @@ mod tests {
     fn what_kubernetes_does_not_know_is_told() {
         let misspelt = json!({"spec": {"affinity": {"nodeAfinity": {}}}});
         let told = mistakes(&misspelt, &[]);
-        assert!(told[0].starts_with(&format!("{ROOT}.spec.affinity.nodeAfinity: is no field")));
+        assert!(told[0].starts_with(&format!("{ROOT}.spec.affinity.nodeAfinity: is not a field")));
         let text = json!({"spec": {"tolerations": "all"}});
-        assert!(mistakes(&text, &[])[0].contains("is no pod template"));
+        assert!(mistakes(&text, &[])[0].contains("is not a valid pod template"));
     }
 }

@@ -64,12 +64,14 @@ pub(super) fn hash(mut value: Value) -> String {
 
 /// `built` with the pods that run, if a change that nobody asked for would replace pods of `there`
 /// that work; they are like `kept`, where that is known. None when `built` is to be applied as it is.
+/// While the stores do not answer, pods that are not ready may be well: they wait for the stores.
 #[must_use]
 pub fn held(
     built: &Deployment,
     there: &Deployment,
     kept: Option<PodTemplateSpec>,
     policy: UpdatePolicySpec,
+    stores_answer: bool,
 ) -> Option<Deployment> {
     let workers = Workers::of(there);
     let says = |deployment: &Deployment, annotation: &str| {
@@ -79,7 +81,7 @@ pub fn held(
     let template = says(there, TEMPLATE);
     // Those of the release before do not say what was asked for.
     let asked = says(there, ASKED).is_some_and(|asked| Some(asked) != says(built, ASKED));
-    let is_idle = workers.asked == 0 || workers.ready == 0;
+    let is_idle = workers.asked == 0 || (workers.ready == 0 && stores_answer);
     if policy == UpdatePolicySpec::Immediately
         || asked
         || is_idle
@@ -140,7 +142,7 @@ mod tests {
             ("new", Some("spec"), [2, 1], when_closed, false),
         ] {
             let there = deployment(image_there, asked, workers);
-            let held = held(&built, &there, None, policy);
+            let held = held(&built, &there, None, policy, true);
             assert_eq!(held.as_ref().map(image), waits.then(|| "old".to_owned()));
             if let Some(held) = held {
                 let annotations = held.metadata.annotations.unwrap();
@@ -153,13 +155,28 @@ mod tests {
     }
 
     #[test]
+    fn workers_that_wait_for_their_stores_are_not_replaced() {
+        let built = deployment("new", Some("spec"), [0, 0]);
+        let there = deployment("old", Some("spec"), [2, 0]);
+        let held = |answer| held(&built, &there, None, UpdatePolicySpec::WhenClosed, answer);
+        assert!(held(false).is_some());
+        assert!(held(true).is_none());
+    }
+
+    #[test]
     fn what_was_changed_by_hand_while_a_change_waits_is_put_back() {
         let built = deployment("new", Some("spec"), [0, 0]);
         let mut there = deployment("by-hand", Some("spec"), [1, 1]);
         let annotations = there.metadata.annotations.as_mut().unwrap();
         annotations.insert(TEMPLATE.to_owned(), "old".to_owned());
         let kept = deployment("old", None, [1, 1]).spec.unwrap().template;
-        let held = held(&built, &there, Some(kept), UpdatePolicySpec::WhenClosed);
+        let held = held(
+            &built,
+            &there,
+            Some(kept),
+            UpdatePolicySpec::WhenClosed,
+            true,
+        );
         assert_eq!(held.as_ref().map(image).as_deref(), Some("old"));
     }
 

@@ -126,9 +126,13 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
             Some(Reason::Recovered)
         }
         Type::WorkersAvailable if turn.names_obstacle() => Some(Reason::WorkersUnavailable),
-        Type::WorkersAvailable if turn.had_obstacle() => Some(Reason::Recovered),
+        Type::WorkersAvailable if turn.had_obstacle() && turn.now.status != "Unknown" => {
+            Some(Reason::Recovered)
+        }
         Type::Scaling if turn.is(Reason::AutoscalerConflict) => named(),
-        Type::Scaling if turn.was(Reason::AutoscalerConflict) => Some(Reason::Recovered),
+        Type::Scaling if turn.was(Reason::AutoscalerConflict) && turn.now.status == "True" => {
+            Some(Reason::Recovered)
+        }
         Type::Scaling if turn.is(Reason::LimitedByHotProducts) => named(),
         Type::Paused if turn.now.status == "True" => Some(Reason::Paused),
         Type::Paused if turn.before.is_some() => Some(Reason::Unpaused),

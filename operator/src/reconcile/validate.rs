@@ -164,7 +164,7 @@ fn is_to_come(object: &FlashSale, new: &Sale, now: Timestamp) -> Result<(), Refu
     match new.schedule.closes_at {
         Some(closes) if closes <= now && !has_begun => Err(Refusal::new(
             Reason::InvalidSpec,
-            format!("spec.closesAt: {closes} is over; write a later time, or leave it out"),
+            format!("spec.closesAt: {closes} is in the past; write a later time, or leave it out"),
         )),
         _ => Ok(()),
     }

@@ -17,7 +17,12 @@ use crate::{
 /// closing was seen: nobody settles by a clock while the operator is away. None before that.
 #[must_use]
 pub fn drain_deadline(sale: &Sale, object: &FlashSale) -> Option<Timestamp> {
-    let seen = object.status.as_ref()?.closed_at?;
+    let status = object.status.as_ref()?;
+    if status.drained_at.is_some() {
+        // What waits now was replayed.
+        return None;
+    }
+    let seen = status.closed_at?;
     let closed = sale.schedule.closes_at?.max(seen);
     let patience = SignedDuration::try_from(sale.drain_timeout).ok()?;
     closed.checked_add(patience).ok()
@@ -75,8 +80,12 @@ impl View<'_> {
     #[must_use]
     pub fn is_accepted_as_it_is(&self) -> bool {
         self.object.status.as_ref().is_some_and(|status| {
+            // The first release said it by `Ready`, and had no `Accepted`.
+            let accepted = Type::Accepted.as_str();
+            let is_told = status.conditions.iter().any(|told| told.type_ == accepted);
+            let about = if is_told { Type::Accepted } else { Type::Ready };
             status.observed_generation == self.object.metadata.generation
-                && condition::holds(&status.conditions, Type::Accepted)
+                && condition::holds(&status.conditions, about)
         })
     }
 }

@@ -79,7 +79,7 @@ pub struct WorkerSpec {
     /// one machine.
     #[schemars(range(min = 1, max = 3_600))]
     pub termination_grace_period_seconds: i32,
-    /// More of the workers' pods, as in the template of a Deployment: labels and annotations; affinity,
+    /// Additions to the workers' pods, as in the template of a Deployment: labels and annotations; affinity,
     /// nodeSelector, tolerations, topologySpreadConstraints, priorityClassName, runtimeClassName,
     /// schedulerName and imagePullSecrets; of the one container `worker` its resources and variables
     /// with plain values. Any other field is refused, unless the operator's configuration permits it.

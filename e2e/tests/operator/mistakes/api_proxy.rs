@@ -1,4 +1,4 @@
-//! A way to the API server on which some requests fare badly.
+//! A way to the API server on which some requests are delayed or refused.
 
 use std::{
     net::Ipv4Addr,
@@ -26,8 +26,8 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const UNAVAILABLE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
-/// How a request fares.
-pub(super) enum Fare {
+/// What is done with a request.
+pub(super) enum Handling {
     Passed,
     Delayed(Duration),
     Refused,
@@ -42,10 +42,10 @@ pub(super) struct ApiProxy {
 }
 
 impl ApiProxy {
-    /// A proxy that asks `fare` about the first line of each request.
+    /// A proxy that asks `handling` about the first line of each request.
     pub(super) async fn start(
         stage: &Stage,
-        fare: impl Fn(&str) -> Fare + Send + Sync + 'static,
+        handling: impl Fn(&str) -> Handling + Send + Sync + 'static,
     ) -> Self {
         let port = free_port().unwrap();
         let files = stage.services.data_dir.path();
@@ -74,7 +74,7 @@ impl ApiProxy {
         let path = files.join("proxy-kubeconfig");
         std::fs::write(&path, kubeconfig.to_string()).unwrap();
         let cut = CancellationToken::new();
-        let accepting = accept(listener, port, Arc::new(fare), cut.clone());
+        let accepting = accept(listener, port, Arc::new(handling), cut.clone());
         Self {
             kubeconfig: path,
             cut,
@@ -97,12 +97,12 @@ impl ApiProxy {
 async fn accept(
     listener: TcpListener,
     port: u16,
-    fare: Arc<impl Fn(&str) -> Fare + Send + Sync + 'static>,
+    handling: Arc<impl Fn(&str) -> Handling + Send + Sync + 'static>,
     cut: CancellationToken,
 ) {
     let mut connections = JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let passing = pass_on(client, port, Arc::clone(&fare));
+        let passing = pass_on(client, port, Arc::clone(&handling));
         if cut.is_cancelled() {
             connections.spawn(passing);
         } else {
@@ -114,7 +114,7 @@ async fn accept(
     }
 }
 
-async fn pass_on(client: TcpStream, port: u16, fare: Arc<impl Fn(&str) -> Fare>) {
+async fn pass_on(client: TcpStream, port: u16, handling: Arc<impl Fn(&str) -> Handling>) {
     let server = TcpStream::connect((Ipv4Addr::LOCALHOST, port))
         .await
         .unwrap();
@@ -126,10 +126,10 @@ async fn pass_on(client: TcpStream, port: u16, fare: Arc<impl Fn(&str) -> Fare>)
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
             let text = String::from_utf8_lossy(&bytes[..read]);
-            match fare(text.lines().next().unwrap_or_default()) {
-                Fare::Passed => {}
-                Fare::Delayed(delay) => tokio::time::sleep(delay).await,
-                Fare::Refused => return true,
+            match handling(text.lines().next().unwrap_or_default()) {
+                Handling::Passed => {}
+                Handling::Delayed(delay) => tokio::time::sleep(delay).await,
+                Handling::Refused => return true,
             }
             if requests.write_all(&bytes[..read]).await.is_err() {
                 break;

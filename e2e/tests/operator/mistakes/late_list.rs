@@ -8,7 +8,7 @@ use flashsale_e2e::{
 };
 use serde_json::json;
 
-use super::api_proxy::{ApiProxy, Fare};
+use super::api_proxy::{ApiProxy, Handling};
 use crate::market::Market;
 
 /// How late the list of Deployments is: as in a small cluster, and longer than stores may take.
@@ -59,9 +59,9 @@ async fn leader_changes(delay: Duration, redis_hangs: bool) {
 
     let proxy = ApiProxy::start(&stage, move |request| {
         if request.contains("/deployments?") && !request.contains("watch=true") {
-            Fare::Delayed(delay)
+            Handling::Delayed(delay)
         } else {
-            Fare::Passed
+            Handling::Passed
         }
     });
     let proxy = proxy.await;

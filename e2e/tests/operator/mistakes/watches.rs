@@ -14,7 +14,7 @@ use flashsale_e2e::{
 };
 use serde_json::json;
 
-use super::api_proxy::{ApiProxy, Fare};
+use super::api_proxy::{ApiProxy, Handling};
 
 /// Long enough for delays that double to grow.
 const REFUSED_FOR: Duration = Duration::from_secs(15);
@@ -33,9 +33,9 @@ async fn an_edit_right_after_watches_were_refused_is_noticed_soon() {
             let lists = ["/flashsales?", "/deployments?"];
             let is_list = lists.iter().any(|list| request.contains(list));
             if is_list && refuses.load(Ordering::Relaxed) {
-                Fare::Refused
+                Handling::Refused
             } else {
-                Fare::Passed
+                Handling::Passed
             }
         }
     });

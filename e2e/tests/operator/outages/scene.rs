@@ -69,6 +69,7 @@ impl Scene {
         }
         let hit = Market::open(&stage, "hit", LANES + 2, worker).await;
         stage.until_phase("well", "Open").await;
+        hit.occupy(&stage.services).await;
         hit.fill(&stage.services, 0..LANES, 10).await;
         stage.until_replicas("hit", WORKERS).await;
         stage

@@ -47,7 +47,7 @@ async fn a_lane_whose_worker_is_lost_gets_a_spare() {
     market.fill(&stage.services, 0..1, 5).await;
     while start.elapsed() < LONG {
         market.hold(&stage.services, 0).await;
-        tokio::time::sleep(lease::RENEWAL).await;
+        tokio::time::sleep(lease::RENEWAL / 2).await;
     }
     assert_eq!(replicas.numbers(), [0, 1]);
 

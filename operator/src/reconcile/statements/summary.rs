@@ -22,7 +22,16 @@ enum Course {
 /// `Ready`, `Reconciling` and `Stalled` by the other conditions.
 pub(super) fn summary(view: &View<'_>, parts: &[Statement]) -> Vec<Statement> {
     let of = |course| parts.iter().find(|part| self::course(view, part) == course);
-    let (stalled, progressing) = (of(Course::Stalled), of(Course::Progressing));
+    // Workers and intake wait for the stores, so those are the cause.
+    let store_away = parts.iter().find(|part| {
+        matches!(part.about, Type::QueueReachable | Type::DatabaseReachable)
+            && part.state == State::False
+    });
+    let progressing = of(Course::Progressing).map(|first| match first.about {
+        Type::Accepted => first,
+        _ => store_away.unwrap_or(first),
+    });
+    let stalled = of(Course::Stalled);
     let ready = match stalled.or(progressing) {
         Some(cause) => {
             // Not ready is known where the cause is a condition that would better not hold.
@@ -48,7 +57,7 @@ pub(super) fn summary(view: &View<'_>, parts: &[Statement]) -> Vec<Statement> {
             Type::Reconciling,
             State::False,
             Type::Stalled.as_str(),
-            "somebody has to do something first; see condition Stalled",
+            "action is needed first; see condition Stalled",
         ),
     };
     let stalled = match stalled {
@@ -69,8 +78,8 @@ fn statement(about: Type, state: State, reason: &'static str, message: &str) -> 
 
 fn settled(about: Type) -> Statement {
     let message = match about {
-        Type::Stalled => "nobody has to do anything",
-        _ => "nothing is left to be put in force",
+        Type::Stalled => "no action is needed",
+        _ => "no change is in progress",
     };
     statement(about, State::False, "NotNeeded", message)
 }

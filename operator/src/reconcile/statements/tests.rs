@@ -438,6 +438,15 @@ fn sights() -> Vec<Trouble> {
             ("False", "Starting"),
             Type::Reconciling,
         ),
+        // Workers get ready once their stores answer.
+        (
+            |view| {
+                view.workers = Some(Workers::default());
+                view.sight.ledger_error = Some("refused".to_owned());
+            },
+            ("False", "Unreachable"),
+            Type::Reconciling,
+        ),
         // Some work while others start.
         (
             |view| view.sight.decision.as_mut().unwrap().workers = 3,

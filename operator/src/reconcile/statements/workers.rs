@@ -53,7 +53,7 @@ pub(super) fn workers_available(view: &View<'_>) -> Found {
         (Some(_), None) => found(
             false,
             WORKERS_STARTING,
-            "workers are starting; what they are waiting for is told when it lasts",
+            "workers are starting; if this lasts, the reason is shown here",
         ),
     }
 }
@@ -63,12 +63,12 @@ fn advice(view: &View<'_>, cause: Cause) -> String {
     match cause {
         Cause::QuotaExceeded => "raise the quota of the namespace, or lower what workers ask for",
         Cause::AdmissionRefused => "allow the workers' pods, or change spec.worker",
-        Cause::PodsNotCreated => "see to what the message names; it is tried again",
+        Cause::PodsNotCreated => "fix what the message names; creation is retried",
         Cause::ImageUnavailable => {
-            "correct spec.worker.image, or see to the registry and its Secret"
+            "correct spec.worker.image, or check the registry and the pull Secret"
         }
         Cause::ContainerNotStarted => "correct what the message names",
-        Cause::PodsUnread => "allow the operator to list pods",
+        Cause::PodsUnread => "the operator has to be allowed to list pods; it tries again",
         Cause::CrashLoop | Cause::NotReady | Cause::Unschedulable => {
             return format!(
                 "see kubectl -n {} describe pods -l {}",
