@@ -405,6 +405,15 @@ async fn happen(scene: &Scene, past: Past, entries: &[Entry], random: &mut StdRn
         }
         Past::WentBack | Past::BegunAnew => {
             let _: u32 = queue.unlink(&lane).await.unwrap();
+            // Going back takes longer than a millisecond, in which entries could have the ids of lost ones.
+            let last = entries.last().and_then(Entry::appended_ms).unwrap();
+            loop {
+                let (seconds, micros): (i64, i64) =
+                    redis::cmd("TIME").query_async(&mut queue).await.unwrap();
+                if seconds * 1_000 + micros / 1_000 > last {
+                    break;
+                }
+            }
             if matches!(past, Past::WentBack) {
                 for entry in &entries[..cut] {
                     append(scene, &entry.id, entry.job.as_ref().unwrap()).await;
