@@ -227,13 +227,17 @@ async fn a_client_that_does_not_read_costs_little_memory() {
         stalled.send(&LARGE.repeat(MANY)).await;
         stalled
     };
-    // What is made once is made before.
+    let answered = "flashsale_gateway_requests_total{route=\"/openapi.json\",status=\"2xx\"}";
+    // What is made once is made before, by the threads of connections and of probes.
     let mut stalled = vec![stall().await];
+    eventually("probes answer", async || {
+        gateway.metric(answered).await.is_some()
+    })
+    .await;
     let before = resident_bytes(gateway.id());
     for _ in 0..CLIENTS {
         stalled.push(stall().await);
     }
-    let answered = "flashsale_gateway_requests_total{route=\"/openapi.json\",status=\"2xx\"}";
     let mut last = None;
     eventually("all wait for their clients", async || {
         let now = gateway.metric(answered).await;
