@@ -25,8 +25,12 @@ use super::{IntakeError, Shared, drain_rate::DrainRate, link, replicas::Decided}
 /// (about 20 µs each, measured by the load of `bench/` on 64 and 256 connections).
 const CALLS_AT_A_TIME: usize = 2;
 
-/// The same for a sale whose calls wait for replicas. A call then takes several times as long, and
-/// the next buys are not to wait for it.
+/// Buys that wait for a call before another one is made beside those that are on their way. Fewer go
+/// with the next call, which costs less than two calls and is sent as soon as one is answered.
+const GATHERED: usize = 16;
+
+/// The same as [`CALLS_AT_A_TIME`] for a sale whose calls wait for replicas. A call then takes several
+/// times as long, and the next buys are not to wait for it.
 const REPLICATED_CALLS_AT_A_TIME: usize = 4;
 
 /// The decision about a buy, or why there is none.
@@ -97,6 +101,14 @@ impl SaleQueue {
         }
     }
 
+    fn gathered(&self) -> usize {
+        match self.replicas() {
+            None => GATHERED,
+            // Such a call takes several times as long.
+            Some(_) => 1,
+        }
+    }
+
     /// Has the turnstile decide `buy`, which arrived at `since`. Dropping the returned future
     /// gives the buy up as long as it was not sent.
     pub async fn admit(self: &Arc<Self>, buy: Buy, since: Instant) -> Taken {
@@ -126,7 +138,8 @@ impl SaleQueue {
         }
         state.waiting.push_back(waiting);
         shared.metrics.waiting.inc();
-        let wants_caller = state.callers < self.calls_at_a_time();
+        let wants_caller = state.callers < self.calls_at_a_time()
+            && (state.callers == 0 || waiting_here + 1 >= self.gathered());
         state.callers += usize::from(wants_caller);
         Ok(wants_caller)
     }
