@@ -101,11 +101,11 @@ impl SaleQueue {
         }
     }
 
-    fn gathered(&self) -> usize {
+    /// Whether one more than `callers` is wanted while so many buys wait.
+    fn wants_caller(&self, callers: usize, waiting: usize) -> bool {
         match self.replicas() {
-            None => GATHERED,
-            // Such a call takes several times as long.
-            Some(_) => 1,
+            None => callers == 0 || (callers < CALLS_AT_A_TIME && waiting >= GATHERED),
+            Some(_) => callers < REPLICATED_CALLS_AT_A_TIME,
         }
     }
 
@@ -138,8 +138,7 @@ impl SaleQueue {
         }
         state.waiting.push_back(waiting);
         shared.metrics.waiting.inc();
-        let wants_caller = state.callers < self.calls_at_a_time()
-            && (state.callers == 0 || waiting_here + 1 >= self.gathered());
+        let wants_caller = self.wants_caller(state.callers, waiting_here + 1);
         state.callers += usize::from(wants_caller);
         Ok(wants_caller)
     }
