@@ -136,7 +136,7 @@ fn is_awake(desired: &Announced, sight: &Sight, now: Timestamp) -> bool {
 }
 
 /// Counts every FlashSale by the phase that its status tells, those that never came into force too, and
-/// shows which of those in force wait for somebody.
+/// shows which of those in force need attention.
 fn tell_phases(context: &Context) {
     let mut counts: HashMap<Phase, usize> = HashMap::new();
     for watched in context.sales.state() {

@@ -65,8 +65,8 @@ pub struct SharedConnection(Arc<Shared>);
 struct Shared {
     client: RedisClient,
     response_timeout: Duration,
-    /// The runtime in which the connection was made. What keeps a server that was looked up connected
-    /// runs there, whoever asks for it first.
+    /// The runtime in which the connection was made. Tasks that keep a connection to a looked-up server
+    /// alive run there, whichever runtime uses it first.
     runtime: Handle,
     current: ArcSwap<Current>,
     /// Counts replacements, and tells of them.
@@ -194,8 +194,8 @@ impl Shared {
 }
 
 impl SharedConnection {
-    /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail. Like the sockets of
-    /// tokio it is made in a runtime, which it stays with.
+    /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail. It has to be made
+    /// in a runtime of tokio and stays with it.
     pub fn new(client: RedisClient) -> Result<Self, ConnectError> {
         Self::with_response_timeout(client, RESPONSE_TIMEOUT)
     }

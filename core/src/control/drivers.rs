@@ -27,7 +27,7 @@ struct Idle {
 
 impl DriverWatch {
     /// Whether a lane has had no driver for too long at `now`. While the ledger cannot be read, no
-    /// worker could settle anything, so none is asked for; while Redis cannot be read, nobody knows.
+    /// worker could settle anything, so none is asked for; while Redis cannot be read, it is not known.
     pub(super) fn is_spare_needed(&mut self, look: &Look, now: Duration) -> bool {
         let before = mem::take(&mut self.idle);
         if look.ledger.is_none() {
