@@ -11,7 +11,6 @@ mod opening;
 pub mod rounds;
 pub mod scale;
 pub mod shortfalls;
-mod vanished;
 
 use std::{
     collections::HashMap,
@@ -37,7 +36,7 @@ use crate::{
         FlashSale,
         condition::{self, Type},
     },
-    roster::Sight,
+    roster::Observation,
     stores::Stores,
 };
 
@@ -88,15 +87,14 @@ fn due(context: &Context) -> Due {
     let now = Instant::now();
     let mut due = Due::new();
     for entry in context.roster.entries().values_mut() {
-        if entry.due > now {
+        let Some(record) = entry.begin_look(now, now + LONGEST_BEAT) else {
             continue;
-        }
-        entry.due = now + LONGEST_BEAT;
+        };
         let place = Arc::as_ptr(entry.stores()) as usize;
         let (_, sales) = due
             .entry(place)
             .or_insert_with(|| (entry.stores().clone(), Vec::new()));
-        sales.push(entry.mind.record());
+        sales.push(record);
     }
     due
 }
@@ -104,8 +102,8 @@ fn due(context: &Context) -> Due {
 /// When to look again at a sale that was seen like this at `now`, the instant its phase was decided
 /// for: with a later one, an opening in between would be past for the schedule and still to come for
 /// the phase, and the sale would sleep through it.
-fn next_look(desired: &Announced, sight: &Sight, now: Timestamp) -> Duration {
-    if is_awake(desired, sight, now) {
+fn next_look(desired: &Announced, observed: &Observation, now: Timestamp) -> Duration {
+    if is_awake(desired, observed, now) {
         // A little early, so that the beat after the next is not the one that finds it due.
         return BEAT.mul_f32(0.9);
     }
@@ -120,19 +118,24 @@ fn until(instant: Timestamp, now: Timestamp) -> Duration {
 }
 
 /// Whether something can happen to the sale from one second to the next.
-fn is_awake(desired: &Announced, sight: &Sight, now: Timestamp) -> bool {
+fn is_awake(desired: &Announced, observed: &Observation, now: Timestamp) -> bool {
     let sale = &desired.sale;
     let near = lifecycle::next_instant(sale.schedule, &sale.workers, now)
         .is_some_and(|next| until(next, now) <= WAKE_AHEAD);
-    let resting = matches!(sight.phase, Some(Phase::Scheduled | Phase::Closed));
-    let quiet = sight.queue_error.is_none()
-        && sight.announced == Some(true)
-        && sight.lanes.as_ref().is_some_and(|lanes| lanes.depth() == 0);
-    let stays = sight.decision.is_some_and(|decision| decision.workers == 0);
+    let resting = matches!(observed.phase, Some(Phase::Scheduled | Phase::Closed));
+    let quiet = observed.queue_error.is_none()
+        && observed.announced == Some(true)
+        && observed
+            .lanes
+            .as_ref()
+            .is_some_and(|lanes| lanes.depth() == 0);
+    let stays = observed
+        .decision
+        .is_some_and(|decision| decision.workers == 0);
     near || !resting
         || !quiet
         || lifecycle::is_prewarming(sale.schedule, &sale.workers, now)
-        || (!stays && sight.phase == Some(Phase::Closed))
+        || (!stays && observed.phase == Some(Phase::Closed))
 }
 
 /// Counts every FlashSale by the phase that its status tells, those that never came into force too, and

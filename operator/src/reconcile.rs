@@ -18,6 +18,7 @@ pub mod status;
 pub mod turns;
 mod unreadable;
 pub mod validate;
+pub mod vanished;
 pub mod view;
 mod visit;
 pub mod written;
@@ -44,7 +45,7 @@ use crate::{
     crd::FlashSale,
     events::Reason,
     metrics::{Outcome, Step},
-    roster::Sight,
+    roster::Observation,
 };
 
 /// How soon an object that somebody else wrote to at the same time is visited again.
@@ -145,21 +146,18 @@ async fn visit(watched: &Watched, context: &Context) -> Result<(Action, Outcome)
     let Some((object, mistake)) = read(context, watched).await? else {
         return Ok((Action::await_change(), Outcome::Ok));
     };
-    let sale = object.sale_id();
-    let found = dereference(context, &object, sale.as_ref().ok()).await;
-    let reference = object.object_ref(&());
-    let sale = match sale {
+    let sale = match object.sale_id() {
         Ok(sale) => sale,
         // A name that no sale can have: told like any other mistake, without a sale to look at.
-        Err(error) => return nameless(context, &object, &reference, &error.to_string()).await,
+        Err(error) => return nameless(context, &object, &error.to_string()).await,
     };
     let visit = Visit {
         context,
         object: &object,
         is_readable: mistake.is_none(),
-        reference,
+        reference: object.object_ref(&()),
+        found: dereference(context, &object, &sale).await,
         sale,
-        found,
     };
     let (verdict, failure) = match visit.act(visit.plan(mistake)).await {
         Ok(Some(verdict)) => (verdict, None),
@@ -218,7 +216,6 @@ fn reference_of(metadata: &ObjectMeta) -> ObjectReference {
 async fn nameless(
     context: &Context,
     object: &FlashSale,
-    reference: &ObjectReference,
     error: &str,
 ) -> Result<(Action, Outcome), Error> {
     if object.metadata.deletion_timestamp.is_some() {
@@ -232,11 +229,11 @@ async fn nameless(
         autoscaler: None,
         autoscalers_unread: None,
         in_force: None,
-        sight: Sight::default(),
+        observed: Observation::default(),
         workers: None,
         now: Timestamp::now(),
     };
-    status::update(context, reference, &view).await?;
+    status::update(context, &object.object_ref(&()), &view).await?;
     Ok((Action::await_change(), Outcome::Refused))
 }
 

@@ -1,6 +1,6 @@
 //! What a confirmed order survives.
 
-use super::{Finding, found};
+use super::{Finding, Reason, found};
 
 /// How PostgreSQL is set up, as the session of this process sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]
@@ -27,21 +27,21 @@ pub fn judge_ledger(settings: &LedgerSettings) -> Finding {
     if settings.fsync == "off" {
         return found(
             false,
-            "FsyncOff",
+            Reason::FsyncOff,
             "fsync is off: a crash of PostgreSQL's machine can destroy the whole database; set fsync = on",
         );
     }
     if settings.full_page_writes == "off" {
         return found(
             false,
-            "FullPageWritesOff",
+            Reason::FullPageWritesOff,
             "full_page_writes is off: a crash of PostgreSQL's machine can damage pages for good, unless its file system writes them as a whole; set full_page_writes = on",
         );
     }
     if settings.synchronous_commit == "off" {
         return found(
             false,
-            "SynchronousCommitOff",
+            Reason::SynchronousCommitOff,
             "synchronous_commit is off: a crash of PostgreSQL can lose the orders that were confirmed in its last second; set synchronous_commit = on",
         );
     }
@@ -56,12 +56,12 @@ fn without_synchronous_standbys(settings: &LedgerSettings) -> Finding {
     match settings.standbys {
         0 => found(
             true,
-            "SingleCopy",
+            Reason::SingleCopy,
             "a confirmed order survives a crash of PostgreSQL; there is no standby, so nothing survives the loss of its disk",
         ),
         standbys => found(
             false,
-            "AsyncStandbys",
+            Reason::AsyncStandbys,
             format!(
                 "a confirmed order survives a crash of PostgreSQL, but a failover can lose the last ones: commits wait for none of the {standbys} standbys; set synchronous_standby_names"
             ),
@@ -74,7 +74,7 @@ fn with_synchronous_standbys(settings: &LedgerSettings) -> Finding {
     if settings.synchronous_commit == "local" {
         return found(
             false,
-            "SynchronousCommitLocal",
+            Reason::SynchronousCommitLocal,
             "synchronous_commit is local: a failover can lose the last confirmed orders, since commits do not wait for standbys; set synchronous_commit = on",
         );
     }
@@ -86,7 +86,7 @@ fn with_synchronous_standbys(settings: &LedgerSettings) -> Finding {
         };
         return found(
             true,
-            "SynchronousStandby",
+            Reason::SynchronousStandby,
             format!(
                 "a confirmed order survives a crash of PostgreSQL, and a failover to a synchronous standby{together}"
             ),
@@ -95,7 +95,7 @@ fn with_synchronous_standbys(settings: &LedgerSettings) -> Finding {
     if settings.hidden_standbys > 0 {
         return found(
             None,
-            "StandbysNotVisible",
+            Reason::StandbysNotVisible,
             format!(
                 "whether a standby of synchronous_standby_names ({names}) is connected cannot be seen; grant pg_monitor to the operator's role"
             ),
@@ -103,7 +103,7 @@ fn with_synchronous_standbys(settings: &LedgerSettings) -> Finding {
     }
     found(
         false,
-        "NoSynchronousStandby",
+        Reason::NoSynchronousStandby,
         format!(
             "no standby of synchronous_standby_names ({names}) is connected: commits wait for one, and no order is confirmed; start it, or change synchronous_standby_names"
         ),
@@ -137,42 +137,58 @@ mod tests {
             ..settings("on", "*", [1, 0, 1])
         };
         let cases = [
-            (settings("on", "", [0, 0, 0]), Some(true), "SingleCopy"),
-            (settings("on", "", [2, 2, 0]), Some(false), "AsyncStandbys"),
+            (
+                settings("on", "", [0, 0, 0]),
+                Some(true),
+                Reason::SingleCopy,
+            ),
+            (
+                settings("on", "", [2, 2, 0]),
+                Some(false),
+                Reason::AsyncStandbys,
+            ),
             (
                 settings("on", "*", [1, 0, 1]),
                 Some(true),
-                "SynchronousStandby",
+                Reason::SynchronousStandby,
             ),
             (
                 settings("remote_apply", "*", [2, 0, 1]),
                 Some(true),
-                "SynchronousStandby",
+                Reason::SynchronousStandby,
             ),
-            (settings("on", "*", [1, 1, 0]), None, "StandbysNotVisible"),
+            (
+                settings("on", "*", [1, 1, 0]),
+                None,
+                Reason::StandbysNotVisible,
+            ),
             (
                 settings("on", "a", [1, 0, 0]),
                 Some(false),
-                "NoSynchronousStandby",
+                Reason::NoSynchronousStandby,
             ),
             (
                 settings("on", "a", [0, 0, 0]),
                 Some(false),
-                "NoSynchronousStandby",
+                Reason::NoSynchronousStandby,
             ),
             (
                 settings("local", "*", [1, 0, 1]),
                 Some(false),
-                "SynchronousCommitLocal",
+                Reason::SynchronousCommitLocal,
             ),
-            (settings("local", "", [0, 0, 0]), Some(true), "SingleCopy"),
+            (
+                settings("local", "", [0, 0, 0]),
+                Some(true),
+                Reason::SingleCopy,
+            ),
             (
                 settings("off", "", [0, 0, 0]),
                 Some(false),
-                "SynchronousCommitOff",
+                Reason::SynchronousCommitOff,
             ),
-            (no_fsync, Some(false), "FsyncOff"),
-            (torn_pages, Some(false), "FullPageWritesOff"),
+            (no_fsync, Some(false), Reason::FsyncOff),
+            (torn_pages, Some(false), Reason::FullPageWritesOff),
         ];
         for (settings, holds, reason) in cases {
             let found = judge_ledger(&settings);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use ::redis::RedisResult;
 
-use super::{Finding, found};
+use super::{Finding, Reason, found};
 use crate::{
     connect::{Queue, ask_server_of},
     keys::SaleKeys,
@@ -103,40 +103,40 @@ pub fn judge_redis(settings: &RedisSettings, wanted: u8) -> Finding {
     else {
         return found(
             None,
-            "NotTold",
+            Reason::NotTold,
             "Redis does not tell how it keeps its data; make sure of appendonly yes and maxmemory-policy noeviction",
         );
     };
     if policy != SAFE_POLICY {
         return found(
             false,
-            "Evicts",
+            Reason::Evicts,
             format!(
                 "Redis has maxmemory-policy {policy} and may throw acknowledged buys away when memory runs out; set {SAFE_POLICY}"
             ),
         );
     }
     if !append_only {
-        return found(false, "NoAppendOnlyFile", without_file(wanted));
+        return found(false, Reason::NoAppendOnlyFile, without_file(wanted));
     }
     match (wanted, settings.is_primary, settings.replicas) {
         (_, Some(false), _) => found(
             None,
-            "NotPrimary",
+            Reason::NotPrimary,
             "the address leads to a replica, which takes no buys; name the primary",
         ),
         (0, _, None | Some(0)) => alone(settings),
         (0, _, Some(replicas)) => asynchronous(settings, replicas),
         (_, _, None) => found(
             None,
-            "NotTold",
+            Reason::NotTold,
             format!(
                 "Redis does not tell how many replicas it has; {wanted} must answer, or buys are answered 503"
             ),
         ),
         (_, _, Some(replicas)) if replicas < wanted => found(
             false,
-            "TooFewReplicas",
+            Reason::TooFewReplicas,
             format!(
                 "durability.redisReplicas asks for {wanted}, and {replicas} follow the primary: buys are answered 503 until there are enough; start replicas, or ask for fewer"
             ),
@@ -178,9 +178,9 @@ fn after_crash(settings: &RedisSettings) -> (Option<bool>, &'static str) {
 fn alone(settings: &RedisSettings) -> Finding {
     let (holds, lost) = after_crash(settings);
     let reason = match (holds, settings.replicas) {
-        (Some(false), _) => "AppendFsyncNo",
-        (_, Some(_)) => "SingleCopy",
-        (_, None) => "AppendOnlyFile",
+        (Some(false), _) => Reason::AppendFsyncNo,
+        (_, Some(_)) => Reason::SingleCopy,
+        (_, None) => Reason::AppendOnlyFile,
     };
     let copies = match settings.replicas {
         Some(_) => "; there is no replica, so nothing survives the loss of its disk",
@@ -213,7 +213,7 @@ fn asynchronous(settings: &RedisSettings, replicas: usize) -> Finding {
     let count = counted(replicas);
     found(
         holds,
-        "AsyncReplicas",
+        Reason::AsyncReplicas,
         format!(
             "{count} the primary, but acknowledgements do not wait for that: a failover loses {failover}; set spec.durability.redisReplicas. A crash without a failover {lost}"
         ),
@@ -238,7 +238,7 @@ fn replicated(settings: &RedisSettings, wanted: usize, replicas: usize) -> Findi
     let count = counted(replicas);
     found(
         true,
-        "ReplicaAcknowledged",
+        Reason::ReplicaAcknowledged,
         format!(
             "{count} the primary, and a buy is acknowledged when {wanted} of them have it: {promoted}. A crash of all of them together {lost}{cut_off}"
         ),

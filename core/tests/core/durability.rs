@@ -29,7 +29,7 @@ async fn redis_tells_of_its_replicas() {
         let mut queue = services.queue.clone();
         let settings = read_redis(&mut queue, &keys).await.unwrap();
         let found = judge_redis(&settings, wanted);
-        (found.holds, found.reason)
+        (found.holds, found.reason.as_str())
     };
     assert_eq!(judged(0).await, (Some(true), "SingleCopy"));
     assert_eq!(judged(1).await, (Some(false), "TooFewReplicas"));
@@ -63,7 +63,7 @@ async fn judged(url: &str) -> (Option<bool>, &'static str) {
         tls: connect::TlsSource::System,
     });
     let found = judge_ledger(&ledger.unwrap().settings().await.unwrap());
-    (found.holds, found.reason)
+    (found.holds, found.reason.as_str())
 }
 
 #[tokio::test]

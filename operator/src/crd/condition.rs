@@ -1,9 +1,13 @@
 //! The conditions of a FlashSale: the truth about it, one statement each.
 
+mod reason;
+
 use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
+
+pub use self::reason::Reason;
 
 /// What a condition is about. Every FlashSale has all of them from the first visit on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +99,13 @@ pub enum State {
 }
 
 impl State {
+    /// The state of this word, if there is one.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Self> {
+        let all = [Self::True, Self::False, Self::Unknown];
+        all.into_iter().find(|state| state.as_str() == word)
+    }
+
     /// The word itself.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -119,8 +130,8 @@ pub struct Statement {
     pub about: Type,
     /// Whether it holds.
     pub state: State,
-    /// Why, in one `CamelCase` word.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: Reason,
     /// Why, in a sentence that says what to do if something is to be done.
     pub message: String,
 }
@@ -143,7 +154,7 @@ pub fn conditions(
         Condition {
             type_: about.to_owned(),
             status: state.to_owned(),
-            reason: statement.reason.to_owned(),
+            reason: statement.reason.as_str().to_owned(),
             message: statement.message.clone(),
             observed_generation: generation,
             last_transition_time: same.map_or(Time(whole_second(now)), |same| {
@@ -162,7 +173,7 @@ fn whole_second(instant: Timestamp) -> Timestamp {
 /// Whether `conditions` say that `about` holds.
 #[must_use]
 pub fn holds(conditions: &[Condition], about: Type) -> bool {
-    conditions
-        .iter()
-        .any(|condition| condition.type_ == about.as_str() && condition.status == "True")
+    conditions.iter().any(|condition| {
+        condition.type_ == about.as_str() && condition.status == State::True.as_str()
+    })
 }

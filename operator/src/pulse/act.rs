@@ -21,7 +21,7 @@ use tokio::task::JoinHandle;
 use super::{figures, look::Looks, next_look, opening, scale::scale};
 use crate::{
     context::{Context, Workers},
-    roster::{Entry, Hands, Sight},
+    roster::{Entry, Observation, WriteMode},
     stores::Stores,
 };
 
@@ -40,8 +40,8 @@ struct Deed {
     step: Step,
     /// The greatest order number that Redis remembers as told.
     last_order: Option<i64>,
-    /// How much may be written.
-    hands: Hands,
+    /// What may be written.
+    mode: WriteMode,
     /// Its Deployment, if there is one.
     workers: Option<Workers>,
     /// What to tell of the opening.
@@ -91,55 +91,61 @@ fn decide(
     let mut entries = context.roster.entries();
     // It may have been withdrawn while it was looked at.
     let entry = entries.get_mut(sale)?;
-    let clock_ahead = looks.clock_ahead.unwrap_or(entry.sight.clock_ahead);
+    entry.follow();
+    let clock_ahead = looks.clock_ahead.unwrap_or(entry.observed().clock_ahead);
     let now = jiff::Timestamp::now();
     let now = now.checked_add(clock_ahead).unwrap_or(now);
     let asked = workers.unwrap_or_default().asked;
-    let step = entry.mind.step(&part.look, now, uptime, asked);
+    let step = entry.memory.controller.step(&part.look, now, uptime, asked);
     let last_order = part.look.lanes.as_ref().and_then(|lanes| lanes.last_order);
     if step.decision.workers <= asked {
-        entry.calm = Instant::now();
+        entry.memory.calm = Instant::now();
     }
-    let sight = sight(entry, part, looks, &step, clock_ahead);
-    let numbers = sight.lanes != entry.sight.lanes || sight.stock != entry.sight.stock;
-    let news = opening::news(entry, &sight, workers.unwrap_or_default(), now);
-    figures::show(&context.metrics, sale, &sight, workers.unwrap_or_default());
-    let told = entry.see(sight);
-    let visit = told || (numbers && entry.shown.elapsed() >= SHOW_NUMBERS);
+    let observed = observe(entry, part, looks, &step, clock_ahead);
+    let numbers =
+        observed.lanes != entry.observed().lanes || observed.stock != entry.observed().stock;
+    let news = opening::news(entry, &observed, workers.unwrap_or_default(), now);
+    figures::show(
+        &context.metrics,
+        sale,
+        &observed,
+        workers.unwrap_or_default(),
+    );
+    let told = entry.observe(observed);
+    let visit = told || (numbers && entry.memory.shown.elapsed() >= SHOW_NUMBERS);
     if visit {
-        entry.shown = Instant::now();
+        entry.memory.shown = Instant::now();
     }
-    let desired = entry.mind.desired().clone();
-    if entry.due > Instant::now() {
+    let desired = entry.desired().sale.clone();
+    if entry.memory.due > Instant::now() {
         // Unless somebody asked for another look meanwhile. A look that took long, because a store
         // is away, does not put off the next one.
-        entry.due = looks.started + next_look(&desired, &entry.sight, now);
+        entry.memory.due = looks.started + next_look(&desired, entry.observed(), now);
     }
     Some(Deed {
         desired,
         step,
         last_order,
-        hands: entry.hands,
+        mode: entry.desired().mode,
         workers,
         news,
         visit,
     })
 }
 
-fn sight(
+fn observe(
     entry: &Entry,
     Part { look, stock }: Part,
     looks: &Looks,
     step: &Step,
     clock_ahead: jiff::SignedDuration,
-) -> Sight {
-    let before = &entry.sight;
+) -> Observation {
+    let before = entry.observed();
     let announced = look
         .announced
-        .map(|announced| announced.as_ref() == Some(&entry.mind.record()));
-    Sight {
+        .map(|announced| announced.as_ref() == Some(&entry.memory.controller.record()));
+    Observation {
         looked: true,
-        settling: before.settling.filter(|_| announced == Some(false)),
         announced,
         lanes: look.lanes.or_else(|| before.lanes.clone()),
         undeclared: match &stock {
@@ -156,13 +162,15 @@ fn sight(
         oversold: before.oversold,
         obstacle: before.obstacle.clone(),
         clock_ahead,
+        revision: entry.desired().revision,
+        durability_replicas: before.durability_replicas,
     }
 }
 
 async fn carry_out(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
     let sale = &deed.desired.sale.id;
     // Whoever leads by now may have put another sale in force.
-    if !deed.hands.off && context.fence.is_open() {
+    if deed.mode != WriteMode::ReadOnly && context.fence.is_open() {
         tokio::join!(set_workers(context, deed), set_queue(context, stores, deed));
         restore(context, stores, deed);
     }
@@ -178,7 +186,7 @@ async fn set_workers(context: &Context, deed: &Deed) {
     match deed.workers {
         // The reconciler makes the Deployment at its next visit, which the decision has asked for.
         None => {}
-        Some(workers) if workers.asked == wanted || deed.hands.off_replicas => {}
+        Some(workers) if workers.asked == wanted || deed.mode != WriteMode::Full => {}
         Some(workers) => scale(context, sale, workers.asked, wanted).await,
     }
 }
@@ -266,11 +274,11 @@ fn restore(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
         return;
     };
     let is_under_way = |task: &JoinHandle<()>| !task.is_finished();
-    if entry.restoring.as_ref().is_some_and(is_under_way) {
+    if entry.memory.restoring.as_ref().is_some_and(is_under_way) {
         return;
     }
     let stores = stores.clone();
-    entry.restoring = Some(tokio::spawn(async move {
+    entry.memory.restoring = Some(tokio::spawn(async move {
         let (ledger, mut queue) = (&stores.ledger, stores.queue.clone());
         let progress = |read: u64| {
             if read.is_multiple_of(PROGRESS) {
@@ -314,10 +322,10 @@ fn look_again(context: &Context, announced: &Announced) {
     let Some(entry) = entries.get_mut(&announced.sale.id) else {
         return;
     };
-    let is_news = entry.announced.as_ref() != Some(announced);
+    let is_news = entry.memory.announced.as_ref() != Some(announced);
     if is_news {
-        entry.announced = Some(announced.clone());
-        entry.due = Instant::now();
+        entry.memory.announced = Some(announced.clone());
+        entry.memory.due = Instant::now();
     }
     drop(entries);
     if is_news {

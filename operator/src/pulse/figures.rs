@@ -5,32 +5,34 @@ use flashsale_core::{id::SaleId, observation::SaleObservation, scaling};
 use crate::{
     context::Workers,
     metrics::{Metrics, SaleFigures},
-    roster::Sight,
+    roster::Observation,
 };
 
-/// Shows `sight`. To be called while the sale is held in the roster, so that a sale that was taken
+/// Shows `observed`. To be called while the sale is held in the roster, so that a sale that was taken
 /// out is not shown again.
-pub(super) fn show(metrics: &Metrics, sale: &SaleId, sight: &Sight, workers: Workers) {
-    let queue_up = sight.queue_error.is_none();
-    let ledger_up = sight.ledger_error.is_none();
-    let decision = sight.decision;
-    let durable = sight.durability.as_ref().and_then(|found| found.holds);
+pub(super) fn show(metrics: &Metrics, sale: &SaleId, observed: &Observation, workers: Workers) {
+    let queue_up = observed.queue_error.is_none();
+    let ledger_up = observed.ledger_error.is_none();
+    let decision = observed.decision;
+    let durable = observed.durability.as_ref().and_then(|found| found.holds);
     let figures = SaleFigures {
-        queue_depth: sight
+        queue_depth: observed
             .lanes
             .as_ref()
             .filter(|_| queue_up)
             .map(SaleObservation::depth),
-        remaining: sight.remaining().filter(|_| ledger_up),
+        remaining: observed.remaining().filter(|_| ledger_up),
         desired: decision.map(|decision| decision.workers),
         ready: workers.ready,
         limited: decision.map(|decision| decision.reason == scaling::Reason::LimitedByHotProducts),
         queue_up,
         ledger_up,
         durable: last(durable, queue_up, |holds| !holds),
-        oversold: last(sight.oversold, ledger_up, |units| *units != 0),
-        ledger_went_back: last(sight.ledger_went_back(), queue_up, |went_back| *went_back),
-        unfenced_batches: sight
+        oversold: last(observed.oversold, ledger_up, |units| *units != 0),
+        ledger_went_back: last(observed.ledger_went_back(), queue_up, |went_back| {
+            *went_back
+        }),
+        unfenced_batches: observed
             .stock
             .as_ref()
             .filter(|_| ledger_up)
@@ -49,13 +51,13 @@ fn last<T>(read: Option<T>, up: bool, is_bad: impl Fn(&T) -> bool) -> Option<T> 
 mod tests {
     use super::*;
 
-    fn shown(sight: &Sight) -> String {
+    fn shown(observed: &Observation) -> String {
         let registry = prometheus::Registry::new();
         let metrics = Metrics::new(&registry).unwrap();
         show(
             &metrics,
             &SaleId::new("shop.drop").unwrap(),
-            sight,
+            observed,
             Workers::default(),
         );
         prometheus::TextEncoder::new()
@@ -63,12 +65,12 @@ mod tests {
             .unwrap()
     }
 
-    fn away(oversold: i64) -> Sight {
-        Sight {
+    fn away(oversold: i64) -> Observation {
+        Observation {
             oversold: Some(oversold),
             queue_error: Some("refused".to_owned()),
             ledger_error: Some("refused".to_owned()),
-            ..Sight::default()
+            ..Observation::default()
         }
     }
 
@@ -94,9 +96,9 @@ mod tests {
     fn units_that_were_oversold_stay_so_while_the_ledger_is_away() {
         let series = "flashsale_operator_oversold_units{sale=\"shop.drop\"}";
         assert!(shown(&away(3)).contains(&format!("{series} 3")));
-        let read = Sight {
+        let read = Observation {
             oversold: Some(0),
-            ..Sight::default()
+            ..Observation::default()
         };
         assert!(shown(&read).contains(&format!("{series} 0")));
     }

@@ -13,7 +13,7 @@ use super::until;
 use crate::{
     context::{Context, Workers},
     events::Reason,
-    roster::{Entry, Sight},
+    roster::{Entry, Observation},
 };
 
 /// How long before the opening it is told that workers are not ready, whatever the reason. Those that
@@ -34,41 +34,46 @@ pub(super) enum News {
     Opened(Duration),
 }
 
-/// What `sight`, which was seen at `now` and is about to take the place of the one in `entry`, tells
+/// What `observed`, which was seen at `now` and is about to take the place of the one in `entry`, tells
 /// of the opening.
 pub(super) fn news(
     entry: &mut Entry,
-    sight: &Sight,
+    observed: &Observation,
     workers: Workers,
     now: Timestamp,
 ) -> Vec<News> {
-    let sale = &entry.mind.desired().sale;
+    let sale = &entry.desired().sale.sale;
     let Some(opens) = sale.schedule.opens_at else {
         return Vec::new();
     };
     let mut news = Vec::new();
     if lifecycle::is_prewarming(sale.schedule, &sale.workers, now)
-        && entry.prewarm_told != Some(opens)
-        && let Some(told) = prewarmed(opens, now, sight, workers)
+        && entry.memory.prewarm_told != Some(opens)
+        && let Some(told) = prewarmed(opens, now, observed, workers)
     {
-        entry.prewarm_told = Some(opens);
+        entry.memory.prewarm_told = Some(opens);
         news.push(told);
     }
-    if sight.phase == Some(Phase::Scheduled) {
-        entry.awaited = true;
-    } else if entry.awaited
-        && matches!(sight.phase, Some(Phase::Open | Phase::SoldOut))
-        && sight.announced == Some(true)
+    if observed.phase == Some(Phase::Scheduled) {
+        entry.memory.awaited = true;
+    } else if entry.memory.awaited
+        && matches!(observed.phase, Some(Phase::Open | Phase::SoldOut))
+        && observed.announced == Some(true)
         && workers.ready > 0
     {
-        entry.awaited = false;
+        entry.memory.awaited = false;
         news.push(News::Opened(until(now, opens)));
     }
     news
 }
 
-fn prewarmed(opens: Timestamp, now: Timestamp, sight: &Sight, workers: Workers) -> Option<News> {
-    let wanted = sight.decision?.workers;
+fn prewarmed(
+    opens: Timestamp,
+    now: Timestamp,
+    observed: &Observation,
+    workers: Workers,
+) -> Option<News> {
+    let wanted = observed.decision?.workers;
     let left = until(opens, now);
     let ready = wanted > 0 && workers.ready >= wanted;
     let note = format!(
@@ -83,7 +88,7 @@ fn prewarmed(opens: Timestamp, now: Timestamp, sight: &Sight, workers: Workers) 
         ready,
         note: format!(
             "{note}; the sale opens all the same and its buys wait; {}",
-            sight.obstacle.as_ref().map_or(
+            observed.obstacle.as_ref().map_or(
                 "see kubectl describe pods for what keeps the workers",
                 |obstacle| obstacle.message.as_str(),
             )
@@ -101,7 +106,7 @@ pub(super) async fn tell(context: &Context, sale: &SaleId, news: &[News]) {
                     .roster
                     .entries()
                     .get(sale)
-                    .map(|entry| entry.object.clone());
+                    .map(|entry| entry.desired().object.clone());
                 let reason = if *ready {
                     Reason::Prewarmed
                 } else {

@@ -17,10 +17,11 @@ use flashsale_core::{
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{figures, vanished};
+use super::figures;
 use crate::{
     context::Context,
-    roster::{Entry, Sight},
+    reconcile::vanished,
+    roster::{Entry, Observation},
     stores::Stores,
 };
 
@@ -63,10 +64,12 @@ async fn ask_stores(context: &Context, asked: &mut Asked) {
     for (sale, entry) in context.roster.entries().iter() {
         let place = Arc::as_ptr(entry.stores()) as usize;
         let fresh = was_asked_lately(asked, place);
-        if fresh && entry.sight.durability.is_some() && entry.sight.ledger_durability.is_some() {
+        let observed = entry.observed();
+        if fresh && observed.is_judged_for(entry.desired()) && observed.ledger_durability.is_some()
+        {
             continue;
         }
-        let replicas = entry.mind.desired().sale.durability.redis_replicas;
+        let replicas = entry.desired().sale.sale.durability.redis_replicas;
         let (_, sales) = due
             .entry(place)
             .or_insert_with(|| (entry.stores().clone(), Vec::new()));
@@ -105,7 +108,10 @@ async fn ask_redis(context: &Context, stores: &Stores, sales: &[(SaleId, u8)]) {
             return;
         };
         let finding = durability::judge_redis(&settings, *replicas);
-        see(context, sale, |sight| sight.durability = Some(finding));
+        see(context, sale, |observed| {
+            observed.durability = Some(finding);
+            observed.durability_replicas = *replicas;
+        });
     }
 }
 
@@ -117,8 +123,8 @@ async fn ask_ledger(context: &Context, stores: &Stores, sales: &[(SaleId, u8)]) 
     let finding = durability::judge_ledger(&settings);
     for (sale, _) in sales {
         let finding = finding.clone();
-        see(context, sale, |sight| {
-            sight.ledger_durability = Some(finding);
+        see(context, sale, |observed| {
+            observed.ledger_durability = Some(finding);
         });
     }
 }
@@ -130,44 +136,49 @@ async fn audit_one(context: &Context) {
         .entries()
         .iter()
         .filter(|(_, entry)| is_sold_from(entry))
-        .filter(|(_, entry)| entry.audited.is_none_or(|at| at.elapsed() >= AUDIT_AGAIN))
-        .min_by_key(|(_, entry)| entry.audited)
+        .filter(|(_, entry)| {
+            entry
+                .memory
+                .audited
+                .is_none_or(|at| at.elapsed() >= AUDIT_AGAIN)
+        })
+        .min_by_key(|(_, entry)| entry.memory.audited)
         .map(|(sale, entry)| (sale.clone(), entry.stores().clone()));
     let Some((sale, stores)) = due else {
         return;
     };
     let counted = timeout(PATIENCE, stores.ledger.oversold(&sale)).await;
     if let Some(entry) = context.roster.entries().get_mut(&sale) {
-        entry.audited = Some(Instant::now());
+        entry.memory.audited = Some(Instant::now());
     }
     match counted {
         Ok(Ok(units)) => {
             if units != 0 {
                 tracing::error!(%sale, units, "the ledger of {sale} is off by {units} units; see docs/runbook.md");
             }
-            see(context, &sale, |sight| sight.oversold = Some(units));
+            see(context, &sale, |observed| observed.oversold = Some(units));
         }
         // A ledger that could not be counted is not known to be right. One that was wrong still is.
-        Ok(Err(_)) | Err(_) => see(context, &sale, |sight| {
-            sight.oversold = sight.oversold.filter(|units| *units != 0);
+        Ok(Err(_)) | Err(_) => see(context, &sale, |observed| {
+            observed.oversold = observed.oversold.filter(|units| *units != 0);
         }),
     }
 }
 
 fn is_sold_from(entry: &Entry) -> bool {
-    !matches!(entry.sight.phase, None | Some(Phase::Scheduled))
+    !matches!(entry.observed().phase, None | Some(Phase::Scheduled))
 }
 
 /// Changes what was seen of `sale`, and asks for a visit if people should know.
-pub(super) fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Sight)) {
+pub(super) fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Observation)) {
     let workers = context.workers(sale).unwrap_or_default();
     let news = context.roster.entries().get_mut(sale).is_some_and(|entry| {
-        let mut sight = entry.sight.clone();
-        change(&mut sight);
-        if sight.looked {
-            figures::show(&context.metrics, sale, &sight, workers);
+        let mut observed = entry.observed().clone();
+        change(&mut observed);
+        if observed.looked {
+            figures::show(&context.metrics, sale, &observed, workers);
         }
-        entry.see(sight)
+        entry.observe(observed)
     });
     if news {
         context.ask_visit(sale);

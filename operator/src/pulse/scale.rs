@@ -67,12 +67,12 @@ async fn tell(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
 fn facts(context: &Context, sale: &SaleId) -> Option<(ObjectReference, String, Instant)> {
     let entries = context.roster.entries();
     let entry = entries.get(sale)?;
-    let depth = entry.sight.lanes.as_ref().map(SaleObservation::depth);
+    let depth = entry.observed().lanes.as_ref().map(SaleObservation::depth);
     let depth = depth.map_or("unknown".to_owned(), |depth| depth.to_string());
     let reason = entry
-        .sight
+        .observed()
         .decision
         .map_or("", |decision| decision.reason.as_str());
     let why = format!("{reason}, queue depth {depth}");
-    Some((entry.object.clone(), why, entry.calm))
+    Some((entry.desired().object.clone(), why, entry.memory.calm))
 }

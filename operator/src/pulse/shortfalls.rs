@@ -73,15 +73,15 @@ pub async fn run(context: Arc<Context>, stop: CancellationToken) {
         }
         let (over, due) = shortfalls(&context, Instant::now());
         for sale in over {
-            see(&context, &sale, |sight| sight.obstacle = None);
+            see(&context, &sale, |observed| observed.obstacle = None);
         }
         let looks = due.iter().map(|(sale, deployment)| async {
             let obstacle = look(&context, sale, deployment).await;
-            see(&context, sale, |sight| {
+            see(&context, sale, |observed| {
                 let is_unread = |found: &Obstacle| found.cause == Cause::PodsUnread;
                 // What was found before still counts as long as nobody can look.
-                if !(obstacle.as_ref().is_some_and(is_unread) && sight.obstacle.is_some()) {
-                    sight.obstacle = obstacle;
+                if !(obstacle.as_ref().is_some_and(is_unread) && observed.obstacle.is_some()) {
+                    observed.obstacle = obstacle;
                 }
             });
         });
@@ -99,12 +99,15 @@ fn shortfalls(context: &Context, now: Instant) -> (Vec<SaleId>, Vec<(SaleId, Arc
             !workers.are_available(workers.asked)
         });
         let Some(deployment) = lacking else {
-            if entry.shortfall.take().is_some() {
+            if entry.memory.shortfall.take().is_some() {
                 over.push(sale.clone());
             }
             continue;
         };
-        let shortfall = entry.shortfall.get_or_insert_with(|| Shortfall::new(now));
+        let shortfall = entry
+            .memory
+            .shortfall
+            .get_or_insert_with(|| Shortfall::new(now));
         if shortfall.next_look <= now {
             due.push((shortfall.next_look, sale.clone(), deployment));
         }
@@ -115,7 +118,7 @@ fn shortfalls(context: &Context, now: Instant) -> (Vec<SaleId>, Vec<(SaleId, Arc
     for (_, sale, _) in &due {
         if let Some(shortfall) = entries
             .get_mut(sale)
-            .and_then(|entry| entry.shortfall.as_mut())
+            .and_then(|entry| entry.memory.shortfall.as_mut())
         {
             shortfall.looked(now);
         }

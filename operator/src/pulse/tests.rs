@@ -24,13 +24,13 @@ fn announced(spec: &serde_json::Value) -> Announced {
 }
 
 /// The sale as it is in force, without buys, seen at `now`.
-fn quiet(announced: &Announced, now: Timestamp) -> Sight {
+fn quiet(announced: &Announced, now: Timestamp) -> Observation {
     let sale = &announced.sale;
     let readings = Readings {
         queue_depth: Some(0),
         remaining: Some(5),
     };
-    Sight {
+    Observation {
         announced: Some(true),
         lanes: Some(SaleObservation {
             sale: sale.id.clone(),
@@ -52,7 +52,7 @@ fn quiet(announced: &Announced, now: Timestamp) -> Sight {
             workers: 0,
             reason: Reason::Dormant,
         }),
-        ..Sight::default()
+        ..Observation::default()
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     crd::FlashSale,
     events::Reason,
     pulse::scale::scale_new,
+    roster::WriteMode,
     stores::Stores,
 };
 
@@ -72,9 +73,12 @@ pub async fn offer(
 /// Whether the ledger has to hear of the products. Where only times, switches or limits were
 /// edited it has not, so that a sale can be suspended while the ledger is away.
 fn is_to_declare(context: &Context, sale: &Sale) -> bool {
-    context.roster.get(&sale.id).is_none_or(|(known, sight)| {
-        known.closing || known.sale.products != sale.products || sight.undeclared
-    })
+    context
+        .roster
+        .get(&sale.id)
+        .is_none_or(|(known, observed)| {
+            known.closing || known.sale.products != sale.products || observed.undeclared
+        })
 }
 
 /// Declares the products in the ledger and tells Redis their stock. The inner error is an outage.
@@ -158,10 +162,10 @@ pub async fn apply(
     context
         .roster
         .set_applied(sale, (fingerprint, now.generation));
-    let hands = context.roster.hands(sale).unwrap_or_default();
+    let mode = context.roster.mode(sale).unwrap_or_default();
     // One that has more workers than are wanted was there all the time and had not been seen: the
     // control loop decides about it when it has.
-    if there.is_none() && !hands.off_replicas && now.asked <= wanted {
+    if there.is_none() && mode == WriteMode::Full && now.asked <= wanted {
         scale_new(context, sale, now.asked, wanted).await;
     }
     Ok(())
@@ -179,8 +183,8 @@ async fn hold(
     let kept = context.roster.kept_template(sale);
     let is_news = kept.is_none();
     let known = context.roster.get(sale);
-    let stores_answer = known.is_some_and(|(_, sight)| {
-        sight.looked && sight.queue_error.is_none() && sight.ledger_error.is_none()
+    let stores_answer = known.is_some_and(|(_, observed)| {
+        observed.looked && observed.queue_error.is_none() && observed.ledger_error.is_none()
     });
     let held = rollout::held(&built, found, kept, policy, stores_answer);
     let template = held.as_ref().and_then(|held| held.spec.as_ref());

@@ -94,11 +94,7 @@ pub enum Unlocated {
 
 /// Reads it all. What cannot be read is told apart in [`Dereferenced`]: it must not keep the rest
 /// from being looked after.
-pub async fn dereference(
-    context: &Context,
-    object: &FlashSale,
-    sale: Option<&SaleId>,
-) -> Dereferenced {
+pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -> Dereferenced {
     let namespace = object.namespace().unwrap_or_default();
     let written = Deployable::of(&object.spec);
     let accepted = object
@@ -118,9 +114,7 @@ pub async fn dereference(
         in_force: Ok(None),
         autoscaler: Ok(None),
     };
-    if let Some(sale) = sale {
-        found.in_force = in_force(context, sale, &found).await;
-    }
+    found.in_force = in_force(context, sale, &found).await;
     let worker = worker_name(&object.name_any());
     found.autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;
     found

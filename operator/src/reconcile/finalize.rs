@@ -27,7 +27,7 @@ use crate::{
     crd::ABANDON_QUEUE,
     events::Reason,
     pulse::scale::scale,
-    roster::{Hands, Sight},
+    roster::{Observation, WriteMode},
     stores::Stores,
 };
 
@@ -67,7 +67,7 @@ impl Visit<'_> {
             // Never put in force, or freed already by a visit that did not live to say so.
             Ok(None) => return self.free(&located.stores, self.may_leave()).await,
             Err(_) if self.may_leave() => {
-                self.tell_abandoned(&Sight::default()).await;
+                self.tell_abandoned(&Observation::default()).await;
                 return self.free(&located.stores, true).await;
             }
             // Not knowing is not the same as nothing being there.
@@ -84,23 +84,24 @@ impl Visit<'_> {
         desired.sale.retired.clear();
         let queue_error = known
             .as_ref()
-            .and_then(|(_, sight)| sight.queue_error.clone());
-        let sight = known
+            .and_then(|(_, observed)| observed.queue_error.clone());
+        let observed = known
             .filter(|(announced, _)| *announced == desired)
-            .map(|(_, sight)| sight)
+            .map(|(_, observed)| observed)
             .unwrap_or_default();
-        let drained = is_drained(&sight);
+        let drained = is_drained(&observed);
         // Whoever deletes a sale means it, paused or not. Once it is drained, the pulse leaves the
         // workers to us: its stabilization window would keep them.
-        let hands = Hands {
-            off: false,
-            off_replicas: drained,
+        let mode = if drained {
+            WriteMode::NoReplicas
+        } else {
+            WriteMode::Full
         };
         roster.put(
             self.reference.clone(),
             desired.clone(),
             located.clone(),
-            hands,
+            mode,
         );
         if drained {
             return if stop_workers(self.context, &self.sale).await {
@@ -116,7 +117,7 @@ impl Visit<'_> {
             };
         }
         if may_leave {
-            self.tell_abandoned(&sight).await;
+            self.tell_abandoned(&observed).await;
             return self.free(&located.stores, true).await;
         }
         if let Err(error) = self.keep_draining(&desired.sale, &located).await {
@@ -125,7 +126,7 @@ impl Visit<'_> {
         if let Some(error) = queue_error {
             return self.blocked(format!("the sale cannot be drained: {error}"));
         }
-        let waiting = waiting(&sight);
+        let waiting = waiting(&observed);
         if is_overdue(self, in_force.sale.drain_timeout) {
             End::Overdue(format!(
                 "{waiting} not settled within drainTimeoutSeconds; see to the workers and the \
@@ -167,7 +168,7 @@ impl Visit<'_> {
     fn was_never_in_force(&self) -> bool {
         let known = self.context.roster.get(&self.sale);
         let is_of_redis = known.is_none() && self.found.known().is_some();
-        let is_seen = known.is_some_and(|(_, sight)| sight.lanes.is_some());
+        let is_seen = known.is_some_and(|(_, observed)| observed.lanes.is_some());
         let status = self.object.status.as_ref();
         let is_told =
             status.is_some_and(|status| status.queue_depth.is_some() || status.opened_at.is_some());
@@ -180,7 +181,7 @@ impl Visit<'_> {
         if !self.may_leave() {
             return self.blocked(format!("what the sale holds cannot be freed: {why}"));
         }
-        self.tell_abandoned(&Sight::default()).await;
+        self.tell_abandoned(&Observation::default()).await;
         if self.found.accepted.is_some() || self.object.may_abandon_queue() {
             self.tell_left(&format!(
                 "its keys in Redis and its products in PostgreSQL ({why})"
@@ -204,13 +205,13 @@ impl Visit<'_> {
     }
 
     /// Says how many jobs are given up, if there may be any.
-    async fn tell_abandoned(&self, sight: &Sight) {
+    async fn tell_abandoned(&self, observed: &Observation) {
         if self.was_never_in_force() {
             return;
         }
         let note = format!(
             "{} given up, as the annotation {ABANDON_QUEUE} allows",
-            waiting(sight)
+            waiting(observed)
         );
         let events = &self.context.events;
         events
@@ -301,10 +302,10 @@ async fn within<T, E: Display>(freeing: impl Future<Output = Result<T, E>>) -> R
 
 /// Redis was seen to hold the sale as closing, and then every lane to be empty.
 #[must_use]
-pub fn is_drained(sight: &Sight) -> bool {
-    sight.queue_error.is_none()
-        && sight.announced == Some(true)
-        && sight.phase == Some(flashsale_core::lifecycle::Phase::Closed)
+pub fn is_drained(observed: &Observation) -> bool {
+    observed.queue_error.is_none()
+        && observed.announced == Some(true)
+        && observed.phase == Some(flashsale_core::lifecycle::Phase::Closed)
 }
 
 /// Sees to it that no worker runs, which could put a key back after it was freed. True once none
@@ -343,8 +344,8 @@ async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResul
 }
 
 /// How many jobs wait, with the verb.
-pub(super) fn waiting(sight: &Sight) -> String {
-    match (&sight.lanes, &sight.queue_error) {
+pub(super) fn waiting(observed: &Observation) -> String {
+    match (&observed.lanes, &observed.queue_error) {
         (Some(lanes), None) if lanes.depth() == 1 => "1 job is".to_owned(),
         (Some(lanes), None) => format!("{} jobs are", lanes.depth()),
         _ => "an unknown number of jobs is".to_owned(),

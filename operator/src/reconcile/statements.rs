@@ -1,7 +1,6 @@
 //! The conditions of a view (pure), and the phase that they come to.
 
 use flashsale_core::{durability::Finding, lifecycle::Phase, scaling};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 mod summary;
 mod workers;
@@ -13,8 +12,8 @@ use super::{
     view::{Verdict, View},
 };
 use crate::{
-    crd::condition::{State, Statement, Type},
-    events::Reason,
+    crd::condition::{Reason, State, Statement, Type},
+    events,
 };
 
 /// What says of a view whether a condition holds.
@@ -53,49 +52,49 @@ pub fn statements(view: &View<'_>) -> Vec<Statement> {
     statements
 }
 
-type Found = (State, &'static str, String);
+type Found = (State, Reason, String);
 
-fn found(state: impl Into<State>, reason: &'static str, message: impl Into<String>) -> Found {
-    (state.into(), reason, message.into())
+fn found(state: impl Into<State>, reason: impl Into<Reason>, message: impl Into<String>) -> Found {
+    (state.into(), reason.into(), message.into())
 }
 
 fn accepted(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Refused(refusal) => {
             let message = format!("{}{}", refusal.message, still(view, refusal.reason));
-            found(false, refusal.reason.as_str(), message)
+            found(false, refusal.reason, message)
         }
         Verdict::Failed(why) => found(
             false,
-            Reason::ReconcileFailed.as_str(),
+            events::Reason::ReconcileFailed,
             format!("{why}; tried again by itself"),
         ),
         Verdict::Undeclared(why) => found(
             State::Unknown,
-            "Undeclared",
+            Reason::Undeclared,
             format!("the products are not declared yet: {why}; tried again by itself"),
         ),
         Verdict::Paused if !view.is_accepted_as_it_is() => found(
             State::Unknown,
-            "Paused",
+            Reason::Paused,
             "what was written since the sale was paused is not looked at; remove the annotation \
              flashsale.dev/paused to have it put in force",
         ),
         Verdict::Ending(_) => found(
             false,
-            "Deleting",
+            Reason::Deleting,
             "the sale is closed and drained before the object goes",
         ),
         Verdict::Accepted | Verdict::Paused => {
-            found(true, "Accepted", "the spec is valid and in force")
+            found(true, Reason::Accepted, "the spec is valid and in force")
         }
     }
 }
 
 /// What of the sale holds although its spec is refused.
-fn still(view: &View<'_>, reason: Reason) -> &'static str {
+fn still(view: &View<'_>, reason: events::Reason) -> &'static str {
     match &view.in_force {
-        Some(_) if reason == Reason::ApplyFailed => "",
+        Some(_) if reason == events::Reason::ApplyFailed => "",
         Some(in_force) if in_force.sale.suspended && view.object.spec.suspend => {
             " (what was in force before still is, suspended as the spec asks)"
         }
@@ -108,39 +107,39 @@ fn open(view: &View<'_>) -> Found {
     let Some(in_force) = &view.in_force else {
         return found(
             false,
-            "NotInForce",
+            Reason::NotInForce,
             "the sale is not in force; see condition Accepted",
         );
     };
     let schedule = in_force.sale.schedule;
-    match view.sight.phase {
+    match view.observed.phase {
         None => found(
             State::Unknown,
-            "NotSeenYet",
+            Reason::NotSeenYet,
             "the sale was not looked at yet",
         ),
         Some(Phase::Scheduled) => {
             let opens = schedule
                 .opens_at
                 .map_or(String::new(), |at| format!(" at {at}"));
-            found(false, "Scheduled", format!("opens by itself{opens}"))
+            found(false, Reason::Scheduled, format!("opens by itself{opens}"))
         }
         Some(Phase::Suspended) => found(
             false,
-            "Suspended",
+            Reason::Suspended,
             "intake is closed by spec.suspend; what is queued is settled",
         ),
         Some(Phase::Draining | Phase::Closed) => {
-            found(false, "Closed", "intake is closed for good")
+            found(false, Reason::Closed, "intake is closed for good")
         }
-        Some(_) if view.sight.queue_error.is_some() && was_open(view) => found(
+        Some(_) if view.observed.queue_error.is_some() && was_open(view) => found(
             State::Unknown,
-            "QueueUnreachable",
+            Reason::QueueUnreachable,
             "it is time to sell, but Redis does not answer; no buy is taken until it does",
         ),
-        Some(_) if view.sight.announced != Some(true) => found(
+        Some(_) if view.observed.announced != Some(true) => found(
             State::Unknown,
-            "NotAnnounced",
+            Reason::NotAnnounced,
             "it is time to sell, but Redis was not seen to hold the sale as it shall be",
         ),
         Some(_) => {
@@ -149,7 +148,7 @@ fn open(view: &View<'_>) -> Found {
                 .map_or("by hand".to_owned(), |at| format!("at {at}"));
             found(
                 true,
-                "TakingBuys",
+                Reason::TakingBuys,
                 format!("buys are taken; closes {closes}"),
             )
         }
@@ -163,18 +162,18 @@ fn was_open(view: &View<'_>) -> bool {
 }
 
 fn sold_out(view: &View<'_>) -> Found {
-    match view.sight.remaining() {
+    match view.observed.remaining() {
         None => found(
             State::Unknown,
-            "StockUnknown",
+            Reason::StockUnknown,
             "the ledger was not read yet",
         ),
         Some(0) => found(
             true,
-            "NothingLeft",
+            Reason::NothingLeft,
             "no unit is left; raise a product's stock to restock",
         ),
-        Some(_) => found(false, "UnitsLeft", "there are units left"),
+        Some(_) => found(false, Reason::UnitsLeft, "there are units left"),
     }
 }
 
@@ -182,31 +181,31 @@ fn scaling_of(view: &View<'_>) -> Found {
     if view.verdict == Verdict::Paused {
         return found(
             false,
-            "Paused",
+            Reason::Paused,
             "the workers stay as they are while the sale is paused",
         );
     }
     if let Some(autoscaler) = &view.autoscaler {
         return found(
             false,
-            "AutoscalerConflict",
+            events::Reason::AutoscalerConflict,
             format!("HorizontalPodAutoscaler {autoscaler} sets the number of workers; delete it"),
         );
     }
     if let Some(error) = &view.autoscalers_unread {
         return found(
             State::Unknown,
-            "AutoscalersUnread",
+            Reason::AutoscalersUnread,
             format!(
                 "the workers follow the queue, but whether a HorizontalPodAutoscaler sets them too \
                  cannot be told: {error}"
             ),
         );
     }
-    let Some(decision) = view.sight.decision else {
+    let Some(decision) = view.observed.decision else {
         return found(
             State::Unknown,
-            "NotSeenYet",
+            Reason::NotSeenYet,
             "the queue was not looked at yet",
         );
     };
@@ -214,7 +213,7 @@ fn scaling_of(view: &View<'_>) -> Found {
         decision.reason,
         scaling::Reason::Unreadable | scaling::Reason::Fallback
     );
-    found(state, decision.reason.as_str(), why(decision.reason))
+    found(state, decision.reason, why(decision.reason))
 }
 
 /// A sentence for each reason to have as many workers as there are. It names no figure, so that a
@@ -250,12 +249,16 @@ fn why(reason: scaling::Reason) -> &'static str {
 }
 
 fn queue_reachable(view: &View<'_>) -> Found {
-    match (&view.sight.queue_error, view.sight.looked) {
-        (_, false) => found(State::Unknown, "NotSeenYet", "Redis was not asked yet"),
-        (None, true) => found(true, "Answers", "Redis answers"),
+    match (&view.observed.queue_error, view.observed.looked) {
+        (_, false) => found(
+            State::Unknown,
+            Reason::NotSeenYet,
+            "Redis was not asked yet",
+        ),
+        (None, true) => found(true, Reason::Answers, "Redis answers"),
         (Some(error), true) => found(
             false,
-            "Unreachable",
+            Reason::Unreachable,
             format!("{error}; the workers stay as they are, and it is tried again every second"),
         ),
     }
@@ -263,34 +266,38 @@ fn queue_reachable(view: &View<'_>) -> Found {
 
 fn database_reachable(view: &View<'_>) -> Found {
     if let Verdict::Undeclared(why) = &view.verdict {
-        return found(false, "Unreachable", why.clone());
+        return found(false, Reason::Unreachable, why.clone());
     }
-    match (&view.sight.ledger_error, view.sight.looked) {
-        (_, false) => found(State::Unknown, "NotSeenYet", "PostgreSQL was not asked yet"),
-        (None, true) => found(true, "Answers", "PostgreSQL answers"),
+    match (&view.observed.ledger_error, view.observed.looked) {
+        (_, false) => found(
+            State::Unknown,
+            Reason::NotSeenYet,
+            "PostgreSQL was not asked yet",
+        ),
+        (None, true) => found(true, Reason::Answers, "PostgreSQL answers"),
         (Some(error), true) => found(
             false,
-            "Unreachable",
+            Reason::Unreachable,
             format!("{error}; buys are still queued, and settled when it is back"),
         ),
     }
 }
 
 fn ledger_intact(view: &View<'_>) -> Found {
-    match view.sight.ledger_went_back() {
+    match view.observed.ledger_went_back() {
         None => found(
             State::Unknown,
-            "NotSeenYet",
+            Reason::NotSeenYet,
             "Redis and PostgreSQL were not compared yet",
         ),
         Some(false) => found(
             true,
-            "NothingMissing",
+            Reason::NothingMissing,
             "PostgreSQL was not seen to have lost what it told",
         ),
         Some(true) => found(
             false,
-            Reason::LedgerWentBack.as_str(),
+            events::Reason::LedgerWentBack,
             "PostgreSQL has lost commits (a failover, a restore): Redis follows it again, but \
              shoppers were told of orders that may be gone; run `flashsale repair` for this sale",
         ),
@@ -298,11 +305,11 @@ fn ledger_intact(view: &View<'_>) -> Found {
 }
 
 fn durable(view: &View<'_>) -> Found {
-    kept(view.sight.durability.as_ref(), "Redis")
+    kept(view.observed.durability.as_ref(), "Redis")
 }
 
 fn ledger_durable(view: &View<'_>) -> Found {
-    kept(view.sight.ledger_durability.as_ref(), "PostgreSQL")
+    kept(view.observed.ledger_durability.as_ref(), "PostgreSQL")
 }
 
 /// Whether `store` keeps what it told.
@@ -310,7 +317,7 @@ fn kept(durability: Option<&Finding>, store: &str) -> Found {
     match durability {
         None => found(
             State::Unknown,
-            "NotSeenYet",
+            Reason::NotSeenYet,
             format!("{store} was not asked yet how it keeps its data"),
         ),
         Some(durability) => found(
@@ -325,64 +332,71 @@ fn paused(view: &View<'_>) -> Found {
     if view.object.is_paused() {
         found(
             true,
-            "Annotated",
+            Reason::Annotated,
             "the annotation flashsale.dev/paused asks for hands off",
         )
     } else {
-        found(false, "NotAnnotated", "the operator looks after the sale")
+        found(
+            false,
+            Reason::NotAnnotated,
+            "the operator looks after the sale",
+        )
     }
 }
 
 fn drained(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Ending(End::Overdue(message)) => {
-            return found(false, Reason::DrainTimedOut.as_str(), message.clone());
+            return found(false, events::Reason::DrainTimedOut, message.clone());
         }
         Verdict::Ending(End::Blocked(message)) => {
-            return found(false, Reason::DeletionBlocked.as_str(), message.clone());
+            return found(false, events::Reason::DeletionBlocked, message.clone());
         }
         _ => {}
     }
-    match view.sight.phase {
-        Some(Phase::Closed) => found(true, "EveryJobEnded", "every job has its outcome"),
+    match view.observed.phase {
+        Some(Phase::Closed) => found(true, Reason::EveryJobEnded, "every job has its outcome"),
         Some(Phase::Draining) if view.is_drain_overdue() => found(
             false,
-            Reason::DrainTimedOut.as_str(),
+            events::Reason::DrainTimedOut,
             format!(
                 "{} not settled within drainTimeoutSeconds of the closing; see to the workers and the \
                  ledger",
-                waiting(&view.sight)
+                waiting(&view.observed)
             ),
         ),
-        Some(Phase::Draining) => found(false, "Draining", "what is queued is being settled"),
+        Some(Phase::Draining) => found(false, Reason::Draining, "what is queued is being settled"),
         _ if matches!(view.verdict, Verdict::Ending(_)) => {
-            found(false, "Draining", "the sale is being closed")
+            found(false, Reason::Draining, "the sale is being closed")
         }
-        _ => found(false, "NotClosed", "the sale is not closed yet"),
+        _ => found(false, Reason::NotClosed, "the sale is not closed yet"),
     }
 }
 
-/// The conditions in one word.
+/// The statements in one word.
 #[must_use]
-pub fn phase(conditions: &[Condition]) -> Phase {
+pub fn phase(statements: &[Statement]) -> Phase {
+    use Reason::{Closed, Draining, Event, NotInForce, QueueUnreachable, Scheduled, Suspended};
+    use State::{False, True, Unknown};
+    use events::Reason::{DeletionBlocked, DrainTimedOut};
     let of = |about: Type| {
-        let about = about.as_str();
-        let condition = conditions.iter().find(|condition| condition.type_ == about);
-        condition.map_or(("Unknown", ""), |condition| {
-            (condition.status.as_str(), condition.reason.as_str())
-        })
+        let mut statements = statements.iter();
+        let found = statements.find(|statement| statement.about == about);
+        found.map(|statement| (statement.state, statement.reason))
     };
-    let sold_out = of(Type::SoldOut).0 == "True";
+    let is_sold_out = of(Type::SoldOut).is_some_and(|(state, _)| state == True);
     match (of(Type::Open), of(Type::Drained), of(Type::Accepted)) {
-        (_, ("True", _), _) => Phase::Closed,
-        (("False", "Closed"), ..)
-        | (_, ("False", "Draining" | "DrainTimedOut" | "DeletionBlocked"), _) => Phase::Draining,
+        (_, Some((True, _)), _) => Phase::Closed,
+        (Some((False, Closed)), ..)
+        | (_, Some((False, Draining | Event(DrainTimedOut | DeletionBlocked))), _) => {
+            Phase::Draining
+        }
         // The word stays while Redis is away; QueueReachable says that it is.
-        (("True", _) | ("Unknown", "QueueUnreachable"), ..) if sold_out => Phase::SoldOut,
-        (("True", _) | ("Unknown", "QueueUnreachable"), ..) => Phase::Open,
-        (("False", "Suspended"), ..) => Phase::Suspended,
-        (("False", "Scheduled"), ..) => Phase::Scheduled,
-        (("False", "NotInForce"), _, ("False", _)) => Phase::Failed,
+        (Some((True, _) | (Unknown, QueueUnreachable)), ..) if is_sold_out => Phase::SoldOut,
+        (Some((True, _) | (Unknown, QueueUnreachable)), ..) => Phase::Open,
+        (Some((False, Suspended)), ..) => Phase::Suspended,
+        (Some((False, Scheduled)), ..) => Phase::Scheduled,
+        (Some((False, NotInForce)), _, Some((False, _))) => Phase::Failed,
         _ => Phase::Pending,
     }
 }

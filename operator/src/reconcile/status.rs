@@ -20,7 +20,7 @@ use crate::{
     context::{Context, FIELD_MANAGER},
     crd::{
         FlashSale,
-        condition::{self, Type},
+        condition::{self, Statement, Type},
         status::FlashSaleStatus,
     },
 };
@@ -33,22 +33,41 @@ pub enum Error {
     Write(#[from] kube::Error),
 }
 
-/// The status of `view` (pure).
+/// What is told of a view.
+#[derive(Debug)]
+pub struct Told {
+    /// What was found, a statement a condition.
+    pub statements: Vec<Statement>,
+    /// The statements in one word.
+    pub phase: Phase,
+    /// The status that says so.
+    pub status: FlashSaleStatus,
+}
+
+/// What is told of `view` (pure).
 #[must_use]
-pub fn status(view: &View<'_>) -> FlashSaleStatus {
+pub fn told(view: &View<'_>) -> Told {
+    let statements = statements(view);
+    let phase = phase(&statements);
+    Told {
+        status: status(view, &statements, phase),
+        statements,
+        phase,
+    }
+}
+
+fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleStatus {
     let before = view.object.status.clone().unwrap_or_default();
     let generation = match view.verdict {
         // Nobody has looked at what was written since.
         Verdict::Paused => before.observed_generation,
         _ => view.object.metadata.generation,
     };
-    let conditions =
-        condition::conditions(&statements(view), &before.conditions, generation, view.now);
-    let sight = &view.sight;
+    let conditions = condition::conditions(statements, &before.conditions, generation, view.now);
+    let observed = &view.observed;
     let signed = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let replicas = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     let workers = view.workers.unwrap_or_default();
-    let phase = phase(&conditions);
     let first = |known: Option<Timestamp>, holds: bool| {
         known.or_else(|| holds.then(|| whole_second(view.now)))
     };
@@ -57,7 +76,7 @@ pub fn status(view: &View<'_>) -> FlashSaleStatus {
         Phase::Scheduled | Phase::Open | Phase::SoldOut | Phase::Suspended
     );
     let open = condition::holds(&conditions, Type::Open);
-    let lanes = sight.lanes.as_ref();
+    let lanes = observed.lanes.as_ref();
     FlashSaleStatus {
         phase: Some(phase.as_str().to_owned()),
         observed_generation: generation,
@@ -67,11 +86,11 @@ pub fn status(view: &View<'_>) -> FlashSaleStatus {
         dead_letters: lanes
             .map(|lanes| signed(lanes.dead))
             .or(before.dead_letters),
-        sold: sight.sold().or(before.sold),
-        remaining: sight.remaining().map(signed).or(before.remaining),
+        sold: observed.sold().or(before.sold),
+        remaining: observed.remaining().map(signed).or(before.remaining),
         replicas: Some(replicas(workers.existing)),
         ready_replicas: Some(replicas(workers.ready)),
-        desired_replicas: sight
+        desired_replicas: observed
             .decision
             .map(|decision| replicas(decision.workers))
             .or(before.desired_replicas),
@@ -109,13 +128,13 @@ pub async fn update(
         object: &object,
         ..view.clone()
     };
-    let status = status(view);
-    if view.object.status.as_ref() == Some(&status) {
+    let told = told(view);
+    if view.object.status.as_ref() == Some(&told.status) {
         return Ok(());
     }
-    write(context, view.object, &json!(status)).await?;
+    write(context, view.object, &json!(told.status)).await?;
     // Told after the write: a write that failed is made again, and would tell again.
-    for (reason, note) in turns(view, &status) {
+    for (reason, note) in turns(view, &told) {
         context.events.publish(reference, reason, note).await;
     }
     Ok(())

@@ -1,31 +1,34 @@
 //! The turns of a sale as events (pure): what differs between the status before and now.
 
+use flashsale_core::{lifecycle::Phase, scaling};
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
-use super::view::View;
+use super::{status::Told, view::View};
 use crate::{
-    crd::{condition::Type, status::FlashSaleStatus},
+    crd::{
+        condition::{self, State, Statement, Type},
+        status::FlashSaleStatus,
+    },
     events::Reason,
     obstacle::Cause,
 };
 
 /// A condition that has turned.
 struct Turn<'a> {
-    /// State and reason before; none when the condition was not there.
-    before: Option<(&'a str, &'a str)>,
-    /// The condition now.
-    now: &'a Condition,
+    /// State and reason as they are stored; none when the condition was not there.
+    before: Option<(Option<State>, &'a str)>,
+    /// What was found now.
+    now: &'a Statement,
 }
 
 impl Turn<'_> {
     fn fell(&self) -> bool {
-        self.now.status == "False"
+        self.now.state == State::False
     }
 
     /// Whether `reason` is the reason now.
-    fn is(&self, reason: Reason) -> bool {
-        self.now.reason == reason.as_str()
+    fn is(&self, reason: impl Into<condition::Reason>) -> bool {
+        self.now.reason == reason.into()
     }
 
     /// Whether `reason` was the reason before.
@@ -35,82 +38,74 @@ impl Turn<'_> {
 
     /// Whether workers cannot run, and it is known why.
     fn names_obstacle(&self) -> bool {
-        self.fell() && Cause::named(&self.now.reason).is_some()
+        self.fell() && matches!(self.now.reason, condition::Reason::Workers(_))
     }
 
     /// Whether workers could not run before.
     fn had_obstacle(&self) -> bool {
-        self.before
-            .is_some_and(|(state, reason)| state == "False" && Cause::named(reason).is_some())
+        self.before.is_some_and(|(state, reason)| {
+            state == Some(State::False) && Cause::named(reason).is_some()
+        })
     }
 
     /// From "does not hold" to "holds"; the first visit is no recovery.
     fn rose(&self) -> bool {
-        self.now.status == "True" && self.before.is_some_and(|(state, _)| state == "False")
+        let was = self.before.and_then(|(state, _)| state);
+        self.now.state == State::True && was == Some(State::False)
     }
 }
 
-fn find(status: &FlashSaleStatus, about: Type) -> Option<&Condition> {
-    let mut conditions = status.conditions.iter();
-    conditions.find(|condition| condition.type_ == about.as_str())
-}
-
-/// The turn of `about`, if its state or its reason is another than before.
-fn turn<'a>(
-    before: &'a FlashSaleStatus,
-    now: &'a FlashSaleStatus,
-    about: Type,
-) -> Option<Turn<'a>> {
-    let was =
-        find(before, about).map(|condition| (condition.status.as_str(), condition.reason.as_str()));
-    let now = find(now, about)?;
-    let is = (now.status.as_str(), now.reason.as_str());
-    (was != Some(is)).then_some(Turn { before: was, now })
+/// The turn of what `now` is about, if its state or its reason is another than before.
+fn turn<'a>(before: &'a FlashSaleStatus, now: &'a Statement) -> Option<Turn<'a>> {
+    let mut conditions = before.conditions.iter();
+    let was = conditions.find(|condition| condition.type_ == now.about.as_str());
+    let is_same = was
+        .is_some_and(|was| was.status == now.state.as_str() && was.reason == now.reason.as_str());
+    let before = was.map(|was| (State::named(&was.status), was.reason.as_str()));
+    (!is_same).then_some(Turn { before, now })
 }
 
 /// What happened between the status of `view.object` and `now`, for people.
 #[must_use]
-pub fn turns(view: &View<'_>, now: &FlashSaleStatus) -> Vec<(Reason, String)> {
+pub fn turns(view: &View<'_>, now: &Told) -> Vec<(Reason, String)> {
     let before = view.object.status.clone().unwrap_or_default();
+    let phase = before.phase.as_deref().and_then(Phase::named);
     let mut turns = Vec::new();
-    if before.phase != now.phase {
-        if closed_and_drained(&before, now) {
+    if phase != Some(now.phase) {
+        if closed_and_drained(phase, &before, now.phase) {
             turns.push((Reason::Closed, "intake is closed; no job waits".to_owned()));
         }
-        turns.extend(turn_of_phase(view, before.phase.as_deref(), now));
+        turns.extend(turn_of_phase(view, phase, now));
     }
-    for about in Type::ALL {
-        if let Some(turn) = turn(&before, now, about)
-            && let Some(reason) = reason(about, &turn)
+    for statement in &now.statements {
+        if let Some(turn) = turn(&before, statement)
+            && let Some(reason) = reason(&turn)
         {
-            turns.push((reason, turn.now.message.clone()));
+            turns.push((reason, statement.message.clone()));
         }
     }
     turns
 }
 
 /// Whether a sale went without a phase of draining, since nothing was queued when it closed.
-fn closed_and_drained(before: &FlashSaleStatus, now: &FlashSaleStatus) -> bool {
-    let told = match before.phase.as_deref() {
-        Some("Draining") => true,
+fn closed_and_drained(phase: Option<Phase>, before: &FlashSaleStatus, now: Phase) -> bool {
+    let told = match phase {
+        Some(Phase::Draining) => true,
         // Redis is seen again.
-        Some("Pending") => before.closed_at.is_some(),
+        Some(Phase::Pending) => before.closed_at.is_some(),
         _ => false,
     };
-    now.phase.as_deref() == Some("Closed") && !told
+    now == Phase::Closed && !told
 }
 
 /// What a turned condition is told as; most turns are told by the phase already.
-fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
-    let named = || {
-        let reason = turn.now.reason.as_str();
-        Reason::ALL
-            .iter()
-            .copied()
-            .find(|known| known.as_str() == reason)
+fn reason(turn: &Turn<'_>) -> Option<Reason> {
+    let event = || match turn.now.reason {
+        condition::Reason::Event(reason) => Some(reason),
+        _ => None,
     };
-    match about {
-        Type::Accepted | Type::LedgerIntact if turn.fell() => named(),
+    match turn.now.about {
+        Type::Accepted | Type::LedgerIntact if turn.fell() => event(),
         Type::QueueReachable if turn.fell() => Some(Reason::QueueUnreachable),
         Type::DatabaseReachable if turn.fell() => Some(Reason::DatabaseUnreachable),
         Type::Durable if turn.fell() => Some(Reason::NotDurable),
@@ -126,69 +121,74 @@ fn reason(about: Type, turn: &Turn<'_>) -> Option<Reason> {
             Some(Reason::Recovered)
         }
         Type::WorkersAvailable if turn.names_obstacle() => Some(Reason::WorkersUnavailable),
-        Type::WorkersAvailable if turn.had_obstacle() && turn.now.status != "Unknown" => {
+        Type::WorkersAvailable if turn.had_obstacle() && turn.now.state != State::Unknown => {
             Some(Reason::Recovered)
         }
-        Type::Scaling if turn.is(Reason::AutoscalerConflict) => named(),
-        Type::Scaling if turn.was(Reason::AutoscalerConflict) && turn.now.status == "True" => {
+        Type::Scaling if turn.is(Reason::AutoscalerConflict) => event(),
+        Type::Scaling if turn.was(Reason::AutoscalerConflict) && turn.now.state == State::True => {
             Some(Reason::Recovered)
         }
-        Type::Scaling if turn.is(Reason::LimitedByHotProducts) => named(),
-        Type::Paused if turn.now.status == "True" => Some(Reason::Paused),
+        Type::Scaling if turn.is(scaling::Reason::LimitedByHotProducts) => {
+            Some(Reason::LimitedByHotProducts)
+        }
+        Type::Paused if turn.now.state == State::True => Some(Reason::Paused),
         Type::Paused if turn.before.is_some() => Some(Reason::Unpaused),
         Type::Drained if turn.is(Reason::DrainTimedOut) || turn.is(Reason::DeletionBlocked) => {
-            named()
+            event()
         }
         _ => None,
     }
 }
 
-fn turn_of_phase(
-    view: &View<'_>,
-    before: Option<&str>,
-    now: &FlashSaleStatus,
-) -> Option<(Reason, String)> {
+fn turn_of_phase(view: &View<'_>, before: Option<Phase>, now: &Told) -> Option<(Reason, String)> {
     let schedule = view
         .in_force
         .as_ref()
         .map(|announced| announced.sale.schedule);
     let opens = schedule.and_then(|schedule| schedule.opens_at);
     let closes = schedule.and_then(|schedule| schedule.closes_at);
-    let (sold, remaining) = (count(now.sold), count(now.remaining));
-    let turn = match (before, now.phase.as_deref()?) {
+    let status = &now.status;
+    let (sold, remaining) = (count(status.sold), count(status.remaining));
+    let turn = match (before, now.phase) {
         // Redis is seen again, which is told as a recovery: the sale has not opened twice.
-        (Some("Pending"), "Open" | "SoldOut" | "Closed") if told_before(view, now) => return None,
-        (_, "Scheduled") => (
+        (Some(Phase::Pending), Phase::Open | Phase::SoldOut | Phase::Closed)
+            if told_before(view, now.phase) =>
+        {
+            return None;
+        }
+        (_, Phase::Scheduled) => (
             Reason::Scheduled,
             format!("opens by itself {}", at(opens, "at once")),
         ),
-        (Some("Suspended"), "Open" | "SoldOut") => {
+        (Some(Phase::Suspended), Phase::Open | Phase::SoldOut) => {
             (Reason::Resumed, "intake is open again".to_owned())
         }
-        (Some("SoldOut"), "Open") => (Reason::Restocked, format!("{remaining} units are left")),
-        (_, "Open") => (
+        (Some(Phase::SoldOut), Phase::Open) => {
+            (Reason::Restocked, format!("{remaining} units are left"))
+        }
+        (_, Phase::Open) => (
             Reason::Opened,
             format!(
                 "{remaining} units are for sale; closes {}",
                 at(closes, "by hand")
             ),
         ),
-        (_, "SoldOut") => (
+        (_, Phase::SoldOut) => (
             Reason::SoldOut,
             format!("{sold} units are sold, none is left"),
         ),
-        (_, "Suspended") => (
+        (_, Phase::Suspended) => (
             Reason::Suspended,
             "intake is closed by spec.suspend; what is queued is settled".to_owned(),
         ),
-        (_, "Draining") => (
+        (_, Phase::Draining) => (
             Reason::Closed,
             format!(
                 "intake is closed; {} jobs are still to be settled",
-                count(now.queue_depth)
+                count(status.queue_depth)
             ),
         ),
-        (_, "Closed") => (
+        (_, Phase::Closed) => (
             Reason::Drained,
             format!("every job has its outcome; {sold} units were sold"),
         ),
@@ -198,11 +198,11 @@ fn turn_of_phase(
 }
 
 /// Whether people know already that the sale has opened, that nothing is left, or that it is over.
-fn told_before(view: &View<'_>, now: &FlashSaleStatus) -> bool {
+fn told_before(view: &View<'_>, now: Phase) -> bool {
     let before = view.object.status.as_ref();
-    before.is_some_and(|before| match now.phase.as_deref() {
-        Some("Closed") => before.drained_at.is_some(),
-        Some("SoldOut") => before.opened_at.is_some() && before.sold_out_at.is_some(),
+    before.is_some_and(|before| match now {
+        Phase::Closed => before.drained_at.is_some(),
+        Phase::SoldOut => before.opened_at.is_some() && before.sold_out_at.is_some(),
         _ => before.opened_at.is_some(),
     })
 }

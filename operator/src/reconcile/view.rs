@@ -10,7 +10,7 @@ use crate::{
         FlashSale,
         condition::{self, Type},
     },
-    roster::Sight,
+    roster::Observation,
 };
 
 /// When every buy of a sale that closes by its schedule shall have its outcome. Counted from when the
@@ -59,7 +59,7 @@ pub struct View<'a> {
     /// The sale that is in force, which a refused edit does not change.
     pub in_force: Option<Announced>,
     /// What the pulse saw last; nothing before its first look.
-    pub sight: Sight,
+    pub observed: Observation,
     /// The worker Deployment's figures; none when there is no Deployment.
     pub workers: Option<Workers>,
     /// Now, by the clock of the sale.

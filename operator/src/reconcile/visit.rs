@@ -31,7 +31,7 @@ use crate::{
     crd::{FINALIZER, FlashSale, status::FlashSaleStatus},
     events::Reason,
     metrics::Step,
-    roster::{Hands, SETTLE, Sight},
+    roster::{Observation, SETTLE, WriteMode},
 };
 
 /// How soon a sale in force is visited again when nothing happens: changed Secrets and autoscalers
@@ -164,18 +164,12 @@ impl Visit<'_> {
     /// From now on the pulse keeps the sale like this.
     fn put(&self, desired: Announced, located: &Located) {
         let roster = &self.context.roster;
-        let off_replicas = match &self.found.autoscaler {
-            Ok(autoscaler) => autoscaler.is_some(),
-            // As far as anybody knows.
-            Err(_) => roster
-                .hands(&self.sale)
-                .is_some_and(|hands| hands.off_replicas && !hands.off),
+        let mode = match (&self.found.autoscaler, roster.mode(&self.sale)) {
+            // Where the autoscalers cannot be listed, as far as anybody knows.
+            (Ok(Some(_)), _) | (Err(_), Some(WriteMode::NoReplicas)) => WriteMode::NoReplicas,
+            _ => WriteMode::Full,
         };
-        let hands = Hands {
-            off: false,
-            off_replicas,
-        };
-        roster.put(self.reference.clone(), desired, located.clone(), hands);
+        roster.put(self.reference.clone(), desired, located.clone(), mode);
     }
 
     /// Where the sale in force keeps its queue and its ledger: as its Secrets say now, else as they
@@ -252,12 +246,8 @@ impl Visit<'_> {
     /// Hands off: nothing is written but the status. What is in force is still looked at.
     fn pause(&self) {
         if let (Some(in_force), Some(located)) = (self.found.known(), self.located()) {
-            let hands = Hands {
-                off: true,
-                off_replicas: true,
-            };
-            let roster = &self.context.roster;
-            roster.put(self.reference.clone(), in_force.clone(), located, hands);
+            let (roster, object) = (&self.context.roster, self.reference.clone());
+            roster.put(object, in_force.clone(), located, WriteMode::ReadOnly);
         }
     }
 
@@ -325,7 +315,7 @@ impl Visit<'_> {
     /// Now, by the clock of the sale.
     fn now(&self) -> Timestamp {
         let known = self.context.roster.get(&self.sale);
-        known.map_or_else(Timestamp::now, |(_, sight)| sight.now())
+        known.map_or_else(Timestamp::now, |(_, observed)| observed.now())
     }
 
     /// The next known instant, or sooner.
@@ -345,9 +335,9 @@ impl Visit<'_> {
             (Verdict::Refused(_), _) => Action::requeue(REFUSED_REVISIT),
             // Nothing tells us that the autoscaler is gone.
             _ if !matches!(self.found.autoscaler, Ok(None)) => Action::requeue(REFUSED_REVISIT),
-            (_, Some((announced, sight))) if *verdict != Verdict::Paused => {
+            (_, Some((announced, observed))) if *verdict != Verdict::Paused => {
                 let sale = &announced.sale;
-                let now = sight.now();
+                let now = observed.now();
                 let instant = lifecycle::next_instant(sale.schedule, &sale.workers, now);
                 let deadline = view::drain_deadline(sale, self.object).filter(|at| *at > now);
                 let next = instant.into_iter().chain(deadline).min();
@@ -363,9 +353,9 @@ impl Visit<'_> {
     /// come again at the latest.
     pub(super) async fn tell(&self, verdict: &Verdict) -> Result<Option<Action>, Error> {
         let known = self.context.roster.get(&self.sale);
-        let (in_force, sight) = match known {
-            Some((announced, sight)) => (Some(announced), sight),
-            None => (self.found.known().cloned(), Sight::default()),
+        let (in_force, observed) = match known {
+            Some((announced, observed)) => (Some(announced), observed),
+            None => (self.found.known().cloned(), Observation::default()),
         };
         let was_told = |status: &FlashSaleStatus| !status.conditions.is_empty();
         let was_told = self.object.status.as_ref().is_some_and(was_told);
@@ -377,7 +367,9 @@ impl Visit<'_> {
                 }
             }
             Verdict::Ending(_) => {}
-            _ if sight.is_settling() && was_told => return Ok(Some(Action::requeue(SETTLE))),
+            _ if self.context.roster.is_settling(&self.sale) && was_told => {
+                return Ok(Some(Action::requeue(SETTLE)));
+            }
             _ => {}
         }
         let autoscaler = self.found.autoscaler.as_ref();
@@ -387,8 +379,8 @@ impl Visit<'_> {
             autoscaler: autoscaler.ok().cloned().flatten(),
             autoscalers_unread: autoscaler.err().map(ToString::to_string),
             in_force,
-            now: sight.now(),
-            sight,
+            now: observed.now(),
+            observed,
             workers: self.context.workers(&self.sale),
         };
         status::update(self.context, &self.reference, &view).await?;

@@ -2,9 +2,8 @@
 //! reads them. Of the three, one is `True` at any time.
 
 use crate::{
-    crd::condition::{State, Statement, Type},
-    events::Reason,
-    obstacle::Cause,
+    crd::condition::{Reason, State, Statement, Type},
+    events,
     reconcile::view::{Verdict, View},
 };
 
@@ -44,7 +43,7 @@ pub(super) fn summary(view: &View<'_>, parts: &[Statement]) -> Vec<Statement> {
         None => statement(
             Type::Ready,
             State::True,
-            "InForce",
+            Reason::InForce,
             "the spec is in force, its stores answer, and the workers that it needs are available",
         ),
     };
@@ -56,7 +55,7 @@ pub(super) fn summary(view: &View<'_>, parts: &[Statement]) -> Vec<Statement> {
         (Some(_), _) => statement(
             Type::Reconciling,
             State::False,
-            Type::Stalled.as_str(),
+            Reason::Stalled,
             "action is needed first; see condition Stalled",
         ),
     };
@@ -67,7 +66,7 @@ pub(super) fn summary(view: &View<'_>, parts: &[Statement]) -> Vec<Statement> {
     vec![ready, reconciling, stalled]
 }
 
-fn statement(about: Type, state: State, reason: &'static str, message: &str) -> Statement {
+fn statement(about: Type, state: State, reason: Reason, message: &str) -> Statement {
     Statement {
         about,
         state,
@@ -81,7 +80,7 @@ fn settled(about: Type) -> Statement {
         Type::Stalled => "no action is needed",
         _ => "no change is in progress",
     };
-    statement(about, State::False, "NotNeeded", message)
+    statement(about, State::False, Reason::NotNeeded, message)
 }
 
 fn course(view: &View<'_>, part: &Statement) -> Course {
@@ -89,7 +88,7 @@ fn course(view: &View<'_>, part: &Statement) -> Course {
         (Type::Accepted, State::True) => Course::Fine,
         (Type::Accepted, _) => match &view.verdict {
             // Other controllers make Secrets, too.
-            Verdict::Refused(refusal) if refusal.reason == Reason::SecretMissing => {
+            Verdict::Refused(refusal) if refusal.reason == events::Reason::SecretMissing => {
                 Course::Progressing
             }
             Verdict::Refused(_) | Verdict::Paused => Course::Stalled,
@@ -98,14 +97,17 @@ fn course(view: &View<'_>, part: &Statement) -> Course {
         (Type::QueueReachable | Type::DatabaseReachable, State::False | State::Unknown)
         | (Type::LedgerIntact | Type::Open, State::Unknown) => Course::Progressing,
         (Type::LedgerIntact, State::False) => Course::Stalled,
-        (Type::Scaling, State::False) if part.reason == Reason::AutoscalerConflict.as_str() => {
+        (Type::Scaling, State::False)
+            if part.reason == events::Reason::AutoscalerConflict.into() =>
+        {
             Course::Stalled
         }
         (Type::WorkersAvailable, State::False | State::Unknown) => of_workers(view, part),
         (Type::Drained, State::False)
-            if [Reason::DrainTimedOut, Reason::DeletionBlocked]
-                .iter()
-                .any(|reason| part.reason == reason.as_str()) =>
+            if matches!(
+                part.reason,
+                Reason::Event(events::Reason::DrainTimedOut | events::Reason::DeletionBlocked)
+            ) =>
         {
             Course::Stalled
         }
@@ -116,9 +118,10 @@ fn course(view: &View<'_>, part: &Statement) -> Course {
 /// More workers that start are no trouble while others work.
 fn of_workers(view: &View<'_>, part: &Statement) -> Course {
     let works = view.workers.is_some_and(|workers| workers.available > 0);
-    match Cause::named(part.reason) {
-        Some(cause) if cause.needs_people() => Course::Stalled,
-        None if works => Course::Fine,
+    match part.reason {
+        Reason::Workers(cause) if cause.needs_people() => Course::Stalled,
+        Reason::Workers(_) => Course::Progressing,
+        _ if works => Course::Fine,
         _ => Course::Progressing,
     }
 }

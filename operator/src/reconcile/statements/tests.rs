@@ -11,14 +11,16 @@ use flashsale_core::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::*;
 use crate::{
     context::Workers,
     crd::{FlashSale, Spec, condition, status::FlashSaleStatus},
     events::Reason,
     obstacle::{Cause, Obstacle},
-    reconcile::{status::status, validate::Refusal},
-    roster::Sight,
+    reconcile::{status, validate::Refusal},
+    roster::Observation,
 };
 
 fn spec() -> FlashSaleSpec {
@@ -41,8 +43,8 @@ fn now() -> Timestamp {
 }
 
 /// What a healthy look in `phase` shows.
-fn sight(phase: Phase, stock: i32) -> Sight {
-    Sight {
+fn observed(phase: Phase, stock: i32) -> Observation {
+    Observation {
         looked: true,
         stock: Some(SaleStock {
             levels: vec![StockLevel {
@@ -61,11 +63,11 @@ fn sight(phase: Phase, stock: i32) -> Sight {
             workers: 1,
             reason: ScalingReason::AtNeed,
         }),
-        ..Sight::default()
+        ..Observation::default()
     }
 }
 
-fn view(object: &FlashSale, sight: Sight) -> View<'_> {
+fn view(object: &FlashSale, observed: Observation) -> View<'_> {
     let sale = check_spec(SaleId::new("shop.drop").unwrap(), &spec()).unwrap();
     View {
         object,
@@ -76,7 +78,7 @@ fn view(object: &FlashSale, sight: Sight) -> View<'_> {
             sale,
             closing: false,
         }),
-        sight,
+        observed,
         workers: None,
         now: now(),
     }
@@ -84,6 +86,10 @@ fn view(object: &FlashSale, sight: Sight) -> View<'_> {
 
 fn told(view: &View<'_>) -> Vec<Condition> {
     condition::conditions(&statements(view), &[], Some(3), now())
+}
+
+fn phase_of(view: &View<'_>) -> Phase {
+    phase(&statements(view))
 }
 
 fn of(conditions: &[Condition], about: Type) -> (String, String) {
@@ -97,7 +103,8 @@ fn of(conditions: &[Condition], about: Type) -> (String, String) {
 #[test]
 fn every_condition_is_there_from_the_first_visit_on() {
     let object = object();
-    let conditions = told(&view(&object, Sight::default()));
+    let unseen = view(&object, Observation::default());
+    let conditions = told(&unseen);
     let types: Vec<&str> = conditions
         .iter()
         .map(|condition| condition.type_.as_str())
@@ -110,7 +117,7 @@ fn every_condition_is_there_from_the_first_visit_on() {
         );
         assert_eq!(condition.observed_generation, Some(3));
     }
-    assert_eq!(phase(&conditions), Phase::Pending);
+    assert_eq!(phase_of(&unseen), Phase::Pending);
 }
 
 #[test]
@@ -118,7 +125,7 @@ fn a_ledger_that_went_back_is_told_until_it_is_repaired() {
     let object = object();
     let of_mark = |went_back_ms| {
         let mut view = healthy(&object);
-        view.sight.lanes.as_mut().unwrap().went_back_ms = went_back_ms;
+        view.observed.lanes.as_mut().unwrap().went_back_ms = went_back_ms;
         of(&told(&view), Type::LedgerIntact)
     };
     let is = |state: &str, reason: &str| (state.to_owned(), reason.to_owned());
@@ -139,7 +146,7 @@ fn the_phase_follows_from_the_conditions() {
     for (seen, stock, expected) in cases {
         let object = object();
         assert_eq!(
-            phase(&told(&view(&object, sight(seen, stock)))),
+            phase_of(&view(&object, observed(seen, stock))),
             expected,
             "{seen:?}"
         );
@@ -149,14 +156,14 @@ fn the_phase_follows_from_the_conditions() {
 #[test]
 fn a_refused_sale_that_was_never_in_force_has_failed() {
     let object = object();
-    let mut view = view(&object, Sight::default());
+    let mut view = view(&object, Observation::default());
     view.in_force = None;
     view.verdict = Verdict::Refused(Refusal {
         reason: Reason::InvalidSpec,
         message: "spec.products: is empty".to_owned(),
     });
     let conditions = told(&view);
-    assert_eq!(phase(&conditions), Phase::Failed);
+    assert_eq!(phase_of(&view), Phase::Failed);
     assert_eq!(
         of(&conditions, Type::Accepted),
         ("False".to_owned(), "InvalidSpec".to_owned())
@@ -166,7 +173,7 @@ fn a_refused_sale_that_was_never_in_force_has_failed() {
 #[test]
 fn a_refused_edit_does_not_close_an_open_sale() {
     let object = object();
-    let mut view = view(&object, sight(Phase::Open, 5));
+    let mut view = view(&object, observed(Phase::Open, 5));
     view.verdict = Verdict::Refused(Refusal {
         reason: Reason::ForbiddenEdit,
         message: "opensAt stays".to_owned(),
@@ -174,14 +181,14 @@ fn a_refused_edit_does_not_close_an_open_sale() {
     let conditions = told(&view);
     assert_eq!(of(&conditions, Type::Accepted).1, "ForbiddenEdit");
     assert_eq!(of(&conditions, Type::Open).0, "True");
-    assert_eq!(phase(&conditions), Phase::Open);
+    assert_eq!(phase_of(&view), Phase::Open);
 }
 
 #[test]
 fn a_deleted_sale_drains_from_the_first_visit_on() {
     let object = object();
-    let mut view = view(&object, sight(Phase::Open, 5));
-    view.sight.announced = None;
+    let mut view = view(&object, observed(Phase::Open, 5));
+    view.observed.announced = None;
     view.verdict = Verdict::Ending(End::Draining);
     let conditions = told(&view);
     assert_eq!(
@@ -189,13 +196,13 @@ fn a_deleted_sale_drains_from_the_first_visit_on() {
         "Unknown",
         "not seen closed yet"
     );
-    assert_eq!(phase(&conditions), Phase::Draining);
+    assert_eq!(phase_of(&view), Phase::Draining);
 }
 
 #[test]
 fn not_knowing_is_neither_yes_nor_no() {
     let object = object();
-    let blind = Sight {
+    let blind = Observation {
         queue_error: Some("connection refused".to_owned()),
         ledger_error: Some("connection refused".to_owned()),
         announced: None,
@@ -204,7 +211,7 @@ fn not_knowing_is_neither_yes_nor_no() {
             workers: 4,
             reason: ScalingReason::Unreadable,
         }),
-        ..sight(Phase::Open, 5)
+        ..observed(Phase::Open, 5)
     };
     let conditions = told(&view(&object, blind));
     for (about, state) in [
@@ -222,35 +229,36 @@ fn not_knowing_is_neither_yes_nor_no() {
 #[test]
 fn an_open_sale_keeps_its_phase_while_redis_is_away() {
     let mut object = object();
-    let away = || Sight {
+    let away = || Observation {
         queue_error: Some("connection refused".to_owned()),
         announced: None,
-        ..sight(Phase::Open, 5)
+        ..observed(Phase::Open, 5)
     };
-    let conditions = told(&view(&object, away()));
-    assert_eq!(phase(&conditions), Phase::Pending, "never seen open");
+    let unseen = view(&object, away());
+    assert_eq!(phase_of(&unseen), Phase::Pending, "never seen open");
     object.status = Some(FlashSaleStatus {
         opened_at: Some(now()),
         ..Default::default()
     });
-    let conditions = told(&view(&object, away()));
+    let view = view(&object, away());
+    let conditions = told(&view);
     assert_eq!(
         of(&conditions, Type::Open),
         ("Unknown".to_owned(), "QueueUnreachable".to_owned())
     );
-    assert_eq!(phase(&conditions), Phase::Open);
+    assert_eq!(phase_of(&view), Phase::Open);
 }
 
 #[test]
 fn a_condition_that_says_the_same_keeps_its_time() {
     let object = object();
-    let view = view(&object, sight(Phase::Open, 5));
+    let view = view(&object, observed(Phase::Open, 5));
     let first = told(&view);
     let later = now().checked_add(SignedDuration::from_secs(60)).unwrap();
     let second = condition::conditions(&statements(&view), &first, Some(3), later);
     assert_eq!(first, second);
     let shut = View {
-        sight: sight(Phase::Suspended, 5),
+        observed: observed(Phase::Suspended, 5),
         ..view
     };
     let third = condition::conditions(&statements(&shut), &second, Some(3), later);
@@ -307,12 +315,12 @@ fn workers_are_available_once_as_many_as_are_wanted_run_as_written() {
         ),
     ];
     for (wanted, workers, obstacle, state, reason) in cases {
-        let mut view = view(&object, sight(Phase::Open, 5));
-        view.sight.decision = Some(Decision {
+        let mut view = view(&object, observed(Phase::Open, 5));
+        view.observed.decision = Some(Decision {
             workers: wanted,
             reason: ScalingReason::AtNeed,
         });
-        view.sight.obstacle = obstacle;
+        view.observed.obstacle = obstacle;
         view.workers = workers;
         assert_eq!(
             of(&told(&view), Type::WorkersAvailable),
@@ -334,8 +342,8 @@ fn healthy(object: &FlashSale) -> View<'_> {
         went_back_ms: None,
         outcomes_of: None,
     };
-    let mut view = view(object, sight(Phase::Open, 5));
-    view.sight.lanes = Some(lanes);
+    let mut view = view(object, observed(Phase::Open, 5));
+    view.observed.lanes = Some(lanes);
     view.workers = Some(Workers {
         asked: 1,
         existing: 1,
@@ -405,7 +413,7 @@ fn verdicts() -> Vec<Trouble> {
 }
 
 /// What can be seen.
-fn sights() -> Vec<Trouble> {
+fn observations() -> Vec<Trouble> {
     vec![
         (|_| {}, ("True", "InForce"), Type::Ready),
         (
@@ -414,22 +422,22 @@ fn sights() -> Vec<Trouble> {
             Type::Stalled,
         ),
         (
-            |view| view.sight.queue_error = Some("refused".to_owned()),
+            |view| view.observed.queue_error = Some("refused".to_owned()),
             ("False", "Unreachable"),
             Type::Reconciling,
         ),
         (
-            |view| view.sight.ledger_error = Some("refused".to_owned()),
+            |view| view.observed.ledger_error = Some("refused".to_owned()),
             ("False", "Unreachable"),
             Type::Reconciling,
         ),
         (
-            |view| view.sight.announced = Some(false),
+            |view| view.observed.announced = Some(false),
             ("Unknown", "NotAnnounced"),
             Type::Reconciling,
         ),
         (
-            |view| view.sight.lanes.as_mut().unwrap().went_back_ms = Some(1),
+            |view| view.observed.lanes.as_mut().unwrap().went_back_ms = Some(1),
             ("False", "LedgerWentBack"),
             Type::Stalled,
         ),
@@ -442,21 +450,21 @@ fn sights() -> Vec<Trouble> {
         (
             |view| {
                 view.workers = Some(Workers::default());
-                view.sight.ledger_error = Some("refused".to_owned());
+                view.observed.ledger_error = Some("refused".to_owned());
             },
             ("False", "Unreachable"),
             Type::Reconciling,
         ),
         // Some work while others start.
         (
-            |view| view.sight.decision.as_mut().unwrap().workers = 3,
+            |view| view.observed.decision.as_mut().unwrap().workers = 3,
             ("True", "InForce"),
             Type::Ready,
         ),
         (
             |view| {
                 view.workers = Some(Workers::default());
-                view.sight.obstacle = Some(Obstacle::new(Cause::Unschedulable, "no room"));
+                view.observed.obstacle = Some(Obstacle::new(Cause::Unschedulable, "no room"));
             },
             ("False", "Unschedulable"),
             Type::Reconciling,
@@ -464,7 +472,7 @@ fn sights() -> Vec<Trouble> {
         (
             |view| {
                 view.workers = Some(Workers::default());
-                view.sight.obstacle = Some(Obstacle::new(Cause::ImageUnavailable, "no image"));
+                view.observed.obstacle = Some(Obstacle::new(Cause::ImageUnavailable, "no image"));
             },
             ("False", "ImageUnavailable"),
             Type::Stalled,
@@ -472,7 +480,7 @@ fn sights() -> Vec<Trouble> {
         // What somebody has to do counts before what passes by itself.
         (
             |view| {
-                view.sight.queue_error = Some("refused".to_owned());
+                view.observed.queue_error = Some("refused".to_owned());
                 view.verdict = refused(Reason::ForbiddenEdit);
             },
             ("False", "ForbiddenEdit"),
@@ -480,7 +488,7 @@ fn sights() -> Vec<Trouble> {
         ),
         (
             |view| {
-                view.sight = Sight::default();
+                view.observed = Observation::default();
                 view.in_force = None;
             },
             ("Unknown", "NotSeenYet"),
@@ -491,7 +499,7 @@ fn sights() -> Vec<Trouble> {
 
 #[test]
 fn ready_sums_up_and_one_of_ready_reconciling_and_stalled_holds() {
-    let troubles = verdicts().into_iter().chain(sights());
+    let troubles = verdicts().into_iter().chain(observations());
     for (index, (trouble, (state, reason), holds)) in troubles.enumerate() {
         let object = object();
         let mut view = healthy(&object);
@@ -510,11 +518,11 @@ fn ready_sums_up_and_one_of_ready_reconciling_and_stalled_holds() {
 #[test]
 fn a_paused_sale_stays_ready_until_it_is_edited() {
     let mut object = object();
-    object.status = Some(status(&healthy(&object)));
+    object.status = Some(status::told(&healthy(&object)).status);
     let paused = |object: &FlashSale| {
         let mut view = healthy(object);
         view.verdict = Verdict::Paused;
-        let status = status(&view);
+        let status = status::told(&view).status;
         (
             status.observed_generation,
             of(&status.conditions, Type::Ready),
@@ -539,7 +547,7 @@ fn a_closing_by_the_schedule_has_its_time_to_drain() {
     };
     let reason = |object: &FlashSale, now| {
         let mut view = healthy(object);
-        view.sight.phase = Some(Phase::Draining);
+        view.observed.phase = Some(Phase::Draining);
         let sale = &mut view.in_force.as_mut().unwrap().sale;
         sale.schedule.closes_at = Some(closed);
         sale.drain_timeout = Duration::from_secs(30);

@@ -4,16 +4,10 @@ use kube::ResourceExt;
 
 use super::{Found, build, found};
 use crate::{
-    crd::condition::State,
+    crd::condition::{Reason, State},
     obstacle::Cause,
     reconcile::view::{Verdict, View},
 };
-
-/// Reason of `WorkersAvailable`: there is no Deployment.
-const WORKERS_MISSING: &str = "NoDeployment";
-
-/// Reason of `WorkersAvailable`: pods start, and nothing was found to be wrong with them.
-const WORKERS_STARTING: &str = "Starting";
 
 /// The message names no figure, so that it stays the same while they start.
 pub(super) fn workers_available(view: &View<'_>) -> Found {
@@ -23,23 +17,23 @@ pub(super) fn workers_available(view: &View<'_>) -> Found {
     let wanted = if is_left_alone {
         Some(workers.asked)
     } else {
-        view.sight.decision.map(|decision| decision.workers)
+        view.observed.decision.map(|decision| decision.workers)
     };
-    match (wanted, &view.sight.obstacle) {
+    match (wanted, &view.observed.obstacle) {
         (None, _) => found(
             State::Unknown,
-            "NotSeenYet",
+            Reason::NotSeenYet,
             "how many workers are needed is not known yet",
         ),
-        (Some(0), _) => found(true, "NoneNeeded", "no worker is needed"),
+        (Some(0), _) => found(true, Reason::NoneNeeded, "no worker is needed"),
         (Some(_), _) if view.workers.is_none() => found(
             false,
-            WORKERS_MISSING,
+            Reason::NoDeployment,
             "there is no worker Deployment yet, so buys wait",
         ),
         (Some(wanted), _) if workers.are_available(wanted) => found(
             true,
-            "Available",
+            Reason::Available,
             "the workers that are needed are available",
         ),
         (Some(_), Some(obstacle)) => {
@@ -48,11 +42,11 @@ pub(super) fn workers_available(view: &View<'_>) -> Found {
                 _ => State::False,
             };
             let message = format!("{}; {}", obstacle.message, advice(view, obstacle.cause));
-            found(state, obstacle.cause.as_str(), message)
+            found(state, obstacle.cause, message)
         }
         (Some(_), None) => found(
             false,
-            WORKERS_STARTING,
+            Reason::Starting,
             "workers are starting; if this lasts, the reason is shown here",
         ),
     }

@@ -10,15 +10,15 @@ use flashsale_core::id::SaleId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::reflector::ObjectRef;
 
+use super::finalize::{free, is_drained, tell_left};
 use crate::{
     context::{Context, object_of},
-    reconcile::finalize::{free, is_drained, tell_left},
     stores::Stores,
 };
 
 /// Closes and frees what belongs to no object any more.
-pub(super) async fn sweep(context: &Context) {
-    for sale in close(context) {
+pub async fn sweep(context: &Context) {
+    for sale in context.roster.close(|sale| is_vanished(context, sale)) {
         tracing::error!(%sale, "the object of {sale} is gone without having been drained: the sale \
             is closed, and freed once its lanes are empty");
     }
@@ -39,27 +39,18 @@ fn is_vanished(context: &Context, sale: &SaleId) -> bool {
     context.sales.get(&object).is_none()
 }
 
-/// Closes those that are not closed yet; answers which.
-fn close(context: &Context) -> Vec<SaleId> {
-    let mut closed = Vec::new();
-    for (sale, entry) in context.roster.entries().iter_mut() {
-        if !entry.mind.desired().closing && is_vanished(context, sale) {
-            entry.close();
-            closed.push(sale.clone());
-        }
-    }
-    if !closed.is_empty() {
-        context.roster.wake.notify_one();
-    }
-    closed
-}
-
 fn drained(context: &Context) -> Vec<(SaleId, ObjectReference, Arc<Stores>)> {
     let entries = context.roster.entries();
     let drained = entries.iter().filter(|(sale, entry)| {
-        entry.mind.desired().closing && is_drained(&entry.sight) && is_vanished(context, sale)
+        entry.desired().sale.closing && is_vanished(context, sale) && is_drained(&entry.known())
     });
     drained
-        .map(|(sale, entry)| (sale.clone(), entry.object.clone(), entry.stores().clone()))
+        .map(|(sale, entry)| {
+            (
+                sale.clone(),
+                entry.desired().object.clone(),
+                entry.stores().clone(),
+            )
+        })
         .collect()
 }

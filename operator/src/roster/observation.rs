@@ -1,0 +1,157 @@
+//! What was seen of a sale.
+
+use flashsale_core::{
+    durability::Finding, ledger::SaleStock, lifecycle::Phase, observation::SaleObservation,
+    scaling::Decision,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use super::Desired;
+use crate::obstacle::Obstacle;
+
+/// What the pulse saw of a sale last. Readings keep their last value while a store is away; the
+/// errors say that they are old.
+#[derive(Debug, Clone, Default)]
+pub struct Observation {
+    /// Whether any look was made yet.
+    pub looked: bool,
+    /// The lanes, as of the last time that they could be read.
+    pub lanes: Option<SaleObservation>,
+    /// The stock in the ledger, as of the last time that it could be read.
+    pub stock: Option<SaleStock>,
+    /// Whether the ledger lacks products of the sale, as of the last time that it could be read: it
+    /// was rebuilt, or restored from before the sale.
+    pub undeclared: bool,
+    /// Why Redis could not be read at the last look.
+    pub queue_error: Option<String>,
+    /// Why PostgreSQL could not be read at the last look.
+    pub ledger_error: Option<String>,
+    /// Whether Redis holds the sale as it shall be; none when that could not be read.
+    pub announced: Option<bool>,
+    /// Where the sale stands.
+    pub phase: Option<Phase>,
+    /// How many workers there shall be, and why.
+    pub decision: Option<Decision>,
+    /// What an acknowledged buy survives, by how Redis is set up.
+    pub durability: Option<Finding>,
+    /// What a confirmed order survives, by how PostgreSQL is set up.
+    pub ledger_durability: Option<Finding>,
+    /// Units sold beyond what there was: 0, or something is badly wrong.
+    pub oversold: Option<i64>,
+    /// What keeps workers that were asked for from being available, if that was found.
+    pub obstacle: Option<Obstacle>,
+    /// By how much Redis's clock is ahead of ours.
+    pub clock_ahead: SignedDuration,
+    /// The revision of the desired state that it was compared with; 0 before the first look.
+    pub revision: u64,
+    /// The replicas that [`durability`](Self::durability) was judged by.
+    pub durability_replicas: u8,
+}
+
+impl Observation {
+    /// What of it still holds for `desired`, which may be another than was looked at.
+    pub(super) fn of(&self, desired: &Desired) -> Self {
+        let mut observed = self.clone();
+        if self.revision != desired.revision {
+            // Redis holds the sale as it was, not as it shall be from now on.
+            observed.announced = None;
+        }
+        if !self.is_judged_for(desired) {
+            observed.durability = None;
+        }
+        observed
+    }
+
+    /// Whether it is known what an acknowledged buy survives, by what the sale asks for.
+    #[must_use]
+    pub fn is_judged_for(&self, desired: &Desired) -> bool {
+        let replicas = desired.sale.sale.durability.redis_replicas;
+        self.durability.is_some() && self.durability_replicas == replicas
+    }
+
+    /// Whether `desired` was seen in force, or could not be seen.
+    pub(super) fn is_settled(&self, desired: &Desired) -> bool {
+        self.revision == desired.revision && self.announced != Some(false)
+    }
+
+    /// Whether people should be told at once that this is followed by `next`.
+    pub(super) fn differs(&self, next: &Self) -> bool {
+        Gist::from(self) != Gist::from(next)
+    }
+
+    /// Now, by the clock of the sale.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        now.checked_add(self.clock_ahead).unwrap_or(now)
+    }
+
+    /// Units left over all products, by the ledger.
+    #[must_use]
+    pub fn remaining(&self) -> Option<u64> {
+        let levels = &self.stock.as_ref()?.levels;
+        if levels.is_empty() {
+            return None;
+        }
+        let left = levels.iter().map(|level| level.stock);
+        Some(left.filter_map(|stock| u64::try_from(stock).ok()).sum())
+    }
+
+    /// Whether the ledger has forgotten what shoppers were told, and nobody has repaired it since;
+    /// none before Redis was read.
+    #[must_use]
+    pub fn ledger_went_back(&self) -> Option<bool> {
+        let lanes = self.lanes.as_ref()?;
+        Some(lanes.went_back_ms.is_some())
+    }
+
+    /// Units sold over all products, by the ledger.
+    #[must_use]
+    pub fn sold(&self) -> Option<i64> {
+        self.stock.as_ref().map(|stock| stock.sold)
+    }
+}
+
+/// What tells one look from the next to people: when it changes, the status is written at once.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "compared as a whole, never told apart"
+)]
+#[derive(Debug, Clone, PartialEq)]
+struct Gist {
+    revision: u64,
+    durability_replicas: u8,
+    phase: Option<Phase>,
+    decision: Option<Decision>,
+    queue_up: bool,
+    ledger_up: bool,
+    announced: Option<bool>,
+    sold_out: bool,
+    undeclared: bool,
+    went_back: Option<bool>,
+    durability: Option<Finding>,
+    ledger_durability: Option<Finding>,
+    oversold: bool,
+    obstacle: Option<Obstacle>,
+}
+
+impl From<&Observation> for Gist {
+    fn from(observed: &Observation) -> Self {
+        Self {
+            revision: observed.revision,
+            durability_replicas: observed.durability_replicas,
+            phase: observed.phase,
+            decision: observed.decision,
+            queue_up: observed.queue_error.is_none(),
+            ledger_up: observed.ledger_error.is_none(),
+            announced: observed.announced,
+            sold_out: observed.remaining() == Some(0),
+            undeclared: observed.undeclared,
+            went_back: observed.ledger_went_back(),
+            durability: observed.durability.clone(),
+            ledger_durability: observed.ledger_durability.clone(),
+            oversold: observed.oversold.is_some_and(|units| units != 0),
+            obstacle: observed.obstacle.clone(),
+        }
+    }
+}
