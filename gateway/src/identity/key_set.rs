@@ -11,7 +11,8 @@ use serde::Deserialize;
 use super::{
     IdentityError,
     claims::TokenRules,
-    rejected, signatures,
+    rejected,
+    signatures::PublicKey,
     verified::{KeyFingerprint, Shopper},
 };
 use crate::unix_time::unix_seconds;
@@ -37,7 +38,7 @@ pub(super) struct KeySet(Vec<Key>);
 struct Key {
     id: Option<String>,
     fingerprint: KeyFingerprint,
-    public: DecodingKey,
+    public: PublicKey,
     /// Those that it serves and tokens may be signed by, at least one.
     algorithms: Vec<Algorithm>,
 }
@@ -144,7 +145,8 @@ impl Key {
         let (message, signature) = token.rsplit_once('.').ok_or_else(malformed)?;
         let (_, claims) = message.rsplit_once('.').ok_or_else(malformed)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| malformed())?;
-        signatures::check(algorithm, &self.public, message.as_bytes(), &signature)
+        self.public
+            .check(algorithm, message.as_bytes(), &signature)
             .map_err(|_| rejected("its signature is wrong"))?;
         let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| malformed())?;
         rules.shopper(&claims, self.fingerprint, unix_seconds())
@@ -171,10 +173,7 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
         .filter(|algorithm| rules.allows(*algorithm))
         .collect();
     let first = *algorithms.first().filter(|_| signs)?;
-    let public = DecodingKey::from_jwk(jwk).ok()?;
-    if !signatures::is_well_formed(&public, first) {
-        return None;
-    }
+    let public = PublicKey::new(&DecodingKey::from_jwk(jwk).ok()?, first)?;
     Some(Key {
         id: jwk.common.key_id.clone(),
         fingerprint: fingerprint(jwk, rules),
