@@ -116,6 +116,6 @@ async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, Ca
         catalogue::read_many(&mut two, &ids),
     )?;
     // Surely after the records: a lane that is empty once its sale was seen closed stays empty.
-    let lanes = observation::observe(&mut one, sales).await?;
+    let lanes = observation::observe_busy(&mut one, sales).await?;
     Ok((clock, servers, announced, lanes))
 }
