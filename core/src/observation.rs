@@ -1,7 +1,7 @@
 //! One look at the lanes of many sales, in a few pipelines, which the control loop scales by and the
 //! gateway's metrics show.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use redis::{FromRedisValue, Pipeline, RedisResult, Value, streams::StreamRangeReply};
 
@@ -70,6 +70,13 @@ impl SaleObservation {
     #[must_use]
     pub fn lane(&self, product: &ProductId) -> Option<&LaneObservation> {
         self.lanes.iter().find(|lane| lane.product == *product)
+    }
+
+    /// The lanes by their products, for whoever looks many of them up.
+    #[must_use]
+    pub fn by_product(&self) -> HashMap<&ProductId, &LaneObservation> {
+        let lanes = self.lanes.iter();
+        lanes.map(|lane| (&lane.product, lane)).collect()
     }
 
     /// Units left over all products on offer; none as long as one product's stock is not known.
@@ -220,10 +227,10 @@ fn next<T: FromRedisValue>(values: &mut impl Iterator<Item = Value>) -> RedisRes
 }
 
 fn strays(sale: &Sale, stock: &HashMap<ProductId, KnownStock>) -> Vec<ProductId> {
-    let is_offered = |id: &ProductId| sale.products.iter().any(|product| product.id == *id);
+    let offered: HashSet<&ProductId> = sale.products.iter().map(|product| &product.id).collect();
     let buyable = stock.iter().filter(|(_, known)| known.stock.is_some());
     let mut strays: Vec<ProductId> = buyable
-        .filter(|(id, _)| !is_offered(id))
+        .filter(|(id, _)| !offered.contains(id))
         .map(|(id, _)| id.clone())
         .collect();
     strays.sort_unstable();
