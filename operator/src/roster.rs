@@ -212,7 +212,7 @@ impl Roster {
     /// Whether both stores of a sale that is in force were read at the last look.
     pub fn has_its_stores(&self, sale: &SaleId) -> bool {
         self.entries().get(sale).is_some_and(|entry| {
-            entry.sight.queue_error.is_none() && entry.sight.ledger_error.is_none()
+            entry.observed.queue_error.is_none() && entry.observed.ledger_error.is_none()
         })
     }
 

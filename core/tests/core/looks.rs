@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    catalogue,
+    catalogue::{self, Announced},
     id::SaleId,
     job::Job,
     keys::SaleKeys,
@@ -150,6 +150,24 @@ async fn many_records_are_read_at_once_each_in_its_place() {
     };
     assert_eq!((&first.sale, first.closing), (&one, false));
     assert_eq!((&second.sale, second.closing), (&two, true));
+    // The same, whatever is expected.
+    let expect = |sale: &Sale, closing: bool| Announced {
+        sale: sale.clone(),
+        closing,
+    };
+    let mut another = one.clone();
+    another.products[0].price += 1;
+    for (first, closing) in [(&one, true), (&another, false)] {
+        let expected = [
+            expect(&two, closing),
+            expect(&sale("nobody", &[]), false),
+            expect(&sale("broken", &[]), false),
+            expect(first, false),
+        ];
+        let expected: Vec<&Announced> = expected.iter().collect();
+        let as_expected = catalogue::read_expected(&mut queue, &expected).await;
+        assert_eq!(as_expected.unwrap(), read);
+    }
 }
 
 /// Adds one job to a lane.

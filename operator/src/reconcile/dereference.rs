@@ -101,8 +101,7 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
         .status
         .as_ref()
         .and_then(|status| Deployable::parse(status.last_accepted.as_deref()?));
-    let has_its_stores = sale.is_some_and(|sale| context.roster.has_its_stores(sale));
-    let doubt = if has_its_stores {
+    let doubt = if context.roster.has_its_stores(sale) {
         Doubt::None
     } else {
         Doubt::StoreIsAway
