@@ -12,7 +12,7 @@ ROUNDS ?= 1
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test crd-test compat-schema restore-test mutants chaos compat overload bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront test crd-test compat-schema restore-test big-cluster mutants chaos compat overload bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ restore-test: ## Restore PostgreSQL, Redis and both in mid-sale, as docs/backup.
 	@scripts/install-dependencies --for-tests
 	cargo build --workspace --bins --features fault-points
 	cargo test --workspace --features fault-points --test restore -- --include-ignored
+
+big-cluster: ## Measure what the operator costs among a thousand FlashSales on a real control plane (~10 minutes)
+	@scripts/install-dependencies --for-tests
+	@scripts/big-cluster
 
 chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
 	@scripts/install-dependencies --for-chaos

@@ -4,7 +4,7 @@
 //! Hash `fs:{sale}`: `sale` is the checked [`Sale`] as JSON for gateways and workers; the other
 //! fields are what the turnstile's script compares, in its units (microseconds).
 
-use std::{sync::LazyLock, time::Duration};
+use std::{io, sync::LazyLock, time::Duration};
 
 use redis::{AsyncCommands, AsyncIter, RedisResult, ScanOptions, Script};
 
@@ -206,6 +206,54 @@ pub async fn read_many(
     Ok(read
         .map(|(sale, fields)| parse_or_log(sale, fields))
         .collect())
+}
+
+/// Like [`read_many`], where each sale is expected to be in force as in `expected`: a record that is
+/// is compared as text and not parsed.
+pub async fn read_expected(
+    connection: &mut impl Queue,
+    expected: &[&Announced],
+) -> Result<Vec<Option<Announced>>, CatalogueError> {
+    if expected.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<&SaleId> = expected.iter().map(|record| &record.sale.id).collect();
+    let records = fetch(connection, &ids).await?;
+    let read = expected.iter().zip(records);
+    Ok(read
+        .map(|(expected, fields)| {
+            if is_text_of(expected, &fields) {
+                Some((*expected).clone())
+            } else {
+                parse_or_log(&expected.sale.id, fields)
+            }
+        })
+        .collect())
+}
+
+/// Whether a record is the one that `announced` is written as.
+fn is_text_of(announced: &Announced, (json, closing): &RecordFields) -> bool {
+    let is_closing = *closing == Some(1);
+    let is_text = |json: &String| {
+        let mut rest = Expected(json.as_bytes());
+        serde_json::to_writer(&mut rest, &announced.sale).is_ok() && rest.0.is_empty()
+    };
+    is_closing == announced.closing && json.as_ref().is_some_and(is_text)
+}
+
+/// What is still to be written; a write of anything else fails.
+struct Expected<'a>(&'a [u8]);
+
+impl io::Write for Expected<'_> {
+    fn write(&mut self, written: &[u8]) -> io::Result<usize> {
+        let rest = self.0.strip_prefix(written);
+        self.0 = rest.ok_or(io::ErrorKind::InvalidData)?;
+        Ok(written.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 async fn fetch(

@@ -9,7 +9,7 @@ mod republish;
 mod retirement;
 mod went_back;
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -169,8 +169,9 @@ impl Controller {
 
     fn lacks_products(&self, look: &Look) -> bool {
         let lacks = |levels: &Vec<StockLevel>| {
+            let offered: HashSet<&ProductId> = levels.iter().map(|level| &level.product).collect();
             let mut products = self.desired.sale.products.iter();
-            products.any(|product| levels.iter().all(|level| level.product != product.id))
+            products.any(|product| !offered.contains(&product.id))
         };
         look.ledger.as_ref().is_some_and(lacks)
     }
@@ -192,9 +193,19 @@ impl Controller {
 
     fn record_to_announce(&self, look: &Look) -> Option<Announced> {
         let announced = look.announced.as_ref()?;
-        let record = self.record();
         let is_listed = look.lanes.as_ref().is_none_or(|lanes| lanes.is_listed);
-        (announced.as_ref() != Some(&record) || !is_listed).then_some(record)
+        let is_right = is_listed && self.is_record(announced.as_ref());
+        (!is_right).then(|| self.record())
+    }
+
+    /// Whether what Redis holds is the [`record`](Self::record).
+    #[must_use]
+    pub fn is_record(&self, announced: Option<&Announced>) -> bool {
+        announced.is_some_and(|announced| {
+            announced.closing == self.desired.closing
+                && announced.sale.retired == self.retired
+                && announced.sale.is_declared_as(&self.desired.sale)
+        })
     }
 }
 

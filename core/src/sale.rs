@@ -61,6 +61,32 @@ impl Sale {
         let offered = self.products.iter().map(|product| &product.id);
         offered.chain(&self.retired)
     }
+
+    /// Whether `other` is the same sale, whatever was taken out of the two.
+    #[must_use]
+    pub fn is_declared_as(&self, other: &Self) -> bool {
+        let Self {
+            id,
+            schedule,
+            suspended,
+            products,
+            retired: _,
+            turnstile,
+            workers,
+            retry,
+            drain_timeout,
+            durability,
+        } = self;
+        *id == other.id
+            && *schedule == other.schedule
+            && *suspended == other.suspended
+            && *products == other.products
+            && *turnstile == other.turnstile
+            && *workers == other.workers
+            && *retry == other.retry
+            && *drain_timeout == other.drain_timeout
+            && *durability == other.durability
+    }
 }
 
 /// When a sale takes buys: from `opens_at` on, until right before `closes_at`.

@@ -122,6 +122,12 @@ impl Stage {
         Operator::start(self, name, arguments).await
     }
 
+    /// The same for all namespaces.
+    pub async fn operator_of_all_namespaces(&self, name: &str) -> Operator {
+        let kubeconfig = self.cluster.kubeconfig();
+        Operator::launch_for(self, name, kubeconfig, &[]).await
+    }
+
     /// The same with another way to the API server than the administrator's, and without an
     /// election.
     pub async fn operator_through(&self, name: &str, kubeconfig: &Path) -> Operator {
@@ -332,18 +338,18 @@ impl Operator {
     }
 
     async fn launch(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let arguments = [&["--namespace", &stage.namespace], arguments].concat();
+        Self::launch_for(stage, name, kubeconfig, &arguments).await
+    }
+
+    async fn launch_for(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let probes_port = free_port().unwrap();
         let log = stage.services.data_dir.path().join(format!("{name}.log"));
         let binary = binaries::find("flashsale-operator").unwrap();
         let launch = Launch::new(name, binary, log)
             .env("KUBECONFIG", kubeconfig)
             .env("FLASHSALE_LOG", "info,flashsale=debug")
-            .args([
-                "--namespace",
-                &stage.namespace,
-                "--lease-namespace",
-                &stage.namespace,
-            ])
+            .args(["--lease-namespace", &stage.namespace])
             .args(["--identity", name])
             .args(["--probes-listen", &format!("127.0.0.1:{probes_port}")])
             .args(arguments);

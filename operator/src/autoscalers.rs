@@ -1,35 +1,123 @@
 //! Finds `HorizontalPodAutoscaler`s that aim at a worker Deployment: two that set the number of
 //! replicas would pull it to and fro.
+//!
+//! Their metadata is watched, which tells where there are any and when one is written. Only then those of
+//! the namespace are listed. In most namespaces with sales there is none, and nothing is ever asked.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use futures_util::StreamExt as _;
 use k8s_openapi::api::autoscaling::v1::HorizontalPodAutoscaler;
-use kube::{Api, Client, ResourceExt, api::ListParams};
+use kube::{
+    Api, Client, ResourceExt as _,
+    api::ListParams,
+    core::{ObjectMeta, PartialObjectMeta},
+    runtime::watcher::Event,
+};
 
-/// How long a list counts as current: all sales of a namespace share it.
+/// How long a list counts as current while the watch has not delivered what is there.
 const FRESH: Duration = Duration::from_secs(10);
+
+/// How long a list counts as current otherwise. Two edits within one second look like one.
+const RELIST: Duration = Duration::from_mins(5);
+
+/// Autoscalers listed in one request.
+const PAGE: u32 = 100;
 
 /// Name of an autoscaler and of the Deployment that it aims at.
 type Aim = (String, String);
 
-/// Lists autoscalers.
+/// What the watch has seen of one namespace: a mark of each autoscaler by its name.
+type Marks = BTreeMap<String, u64>;
+
+/// Finds autoscalers.
 pub struct Autoscalers {
     client: Client,
-    /// Those of each namespace, and when they were listed.
-    listed: Mutex<HashMap<String, (Instant, Vec<Aim>)>>,
+    /// By namespace; none until the watch has delivered what is there.
+    seen: Mutex<Option<HashMap<String, Marks>>>,
+    /// What was listed, by namespace. Locked while it is listed, so that all who want it wait for one
+    /// answer.
+    listed: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<List>>>>>,
+}
+
+/// The autoscalers of a namespace that aim at Deployments.
+struct List {
+    at: Instant,
+    /// What the watch had seen then; none when it had delivered nothing yet.
+    marks: Option<Marks>,
+    aims: Vec<Aim>,
+}
+
+impl List {
+    fn is_current(&self, marks: Option<&Marks>) -> bool {
+        let age = self.at.elapsed();
+        match marks {
+            Some(_) => self.marks.as_ref() == marks && age < RELIST,
+            None => age < FRESH,
+        }
+    }
 }
 
 impl Autoscalers {
-    /// Nothing is listed yet.
+    /// Nothing is known yet.
     #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
             client,
+            seen: Mutex::default(),
             listed: Mutex::default(),
+        }
+    }
+
+    /// Follows the metadata of the autoscalers that `api` reaches, for ever; tells `changed` the
+    /// namespaces in which one came, went or was written.
+    pub async fn watch(
+        &self,
+        api: Api<PartialObjectMeta<HorizontalPodAutoscaler>>,
+        changed: impl Fn(&str),
+    ) {
+        let mut events = std::pin::pin!(crate::watch::metadata(api, "HorizontalPodAutoscalers"));
+        let mut begun = HashMap::new();
+        while let Some(event) = events.next().await {
+            let (found, is_there) = match event {
+                Event::Init => {
+                    begun = HashMap::new();
+                    continue;
+                }
+                Event::InitApply(found) => {
+                    note(&mut begun, &found, true);
+                    continue;
+                }
+                Event::InitDone => {
+                    self.replace(std::mem::take(&mut begun), &changed);
+                    continue;
+                }
+                Event::Apply(found) => (found, true),
+                Event::Delete(found) => (found, false),
+            };
+            let is_news = self
+                .seen()
+                .as_mut()
+                .is_some_and(|seen| note(seen, &found, is_there));
+            if is_news {
+                changed(&found.namespace().unwrap_or_default());
+            }
+        }
+    }
+
+    /// What there is now. Told are differences to what was seen before, once something was.
+    fn replace(&self, now: HashMap<String, Marks>, changed: &impl Fn(&str)) {
+        let before = self.seen().replace(now.clone());
+        let Some(before) = before else { return };
+        for namespace in before.keys().chain(now.keys()) {
+            if before.get(namespace) != now.get(namespace) {
+                changed(namespace);
+            }
         }
     }
 
@@ -42,32 +130,153 @@ impl Autoscalers {
         namespace: &str,
         deployment: &str,
     ) -> Result<Option<String>, kube::Error> {
-        let aims = self.aims(namespace).await?;
-        let aiming = aims.into_iter().find(|(_, target)| target == deployment);
-        Ok(aiming.map(|(name, _)| name))
-    }
-
-    async fn aims(&self, namespace: &str) -> Result<Vec<Aim>, kube::Error> {
-        if let Some((at, aims)) = self.lock().get(namespace)
-            && at.elapsed() < FRESH
-        {
-            return Ok(aims.clone());
+        let marks = {
+            let seen = self.seen();
+            seen.as_ref()
+                .map(|seen| seen.get(namespace).cloned().unwrap_or_default())
+        };
+        if marks.as_ref().is_some_and(Marks::is_empty) {
+            self.listed().remove(namespace);
+            return Ok(None);
         }
-        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
-        let list = api.list(&ListParams::default()).await?;
-        let aims: Vec<Aim> = list.into_iter().filter_map(aim).collect();
-        self.lock()
-            .insert(namespace.to_owned(), (Instant::now(), aims.clone()));
-        Ok(aims)
+        let place = self
+            .listed()
+            .entry(namespace.to_owned())
+            .or_default()
+            .clone();
+        let mut listed = place.lock().await;
+        let list = match listed.take().filter(|list| list.is_current(marks.as_ref())) {
+            Some(list) => list,
+            None => List {
+                at: Instant::now(),
+                marks,
+                aims: self.list(namespace).await?,
+            },
+        };
+        let list = listed.insert(list);
+        let aiming = list.aims.iter().find(|(_, target)| target == deployment);
+        Ok(aiming.map(|(name, _)| name.clone()))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Instant, Vec<Aim>)>> {
+    async fn list(&self, namespace: &str) -> Result<Vec<Aim>, kube::Error> {
+        let api: Api<HorizontalPodAutoscaler> = Api::namespaced(self.client.clone(), namespace);
+        let mut page = ListParams::default().limit(PAGE);
+        let mut aims = Vec::new();
+        loop {
+            let list = api.list(&page).await?;
+            let more = list
+                .metadata
+                .continue_
+                .clone()
+                .filter(|next| !next.is_empty());
+            aims.extend(list.into_iter().filter_map(aim));
+            match more {
+                Some(next) => page = page.continue_token(&next),
+                None => return Ok(aims),
+            }
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Option<HashMap<String, Marks>>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn listed(&self) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<Option<List>>>>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Notes that an autoscaler is there, or is gone; true when that is news.
+fn note(
+    seen: &mut HashMap<String, Marks>,
+    found: &PartialObjectMeta<HorizontalPodAutoscaler>,
+    is_there: bool,
+) -> bool {
+    let namespace = found.namespace().unwrap_or_default();
+    let marks = seen.entry(namespace.clone()).or_default();
+    let before = if is_there {
+        marks.insert(found.name_any(), mark(&found.metadata))
+    } else {
+        marks.remove(&found.name_any())
+    };
+    let is_news = before != marks.get(&found.name_any()).copied();
+    if marks.is_empty() {
+        seen.remove(&namespace);
+    }
+    is_news
+}
+
+/// Changes when somebody writes the spec. Every few seconds a controller writes the status; a
+/// generation is not kept of autoscalers, but who wrote which field, and when.
+fn mark(metadata: &ObjectMeta) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    metadata.uid.hash(&mut hasher);
+    for entry in metadata.managed_fields.iter().flatten() {
+        let fields = entry.fields_v1.as_ref();
+        if fields.is_some_and(|fields| fields.0.get("f:spec").is_some()) {
+            entry.manager.hash(&mut hasher);
+            entry.operation.hash(&mut hasher);
+            let time = entry.time.as_ref();
+            time.map(|time| time.0.as_nanosecond()).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
 }
 
 fn aim(autoscaler: HorizontalPodAutoscaler) -> Option<Aim> {
     let name = autoscaler.name_any();
     let target = autoscaler.spec?.scale_target_ref;
     (target.kind == "Deployment").then_some((name, target.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(spec_at: &str, status_at: &str) -> PartialObjectMeta<HorizontalPodAutoscaler> {
+        let entry = |manager: &str, at: &str, field: &str| {
+            json!({
+                "manager": manager, "operation": "Update", "time": at, "fieldsType": "FieldsV1",
+                "fieldsV1": {field: {}},
+            })
+        };
+        let found = json!({"metadata": {
+            "name": "a", "namespace": "shop", "uid": "u",
+            "managedFields": [
+                entry("kubectl", spec_at, "f:spec"),
+                entry("kube-controller-manager", status_at, "f:status"),
+            ],
+        }});
+        serde_json::from_value(found).unwrap()
+    }
+
+    #[test]
+    fn a_status_is_no_news_and_a_spec_is() {
+        let mut seen = HashMap::new();
+        let (early, late) = ("2030-01-01T10:00:00Z", "2030-01-01T10:00:01Z");
+        assert!(note(&mut seen, &written(early, early), true));
+        assert!(!note(&mut seen, &written(early, late), true));
+        assert!(note(&mut seen, &written(late, late), true));
+        assert!(note(&mut seen, &written(late, late), false));
+        assert!(!note(&mut seen, &written(late, late), false));
+        assert!(seen.is_empty(), "namespaces without any take no memory");
+    }
+
+    #[test]
+    fn a_list_is_current_until_the_watch_has_seen_another_one() {
+        let marks = |mark: u64| Marks::from([("a".to_owned(), mark)]);
+        let list = |marks: Option<Marks>, age: u64| List {
+            at: Instant::now() - Duration::from_secs(age),
+            marks,
+            aims: Vec::new(),
+        };
+        assert!(list(Some(marks(1)), 200).is_current(Some(&marks(1))));
+        assert!(!list(Some(marks(1)), 301).is_current(Some(&marks(1))));
+        assert!(!list(Some(marks(1)), 0).is_current(Some(&marks(2))));
+        assert!(!list(None, 0).is_current(Some(&marks(1))));
+        assert!(list(None, 9).is_current(None));
+        assert!(!list(None, 11).is_current(None));
+    }
 }

@@ -5,10 +5,15 @@ use std::{sync::Arc, time::Duration};
 
 use flashsale_telemetry::probes::Probes;
 use futures_util::{StreamExt, stream};
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler};
 use kube::{
-    Api, Client,
-    runtime::{Config, Controller, reflector, watcher},
+    Api, Client, ResourceExt as _,
+    core::PartialObjectMeta,
+    runtime::{
+        Config, Controller,
+        reflector::{self, ObjectRef},
+        watcher,
+    },
 };
 use tokio::sync::{OnceCell, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -127,12 +132,28 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
             Err(ControllerError::Ended(part))
         }
     };
+    let autoscalers =
+        api::<PartialObjectMeta<HorizontalPodAutoscaler>>(&context.client, namespace.as_deref());
+    let ask_visits = |namespace: &str| ask_visits(&context, namespace);
+    let autoscalers = context.autoscalers.watch(autoscalers, ask_visits);
     tokio::select! {
         () = controller => stopped("controller"),
+        () = until_stop(autoscalers, &stop) => stopped("watch of autoscalers"),
         () = until_stop(pulse::run(context.clone(), heartbeat, stop.clone()), &stop) => stopped("pulse"),
         () = until_stop(pulse::rounds::run(context.clone(), stop.clone()), &stop) => stopped("rounds"),
-        () = until_stop(pulse::shortfalls::run(context, stop.clone()), &stop) => stopped("shortfalls"),
+        () = until_stop(pulse::shortfalls::run(context.clone(), stop.clone()), &stop) => stopped("shortfalls"),
         () = overdue => Ok(()),
+    }
+}
+
+/// Asks for a visit of each sale of `namespace`: an autoscaler may aim at its workers now, or does not
+/// any more.
+fn ask_visits(context: &Context, namespace: &str) {
+    for sale in context.sales.state() {
+        if sale.namespace().as_deref() == Some(namespace) {
+            // The receiver lives as long as the controller.
+            let _ = context.visits.send(ObjectRef::from_obj(&*sale));
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the operator tells people through Kubernetes events: one list of reasons, one publisher.
 
+mod budget;
 mod note;
 mod publisher;
 mod reason;

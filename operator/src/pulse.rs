@@ -25,6 +25,7 @@ use flashsale_core::{
 use flashsale_telemetry::probes::Heartbeat;
 use jiff::Timestamp;
 use tokio::{
+    sync::Semaphore,
     task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
@@ -53,6 +54,20 @@ const WAKE_AHEAD: Duration = Duration::from_secs(3);
 /// Longest time that one look and what follows may take before the sale counts as due again.
 const LONGEST_BEAT: Duration = Duration::from_secs(30);
 
+/// Lanes that are looked at together. What hangs or is too slow concerns no others.
+const LANES_A_LOOK: usize = 2_000;
+
+/// Looks at one pair of stores at once.
+const LOOKS_AT_ONCE: usize = 4;
+
+/// The shortest time after which the numbers of a status are brought up to date while nothing else
+/// changes.
+const SHOW_NUMBERS: Duration = Duration::from_secs(3);
+
+/// What each sale adds to that time beyond it: about three statuses are written per second for their
+/// numbers alone. Each write stores the whole object anew, and wakes all that watch it.
+const SHOW_EACH: Duration = Duration::from_millis(300);
+
 /// Beats until `stop`, and shows by `heartbeat` that it does.
 pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: CancellationToken) {
     let started = Instant::now();
@@ -68,13 +83,24 @@ pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: Cancellation
         }
         heartbeat.beat();
         while looks.try_join_next().is_some() {}
+        let show_every = show_every(changing(&context));
         // Not waited for: a Redis that hangs must not hold up the sales of another.
         for (stores, sales) in due(&context).into_values() {
-            let context = context.clone();
-            looks.spawn(async move {
-                let seen = look::look(&stores, &sales).await;
-                act::act(&context, &stores, &sales, seen, started.elapsed()).await;
-            });
+            let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
+            for sales in parts(sales) {
+                let (context, stores, turns) = (context.clone(), stores.clone(), turns.clone());
+                looks.spawn(async move {
+                    let seen = {
+                        let _turn = turns.acquire().await;
+                        look::look(&stores, &sales).await
+                    };
+                    let now = act::Now {
+                        uptime: started.elapsed(),
+                        show_every,
+                    };
+                    act::act(&context, &stores, &sales, seen, now).await;
+                });
+            }
         }
         tell_phases(&context);
     }
@@ -97,6 +123,42 @@ fn due(context: &Context) -> Due {
         sales.push(record);
     }
     due
+}
+
+/// The sales of one pair of stores in parts of about [`LANES_A_LOOK`] lanes, each of which is looked at
+/// by itself.
+fn parts(sales: Vec<Announced>) -> Vec<Vec<Announced>> {
+    let mut parts: Vec<Vec<Announced>> = Vec::new();
+    let mut lanes = 0;
+    for record in sales {
+        let more = record.sale.lanes().count();
+        match parts.last_mut() {
+            Some(part) if lanes + more <= LANES_A_LOOK => part.push(record),
+            _ => {
+                parts.push(vec![record]);
+                lanes = 0;
+            }
+        }
+        lanes += more;
+    }
+    parts
+}
+
+/// Sales whose numbers may change.
+fn changing(context: &Context) -> usize {
+    let entries = context.roster.entries();
+    let changing = entries.values().filter(|entry| {
+        let phase = entry.observed().phase;
+        !matches!(phase, None | Some(Phase::Scheduled | Phase::Closed))
+    });
+    changing.count()
+}
+
+/// How often the numbers of a status are brought up to date while nothing else changes, where those of
+/// so many sales change.
+fn show_every(changing: usize) -> Duration {
+    let changing = u32::try_from(changing).unwrap_or(u32::MAX);
+    SHOW_EACH.saturating_mul(changing).max(SHOW_NUMBERS)
 }
 
 /// When to look again at a sale that was seen like this at `now`, the instant its phase was decided

@@ -209,6 +209,13 @@ impl Roster {
         Some(outage)
     }
 
+    /// Whether both stores of a sale that is in force were read at the last look.
+    pub fn has_its_stores(&self, sale: &SaleId) -> bool {
+        self.entries().get(sale).is_some_and(|entry| {
+            entry.observed.queue_error.is_none() && entry.observed.ledger_error.is_none()
+        })
+    }
+
     /// Which sale of its name it is, once that was asked for.
     pub fn generation(&self, sale: &SaleId) -> Option<Generation> {
         self.entries().get(sale)?.memory.generation

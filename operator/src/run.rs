@@ -4,6 +4,7 @@
 mod access;
 mod definition;
 mod gate;
+mod pace;
 mod readiness;
 
 use std::{net::SocketAddr, time::Duration};

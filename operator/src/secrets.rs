@@ -1,11 +1,13 @@
 //! Reads Secrets one by one, and remembers each for a moment.
 //!
 //! Watching them would need the right to list all Secrets of a namespace; reading those that sales
-//! name needs `get` alone. A changed Secret is picked up within [`FRESH`] and a sale's next visit.
+//! name needs `get` alone. Each is read once for all sales that name it, and again when it was read some
+//! time ago: the longer, the more of them there are. Where a store of the sale does not answer, the
+//! address may have changed, and [`SHORTEST`] counts.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -13,11 +15,21 @@ use flashsale_core::{
     connect::tls::{CertificateError, Certificates, FILES},
     sale::spec::SecretKeyRef,
 };
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client};
 
-/// How long a read Secret counts as current: hundreds of sales of one namespace share a read.
-const FRESH: Duration = Duration::from_secs(10);
+/// How long a Secret counts as current once it was read, in a small cluster.
+const SHORTEST: Duration = Duration::from_secs(10);
+
+/// The same at most, however many Secrets there are.
+const LONGEST: Duration = Duration::from_mins(5);
+
+/// What each Secret that sales name adds to that time beyond [`SHORTEST`]: so many reads per second are
+/// made at most, until [`LONGEST`] is reached.
+const EACH: Duration = Duration::from_millis(500);
+
+/// How long a Secret counts as missing: sales that name it share an answer, and its arrival is noticed.
+const MISSING: Duration = Duration::from_secs(2);
 
 /// Why an address could not be read from its Secret.
 #[derive(Debug, thiserror::Error)]
@@ -86,13 +98,55 @@ impl SecretError {
     }
 }
 
-/// Secrets read lately, by namespace and name.
-type Remembered = HashMap<(String, String), (Instant, Secret)>;
+/// What is under the keys of a Secret.
+type Data = BTreeMap<String, ByteString>;
+
+/// A Secret as it was read.
+#[derive(Debug)]
+struct Read {
+    at: Instant,
+    /// None where there is no such Secret.
+    data: Option<Arc<Data>>,
+    /// What its time as a current one is multiplied with, so that those that were read at one moment
+    /// are not read again at one moment.
+    spread: f64,
+}
+
+impl Read {
+    /// Whether it counts as current where that takes `time`.
+    fn is_current(&self, time: Duration) -> bool {
+        let time = match self.data {
+            Some(_) => time.mul_f64(self.spread),
+            None => MISSING,
+        };
+        self.at.elapsed() < time
+    }
+}
+
+/// A Secret; locked while it is read, so that all who want it wait for one answer.
+type Place = Arc<tokio::sync::Mutex<Option<Read>>>;
 
 /// Reads Secrets.
 pub struct Secrets {
     client: Client,
-    remembered: Mutex<Remembered>,
+    /// Those that sales name, by namespace and name.
+    places: Mutex<HashMap<(String, String), Place>>,
+}
+
+/// What speaks against a Secret as it was read last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Doubt {
+    /// Nothing.
+    None,
+    /// A store of the sale that names it does not answer, or the sale is not in force yet: its address
+    /// may be corrected.
+    StoreIsAway,
+}
+
+/// The time for which each of `count` Secrets counts as current.
+fn current_for(count: usize) -> Duration {
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    EACH.saturating_mul(count).clamp(SHORTEST, LONGEST)
 }
 
 impl Secrets {
@@ -101,7 +155,7 @@ impl Secrets {
     pub fn new(client: Client) -> Self {
         Self {
             client,
-            remembered: Mutex::default(),
+            places: Mutex::default(),
         }
     }
 
@@ -113,10 +167,11 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
+        doubt: Doubt,
     ) -> Result<String, SecretError> {
         let name = &reference.name;
         let of = || (namespace.to_owned(), name.clone(), reference.key.clone());
-        let secret = self.read(namespace, name).await?.ok_or_else(|| {
+        let data = self.read(namespace, name, doubt).await?.ok_or_else(|| {
             let (namespace, name, key) = of();
             SecretError::Missing {
                 namespace,
@@ -124,8 +179,7 @@ impl Secrets {
                 key,
             }
         })?;
-        let value = secret.data.unwrap_or_default().remove(&reference.key);
-        let value = value.ok_or_else(|| {
+        let value = data.get(&reference.key).ok_or_else(|| {
             let (namespace, name, key) = of();
             SecretError::NoKey {
                 namespace,
@@ -134,7 +188,7 @@ impl Secrets {
             }
         })?;
         // A line end at the end of a file that became a Secret is no part of an address.
-        let text = String::from_utf8(value.0).map_err(|_| {
+        let text = std::str::from_utf8(&value.0).map_err(|_| {
             let (namespace, name, key) = of();
             SecretError::NotText {
                 namespace,
@@ -154,12 +208,12 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
+        doubt: Doubt,
     ) -> Result<Certificates, SecretError> {
         let name = &reference.name;
-        let secret = self.read(namespace, name).await?;
-        let mut data = secret.and_then(|secret| secret.data).unwrap_or_default();
+        let data = self.read(namespace, name, doubt).await?.unwrap_or_default();
         let [authority, certificate, key] =
-            FILES.map(|file| data.remove(file).map(|value| value.0));
+            FILES.map(|file| data.get(file).map(|value| value.0.clone()));
         Certificates::new(authority, certificate, key).map_err(|source| SecretError::Certificates {
             namespace: namespace.to_owned(),
             name: name.clone(),
@@ -167,10 +221,20 @@ impl Secrets {
         })
     }
 
-    async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, SecretError> {
-        let place = (namespace.to_owned(), name.to_owned());
-        if let Some(remembered) = self.remembered(&place) {
-            return Ok(Some(remembered));
+    async fn read(
+        &self,
+        namespace: &str,
+        name: &str,
+        doubt: Doubt,
+    ) -> Result<Option<Arc<Data>>, SecretError> {
+        let (place, count) = self.place(namespace, name);
+        let time = match doubt {
+            Doubt::None => current_for(count),
+            Doubt::StoreIsAway => SHORTEST,
+        };
+        let mut known = place.lock().await;
+        if let Some(read) = known.as_ref().filter(|read| read.is_current(time)) {
+            return Ok(read.data.clone());
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = api.get_opt(name).await.map_err(|source| SecretError::Api {
@@ -178,24 +242,140 @@ impl Secrets {
             name: name.to_owned(),
             source: Box::new(source),
         })?;
-        let mut all = self.lock();
-        all.retain(|_, (read, _)| read.elapsed() < FRESH);
-        // A missing one is asked for each time, so that its arrival is noticed at once.
-        if let Some(secret) = &secret {
-            all.insert(place, (Instant::now(), secret.clone()));
+        let data = secret.map(|secret| Arc::new(secret.data.unwrap_or_default()));
+        *known = Some(Read {
+            at: Instant::now(),
+            data: data.clone(),
+            spread: rand::random_range(0.8..1.0),
+        });
+        Ok(data)
+    }
+
+    /// The place of a Secret, and how many there are. Secrets that no sale names any more are forgotten.
+    fn place(&self, namespace: &str, name: &str) -> (Place, usize) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (namespace.to_owned(), name.to_owned());
+        let place = match places.get(&key) {
+            Some(place) => place.clone(),
+            None => {
+                places.retain(|_, place| is_in_use(place));
+                places.entry(key).or_default().clone()
+            }
+        };
+        (place, places.len())
+    }
+}
+
+/// Whether somebody waits for it, or has asked for it within the time in which each sale is visited.
+fn is_in_use(place: &Place) -> bool {
+    let Ok(read) = place.try_lock() else {
+        return true;
+    };
+    let is_recent = read
+        .as_ref()
+        .is_some_and(|read| read.at.elapsed() < LONGEST * 2);
+    is_recent || Arc::strong_count(place) > 1
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicUsize, Ordering},
+    };
+
+    use futures_util::future::join_all;
+    use http::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+
+    /// Secrets of an API server that has all but those whose names begin with `no-`, and how often it
+    /// was asked.
+    fn secrets() -> (Secrets, Arc<AtomicUsize>) {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = asked.clone();
+        let server = service_fn(move |request: Request<Body>| {
+            count.fetch_add(1, Ordering::Relaxed);
+            async move {
+                let is_there = !request.uri().path().contains("/no-");
+                let answer = if is_there {
+                    serde_json::json!({
+                        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
+                        "data": {"url": "cmVkaXM6Ly9hCg=="},
+                    })
+                } else {
+                    serde_json::json!({
+                        "apiVersion": "v1", "kind": "Status", "status": "Failure",
+                        "reason": "NotFound", "message": "not found", "code": 404,
+                    })
+                };
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                let answer = Response::builder()
+                    .status(if is_there { 200 } else { 404 })
+                    .body(Body::from(answer.to_string().into_bytes()));
+                Ok::<_, Infallible>(answer.unwrap())
+            }
+        });
+        (Secrets::new(Client::new(server, "default")), asked)
+    }
+
+    fn reference(name: &str) -> SecretKeyRef {
+        SecretKeyRef {
+            name: name.to_owned(),
+            key: "url".to_owned(),
         }
-        Ok(secret)
     }
 
-    fn remembered(&self, place: &(String, String)) -> Option<Secret> {
-        let all = self.lock();
-        let (read, secret) = all.get(place)?;
-        (read.elapsed() < FRESH).then(|| secret.clone())
+    #[tokio::test]
+    async fn all_sales_that_name_a_secret_share_one_read() {
+        let (secrets, asked) = secrets();
+        let (shared, missing) = (reference("shared"), reference("no-secret"));
+        let texts = (0..50).map(|_| secrets.text("shop", &shared, Doubt::None));
+        for text in join_all(texts).await {
+            assert_eq!(text.unwrap(), "redis://a");
+        }
+        secrets
+            .certificates("shop", &shared, Doubt::StoreIsAway)
+            .await
+            .unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        let texts = (0..50).map(|_| secrets.text("shop", &missing, Doubt::None));
+        for text in join_all(texts).await {
+            assert!(matches!(text, Err(SecretError::Missing { .. })));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+        // Each namespace has its own.
+        secrets.text("store", &shared, Doubt::None).await.unwrap();
+        assert_eq!(asked.load(Ordering::Relaxed), 3);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Remembered> {
-        self.remembered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    #[test]
+    fn many_secrets_are_read_less_often() {
+        for (count, seconds) in [
+            (0, 10),
+            (2, 10),
+            (20, 10),
+            (40, 20),
+            (600, 300),
+            (4_000, 300),
+        ] {
+            assert_eq!(current_for(count).as_secs(), seconds, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_current_for_its_time_and_a_missing_one_for_a_moment() {
+        let read = |seconds: u64, data: Option<Arc<Data>>| Read {
+            at: Instant::now() - Duration::from_secs(seconds),
+            data,
+            spread: 0.8,
+        };
+        let there = Some(Arc::default());
+        assert!(read(15, there.clone()).is_current(Duration::from_secs(20)));
+        assert!(!read(17, there.clone()).is_current(Duration::from_secs(20)));
+        assert!(!read(15, there).is_current(SHORTEST));
+        assert!(!read(3, None).is_current(LONGEST));
     }
 }

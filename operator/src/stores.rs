@@ -11,9 +11,9 @@ use flashsale_core::{
     ledger::Ledger,
 };
 
-/// Connections to PostgreSQL for all sales of one address: a look and a declaration at once, and
-/// one to spare.
-const LEDGER_CONNECTIONS: u32 = 3;
+/// Connections to PostgreSQL for all sales of one address: two looks, a declaration and a count of orders
+/// at once.
+const LEDGER_CONNECTIONS: u32 = 4;
 
 /// Where a sale keeps its queue and its ledger.
 #[derive(Clone, PartialEq, Eq, Hash)]

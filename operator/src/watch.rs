@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, future::ready};
 use kube::{
-    Api, Resource, ResourceExt as _,
+    Api, Resource,
+    core::PartialObjectMeta,
     runtime::{
         WatchStreamExt as _,
         reflector::{self, Store},
@@ -20,6 +21,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is added to the pause at most, at random.
 const JITTER: Duration = Duration::from_secs(2);
+
+/// Objects in one answer when all of them are listed: a FlashSale may be as large as a megabyte.
+const PAGE: u32 = 50;
+
+/// Where `kubectl apply` keeps a second copy of the object.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Watches the objects that `config` selects: the cache, and each object that was added, changed or
 /// deleted. The cache is kept up to date while the stream is polled.
@@ -44,8 +51,7 @@ where
         + 'static,
 {
     let (store, writer) = reflector::store();
-    // Who wrote which field is of no use here, and often the larger part of an object.
-    let watched = watcher(api, config).modify(|object| object.managed_fields_mut().clear());
+    let watched = watcher(api, config.page_size(PAGE)).modify(strip);
     let changed = reflector::reflector(writer, watched)
         .backoff(Pause)
         .touched_objects()
@@ -56,6 +62,32 @@ where
             ready(object.is_ok())
         });
     (store, changed)
+}
+
+/// Takes off what is of no use here and often the larger part of an object: who wrote which field, and
+/// the object as it was applied.
+fn strip(object: &mut impl kube::ResourceExt) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().remove(LAST_APPLIED);
+}
+
+/// Watches the metadata of all objects that `api` reaches. Nothing is kept of them here, and errors are
+/// logged and do not reach the stream.
+pub fn metadata<K>(
+    api: Api<PartialObjectMeta<K>>,
+    kind: &'static str,
+) -> impl Stream<Item = watcher::Event<PartialObjectMeta<K>>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
+{
+    watcher(api, watcher::Config::default())
+        .backoff(Pause)
+        .filter_map(move |event| {
+            if let Err(error) = &event {
+                tracing::warn!(kind, %error, "watching {kind} failed, tried again: {error}");
+            }
+            ready(event.ok())
+        })
 }
 
 /// Pauses of random length.

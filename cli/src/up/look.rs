@@ -83,6 +83,6 @@ async fn look_at_redis(
         now,
         servers,
         announced,
-        observation::observe(queue, sales).await?,
+        observation::observe_busy(queue, sales).await?,
     ))
 }

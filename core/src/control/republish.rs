@@ -18,8 +18,9 @@ pub(super) fn due(
     let (Some(ledger), Some(lanes)) = (ledger, lanes) else {
         return Vec::new();
     };
+    let lanes = lanes.by_product();
     let is_due = |level: &&StockLevel| {
-        lanes.lane(&level.product).is_some_and(|lane| {
+        lanes.get(&level.product).is_some_and(|lane| {
             let is_settled = lane.depth == 0 || lane.stock.version >= level.settled_version;
             lane.stock.stock.is_none() || (lane.stock.version < level.version && is_settled)
         })

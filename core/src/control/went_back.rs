@@ -36,7 +36,16 @@ impl LedgerWatch {
         lanes: Option<&SaleObservation>,
     ) -> Vec<WentBack> {
         let found = ledger.unwrap_or_default().iter();
-        let found = found.filter_map(|level| self.judge(level, lanes)).collect();
+        let found = found.filter_map(|level| self.judge(level));
+        let found = found.map(|(level, before)| {
+            let now = lanes.and_then(|lanes| lanes.lane(&level.product));
+            WentBack {
+                product: level.product.clone(),
+                version: level.version,
+                told: now.map_or(0, |lane| lane.stock.version).max(before.version),
+            }
+        });
+        let found = found.collect();
         for lane in lanes.iter().flat_map(|lanes| &lanes.lanes) {
             if lane.stock.stock.is_some() {
                 self.before.insert(lane.product.clone(), lane.stock);
@@ -45,17 +54,11 @@ impl LedgerWatch {
         found
     }
 
-    fn judge(&self, level: &StockLevel, lanes: Option<&SaleObservation>) -> Option<WentBack> {
+    /// What Redis knew before of a figure that went back.
+    fn judge<'a>(&self, level: &'a StockLevel) -> Option<(&'a StockLevel, KnownStock)> {
         let before = self.before.get(&level.product)?;
         let is_older = level.version < before.version;
         let is_another = level.version == before.version && before.stock != Some(level.stock);
-        let now = lanes
-            .and_then(|lanes| lanes.lane(&level.product))
-            .map_or(0, |lane| lane.stock.version);
-        (is_older || is_another).then(|| WentBack {
-            product: level.product.clone(),
-            version: level.version,
-            told: now.max(before.version),
-        })
+        (is_older || is_another).then_some((level, *before))
     }
 }

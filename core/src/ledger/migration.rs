@@ -21,9 +21,18 @@ pub(super) const LOCK_RETRY: Duration = Duration::from_secs(1);
 /// minutes.
 pub(super) const LOCK_ATTEMPTS: u32 = 200;
 
-/// An index that was being built when its process died is left behind, and is of no use.
-const REMOVE_BROKEN_INDEX: &str =
-    "DROP INDEX CONCURRENTLY IF EXISTS orders_of_one_key_per_incarnation";
+/// Indexes that are built while the tables are in use. One that was being built when its process died
+/// is left behind, and is of no use.
+const BUILT_IN_USE: [(&str, &str); 2] = [
+    (
+        "orders_of_one_key_per_incarnation",
+        "DROP INDEX CONCURRENTLY IF EXISTS orders_of_one_key_per_incarnation",
+    ),
+    (
+        "orders_by_product",
+        "DROP INDEX CONCURRENTLY IF EXISTS orders_by_product",
+    ),
+];
 
 /// The migrations that were applied, this release's and others.
 const APPLIED: &str = "SELECT version FROM _sqlx_migrations WHERE success";
@@ -87,10 +96,10 @@ impl Ledger {
         }
         let _guard = self.lock_schema().await?;
         let mut connection = self.connection_without_limits().await?;
-        if is_broken(&mut connection, "orders_of_one_key_per_incarnation").await? {
-            sqlx::raw_sql(REMOVE_BROKEN_INDEX)
-                .execute(&mut connection)
-                .await?;
+        for (index, remove) in BUILT_IN_USE {
+            if is_broken(&mut connection, index).await? {
+                sqlx::raw_sql(remove).execute(&mut connection).await?;
+            }
         }
         let mut migrator = migrator();
         // Ours instead: a session that waits for sqlx's holds a snapshot, and an index that is

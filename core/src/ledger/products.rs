@@ -154,14 +154,26 @@ async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Decla
     products.sort_by(|left, right| left.id.cmp(&right.id));
     let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
     let mut rows = lock(connection, &sale.id, &ids).await?;
-    let mut levels = Vec::with_capacity(products.len());
-    for product in products {
-        let level = match rows.remove(product.id.as_str()) {
-            Some(row) => change(connection, &sale.id, product, &row).await?,
-            None => add(connection, &sale.id, product).await?,
-        };
-        levels.push(level);
+    let is_known = |product: &&Product| rows.contains_key(product.id.as_str());
+    let (mut known, new): (Vec<_>, Vec<_>) = products.into_iter().partition(is_known);
+    let mut levels = add(connection, &sale.id, &new).await?;
+    if levels.len() < new.len() {
+        // Somebody else added some since the rows were locked.
+        let is_missing =
+            |product: &&Product| levels.iter().all(|level| level.product != product.id);
+        let missing: Vec<&Product> = new.into_iter().filter(is_missing).collect();
+        let ids: Vec<&str> = missing.iter().map(|product| product.id.as_str()).collect();
+        rows.extend(lock(connection, &sale.id, &ids).await?);
+        known.extend(missing);
     }
+    let known = known.into_iter().map(|product| {
+        let row = rows.get(product.id.as_str());
+        row.map(|row| Change::of(product, row, &sale.id))
+            .unwrap_or(Err(sqlx::Error::RowNotFound.into()))
+    });
+    let known: Vec<Change<'_>> = known.collect::<Result<_, _>>()?;
+    levels.extend(change(connection, &sale.id, &known).await?);
+    levels.sort_by(|left, right| left.product.cmp(&right.product));
     let unlisted = unlist(connection, &sale.id, &ids).await?;
     Ok(Declared { levels, unlisted })
 }
@@ -184,93 +196,171 @@ async fn lock(
     Ok(rows.into_iter().map(|row| (row.id.clone(), row)).collect())
 }
 
-/// Declares a product that the ledger knows.
+/// A product that the ledger knows, and what becomes of its units.
+struct Change<'a> {
+    product: &'a Product,
+    stock: i32,
+    declared: i32,
+}
+
+impl<'a> Change<'a> {
+    fn of(product: &'a Product, row: &Row, sale: &SaleId) -> Result<Self, LedgerError> {
+        if let Some(holder) = row.sale_id.as_ref().filter(|id| *id != sale.as_str()) {
+            return Err(LedgerError::ProductTaken {
+                product: product.id.clone(),
+                holder: holder.clone(),
+            });
+        }
+        let units = row.declared(product.stock);
+        let too_many = || LedgerError::TooManyUnits {
+            product: product.id.clone(),
+            units: units.stock + i64::from(row.sold),
+        };
+        let stock = i32::try_from(units.stock).map_err(|_| too_many())?;
+        let declared = i32::try_from(units.declared).map_err(|_| too_many())?;
+        row.sold.checked_add(stock).ok_or_else(too_many)?;
+        Ok(Self {
+            product,
+            stock,
+            declared,
+        })
+    }
+}
+
+/// What a declaration answers of each product: its id, its stock, and the versions of that.
+type Declaration = (String, i32, i64, i64);
+
+/// Declares the products that the ledger knows, in one statement.
 async fn change(
     connection: &mut LedgerConnection,
     sale: &SaleId,
-    product: &Product,
-    row: &Row,
-) -> Result<StockLevel, LedgerError> {
-    if let Some(holder) = row.sale_id.as_ref().filter(|id| *id != sale.as_str()) {
-        return Err(LedgerError::ProductTaken {
-            product: product.id.clone(),
-            holder: holder.clone(),
-        });
+    changes: &[Change<'_>],
+) -> Result<Vec<StockLevel>, LedgerError> {
+    if changes.is_empty() {
+        return Ok(Vec::new());
     }
-    let units = row.declared(product.stock);
-    let too_many = || LedgerError::TooManyUnits {
-        product: product.id.clone(),
-        units: units.stock + i64::from(row.sold),
-    };
-    let stock = i32::try_from(units.stock).map_err(|_| too_many())?;
-    let declared = i32::try_from(units.declared).map_err(|_| too_many())?;
-    row.sold.checked_add(stock).ok_or_else(too_many)?;
-    let (stock, version, settled_version) = sqlx::query_as(
+    let products: Vec<&Product> = changes.iter().map(|change| change.product).collect();
+    let columns = Columns::of(&products);
+    let stocks: Vec<i32> = changes.iter().map(|change| change.stock).collect();
+    let declared: Vec<i32> = changes.iter().map(|change| change.declared).collect();
+    let changed: Vec<Declaration> = sqlx::query_as(
         "UPDATE products SET
-           name = $2, description = $3, price = $4, image = $5, max_per_user = $6,
+           name = new.name, description = new.description, price = new.price, image = new.image,
+           max_per_user = new.max_per_user,
            sold_before = CASE WHEN sale_id IS NULL THEN sold ELSE sold_before END,
-           sale_id = $7, listed = true, manifest_stock = $8, declared_stock = $9,
-           stock_quantity = $10, initial_stock = sold + $10
-         WHERE id = $1
-         RETURNING stock_quantity, stock_version, settled_version",
+           sale_id = $1, listed = true, manifest_stock = new.manifest_stock,
+           declared_stock = new.declared_stock, stock_quantity = new.stock,
+           initial_stock = sold + new.stock
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[],
+                     $8::int[], $9::int[], $10::int[])
+              AS new (id, name, description, price, manifest_stock, image, max_per_user,
+                      declared_stock, stock)
+         WHERE products.id = new.id
+         RETURNING products.id, stock_quantity, stock_version, settled_version",
     )
-    .bind(product.id.as_str())
-    .bind(product.name.as_str())
-    .bind(product.description.as_deref())
-    .bind(product.price)
-    .bind(product.image.as_deref())
-    .bind(product.max_per_user)
     .bind(sale.as_str())
-    .bind(product.stock)
+    .bind(columns.ids)
+    .bind(columns.names)
+    .bind(columns.descriptions)
+    .bind(columns.prices)
+    .bind(columns.stocks)
+    .bind(columns.images)
+    .bind(columns.most_per_user)
     .bind(declared)
-    .bind(stock)
-    .fetch_one(connection)
+    .bind(stocks)
+    .fetch_all(connection)
     .await?;
-    Ok(StockLevel {
-        product: product.id.clone(),
-        stock,
-        version,
-        settled_version,
-    })
+    if changed.len() < changes.len() {
+        return Err(sqlx::Error::RowNotFound.into());
+    }
+    Ok(levels(changed))
 }
 
-/// Declares a product that the ledger does not know.
+/// Declares products that the ledger does not know, in one statement. Those that somebody else has
+/// added meanwhile are not among the answers.
 async fn add(
     connection: &mut LedgerConnection,
     sale: &SaleId,
-    product: &Product,
-) -> Result<StockLevel, LedgerError> {
-    let added: Option<(i32, i64, i64)> = sqlx::query_as(
+    products: &[&Product],
+) -> Result<Vec<StockLevel>, LedgerError> {
+    if products.is_empty() {
+        return Ok(Vec::new());
+    }
+    let columns = Columns::of(products);
+    let added: Vec<Declaration> = sqlx::query_as(
         "INSERT INTO products (id, name, description, price, stock_quantity, image, sale_id,
                                declared_stock, manifest_stock, max_per_user)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $5, $5, $8)
+         SELECT new.id, new.name, new.description, new.price, new.stock, new.image, $1,
+                new.stock, new.stock, new.max_per_user
+           FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[],
+                       $8::int[])
+                AS new (id, name, description, price, stock, image, max_per_user)
          ON CONFLICT (id) DO NOTHING
-         RETURNING stock_quantity, stock_version, settled_version",
+         RETURNING id, stock_quantity, stock_version, settled_version",
     )
-    .bind(product.id.as_str())
-    .bind(product.name.as_str())
-    .bind(product.description.as_deref())
-    .bind(product.price)
-    .bind(product.stock)
-    .bind(product.image.as_deref())
     .bind(sale.as_str())
-    .bind(product.max_per_user)
-    .fetch_optional(&mut *connection)
+    .bind(columns.ids)
+    .bind(columns.names)
+    .bind(columns.descriptions)
+    .bind(columns.prices)
+    .bind(columns.stocks)
+    .bind(columns.images)
+    .bind(columns.most_per_user)
+    .fetch_all(&mut *connection)
     .await?;
-    if let Some((stock, version, settled_version)) = added {
-        return Ok(StockLevel {
-            product: product.id.clone(),
+    Ok(levels(added))
+}
+
+/// Products as arrays, a column each: one statement takes any number of them.
+struct Columns<'a> {
+    ids: Vec<&'a str>,
+    names: Vec<&'a str>,
+    descriptions: Vec<Option<&'a str>>,
+    prices: Vec<i32>,
+    stocks: Vec<i32>,
+    images: Vec<Option<&'a str>>,
+    most_per_user: Vec<Option<i32>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(products: &[&'a Product]) -> Self {
+        let products = products.iter();
+        Self {
+            ids: products
+                .clone()
+                .map(|product| product.id.as_str())
+                .collect(),
+            names: products
+                .clone()
+                .map(|product| product.name.as_str())
+                .collect(),
+            descriptions: products
+                .clone()
+                .map(|product| product.description.as_deref())
+                .collect(),
+            prices: products.clone().map(|product| product.price).collect(),
+            stocks: products.clone().map(|product| product.stock).collect(),
+            images: products
+                .clone()
+                .map(|product| product.image.as_deref())
+                .collect(),
+            most_per_user: products.map(|product| product.max_per_user).collect(),
+        }
+    }
+}
+
+fn levels(declared: Vec<Declaration>) -> Vec<StockLevel> {
+    let declared = declared.into_iter();
+    let level = |(id, stock, version, settled_version)| {
+        Some(StockLevel {
+            // One of those that were declared.
+            product: ProductId::new(id).ok()?,
             stock,
             version,
             settled_version,
-        });
-    }
-    // Somebody else added it since the rows were locked.
-    let id = product.id.as_str();
-    match lock(connection, sale, &[id]).await?.remove(id) {
-        Some(row) => change(connection, sale, product, &row).await,
-        None => Err(sqlx::Error::RowNotFound.into()),
-    }
+        })
+    };
+    declared.filter_map(level).collect()
 }
 
 /// Takes the products that are not `declared` any more off the list, and answers all that are off

@@ -4,15 +4,20 @@
     reason = "tests say by unwrapping what they take for granted"
 )]
 
+use std::time::Duration;
+
 use flashsale_core::{
-    catalogue,
+    catalogue::{self, Announced},
     id::SaleId,
     job::Job,
     keys::SaleKeys,
+    lease,
     ledger::{Ledger, SaleStock},
+    observation,
     sale::Sale,
 };
 use flashsale_testbed::fixtures::{
+    patience::until,
     queue::job,
     sales::{open, sale},
     services::Services,
@@ -145,4 +150,108 @@ async fn many_records_are_read_at_once_each_in_its_place() {
     };
     assert_eq!((&first.sale, first.closing), (&one, false));
     assert_eq!((&second.sale, second.closing), (&two, true));
+    // The same, whatever is expected.
+    let expect = |sale: &Sale, closing: bool| Announced {
+        sale: sale.clone(),
+        closing,
+    };
+    let mut another = one.clone();
+    another.products[0].price += 1;
+    for (first, closing) in [(&one, true), (&another, false)] {
+        let expected = [
+            expect(&two, closing),
+            expect(&sale("nobody", &[]), false),
+            expect(&sale("broken", &[]), false),
+            expect(first, false),
+        ];
+        let expected: Vec<&Announced> = expected.iter().collect();
+        let as_expected = catalogue::read_expected(&mut queue, &expected).await;
+        assert_eq!(as_expected.unwrap(), read);
+    }
+}
+
+/// Adds one job to a lane.
+async fn wait_in_line(services: &Services, sale: &Sale, product: usize) {
+    let product = &sale.products[product].id;
+    let job = serde_json::to_vec(&job(sale, "ann", product, "key")).unwrap();
+    let mut queue = services.queue.clone();
+    let lane = SaleKeys::new(&sale.id).lane(product);
+    let _: String = queue.xadd(lane, "*", &[("job", job)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn thousands_of_lanes_are_looked_at_each_in_its_place() {
+    let services = Services::start().await;
+    let ids: Vec<String> = (0..2_500).map(|number| format!("p{number}")).collect();
+    let products: Vec<(&str, i32)> = ids.iter().map(|id| (id.as_str(), 5)).collect();
+    let (large, small) = (sale("large", &products), sale("small", &[("q", 1)]));
+    for lane in [0, 998, 999, 1_000, 2_499] {
+        wait_in_line(&services, &large, lane).await;
+    }
+    wait_in_line(&services, &small, 0).await;
+    let mut queue = services.queue.clone();
+    for lane in [0, 1] {
+        let lease = SaleKeys::new(&large.id).lease(&large.products[lane].id);
+        lease::hold(&mut queue, &lease, "a-worker/a-takeover")
+            .await
+            .unwrap();
+    }
+    let all = observation::observe(&mut queue, &[&large, &small])
+        .await
+        .unwrap();
+    let busy = observation::observe_busy(&mut queue, &[&large, &small])
+        .await
+        .unwrap();
+    for seen in [&all, &busy] {
+        assert_eq!((seen[0].depth(), seen[1].depth()), (5, 1));
+        assert_eq!(seen[0].lanes.len(), 2_500);
+        for lane in &seen[0].lanes {
+            let waits = ["p0", "p998", "p999", "p1000", "p2499"].contains(&lane.product.as_str());
+            assert_eq!((lane.depth > 0, lane.oldest_ms.is_some()), (waits, waits));
+        }
+        assert_eq!(seen[0].lanes[0].driver.as_deref(), Some("a-worker"));
+    }
+    // Of an empty lane only the longer look tells who drives it.
+    assert_eq!(all[0].lanes[1].driver.as_deref(), Some("a-worker"));
+    assert_eq!(busy[0].lanes[1].driver, None);
+}
+
+#[tokio::test]
+async fn the_orders_of_a_sale_are_counted_without_reading_those_of_others() {
+    let services = Services::start().await;
+    let ledger = &services.ledger;
+    let drop = sale("drop", &[("p", 5), ("q", 5)]);
+    ledger.declare(&drop).await.unwrap();
+    sell(ledger, &drop, 3).await;
+    run(
+        ledger,
+        "INSERT INTO products (id, name, price, stock_quantity) VALUES ('other', 'O', 1, 0)",
+    )
+    .await;
+    run(
+        ledger,
+        "INSERT INTO orders (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
+         SELECT 'u' || n, 'other', 'COMPLETED', 'another', gen_random_uuid(), 'k', 1
+           FROM generate_series(1, 50000) AS n",
+    )
+    .await;
+    run(ledger, "ANALYZE orders").await;
+    // PostgreSQL counts the uses of an index now and then.
+    until("the index is used", Duration::from_secs(30), async || {
+        assert_eq!(ledger.oversold(&drop.id).await.unwrap(), 0);
+        let scans: i64 = sqlx::query_scalar(
+            "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'orders_by_product'",
+        )
+        .fetch_one(ledger.pool())
+        .await
+        .unwrap();
+        scans > 0
+    })
+    .await;
+    let rows_read: i64 =
+        sqlx::query_scalar("SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'orders'")
+            .fetch_one(ledger.pool())
+            .await
+            .unwrap();
+    assert!(rows_read < 50_000, "{rows_read}");
 }

@@ -1,6 +1,6 @@
 //! Three hundred FlashSales at once: what one operator costs.
 
-mod usage;
+pub(crate) mod usage;
 
 use std::{
     ops::Range,

@@ -18,7 +18,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Reason, note,
+    Reason,
+    budget::Budget,
+    note,
     series::{Key, Series},
 };
 
@@ -37,6 +39,8 @@ pub struct Publisher {
     identity: Arc<str>,
     /// What was said lately, so that a repeat is counted instead of said again.
     series: Arc<Mutex<Series>>,
+    /// How many more may be said of each object.
+    budget: Arc<Mutex<Budget>>,
 }
 
 impl fmt::Debug for Publisher {
@@ -63,6 +67,7 @@ impl Publisher {
             client,
             identity: identity.into(),
             series: Arc::default(),
+            budget: Arc::default(),
         }
     }
 
@@ -70,15 +75,32 @@ impl Publisher {
     /// what happened and, in trouble, what to do; it is cut at 1 kB.
     ///
     /// The same sentence again within six minutes raises the count of the event that is there. An
-    /// event that cannot be published is logged and lost.
+    /// event that cannot be published is logged and lost; so are more events of one object and reason
+    /// than anybody would read.
     pub async fn publish(&self, object: &ObjectReference, reason: Reason, note: impl Into<String>) {
         let note = note::fit(note.into());
+        if !self.is_worth_telling(object, reason) {
+            tracing::debug!(
+                reason = reason.as_str(),
+                namespace = object.namespace,
+                name = object.name,
+                note,
+                "not told as an event, one of too many: {note}"
+            );
+            return;
+        }
         let sent = tokio::time::timeout(PATIENCE, self.send(object, reason, &note));
         let outcome = sent.await.unwrap_or(Err(Lost::Overdue));
         if let Err(error) = outcome {
             tracing::warn!(reason = reason.as_str(), namespace = object.namespace, name = object.name,
                 note, %error, "an event was lost: {note}");
         }
+    }
+
+    fn is_worth_telling(&self, object: &ObjectReference, reason: Reason) -> bool {
+        let uid = object.uid.as_deref().unwrap_or_default();
+        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+        budget.take(uid, reason, Instant::now())
     }
 
     async fn send(&self, object: &ObjectReference, reason: Reason, note: &str) -> Result<(), Lost> {

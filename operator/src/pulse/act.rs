@@ -15,7 +15,7 @@ use flashsale_core::{
     ledger::SaleStock,
     recovery, stock,
 };
-use futures_util::future::join_all;
+use futures_util::{StreamExt as _, stream};
 use tokio::task::JoinHandle;
 
 use super::{figures, look::Looks, next_look, opening, scale::scale};
@@ -25,8 +25,9 @@ use crate::{
     stores::Stores,
 };
 
-/// How often the numbers of a status are brought up to date while nothing else changes.
-const SHOW_NUMBERS: Duration = Duration::from_secs(3);
+/// Sales that are acted for at once: where hundreds open at one instant, the API server gets their
+/// requests one after the other.
+const DEEDS_AT_ONCE: usize = 32;
 
 /// Outcomes after which it is told how far they are restored.
 const PROGRESS: u64 = 50_000;
@@ -50,13 +51,22 @@ struct Deed {
     visit: bool,
 }
 
-/// Decides and acts for `sales`, which were just looked at. `uptime` is a clock that never jumps.
+/// When it is acted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Now {
+    /// A clock that never jumps.
+    pub(super) uptime: Duration,
+    /// How often the numbers of a status are brought up to date while nothing else changes.
+    pub(super) show_every: Duration,
+}
+
+/// Decides and acts for `sales`, which were just looked at.
 pub(super) async fn act(
     context: &Context,
     stores: &Arc<Stores>,
     sales: &[Announced],
     mut looks: Looks,
-    uptime: Duration,
+    now: Now,
 ) {
     let parts = std::mem::take(&mut looks.sales);
     let mut stocks = std::mem::take(&mut looks.stocks).into_iter();
@@ -67,11 +77,13 @@ pub(super) async fn act(
             &announced.sale.id,
             Part { look, stock },
             &looks,
-            uptime,
+            now,
         )
     });
     let deeds: Vec<Deed> = deeds.collect();
-    join_all(deeds.iter().map(|deed| carry_out(context, stores, deed))).await;
+    stream::iter(&deeds)
+        .for_each_concurrent(DEEDS_AT_ONCE, |deed| carry_out(context, stores, deed))
+        .await;
 }
 
 /// What was read of one sale.
@@ -85,7 +97,7 @@ fn decide(
     sale: &SaleId,
     part: Part,
     looks: &Looks,
-    uptime: Duration,
+    Now { uptime, show_every }: Now,
 ) -> Option<Deed> {
     let workers = context.workers(sale);
     let mut entries = context.roster.entries();
@@ -112,7 +124,7 @@ fn decide(
         workers.unwrap_or_default(),
     );
     let told = entry.observe(observed);
-    let visit = told || (numbers && entry.memory.shown.elapsed() >= SHOW_NUMBERS);
+    let visit = told || (numbers && entry.memory.shown.elapsed() >= show_every);
     if visit {
         entry.memory.shown = Instant::now();
     }
@@ -143,7 +155,7 @@ fn observe(
     let before = entry.observed();
     let announced = look
         .announced
-        .map(|announced| announced.as_ref() == Some(&entry.memory.controller.record()));
+        .map(|announced| entry.memory.controller.is_record(announced.as_ref()));
     Observation {
         looked: true,
         announced,

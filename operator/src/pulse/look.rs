@@ -40,13 +40,13 @@ pub(super) struct Looks {
     pub(super) clock_ahead: Option<SignedDuration>,
 }
 
-/// Looks at `sales`.
-pub(super) async fn look(stores: &Stores, sales: &[Announced]) -> Looks {
+/// Looks at the sales whose records shall be these.
+pub(super) async fn look(stores: &Stores, records: &[Announced]) -> Looks {
     let started = Instant::now();
-    let sales: Vec<&Sale> = sales.iter().map(|announced| &announced.sale).collect();
+    let sales: Vec<&Sale> = records.iter().map(|record| &record.sale).collect();
     let ids: Vec<SaleId> = sales.iter().map(|sale| sale.id.clone()).collect();
     let (queue, ledger) = tokio::join!(
-        timeout(QUEUE_PATIENCE, look_at_queue(stores, &sales)),
+        timeout(QUEUE_PATIENCE, look_at_queue(stores, records, &sales)),
         timeout(LEDGER_PATIENCE, stores.ledger.stocks(&ids)),
     );
     let mut looks = Looks {
@@ -105,7 +105,12 @@ type FromQueue = (
     Vec<SaleObservation>,
 );
 
-async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, CatalogueError> {
+async fn look_at_queue(
+    stores: &Stores,
+    records: &[Announced],
+    sales: &[&Sale],
+) -> Result<FromQueue, CatalogueError> {
+    let records: Vec<&Announced> = records.iter().collect();
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
     let (mut one, mut two) = (stores.queue.clone(), stores.queue.clone());
     // A server that was demoted still answers reads; a write leads on to the new primary.
@@ -113,9 +118,9 @@ async fn look_at_queue(stores: &Stores, sales: &[&Sale]) -> Result<FromQueue, Ca
     let (clock, servers, announced) = tokio::try_join!(
         async { Ok(catalogue::clock(&mut one).await?) },
         async { Ok(stores.queue.server_ids(&ids).await?) },
-        catalogue::read_many(&mut two, &ids),
+        catalogue::read_expected(&mut two, &records),
     )?;
     // Surely after the records: a lane that is empty once its sale was seen closed stays empty.
-    let lanes = observation::observe(&mut one, sales).await?;
+    let lanes = observation::observe_busy(&mut one, sales).await?;
     Ok((clock, servers, announced, lanes))
 }

@@ -135,21 +135,16 @@ async fn audit_one(context: &Context) {
         .roster
         .entries()
         .iter()
-        .filter(|(_, entry)| is_sold_from(entry))
-        .filter(|(_, entry)| {
-            entry
-                .memory
-                .audited
-                .is_none_or(|at| at.elapsed() >= AUDIT_AGAIN)
-        })
+        .filter(|(_, entry)| is_to_audit(entry))
         .min_by_key(|(_, entry)| entry.memory.audited)
-        .map(|(sale, entry)| (sale.clone(), entry.stores().clone()));
-    let Some((sale, stores)) = due else {
+        .map(|(sale, entry)| (sale.clone(), entry.stores().clone(), is_over(entry)));
+    let Some((sale, stores, is_over)) = due else {
         return;
     };
     let counted = timeout(PATIENCE, stores.ledger.oversold(&sale)).await;
     if let Some(entry) = context.roster.entries().get_mut(&sale) {
         entry.memory.audited = Some(Instant::now());
+        entry.memory.ended_well = is_over && matches!(counted, Ok(Ok(0)));
     }
     match counted {
         Ok(Ok(units)) => {
@@ -165,8 +160,18 @@ async fn audit_one(context: &Context) {
     }
 }
 
-fn is_sold_from(entry: &Entry) -> bool {
-    !matches!(entry.observed().phase, None | Some(Phase::Scheduled))
+/// Whether its orders are to be counted: it has begun, was not counted lately, and was not found in order
+/// after its end. Those orders do not change any more.
+fn is_to_audit(entry: &Entry) -> bool {
+    let audited = entry.memory.audited;
+    let has_begun = !matches!(entry.observed().phase, None | Some(Phase::Scheduled));
+    has_begun
+        && audited.is_none_or(|at| at.elapsed() >= AUDIT_AGAIN)
+        && !(is_over(entry) && entry.memory.ended_well)
+}
+
+fn is_over(entry: &Entry) -> bool {
+    entry.observed().phase == Some(Phase::Closed)
 }
 
 /// Changes what was seen of `sale`, and asks for a visit if people should know.

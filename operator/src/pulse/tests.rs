@@ -102,3 +102,33 @@ fn a_sale_that_is_far_from_its_opening_sleeps() {
     let wait = next_look(&announced, &quiet(&announced, now), now);
     assert_eq!(wait, SLEEP);
 }
+
+#[test]
+fn many_lanes_are_looked_at_in_parts() {
+    let sale = |products: usize| {
+        let mut record = announced(&json!({}));
+        let product = record.sale.products[0].clone();
+        record.sale.products = vec![product; products];
+        record
+    };
+    let sizes = |sales: &[usize]| -> Vec<Vec<usize>> {
+        let parts = parts(sales.iter().map(|products| sale(*products)).collect());
+        let sizes = |part: &Vec<Announced>| part.iter().map(|r| r.sale.products.len()).collect();
+        parts.iter().map(sizes).collect()
+    };
+    assert_eq!(sizes(&[]), Vec::<Vec<usize>>::new());
+    assert_eq!(sizes(&[3_000]), [[3_000]]);
+    assert_eq!(
+        sizes(&[900, 900, 900, 200, 1_000, 5]),
+        [vec![900, 900], vec![900, 200], vec![1_000, 5]]
+    );
+    let many = parts(vec![sale(300); 100]);
+    assert!(many.iter().all(|part| part.len() <= 6), "of 300 lanes each");
+}
+
+#[test]
+fn numbers_are_shown_less_often_where_many_change() {
+    for (changing, seconds) in [(0, 3), (1, 3), (10, 3), (100, 30), (1_000, 300)] {
+        assert_eq!(show_every(changing).as_secs(), seconds, "{changing}");
+    }
+}

@@ -21,7 +21,7 @@ use crate::{
     config::Settings,
     context::{Context, worker_name},
     crd::FlashSale,
-    secrets::SecretError,
+    secrets::{Doubt, SecretError},
     stores::{Addresses, StoreCertificates, Stores},
 };
 
@@ -101,14 +101,19 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
         .status
         .as_ref()
         .and_then(|status| Deployable::parse(status.last_accepted.as_deref()?));
+    let doubt = if context.roster.has_its_stores(sale) {
+        Doubt::None
+    } else {
+        Doubt::StoreIsAway
+    };
     let accepted_stores = match &accepted {
         Some(accepted) if !accepted.has_stores_of(&written) => {
-            Some(locate(context, &namespace, accepted).await)
+            Some(locate(context, &namespace, accepted, doubt).await)
         }
         _ => None,
     };
     let mut found = Dereferenced {
-        written: locate(context, &namespace, &written).await,
+        written: locate(context, &namespace, &written, doubt).await,
         accepted,
         accepted_stores,
         in_force: Ok(None),
@@ -140,13 +145,17 @@ async fn locate(
     context: &Context,
     namespace: &str,
     spec: &Deployable,
+    doubt: Doubt,
 ) -> Result<Located, Unlocated> {
     let settings = &context.settings;
     let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
     let worker_database = worker_database(spec, settings, &database);
     let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
-    let read = async |reference| context.secrets.text(namespace, reference).await;
-    let certificates = async |reference| context.secrets.certificates(namespace, reference).await;
+    let read = async |reference| context.secrets.text(namespace, reference, doubt).await;
+    let certificates = async |reference| {
+        let secrets = &context.secrets;
+        secrets.certificates(namespace, reference, doubt).await
+    };
     let addresses = Addresses {
         redis: read(&redis).await.map_err(Unlocated::Secret)?,
         database: read(&database).await.map_err(Unlocated::Secret)?,

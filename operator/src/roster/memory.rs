@@ -35,6 +35,8 @@ pub struct Memory {
     pub awaited: bool,
     /// When the ledger's invariant was last checked.
     pub audited: Option<Instant>,
+    /// Whether that was after the end of the sale, and it held.
+    pub ended_well: bool,
     /// Since when workers that were asked for are not available; none while they are.
     pub shortfall: Option<Shortfall>,
     /// What was announced last, so that a record that reads back different is not written in a
@@ -60,6 +62,7 @@ impl Memory {
             prewarm_told: None,
             awaited: false,
             audited: None,
+            ended_well: false,
             shortfall: None,
             announced: None,
             generation: None,

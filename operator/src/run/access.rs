@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use kube::{Client, Config, client::ClientBuilder};
+use tower::buffer::BufferLayer;
 
 use super::gate::Gate;
 use crate::{config::LeaseSettings, lease::Fence};
@@ -15,6 +16,9 @@ const SILENCE: Duration = Duration::from_mins(6);
 
 /// Time to the head of an answer without a lease; with one, a write has less.
 const ANSWER: Duration = Duration::from_secs(10);
+
+/// Requests that wait for the connection at most; there are never as many.
+const REQUESTS: usize = 1_024;
 
 /// Why there is no way.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +68,8 @@ impl Access {
         });
         let gate = Gate::new(fence, write.min(ANSWER), ANSWER);
         Ok(ClientBuilder::try_from(self.0.clone())?
+            // What waits for its turn at the gate holds nothing up.
+            .with_layer(&BufferLayer::new(REQUESTS))
             .with_layer(&gate)
             .build())
     }

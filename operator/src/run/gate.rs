@@ -1,5 +1,5 @@
-//! Lets requests of the controller through: writes only while this operator leads, and none that
-//! nobody answers.
+//! Lets requests of the controller through: at the pace that the API server can bear, writes only while
+//! this operator leads, and none that nobody answers.
 
 use std::{
     pin::Pin,
@@ -9,8 +9,9 @@ use std::{
 
 use http::{Method, Request};
 use kube::client::Body;
-use tower::{BoxError, Layer, Service};
+use tower::{BoxError, Layer, Service, ServiceExt as _};
 
+use super::pace::Pace;
 use crate::lease::Fence;
 
 /// Why a request was not made, or was given up.
@@ -26,6 +27,7 @@ enum GateError {
 #[derive(Debug, Clone)]
 pub(super) struct Gate {
     fence: Fence,
+    pace: Pace,
     /// Time to the head of an answer, for writes.
     write: Duration,
     /// The same for reads. Watches take as long as they like.
@@ -34,21 +36,45 @@ pub(super) struct Gate {
 
 impl Gate {
     pub(super) fn new(fence: Fence, write: Duration, read: Duration) -> Self {
-        Self { fence, write, read }
+        Self {
+            fence,
+            pace: Pace::new(),
+            write,
+            read,
+        }
     }
 
-    /// How long `request` may take, if it may be made; `None`: for ever.
-    fn admit(&self, request: &Request<Body>) -> Result<Option<Duration>, GateError> {
-        if *request.method() != Method::GET {
-            return if self.fence.is_open() {
-                Ok(Some(self.write))
-            } else {
-                Err(GateError::Closed)
-            };
+    /// How long a request of this kind may take, if it may be made; `None`: for ever.
+    fn admit(&self, kind: Kind) -> Result<Option<Duration>, GateError> {
+        match kind {
+            Kind::Watch => Ok(None),
+            Kind::Read => Ok(Some(self.read)),
+            Kind::Write | Kind::Scale if self.fence.is_open() => Ok(Some(self.write)),
+            Kind::Write | Kind::Scale => Err(GateError::Closed),
         }
+    }
+}
+
+/// What is asked of the API server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Watch,
+    Read,
+    Write,
+    /// Replicas are written at once: the control loop makes one such write per sale and look.
+    Scale,
+}
+
+impl Kind {
+    fn of(request: &Request<Body>) -> Self {
         let query = request.uri().query().unwrap_or_default();
-        let is_watch = query.split('&').any(|parameter| parameter == "watch=true");
-        Ok((!is_watch).then_some(self.read))
+        let is_watch = || query.split('&').any(|parameter| parameter == "watch=true");
+        match *request.method() {
+            Method::GET if is_watch() => Self::Watch,
+            Method::GET => Self::Read,
+            _ if request.uri().path().ends_with("/scale") => Self::Scale,
+            _ => Self::Write,
+        }
     }
 }
 
@@ -72,23 +98,27 @@ pub(super) struct Gated<S> {
 
 impl<S> Service<Request<Body>> for Gated<S>
 where
-    S: Service<Request<Body>, Error: Into<BoxError>, Future: Send + 'static>,
+    S: Service<Request<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
 {
     type Response = S::Response;
     type Error = BoxError;
     type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
 
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(context).map_err(Into::into)
+    /// Each call asks a clone of the service behind the gate.
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let limit = match self.gate.admit(&request) {
-            Ok(limit) => limit,
-            Err(closed) => return Box::pin(async { Err(closed.into()) }),
-        };
-        let answer = self.inner.call(request);
+        let (gate, inner) = (self.gate.clone(), self.inner.clone());
+        let kind = Kind::of(&request);
         Box::pin(async move {
+            if matches!(kind, Kind::Read | Kind::Write) {
+                gate.pace.take().await;
+            }
+            // Asked afterwards: the fence may have closed meanwhile.
+            let limit = gate.admit(kind)?;
+            let answer = inner.oneshot(request);
             let Some(limit) = limit else {
                 return answer.await.map_err(Into::into);
             };
@@ -104,7 +134,7 @@ where
 mod tests {
     use std::convert::Infallible;
 
-    use tower::{ServiceExt as _, service_fn};
+    use tower::service_fn;
 
     use super::*;
 

@@ -1,7 +1,17 @@
 //! What is on offer: declared, edited, restocked, released.
 
-use flashsale_core::{id::ProductId, job::Job, ledger::LedgerError};
-use flashsale_testbed::fixtures::{queue::job, sales::sale, services::Services};
+use std::time::Duration;
+
+use flashsale_core::{
+    connect::{self, LedgerConfig, TlsSource},
+    id::ProductId,
+    job::Job,
+    ledger::LedgerError,
+};
+use flashsale_testbed::{
+    fault_proxy::{FaultProxy, Flow},
+    fixtures::{queue::job, sales::sale, services::Services},
+};
 use uuid::Uuid;
 
 use super::{assert_law_1, jobs, settle};
@@ -291,4 +301,49 @@ async fn a_restock_that_is_repeated_at_once_is_made_once() {
         assert_eq!(one.level.stock, stock);
         assert_eq!(one, two);
     }
+}
+
+/// A round trip for each product would take longer than a call may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_products_are_declared_over_a_slow_link() {
+    let services = Services::start().await;
+    let (_, address) = services.database_url.split_once('@').unwrap();
+    let (address, _) = address.split_once('/').unwrap();
+    let link = FaultProxy::start(address.parse().unwrap()).await.unwrap();
+    let ledger = connect::ledger(&LedgerConfig {
+        url: link.url(&services.database_url).unwrap(),
+        tls: TlsSource::System,
+        connections: 1,
+        transaction_pooler: false,
+        ping_before_use: true,
+    })
+    .unwrap();
+    link.set_both(Flow::Delayed(Duration::from_millis(10)));
+    let ids: Vec<String> = (0..1_000).map(|number| format!("p{number:04}")).collect();
+    let products: Vec<(&str, i32)> = ids.iter().map(|id| (id.as_str(), 5)).collect();
+    let mut large = sale("large", &products[..900]);
+    let new = ledger.declare(&large).await.unwrap();
+    assert_eq!(new.levels.len(), 900);
+    // Some are known, some are new, one is changed, and one is taken out.
+    large = sale("large", &products[1..]);
+    large.products[0].stock = 7;
+    large.products[0].description = Some("changed".to_owned());
+    let changed = ledger.declare(&large).await.unwrap();
+    let levels = changed.levels.iter();
+    let levels: Vec<(&str, i32)> = levels
+        .map(|level| (level.product.as_str(), level.stock))
+        .collect();
+    assert_eq!(levels[0], ("p0001", 7));
+    assert_eq!(levels[1..], products[2..], "all, by id");
+    assert_eq!(changed.unlisted, [ProductId::new("p0000").unwrap()]);
+    let (description, sold_by): (String, String) =
+        sqlx::query_as("SELECT description, sale_id FROM products WHERE id = 'p0001'")
+            .fetch_one(services.ledger.pool())
+            .await
+            .unwrap();
+    assert_eq!(
+        (description.as_str(), sold_by.as_str()),
+        ("changed", "large")
+    );
+    assert_law_1(&services.ledger).await;
 }

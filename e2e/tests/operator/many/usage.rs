@@ -124,6 +124,18 @@ impl Requests {
         }
     }
 
+    /// Requests per second since `before`, without watches, which are counted when they end.
+    pub(crate) fn per_second_since(&self, before: &Self) -> f64 {
+        let counted = |requests: &Self| -> f64 {
+            let asked = requests.counts.iter();
+            asked
+                .filter(|(what, _)| !what.starts_with("WATCH "))
+                .map(|(_, count)| count)
+                .sum()
+        };
+        (counted(self) - counted(before)) / (self.at - before.at).as_secs_f64()
+    }
+
     /// Prints what came since `before`, a second.
     pub(crate) fn print_since(&self, before: &Self) {
         let seconds = (self.at - before.at).as_secs_f64();
