@@ -166,6 +166,13 @@ fn what_does_not_go_together_is_refused_with_advice() {
             json!(10),
             "greater than",
         ),
+        // The operator refuses it, too.
+        (
+            DEV,
+            "operator",
+            json!({"renewDeadlineSeconds": 6, "retryPeriodSeconds": 5}),
+            "1.2 times",
+        ),
         (
             DEV,
             "gateway.autoscaling",
