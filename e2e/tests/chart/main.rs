@@ -9,13 +9,16 @@
 )]
 
 mod certificates;
+mod definition;
 mod dockerfile;
 mod flags;
 mod generated;
 mod helm;
+mod jobs;
 mod laws;
 mod manifests;
 mod monitoring;
+mod network;
 mod old_clusters;
 mod operations;
 mod passes;

@@ -41,6 +41,7 @@ const BY_SCHEMA: &[(&str, &str)] = &[
     ("gateway.service.port", "70000"),
     ("gateway.service.sessionAffinity", "Cookie"),
     ("gateway.service.ipFamilyPolicy", "DualStack"),
+    ("gateway.service.ipFamilies", "[ipv6]"),
     ("gateway.ingress.path", "shop"),
     ("gateway.ingress.hosts", "['https://shop.example.com']"),
     ("gateway.resources", "{cpu: 1}"),

@@ -71,6 +71,27 @@ async fn an_upgrade_keeps_the_number_that_somebody_scaled_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rollback_has_the_number_of_its_revision() {
+    for helm in Helm::BOTH {
+        let release = Release::new(ControlPlane::shared().await, helm).await;
+        release.put(&[], &[]).await.unwrap();
+        release.put(&["gateway.logLevel=debug"], &[]).await.unwrap();
+        release.run("rollback", &["1"]).await.unwrap();
+        assert_eq!(gateways(&release).await, 2, "{helm:?}");
+        scale(&release, "kubectl", 5).await;
+        if helm == Helm::Four {
+            let refused = release.run("rollback", &["2"]).await.unwrap_err();
+            assert!(refused.contains(".spec.replicas"), "{refused}");
+            let arguments = ["2", "--force-conflicts"];
+            release.run("rollback", &arguments).await.unwrap();
+        } else {
+            release.run("rollback", &["2"]).await.unwrap();
+        }
+        assert_eq!(gateways(&release).await, 2, "{helm:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_autoscaler_keeps_its_number_when_it_comes_works_and_goes() {
     let on = "gateway.autoscaling.enabled=true";
     for helm in Helm::BOTH {
