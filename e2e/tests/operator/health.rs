@@ -290,7 +290,7 @@ const PAGE: &str = include_str!("../../../docs/conditions.md");
 /// Runs the page's command that waits for `condition`, in the namespace of `stage`.
 async fn as_written(stage: &Stage, condition: &str) -> Output {
     let is_it = |line: &&str| line.contains(&format!("--for=condition={condition} "));
-    let written = PAGE.lines().find(is_it).unwrap().trim_matches('`');
+    let written = PAGE.lines().find(is_it).unwrap();
     let command = written.replace("-n shop ", &format!("-n {} ", stage.namespace));
     assert_ne!(command, written);
     let path = env::var("PATH").unwrap();
