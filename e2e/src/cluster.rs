@@ -45,7 +45,7 @@ mod crd;
 mod given;
 mod start;
 
-pub use commands::{told, tools};
+pub use commands::{Helm, told, tools};
 
 use std::path::{Path, PathBuf};
 

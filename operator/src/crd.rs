@@ -10,6 +10,7 @@ pub mod condition;
 mod lists;
 mod nulls;
 mod rules;
+pub mod servers;
 pub mod status;
 
 use std::ops::Deref;
@@ -29,7 +30,7 @@ use self::status::FlashSaleStatus;
 /// 63 characters, carries it.
 pub const LONGEST_NAME: usize = 44;
 
-/// The spec as the API server stores it.
+/// What is sold, from when to when, and how hard to work for it.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "flashsale.dev",

@@ -10,6 +10,7 @@ pub mod config;
 pub mod context;
 pub mod controller;
 pub mod crd;
+pub mod definition;
 pub mod events;
 pub mod lease;
 pub mod metrics;

@@ -2,8 +2,13 @@
 
 use std::{error::Error, io::Write as _, process::ExitCode, time::Duration};
 
-use clap::{Parser, Subcommand};
-use flashsale_operator::{config::OperatorArgs, crd, run};
+use clap::{Args, Parser, Subcommand};
+use flashsale_operator::{
+    config::OperatorArgs,
+    crd,
+    definition::{self, Outcome},
+    run,
+};
 use flashsale_telemetry::{logging::LogArgs, open_files, shutdown};
 
 /// Less memory kept after a burst than with the system's allocator.
@@ -42,13 +47,51 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print the definition of FlashSales, for `kubectl create -f -`, or `replace`.
-    Crd,
+    Crd {
+        #[command(subcommand)]
+        action: Option<Action>,
+        /// The minor version of Kubernetes that it is for, e.g. 26; fields that it does not know are
+        /// left out
+        #[arg(long, value_name = "MINOR")]
+        kubernetes: Option<u32>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Create the definition, or bring it up to date unless a newer release wrote it, whoever owns it.
+    Apply(Deadline),
+    /// Delete the definition, unless there are sales, or operators of other releases.
+    Remove {
+        #[command(flatten)]
+        deadline: Deadline,
+        /// The namespace of the release that needs it no more
+        #[arg(long)]
+        namespace: String,
+        /// The name of that release
+        #[arg(long)]
+        release: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Deadline {
+    /// Seconds after which it has failed
+    #[arg(long, default_value_t = 60, value_name = "SECONDS")]
+    timeout_seconds: u64,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Some(Command::Crd) => print_definition(),
+        Some(Command::Crd {
+            action: None,
+            kubernetes,
+        }) => print_definition(kubernetes),
+        Some(Command::Crd {
+            action: Some(action),
+            ..
+        }) => change_definition(&action),
         None => work(arguments),
     };
     match outcome {
@@ -60,8 +103,49 @@ fn main() -> ExitCode {
     }
 }
 
-fn print_definition() -> Result<(), Box<dyn Error>> {
-    Ok(write!(std::io::stdout(), "{}", crd::definition_yaml()?)?)
+fn print_definition(kubernetes: Option<u32>) -> Result<(), Box<dyn Error>> {
+    let text = match kubernetes {
+        None => crd::definition_yaml()?,
+        Some(minor) => serde_json::to_string_pretty(&crd::servers::definition_for(minor)?)? + "\n",
+    };
+    Ok(write!(std::io::stdout(), "{text}")?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn change_definition(action: &Action) -> Result<(), Box<dyn Error>> {
+    // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let (Action::Apply(deadline) | Action::Remove { deadline, .. }) = action;
+    let seconds = deadline.timeout_seconds;
+    let work = async {
+        let client = kube::Client::try_default().await?;
+        Ok::<_, Box<dyn Error>>(match action {
+            Action::Apply(_) => definition::apply(&client).await?,
+            Action::Remove {
+                namespace, release, ..
+            } => definition::remove(&client, namespace, release).await?,
+        })
+    };
+    let outcome = tokio::time::timeout(Duration::from_secs(seconds), work)
+        .await
+        .map_err(|_| {
+            format!(
+                "not done within {seconds} s: see whether the API server answers, and whether \
+                 `kubectl describe crd {}` waits for sales to be drained",
+                definition::NAME
+            )
+        })??;
+    let told = match outcome {
+        Outcome::Applied => "the definition of FlashSales is up to date".to_owned(),
+        Outcome::Newer(version) => {
+            format!("the definition of FlashSales is of release {version}, and stays")
+        }
+        Outcome::Removed => "the definition of FlashSales is gone".to_owned(),
+        Outcome::InUse(operators) => {
+            format!("the definition of FlashSales stays, since {operators} use it")
+        }
+    };
+    Ok(writeln!(std::io::stdout(), "{told}")?)
 }
 
 fn work(arguments: Arguments) -> Result<(), Box<dyn Error>> {
@@ -98,7 +182,10 @@ mod tests {
     #[test]
     fn definition_needs_no_flags() {
         let arguments = Arguments::try_parse_from(["operator", "crd"]).unwrap();
-        assert!(matches!(arguments.command, Some(Command::Crd)));
+        assert!(matches!(
+            arguments.command,
+            Some(Command::Crd { action: None, .. })
+        ));
         assert!(Arguments::try_parse_from(["operator"]).is_err());
     }
 }

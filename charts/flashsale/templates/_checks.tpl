@@ -59,8 +59,8 @@
 {{- if le (int $v.operator.leaseDurationSeconds) (int $v.operator.renewDeadlineSeconds) -}}
 {{- fail "operator.leaseDurationSeconds must be greater than operator.renewDeadlineSeconds" -}}
 {{- end -}}
-{{- if le (int $v.operator.renewDeadlineSeconds) (int $v.operator.retryPeriodSeconds) -}}
-{{- fail "operator.renewDeadlineSeconds must be greater than operator.retryPeriodSeconds" -}}
+{{- if le (mul 5 (int $v.operator.renewDeadlineSeconds)) (mul 6 (int $v.operator.retryPeriodSeconds)) -}}
+{{- fail "operator.renewDeadlineSeconds must be greater than 1.2 times operator.retryPeriodSeconds, since attempts are delayed by up to a fifth at random" -}}
 {{- end -}}
 {{- with $v.gateway.autoscaling -}}
 {{- if and .enabled (gt (int .minReplicas) (int .maxReplicas)) -}}

@@ -63,6 +63,14 @@
 {{- if and .Values.dev.enabled (not .Values.redis.existingSecret) (not .Values.redis.url) }}true{{ end -}}
 {{- end }}
 
+{{/* When Jobs and what they need are made. A PostgreSQL of the release is not there before it. */}}
+{{- define "flashsale.migrateEvents" -}}
+{{- ternary "post-install,post-upgrade" "pre-install,pre-upgrade" (eq "true" (include "flashsale.devPostgres" .)) -}}
+{{- end }}
+{{- define "flashsale.definitionEvents" -}}
+{{- ternary "pre-install,pre-upgrade" "pre-install,pre-upgrade,pre-delete" .Values.crds.keep -}}
+{{- end }}
+
 {{- define "flashsale.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}

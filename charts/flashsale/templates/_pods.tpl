@@ -66,6 +66,15 @@ priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
+{{/* Where pods of Jobs and of `helm test` run. Takes the root context. */}}
+{{- define "flashsale.jobPlacement" -}}
+{{- with .Values.jobs.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- include "flashsale.placement" .Values.jobs }}
+{{- end }}
+
 {{/* Health and readiness on the port `probes`. */}}
 {{- define "flashsale.probes" -}}
 startupProbe:

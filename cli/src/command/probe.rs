@@ -31,13 +31,22 @@ pub(super) struct Arguments {
     #[arg(value_name = "URL")]
     url: String,
 
+    /// The host instead of the one in the address, e.g. of an environment variable: an IPv6 address
+    /// needs no brackets here.
+    #[arg(long)]
+    host: Option<String>,
+
     /// Seconds within which it has to answer 2xx; 0: at the first attempt.
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(0..=3600))]
     within: u64,
 }
 
 pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
-    let target = Target::parse(&arguments.url).map_err(LoadError::from)?;
+    let mut target = Target::parse(&arguments.url).map_err(LoadError::from)?;
+    if let Some(host) = &arguments.host {
+        target.set_host(host);
+    }
+    let url = target.url();
     let last = Instant::now() + Duration::from_secs(arguments.within);
     // What is asked for is the whole address; only where it ends with the port, a path is missing.
     let call = if target.path("").is_empty() { "/" } else { "" };
@@ -46,7 +55,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
         let reply = connection.get(call).await;
         let well = matches!(&reply, Ok(reply) if reply.status.is_success());
         if well || Instant::now() + PAUSE > last {
-            writeln!(io::stdout(), "{}: {}", arguments.url, said(&reply))?;
+            writeln!(io::stdout(), "{url}: {}", said(&reply))?;
             return Ok(Outcome::holds_if(well));
         }
         sleep(PAUSE).await;

@@ -48,6 +48,11 @@ impl Target {
         })
     }
 
+    /// Aims at the same of another host: a name, or an address without brackets.
+    pub fn set_host(&mut self, host: &str) {
+        host.clone_into(&mut self.host);
+    }
+
     /// Host and port, for a socket.
     #[must_use]
     pub fn socket(&self) -> (&str, u16) {
@@ -90,6 +95,10 @@ mod tests {
         let local = Target::parse("http://[::1]:8080").unwrap();
         assert_eq!(local.socket(), ("::1", 8080));
         assert_eq!(local.authority(), "[::1]:8080");
+        let mut service = Target::parse("http://gateway:8080/sales").unwrap();
+        service.set_host("fd00::7");
+        assert_eq!(service.socket(), ("fd00::7", 8080));
+        assert_eq!(service.url(), "http://[fd00::7]:8080/sales");
     }
 
     #[test]

@@ -106,11 +106,10 @@ fn has_parameter(url: &str, names: &[&str]) -> bool {
 
 fn is_on_this_machine(options: &PgConnectOptions) -> bool {
     let host = options.get_host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
     options.get_socket().is_some()
         || host.starts_with('/')
         || host == "localhost"
-        || address
+        || host
             .parse::<IpAddr>()
             .is_ok_and(|address| address.is_loopback())
 }
@@ -126,7 +125,7 @@ fn split(url: &str) -> Result<Vec<(String, PgConnectOptions)>, Error> {
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     let (user, hosts) = authority.split_at(authority.rfind('@').map_or(0, |at| at + 1));
     if !hosts.contains(',') {
-        return Ok(vec![(hosts.to_owned(), PgConnectOptions::from_str(url)?)]);
+        return Ok(vec![(hosts.to_owned(), read(url)?)]);
     }
     let path = without_target(path)?;
     hosts
@@ -135,11 +134,25 @@ fn split(url: &str) -> Result<Vec<(String, PgConnectOptions)>, Error> {
             if host.is_empty() || host.starts_with(':') {
                 return Err(invalid(&format!("`{hosts}` has a host without a name")));
             }
-            let options = PgConnectOptions::from_str(&format!("{scheme}://{user}{host}{path}"))
+            let options = read(&format!("{scheme}://{user}{host}{path}"))
                 .map_err(|error| invalid(&format!("host `{host}`: {error}")))?;
             Ok((host.to_owned(), options))
         })
         .collect()
+}
+
+/// The address of one server.
+fn read(url: &str) -> Result<PgConnectOptions, Error> {
+    let options = PgConnectOptions::from_str(url)?;
+    // The driver would look the address up as a name, brackets included.
+    let address = options.get_host().strip_prefix('[');
+    match address.and_then(|address| address.strip_suffix(']')) {
+        Some(address) => {
+            let address = address.to_owned();
+            Ok(options.host(&address))
+        }
+        None => Ok(options),
+    }
 }
 
 /// The part behind the hosts, without the parameter that asks for what is done anyway.
@@ -206,10 +219,14 @@ mod tests {
             (
                 "postgres://u:p,@[::1]:7001,[fe80::1],10.0.0.1:7003/shop?target_session_attrs=primary",
                 vec![
-                    place("[::1]", 7001),
-                    place("[fe80::1]", 5432),
+                    place("::1", 7001),
+                    place("fe80::1", 5432),
                     place("10.0.0.1", 7003),
                 ],
+            ),
+            (
+                "postgres://u:p@[fd00::5]/shop",
+                vec![place("fd00::5", 5432)],
             ),
             (
                 "postgres://one,two?target_session_attrs=read-write&sslmode=disable",

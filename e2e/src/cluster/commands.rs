@@ -20,9 +20,9 @@ impl ControlPlane {
         self.run("kubectl", arguments, input).await
     }
 
-    /// Runs `helm` as the administrator.
-    pub async fn helm(&self, arguments: &[&str]) -> Output {
-        self.run("helm", arguments, "").await
+    /// Runs a generation of `helm` as the administrator.
+    pub async fn helm(&self, helm: Helm, arguments: &[&str]) -> Output {
+        self.run(helm.program(), arguments, "").await
     }
 
     async fn run(&self, program: &str, arguments: &[&str], input: &str) -> Output {
@@ -50,6 +50,27 @@ impl ControlPlane {
     }
 }
 
+/// A generation of Helm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Helm {
+    /// Merges a release's change into what is there, so others' changes of the same fields are lost.
+    Three,
+    /// Applies on the server: a field that another manager set to something else is a conflict.
+    Four,
+}
+
+impl Helm {
+    /// Both, for tests of what has to hold with either.
+    pub const BOTH: [Self; 2] = [Self::Three, Self::Four];
+
+    fn program(self) -> &'static str {
+        match self {
+            Self::Three => "helm-3",
+            Self::Four => "helm",
+        }
+    }
+}
+
 /// What a command told, whichever way: standard output, then standard error.
 #[must_use]
 pub fn told(output: &Output) -> String {
@@ -57,7 +78,7 @@ pub fn told(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// The directory with `kubectl` and `helm`, for child processes; fetched by the first that asks.
+/// The directory with `kubectl`, `helm` (4) and `helm-3`, for child processes; fetched by the first that asks.
 pub async fn tools() -> &'static Path {
     static TOOLS: OnceCell<PathBuf> = OnceCell::const_new();
     TOOLS

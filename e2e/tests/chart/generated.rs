@@ -1,11 +1,11 @@
-//! What is made from something else and committed: the chart's table of values, and its copy of
-//! the definition of `FlashSales`. `scripts/generate` writes them anew.
+//! What is made from something else and committed: the chart's table of values. `scripts/generate`
+//! writes it anew.
 
 use std::{env, fmt::Write as _, fs, path::Path};
 
 use serde_json::Value;
 
-use crate::helm::{chart, root};
+use crate::helm::chart;
 
 /// Begins a comment that explains the next value.
 const MARK: &str = "# -- ";
@@ -112,11 +112,4 @@ fn the_readme_lists_all_values() {
         writeln!(table, "| `{path}` | `{default}` | {escaped} |").unwrap();
     }
     is_current(&file, &table);
-}
-
-#[test]
-fn the_chart_has_the_definition_of_flashsales() {
-    let name = "flashsales.flashsale.dev.yaml";
-    let text = fs::read_to_string(root().join("crds").join(name)).unwrap();
-    is_current(&chart().join("files").join(name), &text);
 }

@@ -25,7 +25,7 @@ pub(crate) fn hold(manifests: &Manifests) {
     for pod in manifests.pods() {
         restricted(&pod);
         bounded(&pod);
-        only_the_operator_has_a_token(&pod);
+        only_who_asks_the_api_server_has_a_token(&pod);
         mounts_have_volumes(&pod);
     }
     ports_name_their_protocol(manifests);
@@ -108,17 +108,18 @@ fn bounded(pod: &Pod<'_>) {
     }
 }
 
-fn only_the_operator_has_a_token(pod: &Pod<'_>) {
-    let operator = pod.metadata["labels"]["app.kubernetes.io/component"] == "operator";
+fn only_who_asks_the_api_server_has_a_token(pod: &Pod<'_>) {
+    let component = &pod.metadata["labels"]["app.kubernetes.io/component"];
+    let asks = component == "operator" || component == "definition";
     assert_eq!(
         pod.spec["automountServiceAccountToken"],
-        operator,
+        asks,
         "{}",
         pod.name()
     );
     assert_eq!(
         pod.spec.get("serviceAccountName").is_some(),
-        operator,
+        asks,
         "{}",
         pod.name()
     );

@@ -41,6 +41,7 @@ const BY_SCHEMA: &[(&str, &str)] = &[
     ("gateway.service.port", "70000"),
     ("gateway.service.sessionAffinity", "Cookie"),
     ("gateway.service.ipFamilyPolicy", "DualStack"),
+    ("gateway.service.ipFamilies", "[ipv6]"),
     ("gateway.ingress.path", "shop"),
     ("gateway.ingress.hosts", "['https://shop.example.com']"),
     ("gateway.resources", "{cpu: 1}"),
@@ -165,6 +166,13 @@ fn what_does_not_go_together_is_refused_with_advice() {
             "operator.retryPeriodSeconds",
             json!(10),
             "greater than",
+        ),
+        // The operator refuses it, too.
+        (
+            DEV,
+            "operator",
+            json!({"renewDeadlineSeconds": 6, "retryPeriodSeconds": 5}),
+            "1.2 times",
         ),
         (
             DEV,

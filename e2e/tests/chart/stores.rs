@@ -150,7 +150,7 @@ fn migration_goes_to_the_direct_address_if_there_is_one() {
         let secret = manifests.named("Secret", &name);
         assert_eq!(hook(secret), "pre-install,pre-upgrade");
         assert_eq!(secret["stringData"][key], url);
-        let policy = manifests.named("NetworkPolicy", "flashsale-migrate");
+        let policy = manifests.named("NetworkPolicy", "flashsale-migrate-job");
         let ports = &policy["spec"]["egress"][0]["ports"];
         let ports = ports.as_array().unwrap();
         assert!(ports.iter().any(|port| port["port"] == 7000), "{ports:?}");

@@ -26,6 +26,13 @@ auth: {mode: 'off'}
 gateway: {service: {type: NodePort}}
 ";
 
+const AFFINITY: &str = "
+database: {existingSecret: ledger}
+redis: {existingSecret: cache}
+auth: {mode: 'off'}
+gateway: {service: {sessionAffinity: ClientIP}}
+";
+
 const PERSISTENT: &str = "
 auth: {mode: 'off'}
 dev: {enabled: true, storage: {persistent: true}}
@@ -89,6 +96,9 @@ const ALL: &[Switch] = &[
     Switch("auth.jwksMaxStaleSeconds", ADDRESSES, "3600"),
     Switch("crds.install", PLAIN, "false"),
     Switch("crds.keep", PLAIN, "false"),
+    Switch("crds.backoffLimit", PLAIN, "1"),
+    Switch("crds.activeDeadlineSeconds", PLAIN, "60"),
+    Switch("crds.resources", PLAIN, "{limits: {memory: 1Gi}}"),
     Switch("rbac.create", PLAIN, "false"),
     Switch("rbac.aggregateRoles", PLAIN, "false"),
     Switch("rbac.secretNames", PLAIN, "[ledger, cache]"),
@@ -193,8 +203,9 @@ const ALL: &[Switch] = &[
     Switch("gateway.service.nodePort", NODE_PORT, "30080"),
     Switch("gateway.service.externalTrafficPolicy", NODE_PORT, "Local"),
     Switch("gateway.service.ipFamilyPolicy", PLAIN, "PreferDualStack"),
-    Switch("gateway.service.sessionAffinity", PLAIN, "None"),
-    Switch("gateway.service.sessionAffinitySeconds", PLAIN, "60"),
+    Switch("gateway.service.ipFamilies", PLAIN, "[IPv6, IPv4]"),
+    Switch("gateway.service.sessionAffinity", PLAIN, "ClientIP"),
+    Switch("gateway.service.sessionAffinitySeconds", AFFINITY, "60"),
     Switch("gateway.service.annotations", PLAIN, "{note: a}"),
     Switch("gateway.ingress.enabled", PLAIN, "true"),
     Switch("gateway.ingress.className", EVERYTHING, "other"),
@@ -231,6 +242,12 @@ const ALL: &[Switch] = &[
     Switch("migrations.backoffLimit", PLAIN, "1"),
     Switch("migrations.activeDeadlineSeconds", PLAIN, "60"),
     Switch("migrations.resources", PLAIN, "{limits: {memory: 1Gi}}"),
+    Switch("jobs.podLabels", PLAIN, "{team: shop}"),
+    Switch("jobs.podAnnotations", PLAIN, "{note: a}"),
+    Switch("jobs.nodeSelector", PLAIN, "{pool: jobs}"),
+    Switch("jobs.tolerations", PLAIN, "[{operator: Exists}]"),
+    Switch("jobs.affinity", PLAIN, "{nodeAffinity: {}}"),
+    Switch("jobs.priorityClassName", PLAIN, "high"),
     Switch("networkPolicy.enabled", PLAIN, "false"),
     Switch(
         "networkPolicy.shoppersFrom",
@@ -257,6 +274,11 @@ const ALL: &[Switch] = &[
     ),
     Switch("networkPolicy.apiServerPorts", PLAIN, "[16443]"),
     Switch("networkPolicy.dnsTo", PLAIN, "[{namespaceSelector: {}}]"),
+    Switch(
+        "networkPolicy.jwksTo",
+        ADDRESSES,
+        "[{ipBlock: {cidr: 198.51.100.0/24}}]",
+    ),
     Switch("networkPolicy.jwksPorts", ADDRESSES, "[8443]"),
     Switch("networkPolicy.saleNamespaces", PLAIN, "[market, shop]"),
     Switch("monitoring.podMonitors", PLAIN, "always"),
@@ -274,6 +296,9 @@ const ALL: &[Switch] = &[
     Switch("helmTest.enabled", PLAIN, "false"),
     Switch("helmTest.resources", PLAIN, "{limits: {memory: 1Gi}}"),
     Switch("dev.enabled", ADDRESSES, "false"),
+    Switch("dev.nodeSelector", DEV, "{pool: stores}"),
+    Switch("dev.tolerations", DEV, "[{operator: Exists}]"),
+    Switch("dev.priorityClassName", DEV, "high"),
     Switch(
         "dev.postgres.image",
         DEV,

@@ -1,7 +1,13 @@
 //! Server-side apply by several: each may write what it owns, again and again.
 
-use flashsale_e2e::definition::committed;
-use flashsale_operator::context::FIELD_MANAGER;
+use flashsale_e2e::{
+    cluster::{ControlPlane, told},
+    definition::committed,
+};
+use flashsale_operator::{
+    context::FIELD_MANAGER,
+    definition::{self, Outcome},
+};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
@@ -100,4 +106,36 @@ async fn the_definition_can_be_applied_by_several() {
             .await;
         assert_eq!(refusal(applied), "", "{manager}");
     }
+}
+
+/// As `kubectl replace` and an older release leave it, with rules that this server has and 1.20 drops.
+#[tokio::test]
+#[ignore = "run by scripts/crd-test"]
+async fn a_release_takes_the_definition_over_from_anybody() {
+    let server = ControlPlane::start_definitions().await;
+    server.install_crd().await;
+    let definitions: Api<CustomResourceDefinition> = Api::all(server.client());
+    let mut present = definitions.get(definition::NAME).await.unwrap();
+    present.spec.versions[0].additional_printer_columns = None;
+    let text = serde_json::to_string(&present).unwrap();
+    let output = server
+        .kubectl_with_input(&["replace", "--filename", "-"], &text)
+        .await;
+    assert!(output.status.success(), "{}", told(&output));
+    let parameters = PatchParams::apply("helm");
+    let applied = definitions
+        .patch(definition::NAME, &parameters, &Patch::Apply(committed()))
+        .await;
+    let said = refusal(applied);
+    assert!(
+        said.contains("conflict") && said.contains(".spec.versions"),
+        "{said}"
+    );
+    for _ in 0..2 {
+        let outcome = definition::apply(&server.client()).await.unwrap();
+        assert_eq!(outcome, Outcome::Applied);
+    }
+    let present = definitions.get(definition::NAME).await.unwrap();
+    let versions = serde_json::to_value(&present.spec.versions).unwrap();
+    assert_eq!(versions, committed()["spec"]["versions"]);
 }

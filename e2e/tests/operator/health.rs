@@ -1,11 +1,15 @@
 //! People and tools can wait for a sale: `kubectl wait`, whatever reads kstatus (Flux, Helm 4), and
 //! Argo CD with the script of `examples/argo-cd`.
 
-use std::time::{Duration, Instant};
+use std::{
+    env,
+    process::Output,
+    time::{Duration, Instant},
+};
 
 use flashsale_core::keys::SaleKeys;
 use flashsale_e2e::{
-    cluster::told,
+    cluster::{told, tools},
     operator::{Operator, SOON, Stage, one_product},
     patience::until,
     services::Services,
@@ -14,6 +18,7 @@ use flashsale_operator::crd::PAUSED;
 use kube::api::DeleteParams;
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::{figures::sample, ready::make_ready};
 
@@ -21,14 +26,14 @@ const HEALTH: &str = include_str!("../../../examples/argo-cd/health.lua");
 
 /// What Argo CD makes of the sale as it is stored. Redis runs the script: it has the Lua 5.1 that Argo
 /// CD's interpreter implements, and as few libraries.
-async fn argo_cd(stage: &Stage, object: &Value) -> (String, String) {
+async fn argo_cd(services: &Services, object: &Value) -> (String, String) {
     let script = format!(
         "local obj = cjson.decode(ARGV[1])\n\
          local function health()\n{HEALTH}\nend\n\
          local found = health()\n\
          return {{found.status, found.message}}"
     );
-    let mut connection = stage.services.queue.clone();
+    let mut connection = services.queue.clone();
     redis::cmd("EVAL")
         .arg(script)
         .arg(0)
@@ -69,7 +74,7 @@ impl Health<'_> {
         let deadline = Instant::now() + SOON;
         loop {
             let object = json!(stage.sales.get("drop").await.unwrap());
-            let (health, message) = argo_cd(stage, &object).await;
+            let (health, message) = argo_cd(&stage.services, &object).await;
             if (kstatus(&object), health.as_str()) == (flux, argo) {
                 println!("{flux} {argo}: {message}");
                 return message;
@@ -208,4 +213,148 @@ async fn a_store_that_is_away_is_no_health() {
         .await;
     let said = Health(&stage).until("InProgress", "Degraded").await;
     assert!(said.starts_with("Unreachable: "), "{said}");
+}
+
+/// What the page says of Argo CD, for a sale with these conditions.
+fn health(conditions: &Value, is_judged: bool) -> &'static str {
+    let is = |name: &str, status: &str| conditions[name]["status"] == status;
+    if is("Paused", "True") {
+        return "Suspended";
+    }
+    if !is_judged || conditions["Ready"].is_null() {
+        return "Progressing";
+    }
+    if is("QueueReachable", "False") || is("DatabaseReachable", "False") || is("Stalled", "True") {
+        return "Degraded";
+    }
+    if !is("Ready", "True") {
+        return "Progressing";
+    }
+    if is("Open", "False") && conditions["Open"]["reason"] == "Suspended" {
+        "Suspended"
+    } else {
+        "Healthy"
+    }
+}
+
+/// Conditions may be missing: an object is read at any time, and of releases that have fewer of them.
+#[tokio::test]
+async fn argo_cd_gets_an_answer_to_every_set_of_conditions() {
+    let services = Services::start().await;
+    let any = ["", "True", "False", "Unknown"];
+    let sets = [
+        ("Paused", &["", "True", "False"][..]),
+        ("Ready", &any),
+        ("Stalled", &["", "True", "False"]),
+        ("QueueReachable", &any),
+        ("DatabaseReachable", &["", "True", "False"]),
+        ("Open", &["", "True", "False", "Unknown"]),
+    ]
+    .into_iter()
+    .fold(vec![json!({})], |sets, (name, statuses)| {
+        let with = |set: &Value, status: &str, reason: &str| {
+            let mut set = set.clone();
+            if !status.is_empty() {
+                set[name] =
+                    json!({"type": name, "status": status, "reason": reason, "message": "m"});
+            }
+            set
+        };
+        let of = |set: &Value| {
+            let one = statuses.iter().map(|status| with(set, status, "Reason"));
+            let suspended = (name == "Open").then(|| with(set, "False", "Suspended"));
+            one.chain(suspended).collect::<Vec<_>>()
+        };
+        sets.iter().flat_map(of).collect()
+    });
+    for conditions in &sets {
+        for generation in [1, 2] {
+            let listed: Vec<_> = conditions.as_object().unwrap().values().collect();
+            let object = json!({
+                "metadata": {"generation": 2},
+                "status": {"observedGeneration": generation, "phase": "Open", "conditions": listed},
+            });
+            let (found, message) = argo_cd(&services, &object).await;
+            assert_eq!(found, health(conditions, generation == 2), "{object:#}");
+            assert!(!message.is_empty(), "{object:#}");
+        }
+    }
+    // Nobody has looked at it yet.
+    let object = json!({"metadata": {"generation": 1}});
+    assert_eq!(argo_cd(&services, &object).await.0, "Progressing");
+    println!("{} sets of conditions", sets.len());
+}
+
+const PAGE: &str = include_str!("../../../docs/conditions.md");
+
+/// Runs the page's command that waits for `condition`, in the namespace of `stage`.
+async fn as_written(stage: &Stage, condition: &str) -> Output {
+    let is_it = |line: &&str| line.contains(&format!("--for=condition={condition} "));
+    let written = PAGE.lines().find(is_it).unwrap();
+    let command = written.replace("-n shop ", &format!("-n {} ", stage.namespace));
+    assert_ne!(command, written);
+    let path = env::var("PATH").unwrap();
+    Command::new("bash")
+        .args(["-c", &command])
+        .env("PATH", format!("{}:{path}", tools().await.display()))
+        .env("KUBECONFIG", stage.cluster.kubeconfig())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_of_the_page_wait() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let name = "sneaker-drop";
+    stage.create(name, one_product("shoe", 5)).await;
+    stage.until_replicas(name, 1).await;
+    make_ready(&stage, name).await;
+    for condition in ["Ready", "Open"] {
+        let output = as_written(&stage, condition).await;
+        assert!(output.status.success(), "{condition}: {}", told(&output));
+    }
+    let taken = json!([{"id": "hat", "name": "Hat", "price": 1, "stock": 1}]);
+    stage.edit(name, json!({ "products": taken })).await;
+    let output = as_written(&stage, "Stalled").await;
+    assert!(told(&output).contains("condition met"), "{}", told(&output));
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    // A sale that is closed and drained.
+    let products = one_product("shoe", 5)["products"].clone();
+    let over = json!({"products": products, "opensAt": "2026-01-01T00:00:00Z", "closesAt": "2026-01-02T00:00:00Z"});
+    stage.edit(name, over).await;
+    let output = as_written(&stage, "Drained").await;
+    assert!(output.status.success(), "{}", told(&output));
+}
+
+/// The fields of a Kustomization as `kustomize.toolkit.fluxcd.io/v1` has them; a cluster with Flux would
+/// refuse others.
+#[test]
+fn the_recipe_for_flux_is_one() {
+    let (_, after) = PAGE.split_once("## Flux").unwrap();
+    let recipe = after.split("```yaml\n").nth(1).unwrap();
+    let recipe: Value = serde_saphyr::from_str(recipe.split("```").next().unwrap()).unwrap();
+    assert_eq!(recipe["apiVersion"], "kustomize.toolkit.fluxcd.io/v1");
+    assert_eq!(recipe["kind"], "Kustomization");
+    let spec = recipe["spec"].as_object().unwrap();
+    for (field, value) in spec {
+        let fits = match field.as_str() {
+            "interval" | "timeout" => value.as_str().is_some_and(|text| {
+                text.strip_suffix(['s', 'm', 'h'])
+                    .is_some_and(|number| number.parse::<u32>().is_ok())
+            }),
+            "path" => value.as_str().is_some_and(|path| path.starts_with("./")),
+            "prune" | "wait" => value.is_boolean(),
+            "sourceRef" => value["kind"] == "GitRepository" && value["name"].is_string(),
+            _ => false,
+        };
+        assert!(fits, "{field}: {value}");
+    }
+    for required in ["interval", "prune", "sourceRef"] {
+        assert!(spec.contains_key(required), "{required}");
+    }
+    // Without it Flux does not wait for sales.
+    assert_eq!(spec["wait"], true);
 }

@@ -82,10 +82,19 @@
 
 {{/* The pods of a store of this release, also seen from another namespace. */}}
 {{- define "flashsale.storePods" -}}
-- namespaceSelector: {}
+- namespaceSelector: {{ include "flashsale.namespaces" (dict "root" .root "names" (list .root.Release.Namespace)) }}
   podSelector:
     matchLabels:
       {{- include "flashsale.selector" . | nindent 6 }}
+{{- end }}
+
+{{/* Selects namespaces by `names`; all of them before Kubernetes 1.21, which labels none by its name. */}}
+{{- define "flashsale.namespaces" -}}
+{{- if semverCompare ">=1.21-0" .root.Capabilities.KubeVersion.Version -}}
+{matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: {{ toJson .names }}}]}
+{{- else -}}
+{}
+{{- end -}}
 {{- end }}
 
 {{- define "flashsale.toApiServer" -}}
@@ -96,7 +105,7 @@
 {{- define "flashsale.toJwks" -}}
 {{- $urls := include "flashsale.jwksUrls" . | splitList " " -}}
 {{- $ports := include "flashsale.portsOf" (dict "urls" $urls "default" 443) | fromJsonArray -}}
-{{- include "flashsale.edge" (dict "direction" "to" "ports" (.Values.networkPolicy.jwksPorts | default $ports)) -}}
+{{- include "flashsale.edge" (dict "direction" "to" "peers" .Values.networkPolicy.jwksTo "ports" (.Values.networkPolicy.jwksPorts | default $ports)) -}}
 {{- end }}
 
 {{/* The external verifier of passes. */}}
