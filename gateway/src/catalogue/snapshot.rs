@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use flashsale_core::{catalogue::Announced, id::ProductId, sale::Product};
+use flashsale_core::{
+    catalogue::{Announced, Records},
+    id::ProductId,
+    sale::Product,
+};
 
 use super::SaleEntry;
 use crate::intake::Intake;
@@ -53,6 +57,16 @@ impl Snapshot {
     /// All products on offer.
     pub fn products(&self) -> impl Iterator<Item = &ProductId> {
         self.offers.keys()
+    }
+
+    /// The sales of `records`, by name; a sale whose record cannot be read stays as it is here.
+    pub(super) fn with_known(&self, records: Records) -> Vec<Announced> {
+        let mut announced = records.announced;
+        let unreadable = records.unreadable.iter();
+        let known = unreadable.filter_map(|id| self.sale(id.as_str()));
+        announced.extend(known.map(|sale| sale.announced.clone()));
+        announced.sort_by(|left, right| left.sale.id.cmp(&right.sale.id));
+        announced
     }
 
     /// The snapshot after this one, in which what did not change stays the same object: buys

@@ -60,12 +60,18 @@ pub(super) async fn act(
 ) {
     let parts = std::mem::take(&mut looks.sales);
     let mut stocks = std::mem::take(&mut looks.stocks).into_iter();
+    let mut unreadable = std::mem::take(&mut looks.unreadable).into_iter();
     let deeds = sales.iter().zip(parts).filter_map(|(announced, look)| {
         let stock = stocks.next();
+        let unreadable = unreadable.next().flatten();
         decide(
             context,
             &announced.sale.id,
-            Part { look, stock },
+            Part {
+                look,
+                stock,
+                unreadable,
+            },
             &looks,
             uptime,
         )
@@ -78,6 +84,8 @@ pub(super) async fn act(
 struct Part {
     look: Look,
     stock: Option<SaleStock>,
+    /// Why its record could not be read although Redis answered.
+    unreadable: Option<String>,
 }
 
 fn decide(
@@ -135,7 +143,11 @@ fn decide(
 
 fn observe(
     entry: &Entry,
-    Part { look, stock }: Part,
+    Part {
+        look,
+        stock,
+        unreadable,
+    }: Part,
     looks: &Looks,
     step: &Step,
     clock_ahead: jiff::SignedDuration,
@@ -153,7 +165,7 @@ fn observe(
             None => before.undeclared,
         },
         stock: stock.or_else(|| before.stock.clone()),
-        queue_error: looks.queue_error.clone(),
+        queue_error: looks.queue_error.clone().or(unreadable),
         ledger_error: looks.ledger_error.clone(),
         phase: Some(step.phase),
         decision: Some(step.decision),
