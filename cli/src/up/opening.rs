@@ -61,7 +61,7 @@ pub(super) async fn announce(
 }
 
 async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), UpError> {
-    let Declared { levels, unlisted } = ledger.declare(sale).await?;
+    let Declared { levels, unlisted } = retirement::declare(ledger, queue, sale).await?;
     stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
     retirement::let_go(ledger, queue, &sale.id, &unlisted).await?;
     Ok(())

@@ -161,7 +161,7 @@ impl Refresher {
     }
 
     fn take_over(&self, announced: Vec<Announced>, at: Timestamp, sales: Vec<SaleObservation>) {
-        let updated = self.snapshot.borrow().updated(announced, &self.intake);
+        let updated = self.snapshot.borrow().updated(announced, at, &self.intake);
         if let Some(updated) = updated {
             self.stocks.keep_only(&updated);
             self.count_for(&updated);

@@ -13,6 +13,7 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     ledger::SaleStock,
+    lifecycle::Phase,
     recovery, stock,
 };
 use futures_util::future::join_all;
@@ -164,7 +165,10 @@ fn observe(
             Some(_) => step.declare,
             None => before.undeclared,
         },
-        stock: stock.or_else(|| before.stock.clone()),
+        // What a sale sold stays told when another one has its products.
+        stock: stock
+            .filter(|stock| !has_let_go(&entry.desired().sale, stock, step.phase))
+            .or_else(|| before.stock.clone()),
         queue_error: looks.queue_error.clone().or(unreadable),
         ledger_error: looks.ledger_error.clone(),
         phase: Some(step.phase),
@@ -177,6 +181,11 @@ fn observe(
         revision: entry.desired().revision,
         durability_replicas: before.durability_replicas,
     }
+}
+
+/// Whether the sale is over and another one has taken some of its products.
+fn has_let_go(announced: &Announced, stock: &SaleStock, phase: Phase) -> bool {
+    phase == Phase::Closed && stock.levels.len() < announced.sale.products.len()
 }
 
 async fn carry_out(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
