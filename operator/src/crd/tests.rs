@@ -115,7 +115,7 @@ fn rules_point_at_fields_that_are_there() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 9);
+    assert_eq!(seen, 11);
 }
 
 /// A sale with a name, written as `spec`.
@@ -153,6 +153,11 @@ fn a_good_sale_passes_every_rule() {
         "worker": {"minReplicas": 1, "maxReplicas": 1},
     }));
     assert_eq!(judge(&good, None), Vec::<String>::new());
+    let local = sale(&json!({
+        "opensAt": "2026-11-27T09:00:00", "closesAt": "2026-11-27T10:00:00",
+        "timeZone": "Europe/Berlin", "products": products(&["shoe"]),
+    }));
+    assert_eq!(judge(&local, None), Vec::<String>::new());
     assert_eq!(
         judge(&sale(&json!({"products": products(&["shoe"])})), None),
         Vec::<String>::new()
@@ -166,6 +171,14 @@ fn what_spans_fields_is_refused_with_a_sentence() {
         (
             json!({"products": products, "opensAt": "2026-11-27T09:00:00Z", "closesAt": "2026-11-27T09:00:00Z"}),
             "write a closesAt later than opensAt",
+        ),
+        (
+            json!({"products": products, "opensAt": "2026-11-27T09:00:00"}),
+            "opensAt has no offset",
+        ),
+        (
+            json!({"products": products, "opensAt": "2026-11-27T09:00:00", "closesAt": "2026-11-27T10:00:00"}),
+            "closesAt has no offset",
         ),
         (
             json!({"products": products, "worker": {"minReplicas": 3, "maxReplicas": 2}}),
