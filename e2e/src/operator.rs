@@ -129,6 +129,11 @@ impl Stage {
         Operator::launch(self, name, kubeconfig, &arguments).await
     }
 
+    /// The same, by the program `binary`: the one of another release, say.
+    pub async fn operator_of(&self, binary: &Path, name: &str) -> Operator {
+        Operator::launch_program(self, binary, name, self.cluster.kubeconfig(), &[]).await
+    }
+
     /// The same without an election: it works at once, also after one that was killed.
     pub async fn lone_operator(&self, name: &str) -> Operator {
         Operator::start(self, name, &["--leader-elect", "false"]).await
@@ -332,9 +337,19 @@ impl Operator {
     }
 
     async fn launch(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let binary = binaries::find("flashsale-operator").unwrap();
+        Self::launch_program(stage, &binary, name, kubeconfig, arguments).await
+    }
+
+    async fn launch_program(
+        stage: &Stage,
+        binary: &Path,
+        name: &str,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let probes_port = free_port().unwrap();
         let log = stage.services.data_dir.path().join(format!("{name}.log"));
-        let binary = binaries::find("flashsale-operator").unwrap();
         let launch = Launch::new(name, binary, log)
             .env("KUBECONFIG", kubeconfig)
             .env("FLASHSALE_LOG", "info,flashsale=debug")
