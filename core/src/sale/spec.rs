@@ -52,7 +52,8 @@ pub struct FlashSaleSpec {
     #[serde(default)]
     pub worker: WorkerSpec,
     /// What an acknowledged buy survives.
-    #[serde(default)]
+    // Left out of what is written, so that operators of the release before can read it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub durability: DurabilitySpec,
     /// How often a failing job is tried, the first attempt included.
     #[serde(default = "default_attempts")]

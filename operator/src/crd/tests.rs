@@ -90,6 +90,51 @@ fn no_entry_of_a_list_has_a_default() {
     });
 }
 
+/// What an API server adds to every object, by path: the fields of `schema` with a default, and those
+/// within.
+fn added(path: &str, schema: &JSONSchemaProps) -> Vec<String> {
+    let properties = schema.properties.iter().flatten();
+    let with_default = properties.filter(|(_, property)| property.default.is_some());
+    with_default
+        .flat_map(|(name, property)| {
+            let path = format!("{path}{name}");
+            let mut paths = added(&format!("{path}."), property);
+            paths.insert(0, path);
+            paths
+        })
+        .collect()
+}
+
+/// The first release reads no object with a field that it does not know, and an API server adds fields
+/// with a default to all of them. A field that is added to the spec must have none.
+#[test]
+fn only_fields_of_the_first_release_are_added_by_an_api_server() {
+    assert_eq!(
+        added("", &schema().properties.unwrap()["spec"]),
+        [
+            "attempts",
+            "backoffMillis",
+            "databaseTransactionPooler",
+            "drainTimeoutSeconds",
+            "suspend",
+            "turnstile",
+            "turnstile.maxQueueDepth",
+            "turnstile.rateLimit",
+            "turnstile.rateLimit.requests",
+            "turnstile.rateLimit.windowSeconds",
+            "worker",
+            "worker.batchSize",
+            "worker.lanesPerWorker",
+            "worker.maxReplicas",
+            "worker.minReplicas",
+            "worker.prewarmSeconds",
+            "worker.scaleDownStabilizationSeconds",
+            "worker.targetQueueDepth",
+            "worker.terminationGracePeriodSeconds",
+        ]
+    );
+}
+
 #[test]
 fn rules_point_at_fields_that_are_there() {
     let whole = schema();
