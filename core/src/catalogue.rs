@@ -1,12 +1,14 @@
 //! The sales in force, as Redis holds them: the whole schedule and every limit, so that opening
 //! and closing need nobody at that moment.
 //!
-//! Hash `fs:{sale}`: `sale` is the checked [`Sale`] as JSON for gateways and workers; the other
-//! fields are what the turnstile's script compares, in its units (microseconds).
+//! Hash `fs:{sale}`: `sale` is the checked [`Sale`] as JSON for gateways and workers, with the number
+//! of its [`FORMAT`]; the other fields are what the turnstile's script compares, in its units
+//! (microseconds).
 
 use std::{io, sync::LazyLock, time::Duration};
 
 use redis::{AsyncCommands, AsyncIter, RedisResult, ScanOptions, Script};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     connect::Queue,
@@ -23,6 +25,11 @@ const FREE_CHUNK: usize = 1000;
 /// How long a withdrawal is remembered: longer than any process that keeps sales could be paused and
 /// go on as if nothing had happened.
 const REMEMBERED_FOR: Duration = Duration::from_hours(1);
+
+/// The format of the records that this release writes, and the highest that it reads. It is raised when
+/// a release that does not know the new form would misread it; docs/versions.md says how. Records
+/// without a number have the first format, since the first release wrote none.
+pub const FORMAT: u32 = 1;
 
 /// A sale in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,9 +57,59 @@ pub enum CatalogueError {
     /// Redis failed.
     #[error("the catalogue could not be reached in Redis: {0}")]
     Redis(#[from] redis::RedisError),
-    /// The record is not one that this version writes.
-    #[error("the record of a sale is not readable ({0}); announce the sale again")]
+    /// The record cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] Unreadable),
+    /// The record could not be made.
+    #[error("the record of the sale could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// Why this release cannot read the record of a sale.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// No release writes such a record; whoever keeps the sale writes it again.
+    #[error("the record of the sale is not readable ({0}); announce the sale again")]
+    Json(#[from] serde_json::Error),
+    /// A later release wrote it, and may mean something else by the same fields. It stays as it is.
+    #[error(
+        "the record of the sale has format {0}, and this release reads formats up to {FORMAT}: a later \
+         release keeps this sale; run that one, or the one before it"
+    )]
+    Newer(u32),
+}
+
+/// The field of a record's JSON that says how to read the others.
+#[derive(Debug, Deserialize)]
+struct Format {
+    format: Option<u32>,
+}
+
+/// A record's JSON.
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    format: u32,
+    #[serde(flatten)]
+    sale: &'a Sale,
+}
+
+impl<'a> Written<'a> {
+    fn of(sale: &'a Sale) -> Self {
+        Self {
+            format: FORMAT,
+            sale,
+        }
+    }
+}
+
+/// All records in Redis.
+#[derive(Debug, Default)]
+pub struct Records {
+    /// Sales in force, by name.
+    pub announced: Vec<Announced>,
+    /// Sales whose records this release cannot read, by name. Whoever knows such a sale from an
+    /// earlier look goes on with what it knew.
+    pub unreadable: Vec<SaleId>,
 }
 
 /// Which sale of this name: it changes whenever one of the name is withdrawn. Whoever keeps a sale in
@@ -137,7 +194,7 @@ async fn write_record(
         .arg(sale.id.as_str())
         .arg(channel(CHANGED, connection.get_db()).as_ref())
         .arg(generation.unwrap_or_default())
-        .arg(&[("sale", serde_json::to_string(sale)?)])
+        .arg(&[("sale", record_json(sale)?)])
         .arg(&[
             ("opensAt", microseconds(sale.schedule.opens_at)),
             ("closesAt", microseconds(sale.schedule.closes_at)),
@@ -188,24 +245,19 @@ pub async fn read(
     let fields: RecordFields = connection
         .hmget(SaleKeys::new(sale).record(), &["sale", "closing"])
         .await?;
-    parse(fields)
+    Ok(parse(fields)?)
 }
 
-/// Some sales in force, each in its place, in one round trip; none where a sale is not in force. A
-/// record that this version cannot read is as good as none, since whoever keeps the sale writes it
-/// anew; it is logged.
+/// Some sales in force, each in its place, in one round trip; none where a sale is not in force.
 pub async fn read_many(
     connection: &mut impl Queue,
     sales: &[&SaleId],
-) -> Result<Vec<Option<Announced>>, CatalogueError> {
+) -> RedisResult<Vec<Result<Option<Announced>, Unreadable>>> {
     if sales.is_empty() {
         return Ok(Vec::new());
     }
     let records = fetch(connection, sales).await?;
-    let read = sales.iter().zip(records);
-    Ok(read
-        .map(|(sale, fields)| parse_or_log(sale, fields))
-        .collect())
+    Ok(records.into_iter().map(parse).collect())
 }
 
 /// Like [`read_many`], where each sale is expected to be in force as in `expected`: a record that is
@@ -213,7 +265,7 @@ pub async fn read_many(
 pub async fn read_expected(
     connection: &mut impl Queue,
     expected: &[&Announced],
-) -> Result<Vec<Option<Announced>>, CatalogueError> {
+) -> RedisResult<Vec<Result<Option<Announced>, Unreadable>>> {
     if expected.is_empty() {
         return Ok(Vec::new());
     }
@@ -223,9 +275,9 @@ pub async fn read_expected(
     Ok(read
         .map(|(expected, fields)| {
             if is_text_of(expected, &fields) {
-                Some((*expected).clone())
+                Ok(Some((*expected).clone()))
             } else {
-                parse_or_log(&expected.sale.id, fields)
+                parse(fields)
             }
         })
         .collect())
@@ -236,7 +288,7 @@ fn is_text_of(announced: &Announced, (json, closing): &RecordFields) -> bool {
     let is_closing = *closing == Some(1);
     let is_text = |json: &String| {
         let mut rest = Expected(json.as_bytes());
-        serde_json::to_writer(&mut rest, &announced.sale).is_ok() && rest.0.is_empty()
+        serde_json::to_writer(&mut rest, &Written::of(&announced.sale)).is_ok() && rest.0.is_empty()
     };
     is_closing == announced.closing && json.as_ref().is_some_and(is_text)
 }
@@ -256,10 +308,7 @@ impl io::Write for Expected<'_> {
     }
 }
 
-async fn fetch(
-    connection: &mut impl Queue,
-    sales: &[&SaleId],
-) -> Result<Vec<RecordFields>, CatalogueError> {
+async fn fetch(connection: &mut impl Queue, sales: &[&SaleId]) -> RedisResult<Vec<RecordFields>> {
     let mut pipe = redis::pipe();
     for sale in sales {
         pipe.cmd("HMGET")
@@ -267,14 +316,19 @@ async fn fetch(
             .arg("sale")
             .arg("closing");
     }
-    Ok(pipe.query_async(connection).await?)
+    pipe.query_async(connection).await
 }
 
 /// The two fields of a record that are read back: the sale's JSON, and whether it is closing.
 type RecordFields = (Option<String>, Option<u8>);
 
-fn parse((json, closing): RecordFields) -> Result<Option<Announced>, CatalogueError> {
+fn parse((json, closing): RecordFields) -> Result<Option<Announced>, Unreadable> {
     json.map(|json| {
+        // By itself: what else a later format has may not even look like a sale.
+        let written: Format = serde_json::from_str(&json)?;
+        if let Some(format) = written.format.filter(|format| *format > FORMAT) {
+            return Err(Unreadable::Newer(format));
+        }
         Ok(Announced {
             sale: serde_json::from_str(&json)?,
             closing: closing == Some(1),
@@ -283,12 +337,25 @@ fn parse((json, closing): RecordFields) -> Result<Option<Announced>, CatalogueEr
     .transpose()
 }
 
-/// All sales in force, by name, in two round trips. A record that this version cannot read is
-/// logged and left out, so that one such sale does not stop the others.
-pub async fn read_all(connection: &mut impl Queue) -> Result<Vec<Announced>, CatalogueError> {
+fn record_json(sale: &Sale) -> serde_json::Result<String> {
+    serde_json::to_string(&Written::of(sale))
+}
+
+/// All records, in two round trips. One that cannot be read is logged, and does not stop the others.
+pub async fn read_all(connection: &mut impl Queue) -> RedisResult<Records> {
     let ids = names(connection).await?;
-    let sales = read_many(connection, &ids.iter().collect::<Vec<_>>()).await?;
-    Ok(sales.into_iter().flatten().collect())
+    let read = read_many(connection, &ids.iter().collect::<Vec<_>>()).await?;
+    let mut records = Records::default();
+    for (sale, record) in ids.into_iter().zip(read) {
+        match record {
+            Ok(announced) => records.announced.extend(announced),
+            Err(error) => {
+                tracing::error!(%sale, %error, "cannot read sale {sale}: {error}");
+                records.unreadable.push(sale);
+            }
+        }
+    }
+    Ok(records)
 }
 
 /// The names of all sales that Redis knows, in alphabetical order, whether or not this version can
@@ -298,13 +365,6 @@ pub async fn names(connection: &mut impl Queue) -> RedisResult<Vec<SaleId>> {
     names.sort_unstable();
     let ids = names.into_iter();
     Ok(ids.filter_map(|name| SaleId::new(name).ok()).collect())
-}
-
-fn parse_or_log(sale: &SaleId, fields: RecordFields) -> Option<Announced> {
-    parse(fields).unwrap_or_else(|error| {
-        tracing::error!(%sale, %error, "cannot read sale {sale}: {error}");
-        None
-    })
 }
 
 /// KEYS: the record, the withdrawal. ARGV: id, channel, milliseconds that a withdrawal is remembered
@@ -357,4 +417,44 @@ pub async fn withdraw(connection: &mut (impl Queue + Clone), sale: &SaleId) -> R
 pub async fn clock(connection: &mut impl Queue) -> RedisResult<i64> {
     let (seconds, microseconds): (i64, i64) = redis::cmd("TIME").query_async(connection).await?;
     Ok(seconds * 1_000_000 + microseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::sale::{spec::FlashSaleSpec, validation::check_spec};
+
+    fn sale() -> Sale {
+        let spec: FlashSaleSpec = serde_json::from_value(json!({
+            "products": [{"id": "p", "name": "P", "price": 1, "stock": 5}],
+        }))
+        .unwrap();
+        check_spec(SaleId::new("drop").unwrap(), &spec).unwrap()
+    }
+
+    fn read(record: &Value) -> Result<Option<Announced>, Unreadable> {
+        parse((Some(record.to_string()), Some(0)))
+    }
+
+    #[test]
+    fn a_record_has_a_format_and_one_without_has_the_first() {
+        let mut record: Value = serde_json::from_str(&record_json(&sale()).unwrap()).unwrap();
+        assert_eq!(record["format"], 1);
+        assert_eq!(read(&record).unwrap().unwrap().sale, sale());
+        record.as_object_mut().unwrap().remove("format");
+        assert_eq!(read(&record).unwrap().unwrap().sale, sale());
+    }
+
+    #[test]
+    fn a_record_of_a_later_format_is_not_guessed_at() {
+        let mut record: Value = serde_json::from_str(&record_json(&sale()).unwrap()).unwrap();
+        record["format"] = json!(FORMAT + 1);
+        let error = read(&record).unwrap_err();
+        assert!(matches!(error, Unreadable::Newer(2)), "{error}");
+        let strange = json!({"format": 7, "id": 3});
+        assert!(matches!(read(&strange), Err(Unreadable::Newer(7))));
+        assert!(matches!(read(&json!({"id": 3})), Err(Unreadable::Json(_))));
+    }
 }

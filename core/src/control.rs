@@ -52,7 +52,8 @@ pub struct Step {
     /// Stock that Redis must be told.
     pub publish: Vec<StockLevel>,
     /// Whether the products must be declared again: the ledger was read and does not offer all of
-    /// them, since it was rebuilt or restored to before the sale.
+    /// them, since it was rebuilt or restored to before the sale. Those of a sale that is over are not
+    /// missed, since another sale may have taken them.
     pub declare: bool,
     /// Products of which the ledger has forgotten what it told: it went back.
     pub went_back: Vec<WentBack>,
@@ -137,14 +138,18 @@ impl Controller {
     pub fn step(&mut self, look: &Look, now: Timestamp, monotonic: Duration, workers: u32) -> Step {
         self.note_retired(look);
         let sale = &self.desired.sale;
-        let declare = !self.desired.closing && self.lacks_products(look);
+        let lacks_products = !self.desired.closing && self.lacks_products(look);
         // A ledger without its products was lost, not sold out.
-        let levels = look.ledger.as_deref().filter(|_| !declare);
+        let levels = look.ledger.as_deref().filter(|_| !lacks_products);
         let readings = Readings {
             queue_depth: look.lanes.as_ref().map(SaleObservation::depth),
             remaining: levels.map(remaining),
         };
         let phase = lifecycle::phase(sale.schedule, self.desired.switches(), readings, now);
+        // Of a sale that is over, only jobs that wait need the products: another sale may have them.
+        let is_over = matches!(phase, Phase::Draining | Phase::Closed);
+        let has_jobs = readings.queue_depth.is_some_and(|depth| depth > 0);
+        let declare = lacks_products && (!is_over || has_jobs);
         let ask = Ask {
             spare: self.driver_watch.is_spare_needed(look, monotonic),
             ..ask(&self.desired, look, now)

@@ -4,6 +4,8 @@
 //! "name":"purchase-job","opts":{"attempts","backoff"}}`, the payload of the design that this
 //! system began from. Other producers may append the same JSON to a lane; what they ask for in `opts`
 //! is brought within the bounds that sales have, so that no job can keep a lane to itself.
+//!
+//! A release that changes the form adds the number of its `format`. A job without one has the first.
 
 use std::ops::RangeInclusive;
 
@@ -16,6 +18,9 @@ use crate::{
 
 /// The only job name there is.
 pub const PURCHASE_JOB: &str = "purchase-job";
+
+/// The highest format of a job that this release reads. It writes the first, which has no number.
+pub const FORMAT: u32 = 1;
 
 /// Attempts of a job that does not say: the first one and two retries.
 pub const DEFAULT_ATTEMPTS: u32 = 3;
@@ -90,7 +95,26 @@ impl Default for JobOptions {
     }
 }
 
-/// Why an entry of a lane is not a job. Such an entry is dead-lettered at once: no retry mends it.
+/// A job as it stands in an entry.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Written {
+    format: Option<u32>,
+    job_id: JobId,
+    data: Purchase,
+    name: String,
+    #[serde(default)]
+    opts: JobOptions,
+}
+
+/// What every format has.
+#[derive(Deserialize)]
+struct Format {
+    format: Option<u32>,
+}
+
+/// Why an entry of a lane is not a job. Such an entry is dead-lettered at once: no retry mends it,
+/// unless a later release can read it.
 #[derive(Debug, thiserror::Error)]
 pub enum MalformedJob {
     /// The entry has no field `job`.
@@ -99,6 +123,12 @@ pub enum MalformedJob {
     /// The field is not the JSON of a job.
     #[error("the field \"job\" is not a purchase job: {0}")]
     Json(#[from] serde_json::Error),
+    /// A later release wrote it, and may mean something else by the same fields.
+    #[error(
+        "the job has format {0}, and this release reads formats up to {FORMAT}: a worker of a later \
+         release settles it"
+    )]
+    Newer(u32),
     /// The name is of another kind of job.
     #[error("the job's name is {0:?}; only \"purchase-job\" is known")]
     Name(String),
@@ -116,8 +146,22 @@ impl Job {
     /// Reads the field `job` of an entry in the lane of `lane`. Options beyond [`ATTEMPTS`] and
     /// [`BACKOFF_MS`] are brought within.
     pub fn parse(json: &[u8], lane: &ProductId) -> Result<Self, MalformedJob> {
-        let mut job: Self = serde_json::from_slice(json)?;
-        job.opts = job.opts.clamped();
+        let written = match serde_json::from_slice::<Written>(json) {
+            Ok(written) => newer(written.format).map_or(Ok(written), Err)?,
+            // What it does not have may be what its format has not.
+            Err(error) => {
+                let format = serde_json::from_slice::<Format>(json).ok();
+                return Err(format
+                    .and_then(|written| newer(written.format))
+                    .unwrap_or(MalformedJob::Json(error)));
+            }
+        };
+        let job = Self {
+            job_id: written.job_id,
+            data: written.data,
+            name: written.name,
+            opts: written.opts.clamped(),
+        };
         if job.name != PURCHASE_JOB {
             return Err(MalformedJob::Name(job.name));
         }
@@ -129,6 +173,12 @@ impl Job {
         }
         Ok(job)
     }
+}
+
+fn newer(format: Option<u32>) -> Option<MalformedJob> {
+    format
+        .filter(|format| *format > FORMAT)
+        .map(MalformedJob::Newer)
 }
 
 #[cfg(test)]
@@ -159,6 +209,18 @@ mod tests {
                 backoff: 1000
             }
         );
+    }
+
+    #[test]
+    fn a_job_of_a_later_format_is_not_guessed_at() {
+        let lane = ProductId::new("sneaker-001").unwrap();
+        let same = SEED.replacen('{', r#"{"format": 1,"#, 1);
+        assert!(Job::parse(same.as_bytes(), &lane).is_ok());
+        let later = SEED.replacen('{', r#"{"format": 2,"#, 1);
+        for job in [later.as_str(), r#"{"format": 2, "buys": []}"#] {
+            let error = Job::parse(job.as_bytes(), &lane).unwrap_err();
+            assert!(matches!(error, MalformedJob::Newer(2)), "{error}");
+        }
     }
 
     #[test]

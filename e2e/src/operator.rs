@@ -135,6 +135,13 @@ impl Stage {
         Operator::launch(self, name, kubeconfig, &arguments).await
     }
 
+    /// The same, by the program `binary`: the one of another release, say.
+    pub async fn operator_of(&self, binary: &Path, name: &str) -> Operator {
+        let arguments = ["--namespace", &self.namespace];
+        let kubeconfig = self.cluster.kubeconfig();
+        Operator::launch_program(self, binary, name, kubeconfig, &arguments).await
+    }
+
     /// The same without an election: it works at once, also after one that was killed.
     pub async fn lone_operator(&self, name: &str) -> Operator {
         Operator::start(self, name, &["--leader-elect", "false"]).await
@@ -343,9 +350,19 @@ impl Operator {
     }
 
     async fn launch_for(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        let binary = binaries::find("flashsale-operator").unwrap();
+        Self::launch_program(stage, &binary, name, kubeconfig, arguments).await
+    }
+
+    async fn launch_program(
+        stage: &Stage,
+        binary: &Path,
+        name: &str,
+        kubeconfig: &Path,
+        arguments: &[&str],
+    ) -> Self {
         let probes_port = free_port().unwrap();
         let log = stage.services.data_dir.path().join(format!("{name}.log"));
-        let binary = binaries::find("flashsale-operator").unwrap();
         let launch = Launch::new(name, binary, log)
             .env("KUBECONFIG", kubeconfig)
             .env("FLASHSALE_LOG", "info,flashsale=debug")

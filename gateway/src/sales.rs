@@ -173,18 +173,22 @@ fn view(entry: &SaleEntry, gateway: &Gateway, now: Timestamp) -> SaleView {
         products: sale
             .products
             .iter()
-            .map(|product| product_view(product, gateway))
+            .map(|product| product_view(entry, product, gateway))
             .collect(),
     }
 }
 
-fn product_view(product: &Product, gateway: &Gateway) -> ProductView {
+fn product_view(entry: &SaleEntry, product: &Product, gateway: &Gateway) -> ProductView {
+    let id = product.id.as_str();
+    // A sale that is over may have let it go to another one, and what is left is that one's.
+    let offer = gateway.catalogue.offer(id);
+    let is_its_own = offer.is_some_and(|offer| offer.sale.id() == entry.id());
     ProductView {
         product_id: product.id.to_string(),
         name: product.name.clone(),
         description: product.description.clone(),
         price: product.price,
-        stock: gateway.stocks.of(product.id.as_str()),
+        stock: gateway.stocks.of(id).filter(|_| is_its_own),
         offered: product.stock,
         max_per_user: product.max_per_user,
         image: product.image.clone(),

@@ -31,6 +31,8 @@ pub struct Sorted {
     pub jobs: Vec<Waiting>,
     /// Entries that are no jobs of this lane; no retry would mend them.
     pub malformed: Vec<Dead>,
+    /// Why the entries from some point on were left where they are: a later release wrote them.
+    pub newer: Option<String>,
 }
 
 /// Sorts `entries` of the lane of `product`, the first of which was read as number `first`.
@@ -50,6 +52,10 @@ pub fn sort(entries: Vec<Entry>, product: &ProductId, first: Option<u64>) -> Sor
                 raw,
                 read_as: first.map(|first| first + offset),
             }),
+            Err(error @ MalformedJob::Newer(_)) => {
+                sorted.newer = Some(error.to_string());
+                break;
+            }
             Err(error) => sorted.malformed.push(Dead {
                 entry_id,
                 job: raw,

@@ -266,9 +266,12 @@ impl Roster {
     }
 
     async fn refresh(&mut self) -> Result<(), CatalogueError> {
-        let announced = catalogue::read_all(&mut self.resources.queue).await?;
-        self.lanes.clear();
-        for sale in announced.into_iter().map(|announced| announced.sale) {
+        let records = catalogue::read_all(&mut self.resources.queue).await?;
+        // What cannot be read is driven as it was.
+        self.lanes
+            .retain(|(sale, _), _| records.unreadable.contains(sale));
+        let sales = records.announced.into_iter();
+        for sale in sales.map(|announced| announced.sale) {
             if !self.limits.sales.is_empty() && !self.limits.sales.contains(&sale.id) {
                 continue;
             }
@@ -444,8 +447,14 @@ impl Roster {
             Departure::QueueAway { message } if is_first => {
                 tracing::warn!(%sale, %product, "Redis failed, lane {product} is given up: {message}");
             }
+            Departure::Newer { message } if is_first => {
+                tracing::warn!(%sale, %product, "lane {product} is left alone: {message}");
+            }
             Departure::Done => waits.flow(lane),
-            Departure::TurnOver | Departure::NotBefore(_) | Departure::QueueAway { .. } => {}
+            Departure::TurnOver
+            | Departure::NotBefore(_)
+            | Departure::Newer { .. }
+            | Departure::QueueAway { .. } => {}
         }
     }
 }

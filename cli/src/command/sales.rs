@@ -47,7 +47,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
         return orphans::run(file, &arguments.redis, &arguments.ledger).await;
     }
     let mut redis = arguments.redis.connect().await?;
-    let announced = catalogue::read_all(&mut redis).await?;
+    let announced = catalogue::read_all(&mut redis).await?.announced;
     let sales: Vec<&Sale> = announced.iter().map(|announced| &announced.sale).collect();
     let observations = observation::observe(&mut redis, &sales).await?;
     let now = catalogue::clock(&mut redis).await?;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    catalogue::{self, Announced, CatalogueError},
+    catalogue::{self, Announced, Unreadable},
     connect::{SharedConnection, check_writable},
     control::Look,
     id::SaleId,
@@ -39,7 +39,15 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
             looks.now = Timestamp::from_microsecond(now).ok();
             let read = servers.into_iter().zip(announced).zip(lanes);
             for (look, ((server, announced), lanes)) in looks.sales.iter_mut().zip(read) {
-                look.announced = Some(announced);
+                look.announced = match announced {
+                    Ok(announced) => Some(announced),
+                    // A record that no release writes is as good as none: it is written again.
+                    Err(Unreadable::Json(_)) => Some(None),
+                    Err(error) => {
+                        looks.failures.push(error.to_string());
+                        None
+                    }
+                };
                 look.server = Some(server);
                 look.lanes = Some(lanes);
             }
@@ -65,14 +73,14 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
 type FromRedis = (
     i64,
     Vec<String>,
-    Vec<Option<Announced>>,
+    Vec<Result<Option<Announced>, Unreadable>>,
     Vec<observation::SaleObservation>,
 );
 
 async fn look_at_redis(
     queue: &mut SharedConnection,
     sales: &[&Sale],
-) -> Result<FromRedis, CatalogueError> {
+) -> redis::RedisResult<FromRedis> {
     // A server that was demoted still answers reads; a write leads on to the new primary.
     check_writable(queue).await?;
     let now = catalogue::clock(queue).await?;

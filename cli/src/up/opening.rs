@@ -61,7 +61,7 @@ pub(super) async fn announce(
 }
 
 async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), UpError> {
-    let Declared { levels, unlisted } = ledger.declare(sale).await?;
+    let Declared { levels, unlisted } = retirement::declare(ledger, queue, sale).await?;
     stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
     retirement::let_go(ledger, queue, &sale.id, &unlisted).await?;
     Ok(())
@@ -173,8 +173,8 @@ mod tests {
         let product = json!({"id": "p", "name": "P", "price": 1, "stock": 1});
         let mut spec: FlashSaleSpec =
             serde_json::from_value(json!({"products": [product]})).unwrap();
-        spec.opens_at = opens.map(at);
-        spec.closes_at = closes.map(at);
+        spec.opens_at = opens.map(|second| at(second).into());
+        spec.closes_at = closes.map(|second| at(second).into());
         validation::check_spec("drop".parse().unwrap(), &spec).unwrap()
     }
 

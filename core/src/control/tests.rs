@@ -289,6 +289,40 @@ fn a_ledger_without_the_products_is_told_them_again_and_is_not_sold_out() {
     assert!(!step_of(&mut controller, &rebuilt).declare);
 }
 
+/// Another sale may have taken them. Only jobs that wait need them.
+#[test]
+fn the_products_of_a_sale_that_is_over_are_not_missed() {
+    let mut over = announced();
+    over.sale.schedule.closes_at = Some(at(10));
+    let mut controller = Controller::new(over);
+    let without = |jobs| Look {
+        ledger: Some(vec![]),
+        ..look([jobs, 0])
+    };
+    let declares = |controller: &mut Controller, look: &Look, second: u32| {
+        let told = step(controller, look, second.into(), 1);
+        (told.phase, told.declare)
+    };
+    let drained = without(0);
+    assert_eq!(declares(&mut controller, &drained, 5), (Phase::Open, true));
+    assert_eq!(
+        declares(&mut controller, &drained, 10),
+        (Phase::Closed, false)
+    );
+    assert_eq!(
+        declares(&mut controller, &without(1), 11),
+        (Phase::Draining, true)
+    );
+    let unread = Look {
+        lanes: None,
+        ..drained
+    };
+    assert_eq!(
+        declares(&mut controller, &unread, 12),
+        (Phase::Draining, false)
+    );
+}
+
 #[test]
 fn a_failed_look_changes_nothing() {
     let mut controller = Controller::new(announced());

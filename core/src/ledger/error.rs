@@ -95,7 +95,7 @@ pub enum LedgerError {
     DirectAddressNeeded,
     /// A product is in another sale that is in force.
     #[error(
-        "product {product} is offered by sale {holder}; take it out of one of the two sales, or delete that sale if it is over"
+        "product {product} is offered by sale {holder}; take it out of one of the two sales, or wait until that one is closed, every buy has its outcome, and it has no dead letters; or delete it"
     )]
     ProductTaken {
         /// The product.

@@ -134,13 +134,39 @@ impl Ledger {
         sale: &SaleId,
         products: &[ProductId],
     ) -> Result<(), LedgerError> {
-        let ids: Vec<&str> = products.iter().map(ProductId::as_str).collect();
-        let query = sqlx::query(
+        self.take_off(
+            sale,
+            products,
             "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
               WHERE sale_id = $1 AND id = ANY ($2) AND NOT listed",
         )
-        .bind(sale.as_str())
-        .bind(ids);
+        .await
+    }
+
+    /// Takes those of `products` that it offers off `sale`, which is over: its lanes are empty and
+    /// stay so. It keeps its other products.
+    pub async fn release_of_finished(
+        &self,
+        sale: &SaleId,
+        products: &[ProductId],
+    ) -> Result<(), LedgerError> {
+        self.take_off(
+            sale,
+            products,
+            "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
+              WHERE sale_id = $1 AND id = ANY ($2)",
+        )
+        .await
+    }
+
+    async fn take_off(
+        &self,
+        sale: &SaleId,
+        products: &[ProductId],
+        statement: &'static str,
+    ) -> Result<(), LedgerError> {
+        let ids: Vec<&str> = products.iter().map(ProductId::as_str).collect();
+        let query = sqlx::query(statement).bind(sale.as_str()).bind(ids);
         self.call(CALL_LIMIT, async |connection| {
             query.execute(connection).await?;
             Ok(())

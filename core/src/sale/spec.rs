@@ -6,6 +6,7 @@
 mod behavior;
 mod durability;
 mod pod;
+mod time;
 mod worker;
 
 use jiff::Timestamp;
@@ -17,6 +18,7 @@ pub use behavior::{
 };
 pub use durability::DurabilitySpec;
 pub use pod::{Amount, ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
+pub use time::{TimeSpec, Zone};
 pub use worker::{UpdatePolicySpec, WorkerSpec};
 
 /// A flash sale: a few products, an opening, a closing, and how hard to work for it.
@@ -24,12 +26,19 @@ pub use worker::{UpdatePolicySpec, WorkerSpec};
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct FlashSaleSpec {
-    /// When the sale opens (RFC 3339). Left out: it is open at once.
+    /// When the sale opens (RFC 3339), with an offset or local to timeZone: 2026-11-27T09:00:00+01:00,
+    /// or 2026-11-27T09:00:00 with timeZone. Left out: it is open at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub opens_at: Option<Timestamp>,
-    /// When the sale closes (RFC 3339). Left out: it stays open until it is suspended or deleted.
+    pub opens_at: Option<TimeSpec>,
+    /// When the sale closes, written like opensAt. Left out: it stays open until it is suspended or
+    /// deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub closes_at: Option<Timestamp>,
+    pub closes_at: Option<TimeSpec>,
+    /// Time zone of those times that have no offset: a name of the IANA database, e.g. Europe/Berlin. A
+    /// time that clocks there show never or twice is refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub time_zone: Option<String>,
     /// Closes intake while true; what is queued is still settled.
     #[serde(default)]
     pub suspend: bool,
@@ -43,7 +52,8 @@ pub struct FlashSaleSpec {
     #[serde(default)]
     pub worker: WorkerSpec,
     /// What an acknowledged buy survives.
-    #[serde(default)]
+    // Left out of what is written, so that operators of the release before can read it.
+    #[serde(default, skip_serializing_if = "is_default")]
     pub durability: DurabilitySpec,
     /// How often a failing job is tried, the first attempt included.
     #[serde(default = "default_attempts")]
@@ -73,6 +83,21 @@ pub struct FlashSaleSpec {
     /// Secret with the Redis address. Without meaning on one machine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_secret_ref: Option<SecretKeyRef>,
+}
+
+impl FlashSaleSpec {
+    /// The zone of times without an offset; none when there is none or it is not known.
+    #[must_use]
+    pub fn zone(&self) -> Option<Zone> {
+        Zone::named(self.time_zone.as_deref()?).ok()
+    }
+
+    /// When the sale closes; none when that is not written, or cannot be.
+    #[must_use]
+    pub fn closing(&self) -> Option<Timestamp> {
+        let time = self.closes_at.as_ref()?;
+        time.instant(self.zone().as_ref()).ok()
+    }
 }
 
 /// One product on offer.

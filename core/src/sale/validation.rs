@@ -13,7 +13,7 @@ use std::{collections::HashSet, fmt, time::Duration};
 use super::{
     Durability, Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
-    spec::{FlashSaleSpec, PassSpec, ProductSpec, TurnstileSpec},
+    spec::{FlashSaleSpec, PassSpec, ProductSpec, TimeSpec, TurnstileSpec, Zone},
 };
 use crate::{
     id::{ProductId, SaleId},
@@ -145,7 +145,23 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
 }
 
 fn check_schedule(spec: &FlashSaleSpec, findings: &mut Findings) -> Schedule {
-    if let (Some(opens), Some(closes)) = (spec.opens_at, spec.closes_at)
+    let zone = match spec.time_zone.as_deref().map(Zone::named) {
+        Some(Ok(zone)) => Some(zone),
+        Some(Err(mistake)) => {
+            findings.add("spec.timeZone", mistake);
+            // Times are judged all the same, in some zone.
+            Zone::named("UTC").ok()
+        }
+        None => None,
+    };
+    let mut instant = |field: &str, time: Option<&TimeSpec>| {
+        let instant = time?.instant(zone.as_ref());
+        let mistake = |mistake| findings.add(format!("spec.{field}"), mistake);
+        instant.map_err(mistake).ok()
+    };
+    let opens_at = instant("opensAt", spec.opens_at.as_ref());
+    let closes_at = instant("closesAt", spec.closes_at.as_ref());
+    if let (Some(opens), Some(closes)) = (opens_at, closes_at)
         && opens >= closes
     {
         findings.add(
@@ -154,8 +170,8 @@ fn check_schedule(spec: &FlashSaleSpec, findings: &mut Findings) -> Schedule {
         );
     }
     Schedule {
-        opens_at: spec.opens_at,
-        closes_at: spec.closes_at,
+        opens_at,
+        closes_at,
     }
 }
 

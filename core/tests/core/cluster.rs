@@ -98,7 +98,7 @@ async fn sale_on(cluster: &Cluster, position: usize) -> Sale {
 async fn sales_on_every_server_are_read_in_one_go_and_withdrawn_whole() {
     let scene = Scene::set().await;
     let mut queue = scene.shared.clone();
-    let all = catalogue::read_all(&mut queue).await.unwrap();
+    let all = catalogue::read_all(&mut queue).await.unwrap().announced;
     assert_eq!(all.len(), 3);
     for sale in &scene.sales {
         assert!(scene.admits(sale, "ann").await);

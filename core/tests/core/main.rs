@@ -17,6 +17,7 @@ mod looks;
 mod poolers;
 mod recovery;
 mod replication;
+mod retirement;
 mod retries;
 mod rights;
 mod scene;

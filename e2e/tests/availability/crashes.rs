@@ -109,7 +109,13 @@ async fn tidied_up(stage: &Stage) {
     })
     .await;
     let mut queue = stage.services.queue.clone();
-    assert!(catalogue::read_all(&mut queue).await.unwrap().is_empty());
+    assert!(
+        catalogue::read_all(&mut queue)
+            .await
+            .unwrap()
+            .announced
+            .is_empty()
+    );
     for sale in 0..SALES {
         assert_eq!(units(stage, sale).await, None, "{} is released", name(sale));
     }

@@ -38,6 +38,18 @@ fn cases() -> Vec<Case> {
             right: schedule("2030-12-01T10:00:00+01:00", "2030-12-01T09:00:01Z"),
         },
         Case {
+            wrong: json!({"opensAt": "2030-12-01T09:00:00"}),
+            says: "spec.opensAt: Invalid value: opensAt has no offset; write one, e.g. \
+                   2026-11-27T09:00:00+01:00, or write timeZone, e.g. Europe/Berlin",
+            right: json!({"opensAt": "2030-12-01T09:00:00", "timeZone": "Europe/Berlin"}),
+        },
+        Case {
+            wrong: json!({"closesAt": "2030-12-01T09:00:00.5"}),
+            says: "spec.closesAt: Invalid value: closesAt has no offset; write one, e.g. \
+                   2026-11-27T09:00:00+01:00, or write timeZone, e.g. Europe/Berlin",
+            right: json!({"closesAt": "2030-12-01T09:00:00.5-01:00"}),
+        },
+        Case {
             wrong: workers(3, 2),
             says: "spec.worker.minReplicas: Invalid value: minReplicas is more than maxReplicas; \
                    write a smaller minReplicas or a greater maxReplicas",

@@ -6,6 +6,7 @@ mod by_hand;
 
 use std::time::{Duration, Instant};
 
+use flashsale_core::audit;
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product},
     patience::until,
@@ -13,6 +14,7 @@ use flashsale_e2e::{
     services::Services,
     shopping::{buy, orders, press},
 };
+use jiff::{SignedDuration, Timestamp};
 use kube::api::DeleteParams;
 use serde_json::json;
 
@@ -96,6 +98,82 @@ async fn taken(stage: &Stage) -> String {
         "{said}"
     );
     said
+}
+
+/// Next week's sale of the same product, while the FlashSale of this week is still there.
+#[tokio::test]
+async fn a_product_of_a_sale_that_is_over_goes_to_the_next_one() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.lone_operator("operator").await;
+    let gateway = Child::gateway(&stage.services, "gateway").await;
+    let worker = Child::worker(&stage.services, "worker").await;
+    stage.create("first", one_product("shoe", 5)).await;
+    stage.until_phase("first", "Open").await;
+    until("the shoe is for sale", SOON, || async {
+        press(&gateway, "shoe", "somebody").await.0 == 200
+    })
+    .await;
+    let limited = json!({"products": [
+        {"id": "shoe", "name": "Shoe", "price": 100, "stock": 2, "maxPerUser": 1},
+    ]});
+    stage.create("second", limited).await;
+    taken(&stage).await;
+
+    let closes = Timestamp::now() + SignedDuration::from_secs(1);
+    stage.edit("first", json!({ "closesAt": closes })).await;
+    stage.until_phase("first", "Closed").await;
+    let began = Instant::now();
+    stage.until_phase("second", "Open").await;
+    println!("the second sale was open {:?} later", began.elapsed());
+    until("the shoe is for sale again", SOON, || async {
+        press(&gateway, "shoe", "somebody").await.0 == 200
+    })
+    .await;
+    let (first, second) = (stage.id("first"), stage.id("second"));
+    until("an order of the second sale", SOON, || async {
+        orders(&stage.services, &second).await == 1
+    })
+    .await;
+    assert_eq!(orders(&stage.services, &first).await, 1);
+
+    // The next operator does not miss what the first sale has let go, nor what it sold.
+    operator.terminate().await;
+    let _operator = stage.lone_operator("next").await;
+    stage.edit("first", json!({"attempts": 7})).await;
+    let edited = stage.sales.get("first").await.unwrap().metadata.generation;
+    let status = stage
+        .until("first", "the edit is judged", |status| {
+            status.observed_generation == edited
+        })
+        .await;
+    assert_eq!(
+        (status.phase.as_deref(), status.sold),
+        (Some("Closed"), Some(1))
+    );
+    stage
+        .until_condition("first", "Accepted", "True", "Accepted")
+        .await;
+
+    // It cannot go on without its product, and then stays closed.
+    stage.edit("first", json!({"closesAt": null})).await;
+    let said = stage
+        .until_condition("first", "Accepted", "False", "ProductTaken")
+        .await;
+    assert!(said.contains(second.as_str()), "{said}");
+    assert_eq!(stage.status("first").await.phase.as_deref(), Some("Closed"));
+    buy(&gateway, "shoe", "another").await;
+    until("the second sale is sold out", SOON, || async {
+        stage.status("second").await.phase.as_deref() == Some("SoldOut")
+    })
+    .await;
+    assert_eq!(orders(&stage.services, &second).await, 2);
+    for sale in [&first, &second] {
+        let mut queue = stage.services.queue.clone();
+        let report = audit::audit(&stage.services.ledger, &mut queue, sale).await;
+        let report = report.unwrap();
+        assert!(report.holds(), "{report:#?}");
+    }
+    worker.terminate().await;
 }
 
 /// Law 4: Redis only admits.

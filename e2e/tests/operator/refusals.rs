@@ -2,6 +2,7 @@
 //! consequence to anybody else.
 
 mod addresses;
+mod records;
 mod schema;
 mod unreadable;
 mod wrong;

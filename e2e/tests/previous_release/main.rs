@@ -8,6 +8,7 @@
     reason = "tests say by unwrapping what they take for granted"
 )]
 
+mod operators;
 mod programs;
 mod rolling;
 mod size;

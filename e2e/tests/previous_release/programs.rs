@@ -33,7 +33,8 @@ pub(crate) enum Release {
 }
 
 impl Release {
-    fn program(self, name: &str) -> PathBuf {
+    /// The file of a program.
+    pub(crate) fn program(self, name: &str) -> PathBuf {
         match self {
             Self::This => binaries::find(name).unwrap(),
             Self::Previous => {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use flashsale_core::{
-    catalogue::{self, Announced, CatalogueError},
+    catalogue::{self, Announced},
     connect::{BlockingConnection, SharedConnection},
     observation::{self, SaleObservation},
 };
@@ -30,8 +30,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Why the catalogue could not be read.
 #[derive(Debug, thiserror::Error)]
 enum RefreshError {
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
     #[error("Redis does not answer: {0}")]
     Redis(#[from] redis::RedisError),
     #[error("Redis does not answer within {PATIENCE:?}")]
@@ -142,7 +140,8 @@ impl Refresher {
             None => connection.insert(self.queue.blocking(Duration::ZERO).await?),
         };
         self.clock.set(catalogue::clock(connection).await?);
-        let announced = catalogue::read_all(connection).await?;
+        let records = catalogue::read_all(connection).await?;
+        let announced = self.snapshot.borrow().with_known(records);
         let sales: Vec<_> = announced.iter().map(|announced| &announced.sale).collect();
         let observed = observation::observe(connection, &sales).await?;
         self.intake.heartbeat().await?;
@@ -162,7 +161,7 @@ impl Refresher {
     }
 
     fn take_over(&self, announced: Vec<Announced>, at: Timestamp, sales: Vec<SaleObservation>) {
-        let updated = self.snapshot.borrow().updated(announced, &self.intake);
+        let updated = self.snapshot.borrow().updated(announced, at, &self.intake);
         if let Some(updated) = updated {
             self.stocks.keep_only(&updated);
             self.count_for(&updated);

@@ -1,8 +1,13 @@
 //! All sales in force as of one moment.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
-use flashsale_core::{catalogue::Announced, id::ProductId, sale::Product};
+use flashsale_core::{
+    catalogue::{Announced, Records},
+    id::ProductId,
+    sale::Product,
+};
+use jiff::Timestamp;
 
 use super::SaleEntry;
 use crate::intake::Intake;
@@ -55,9 +60,24 @@ impl Snapshot {
         self.offers.keys()
     }
 
+    /// The sales of `records`, by name; a sale whose record cannot be read stays as it is here.
+    pub(super) fn with_known(&self, records: Records) -> Vec<Announced> {
+        let mut announced = records.announced;
+        let unreadable = records.unreadable.iter();
+        let known = unreadable.filter_map(|id| self.sale(id.as_str()));
+        announced.extend(known.map(|sale| sale.announced.clone()));
+        announced.sort_by(|left, right| left.sale.id.cmp(&right.sale.id));
+        announced
+    }
+
     /// The snapshot after this one, in which what did not change stays the same object: buys
-    /// that wait in a sale's queue must not notice. None when nothing changed.
-    pub(super) fn updated(&self, announced: Vec<Announced>, intake: &Intake) -> Option<Self> {
+    /// that wait in a sale's queue must not notice. None when nothing changed. `now` is by Redis's clock.
+    pub(super) fn updated(
+        &self,
+        announced: Vec<Announced>,
+        now: Timestamp,
+        intake: &Intake,
+    ) -> Option<Self> {
         let unchanged = announced.len() == self.sales.len()
             && announced
                 .iter()
@@ -80,15 +100,17 @@ impl Snapshot {
                 }
             })
             .collect();
-        Some(Self::of(sales))
+        Some(Self::of(sales, now))
     }
 
-    fn of(sales: Vec<Arc<SaleEntry>>) -> Self {
+    fn of(sales: Vec<Arc<SaleEntry>>, now: Timestamp) -> Self {
         let mut offers = HashMap::new();
-        for sale in &sales {
+        let mut in_turn: Vec<_> = sales.iter().collect();
+        // The first has a product that is in several, on every gateway. A sale takes over products of
+        // one that is over, so the order among those that are over stays the same later on.
+        in_turn.sort_by_key(|sale| turn(&sale.announced, now));
+        for sale in in_turn {
             for (at, product) in sale.sale().products.iter().enumerate() {
-                // Validation and the ledger keep a product in one sale; were it in two, the
-                // first by name has it on every gateway.
                 offers.entry(product.id.clone()).or_insert_with(|| Offer {
                     sale: Arc::clone(sale),
                     at,
@@ -96,5 +118,54 @@ impl Snapshot {
             }
         }
         Self { sales, offers }
+    }
+}
+
+/// What is smaller goes first: sales that are not over, then those that ended last.
+fn turn(announced: &Announced, now: Timestamp) -> Reverse<Timestamp> {
+    let closes_at = announced.sale.schedule.closes_at;
+    Reverse(match closes_at.filter(|at| *at <= now) {
+        Some(at) => at,
+        None if announced.closing => now,
+        None => Timestamp::MAX,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use flashsale_core::{
+        id::SaleId,
+        sale::{spec::FlashSaleSpec, validation::check_spec},
+    };
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn announced(closes: Option<i64>, closing: bool) -> Announced {
+        let spec: FlashSaleSpec = serde_json::from_value(json!({
+            "products": [{"id": "p", "name": "P", "price": 1, "stock": 1}],
+        }))
+        .unwrap();
+        let mut sale = check_spec(SaleId::new("drop").unwrap(), &spec).unwrap();
+        sale.schedule.closes_at = closes.map(at);
+        Announced { sale, closing }
+    }
+
+    #[test]
+    fn a_product_is_of_the_sale_that_is_not_over_or_ended_last() {
+        let turn = |closes, closing| turn(&announced(closes, closing), at(10));
+        for (first, second) in [
+            ((Some(99), false), (Some(5), false)),
+            ((None, false), (Some(5), false)),
+            ((Some(7), false), (Some(5), false)),
+            ((Some(99), false), (None, true)),
+        ] {
+            assert!(turn(first.0, first.1) < turn(second.0, second.1));
+        }
+        assert_eq!(turn(None, false), turn(Some(99), false));
     }
 }

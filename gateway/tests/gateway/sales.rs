@@ -4,6 +4,10 @@ use flashsale_core::outcome::Outcome;
 use jiff::Timestamp;
 use serde_json::json;
 
+use flashsale_core::keys::{CHANGED, SaleKeys};
+use redis::AsyncCommands;
+use serde_json::Value;
+
 use crate::support::{World, eventually, one_product};
 
 #[tokio::test]
@@ -70,6 +74,33 @@ async fn an_unknown_sale_is_told() {
         gateway.client.get("/sales").await.json()["sales"],
         json!([])
     );
+}
+
+#[tokio::test]
+async fn a_record_of_a_later_release_leaves_the_sale_as_it_was_known() {
+    let world = World::new().await;
+    let sale = world.announce("drop", one_product("p", 10)).await;
+    let gateway = world.gateway().await;
+    let mut redis = world.connection().await;
+    let keys = SaleKeys::new(&sale.id);
+    let record: String = redis.hget(keys.record(), "sale").await.unwrap();
+    let mut record: Value = serde_json::from_str(&record).unwrap();
+    record["format"] = json!(2);
+    record["products"][0]["price"] = json!("another meaning");
+    let () = redis
+        .hset(keys.record(), "sale", record.to_string())
+        .await
+        .unwrap();
+    let () = redis.publish(CHANGED, "drop").await.unwrap();
+    // Seen together with the changed record, or after it.
+    world.announce("next", one_product("q", 10)).await;
+    eventually("the next sale is known", async || {
+        gateway.client.get("/sales/next").await.status == 200
+    })
+    .await;
+    let known = gateway.client.get("/sales/drop").await.json();
+    assert_eq!(known["products"][0]["price"], 12_900, "{known}");
+    gateway.buy("p", "ann", "k").await.job_id();
 }
 
 #[tokio::test]

@@ -83,8 +83,19 @@ const RULES: [(&[&str], &[Rule]); 3] = [
     (
         &["spec"],
         &[
+            // What a time zone makes of a time is for the operator to judge.
             Rule::new(
-                "!has(self.opensAt) || !has(self.closesAt) || self.opensAt < self.closesAt",
+                "has(self.timeZone) || !has(self.opensAt) || self.opensAt.matches('([Zz]|[+-][0-9]{2}:[0-9]{2})$')",
+                "opensAt has no offset; write one, e.g. 2026-11-27T09:00:00+01:00, or write timeZone, e.g. Europe/Berlin",
+                ".opensAt",
+            ),
+            Rule::new(
+                "has(self.timeZone) || !has(self.closesAt) || self.closesAt.matches('([Zz]|[+-][0-9]{2}:[0-9]{2})$')",
+                "closesAt has no offset; write one, e.g. 2026-11-27T09:00:00+01:00, or write timeZone, e.g. Europe/Berlin",
+                ".closesAt",
+            ),
+            Rule::new(
+                "!has(self.opensAt) || !has(self.closesAt) || ![self.opensAt, self.closesAt].all(time, time.matches('T.*(Z|[+-][0-9]{2}:[0-9]{2})$')) || timestamp(self.opensAt) < timestamp(self.closesAt)",
                 "the sale closes before it opens; write a closesAt later than opensAt",
                 ".closesAt",
             ),

@@ -90,6 +90,51 @@ fn no_entry_of_a_list_has_a_default() {
     });
 }
 
+/// What an API server adds to every object, by path: the fields of `schema` with a default, and those
+/// within.
+fn added(path: &str, schema: &JSONSchemaProps) -> Vec<String> {
+    let properties = schema.properties.iter().flatten();
+    let with_default = properties.filter(|(_, property)| property.default.is_some());
+    with_default
+        .flat_map(|(name, property)| {
+            let path = format!("{path}{name}");
+            let mut paths = added(&format!("{path}."), property);
+            paths.insert(0, path);
+            paths
+        })
+        .collect()
+}
+
+/// The first release reads no object with a field that it does not know, and an API server adds fields
+/// with a default to all of them. A field that is added to the spec must have none.
+#[test]
+fn only_fields_of_the_first_release_are_added_by_an_api_server() {
+    assert_eq!(
+        added("", &schema().properties.unwrap()["spec"]),
+        [
+            "attempts",
+            "backoffMillis",
+            "databaseTransactionPooler",
+            "drainTimeoutSeconds",
+            "suspend",
+            "turnstile",
+            "turnstile.maxQueueDepth",
+            "turnstile.rateLimit",
+            "turnstile.rateLimit.requests",
+            "turnstile.rateLimit.windowSeconds",
+            "worker",
+            "worker.batchSize",
+            "worker.lanesPerWorker",
+            "worker.maxReplicas",
+            "worker.minReplicas",
+            "worker.prewarmSeconds",
+            "worker.scaleDownStabilizationSeconds",
+            "worker.targetQueueDepth",
+            "worker.terminationGracePeriodSeconds",
+        ]
+    );
+}
+
 #[test]
 fn rules_point_at_fields_that_are_there() {
     let whole = schema();
@@ -115,7 +160,7 @@ fn rules_point_at_fields_that_are_there() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 9);
+    assert_eq!(seen, 11);
 }
 
 /// A sale with a name, written as `spec`.
@@ -153,6 +198,11 @@ fn a_good_sale_passes_every_rule() {
         "worker": {"minReplicas": 1, "maxReplicas": 1},
     }));
     assert_eq!(judge(&good, None), Vec::<String>::new());
+    let local = sale(&json!({
+        "opensAt": "2026-11-27T09:00:00", "closesAt": "2026-11-27T10:00:00",
+        "timeZone": "Europe/Berlin", "products": products(&["shoe"]),
+    }));
+    assert_eq!(judge(&local, None), Vec::<String>::new());
     assert_eq!(
         judge(&sale(&json!({"products": products(&["shoe"])})), None),
         Vec::<String>::new()
@@ -166,6 +216,14 @@ fn what_spans_fields_is_refused_with_a_sentence() {
         (
             json!({"products": products, "opensAt": "2026-11-27T09:00:00Z", "closesAt": "2026-11-27T09:00:00Z"}),
             "write a closesAt later than opensAt",
+        ),
+        (
+            json!({"products": products, "opensAt": "2026-11-27T09:00:00"}),
+            "opensAt has no offset",
+        ),
+        (
+            json!({"products": products, "opensAt": "2026-11-27T09:00:00", "closesAt": "2026-11-27T10:00:00"}),
+            "closesAt has no offset",
         ),
         (
             json!({"products": products, "worker": {"minReplicas": 3, "maxReplicas": 2}}),

@@ -13,6 +13,7 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     ledger::SaleStock,
+    lifecycle::Phase,
     recovery, stock,
 };
 use futures_util::{StreamExt as _, stream};
@@ -70,12 +71,18 @@ pub(super) async fn act(
 ) {
     let parts = std::mem::take(&mut looks.sales);
     let mut stocks = std::mem::take(&mut looks.stocks).into_iter();
+    let mut unreadable = std::mem::take(&mut looks.unreadable).into_iter();
     let deeds = sales.iter().zip(parts).filter_map(|(announced, look)| {
         let stock = stocks.next();
+        let unreadable = unreadable.next().flatten();
         decide(
             context,
             &announced.sale.id,
-            Part { look, stock },
+            Part {
+                look,
+                stock,
+                unreadable,
+            },
             &looks,
             now,
         )
@@ -90,6 +97,8 @@ pub(super) async fn act(
 struct Part {
     look: Look,
     stock: Option<SaleStock>,
+    /// Why its record could not be read although Redis answered.
+    unreadable: Option<String>,
 }
 
 fn decide(
@@ -147,7 +156,11 @@ fn decide(
 
 fn observe(
     entry: &Entry,
-    Part { look, stock }: Part,
+    Part {
+        look,
+        stock,
+        unreadable,
+    }: Part,
     looks: &Looks,
     step: &Step,
     clock_ahead: jiff::SignedDuration,
@@ -164,8 +177,11 @@ fn observe(
             Some(_) => step.declare,
             None => before.undeclared,
         },
-        stock: stock.or_else(|| before.stock.clone()),
-        queue_error: looks.queue_error.clone(),
+        // What a sale sold stays told when another one has its products.
+        stock: stock
+            .filter(|stock| !has_let_go(&entry.desired().sale, stock, step.phase))
+            .or_else(|| before.stock.clone()),
+        queue_error: looks.queue_error.clone().or(unreadable),
         ledger_error: looks.ledger_error.clone(),
         phase: Some(step.phase),
         decision: Some(step.decision),
@@ -177,6 +193,11 @@ fn observe(
         revision: entry.desired().revision,
         durability_replicas: before.durability_replicas,
     }
+}
+
+/// Whether the sale is over and another one has taken some of its products.
+fn has_let_go(announced: &Announced, stock: &SaleStock, phase: Phase) -> bool {
+    phase == Phase::Closed && stock.levels.len() < announced.sale.products.len()
 }
 
 async fn carry_out(context: &Context, stores: &Arc<Stores>, deed: &Deed) {

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use flashsale_core::{
-    catalogue::{self, Announced, CatalogueError},
+    catalogue::{self, Announced, Unreadable},
     connect::check_writable,
     control::Look,
     id::SaleId,
@@ -30,6 +30,8 @@ pub(super) struct Looks {
     pub(super) started: Instant,
     /// One a sale, in their order.
     pub(super) sales: Vec<Look>,
+    /// Why the record of each cannot be read, in their order; empty when Redis could not be.
+    pub(super) unreadable: Vec<Option<String>>,
     /// What the ledger holds of each, in their order; empty when it could not be read.
     pub(super) stocks: Vec<SaleStock>,
     /// Why Redis could not be read, if it could not.
@@ -52,6 +54,7 @@ pub(super) async fn look(stores: &Stores, records: &[Announced]) -> Looks {
     let mut looks = Looks {
         started,
         sales: sales.iter().map(|_| Look::default()).collect(),
+        unreadable: Vec::new(),
         stocks: Vec::new(),
         queue_error: None,
         ledger_error: None,
@@ -90,7 +93,17 @@ impl Looks {
         self.clock_ahead = clock.map(|clock| clock.duration_since(Timestamp::now()));
         let read = servers.into_iter().zip(announced).zip(lanes);
         for (look, ((server, announced), lanes)) in self.sales.iter_mut().zip(read) {
-            look.announced = Some(announced);
+            let (announced, unreadable) = match announced {
+                Ok(announced) => (Some(announced), None),
+                // A record that no release writes is as good as none: it is written again.
+                Err(error @ Unreadable::Json(_)) => {
+                    tracing::error!(%error, "{error}");
+                    (Some(None), None)
+                }
+                Err(error) => (None, Some(error.to_string())),
+            };
+            self.unreadable.push(unreadable);
+            look.announced = announced;
             look.server = Some(server);
             look.lanes = Some(lanes);
         }
@@ -101,7 +114,7 @@ impl Looks {
 type FromQueue = (
     i64,
     Vec<String>,
-    Vec<Option<Announced>>,
+    Vec<Result<Option<Announced>, Unreadable>>,
     Vec<SaleObservation>,
 );
 
@@ -109,15 +122,15 @@ async fn look_at_queue(
     stores: &Stores,
     records: &[Announced],
     sales: &[&Sale],
-) -> Result<FromQueue, CatalogueError> {
+) -> redis::RedisResult<FromQueue> {
     let records: Vec<&Announced> = records.iter().collect();
     let ids: Vec<&SaleId> = sales.iter().map(|sale| &sale.id).collect();
     let (mut one, mut two) = (stores.queue.clone(), stores.queue.clone());
     // A server that was demoted still answers reads; a write leads on to the new primary.
     check_writable(&mut one).await?;
     let (clock, servers, announced) = tokio::try_join!(
-        async { Ok(catalogue::clock(&mut one).await?) },
-        async { Ok(stores.queue.server_ids(&ids).await?) },
+        catalogue::clock(&mut one),
+        stores.queue.server_ids(&ids),
         catalogue::read_expected(&mut two, &records),
     )?;
     // Surely after the records: a lane that is empty once its sale was seen closed stays empty.

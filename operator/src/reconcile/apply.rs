@@ -10,9 +10,12 @@ use flashsale_core::{
     id::SaleId,
     keys::SaleKeys,
     ledger::{LedgerError, StockLevel},
+    lifecycle::Phase,
+    retirement,
     sale::{Sale, spec::UpdatePolicySpec},
     stock,
 };
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
@@ -56,8 +59,9 @@ pub async fn offer(
     context: &Context,
     sale: &Sale,
     located: &Located,
+    progress: Progress,
 ) -> Result<Result<(), String>, Error> {
-    if !is_to_declare(context, sale) {
+    if !is_to_declare(context, sale, progress) {
         return Ok(Ok(()));
     }
     if !context.fence.is_open() {
@@ -70,20 +74,39 @@ pub async fn offer(
     declare(&located.stores, sale).await
 }
 
+/// How far a sale is, as far as declaring it depends on that.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Now, by the clock of the sale.
+    pub now: Timestamp,
+    /// Whether the status says that the sale was closed and drained.
+    pub was_closed: bool,
+}
+
 /// Whether the ledger has to hear of the products. Where only times, switches or limits were
-/// edited it has not, so that a sale can be suspended while the ledger is away.
-fn is_to_declare(context: &Context, sale: &Sale) -> bool {
-    context
-        .roster
-        .get(&sale.id)
-        .is_none_or(|(known, observed)| {
-            known.closing || known.sale.products != sale.products || observed.undeclared
-        })
+/// edited it has not, so that a sale can be suspended while the ledger is away. Nor has it of those of
+/// a sale that is over: another one may have taken them.
+fn is_to_declare(context: &Context, sale: &Sale, progress: Progress) -> bool {
+    let ends = |sale: &Sale| sale.schedule.closes_at.is_some_and(|at| at <= progress.now);
+    match context.roster.get(&sale.id) {
+        None => !(ends(sale) && progress.was_closed),
+        Some((_, observed)) if ends(sale) && observed.phase == Some(Phase::Closed) => {
+            observed.undeclared
+        }
+        Some((known, observed)) => {
+            known.closing
+                || known.sale.products != sale.products
+                || observed.undeclared
+                || (ends(&known.sale) && !ends(sale))
+        }
+    }
 }
 
 /// Declares the products in the ledger and tells Redis their stock. The inner error is an outage.
 async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Error> {
-    let levels = match timeout(DECLARE_PATIENCE, stores.ledger.declare(sale)).await {
+    let mut queue = stores.queue.clone();
+    let declaring = retirement::declare(&stores.ledger, &mut queue, sale);
+    let levels = match timeout(DECLARE_PATIENCE, declaring).await {
         Ok(Ok(declared)) => declared.levels,
         Ok(Err(error @ LedgerError::ProductTaken { .. })) => {
             return Err(Error::Refused(Refusal {

@@ -15,8 +15,9 @@ use crate::{
 };
 
 /// Fields without which an object can be told of and deleted. Each counts if it can be read.
-const FIELDS: [&str; 7] = [
+const FIELDS: [&str; 8] = [
     "suspend",
+    "timeZone",
     "closesAt",
     "databaseSecretRef",
     "databaseTransactionPooler",
@@ -92,7 +93,7 @@ mod tests {
         .unwrap();
         let object = readable(&raw).unwrap();
         assert_eq!(object.metadata.uid.as_deref(), Some("u"));
-        assert!(object.spec.suspend && object.spec.closes_at.is_none());
+        assert!(object.spec.suspend && object.spec.closing().is_none());
         assert_eq!(object.spec.redis_secret_ref.as_ref().unwrap().name, "cache");
         let status = object.status.unwrap();
         assert_eq!(status.last_accepted.as_deref(), Some("{}"));

@@ -144,7 +144,7 @@ pub fn restricted(in_force: &Announced, spec: &FlashSaleSpec) -> Announced {
     let mut kept = in_force.clone();
     let sale = &mut kept.sale;
     sale.suspended |= spec.suspend;
-    if let Some(closes) = spec.closes_at {
+    if let Some(closes) = spec.closing() {
         let schedule = &mut sale.schedule;
         let is_earlier = schedule.closes_at.is_none_or(|known| closes < known);
         // A closing before the opening is a mistake itself.

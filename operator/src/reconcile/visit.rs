@@ -18,7 +18,9 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Error, apply, budget, build,
+    Error,
+    apply::{self, Progress},
+    budget, build,
     deployable::Deployable,
     dereference::{Dereferenced, Located, Unlocated},
     finalize::End,
@@ -136,7 +138,7 @@ impl Visit<'_> {
 
     async fn offer_and_apply(&self, valid: &Valid) -> Result<Verdict, Error> {
         let Valid { sale, located } = valid;
-        if let Err(undeclared) = apply::offer(self.context, sale, located).await? {
+        if let Err(undeclared) = apply::offer(self.context, sale, located, self.progress()).await? {
             return Ok(Verdict::Undeclared(undeclared));
         }
         let desired = Announced {
@@ -148,6 +150,15 @@ impl Visit<'_> {
         self.maintain(sale, &written, located).await?;
         status::remember_accepted(self.context, self.object, &written.text()).await?;
         Ok(Verdict::Accepted)
+    }
+
+    fn progress(&self) -> Progress {
+        let status = self.object.status.as_ref();
+        let phase = status.and_then(|status| status.phase.as_deref());
+        Progress {
+            now: self.now(),
+            was_closed: phase == Some(Phase::Closed.as_str()),
+        }
     }
 
     /// The sale in force goes on until its object is judged, and stays so if an edit is refused. What

@@ -21,6 +21,11 @@ pub enum Departure {
     },
     /// The ledger refused a batch, since another driver took over or the ledger went back.
     Fenced,
+    /// A later release wrote the next job, and one of its workers has to settle it.
+    Newer {
+        /// What was found.
+        message: String,
+    },
     /// Redis failed.
     QueueAway {
         /// What it said.

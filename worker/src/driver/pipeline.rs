@@ -98,6 +98,9 @@ pub(super) struct Pipeline {
     /// Whether everything in the lane had been read when the last read began, nothing in the
     /// ledger's hands: then there is no fuller batch to be had than what is queued.
     fresh: bool,
+    /// Why the lane is not read on: a later release wrote the next job. What was read before it is
+    /// settled first.
+    newer: Option<String>,
     /// Whether the lane was read on since a batch was sent: once is enough.
     read_ahead: bool,
     /// Jobs that were read and not sent.
@@ -150,6 +153,7 @@ impl Pipeline {
             entries_read: 0,
             reading: false,
             fresh: false,
+            newer: None,
             read_ahead: false,
             queued: VecDeque::new(),
             pieces: VecDeque::new(),
@@ -222,6 +226,9 @@ impl Pipeline {
             .and_then(|refusals| refusals.next_due(now.redis_ms));
         self.leaving = if now.stopping {
             Some(Departure::Done)
+        } else if let (true, Some(message)) = (self.is_idle(), &self.newer) {
+            let message = message.clone();
+            Some(Departure::Newer { message })
         } else if self.is_idle() {
             match waits {
                 // Nothing can be settled before then, and other lanes have something to do.
@@ -238,12 +245,17 @@ impl Pipeline {
 
     /// Whether everything in the lane was read and has ended or waits for its next attempt.
     fn is_idle(&self) -> bool {
-        self.fresh
+        self.is_read()
             && self.refusals.is_some()
             && self.queued.is_empty()
             && self.pieces.is_empty()
             && self.sent.is_empty()
             && !self.reading_refused
+    }
+
+    /// Whether there is no fuller batch to be had than what is queued.
+    fn is_read(&self) -> bool {
+        self.fresh || self.newer.is_some()
     }
 
     fn acknowledge(&mut self, now: Instant) -> Option<Command> {
@@ -323,8 +335,8 @@ impl Pipeline {
         if self.reading_refused {
             return None;
         }
-        let is_ready = self.queued.len() >= size || (self.fresh && !self.queued.is_empty());
-        let is_others_turn = self.retried_last && (is_ready || !self.fresh);
+        let is_ready = self.queued.len() >= size || (self.is_read() && !self.queued.is_empty());
+        let is_others_turn = self.retried_last && (is_ready || !self.is_read());
         let due = self.refusals.as_ref()?.due(now.redis_ms);
         if !is_others_turn && !due.is_empty() {
             // They are read anew, since one may have left the lane meanwhile, and settled apart
@@ -362,7 +374,7 @@ impl Pipeline {
     /// job of a lane that is empty.
     fn read(&mut self, now: &Now) -> Option<Command> {
         let size = self.known.size.at(now.at);
-        if self.reading || self.queued.len() >= size {
+        if self.reading || self.newer.is_some() || self.queued.len() >= size {
             return None;
         }
         let wait = if !self.sent.is_empty() {

@@ -119,13 +119,15 @@ impl Memory {
             Departure::Done | Departure::TurnOver => None,
             Departure::NotBefore(wait) => Some((*wait).min(WAIT_MOST)),
             Departure::Waits { .. } => Some(LEFT_TO_OTHERS),
-            Departure::Fenced | Departure::QueueAway { .. } => {
+            Departure::Fenced | Departure::Newer { .. } | Departure::QueueAway { .. } => {
                 let doubled = WAIT.saturating_mul(1 << lane.failures.min(8));
                 Some(doubled.min(WAIT_MOST))
             }
         };
         lane.failures = match departure {
-            Departure::Fenced | Departure::QueueAway { .. } => lane.failures.saturating_add(1),
+            Departure::Fenced | Departure::Newer { .. } | Departure::QueueAway { .. } => {
+                lane.failures.saturating_add(1)
+            }
             _ => 0,
         };
         lane.not_before = wait.map(|wait| now + wait);

@@ -92,6 +92,41 @@ async fn jobs_are_settled_in_order_of_arrival_and_every_one_gets_its_outcome() {
     worker.stop().await;
 }
 
+/// What a later release writes is left alone, and what is known of its sale stays as it was.
+#[tokio::test]
+async fn records_and_jobs_of_a_later_release_are_left_to_it() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 100)]);
+    open(&services, &sale).await;
+    let worker = Worker::start(&services, "w", 4);
+    push_jobs(&services, &sale, 0..3).await;
+    emptied(&services, &sale, 0, SOON).await;
+    let keys = SaleKeys::new(&sale.id);
+    let mut queue = services.queue.clone();
+    let () = queue
+        .hset(keys.record(), "sale", r#"{"format": 2}"#)
+        .await
+        .unwrap();
+    push_jobs(&services, &sale, 3..5).await;
+    emptied(&services, &sale, 0, SOON).await;
+
+    let newer = job(&sale, "u5", &sale.products[0].id, "k");
+    let mut newer = serde_json::to_value(&newer).unwrap();
+    newer["format"] = serde_json::json!(2);
+    push(&services, &sale, 0, newer.to_string().as_bytes()).await;
+    push_jobs(&services, &sale, 6..8).await;
+    let lease = keys.lease(&sale.products[0].id);
+    until("the lane is left alone", SOON, || {
+        let (mut queue, lease) = (queue.clone(), lease.clone());
+        async move { !queue.exists::<_, bool>(lease).await.unwrap() }
+    })
+    .await;
+    assert_eq!(depth(&services, &sale, 0).await, 3);
+    assert_eq!(order_users(&services).await, ["u0", "u1", "u2", "u3", "u4"]);
+    assert_eq!(dead_letter::count(&mut queue, &keys).await.unwrap(), 0);
+    worker.stop().await;
+}
+
 #[tokio::test]
 async fn the_first_designs_json_is_settled() {
     let services = Services::start().await;

@@ -86,6 +86,27 @@ fn every_mistake_is_told_at_once_with_its_path() {
 }
 
 #[test]
+fn times_without_an_offset_need_a_time_zone() {
+    let local = |zone: Option<&str>| {
+        spec(|value| {
+            value["opensAt"] = json!("2026-11-27T09:00:00");
+            value["closesAt"] = json!("2026-11-27T10:00:00+01:00");
+            value["timeZone"] = json!(zone);
+        })
+    };
+    let checked = |zone| check_spec(SaleId::new("drop").unwrap(), &local(zone));
+    let schedule = checked(Some("Europe/Berlin")).unwrap().schedule;
+    assert_eq!(
+        schedule.opens_at.unwrap().to_string(),
+        "2026-11-27T08:00:00Z"
+    );
+    let told = |zone| checked(zone).unwrap_err()[0].to_string();
+    assert!(told(None).starts_with("spec.opensAt: is 2026-11-27T09:00:00, without an offset"));
+    assert!(told(Some("Europe/Berlim")).starts_with("spec.timeZone: is"));
+    assert_eq!(local(Some("Mars")).closing(), schedule.closes_at);
+}
+
+#[test]
 fn a_sale_without_products_is_refused() {
     assert!(mistakes(|value| value["products"] = json!([]))[0].contains("at least one product"));
 }

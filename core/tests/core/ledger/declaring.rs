@@ -92,8 +92,8 @@ async fn two_sales_cannot_offer_one_product_until_the_first_lets_go() {
     let error = ledger.declare(&second).await.unwrap_err();
     assert_eq!(
         error.to_string(),
-        "product p is offered by sale one; take it out of one of the two sales, or delete that \
-         sale if it is over"
+        "product p is offered by sale one; take it out of one of the two sales, or wait until that \
+         one is closed, every buy has its outcome, and it has no dead letters; or delete it"
     );
     assert!(
         ledger.stock(&second.id).await.unwrap().is_empty(),

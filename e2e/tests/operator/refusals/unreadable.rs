@@ -36,7 +36,7 @@ async fn objects_that_do_not_parse_are_told_of_and_stop_nobody() {
     store(
         &stage,
         "time",
-        with(one_product("time", 5), &json!({"opensAt": "soon"})),
+        with(one_product("time", 5), &json!({"opensAt": 5})),
     )
     .await;
     replace_schema(&stage, strict).await;

@@ -249,6 +249,21 @@ fn times() -> Vec<Case> {
             "spec.opensAt",
         ),
         (
+            "a local time that clocks skip",
+            sale(&json!({"opensAt": "2030-03-31T02:30:00", "timeZone": "Europe/Berlin"})),
+            "spec.opensAt",
+        ),
+        (
+            "a local time that there is twice",
+            sale(&json!({"closesAt": "2030-10-27T02:30:00", "timeZone": "Europe/Berlin"})),
+            "spec.closesAt",
+        ),
+        (
+            "a city without a time zone",
+            sale(&json!({"opensAt": "2030-12-01T10:00:00", "timeZone": "Europe/Bielefeld"})),
+            "spec.timeZone",
+        ),
+        (
             "words instead of a time",
             opens("next friday"),
             "spec.opensAt",

@@ -137,6 +137,9 @@ impl Pipeline {
             self.stretch.tear();
         }
         self.decided.dead.extend(sorted.malformed);
+        if let Some(message) = sorted.newer {
+            self.newer.get_or_insert(message);
+        }
         sorted.jobs
     }
 

@@ -207,6 +207,31 @@ impl Stage {
 }
 
 #[test]
+fn a_job_of_a_later_release_is_left_to_it_once_those_before_it_are_settled() {
+    let mut stage = Stage::new();
+    stage.take_over();
+    stage.find(|command| matches!(command, Command::Read { .. }));
+    let newer = Entry {
+        job: Some(br#"{"format": 2, "jobId": 7}"#.to_vec()),
+        ..entry(3, 2)
+    };
+    let entries = vec![entry(1, 2), entry(2, 2), newer, entry(4, 2)];
+    stage.answer(Event::Read(Ok(entries)));
+    let batch = stage.sent();
+    assert_eq!(users(&batch), [1, 2]);
+    stage.confirm(&batch);
+    assert_eq!(stage.told(), ["1-0", "2-0"]);
+    stage.pass(Duration::ZERO);
+    let departure = stage.pipeline.departure();
+    assert!(
+        matches!(departure, Some(Departure::Newer { .. })),
+        "{departure:?}"
+    );
+    // Nothing of it was dead-lettered, and nothing behind it was settled.
+    assert!(stage.maybe_sent().is_none() && stage.acknowledgement().is_none());
+}
+
+#[test]
 fn full_batches_are_sent_one_ahead_of_the_other_and_numbered() {
     let (mut stage, first, second) = Stage::with_two_sent();
     assert_eq!((first.number, second.number), (71, 72));
