@@ -8,10 +8,13 @@ use flashsale_e2e::{
 };
 use flashsale_operator::{crd::servers::definition_for, definition::NAME};
 use flashsale_testbed::data_dir::DataDir;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::{
+    api::apps::v1::Deployment,
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
 use kube::{
     Api, ResourceExt as _,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
     core::{ApiResource, DynamicObject},
 };
 use serde_json::{Value, json};
@@ -25,13 +28,27 @@ use crate::{
 /// What needs no node takes well below.
 const SOON: Duration = Duration::from_secs(30);
 
-/// A cluster has one definition, so tests of it take turns. The cluster has none at the beginning.
+/// A cluster has one definition, so tests of it take turns. The cluster has none at the beginning, and no
+/// operator that would need one.
 async fn cluster() -> (&'static ControlPlane, MutexGuard<'static, ()>) {
     static CLUSTER: OnceCell<ControlPlane> = OnceCell::const_new();
     static TURN: Mutex<()> = Mutex::const_new(());
     let turn = TURN.lock().await;
     let cluster = CLUSTER.get_or_init(ControlPlane::start).await;
     delete_definition(cluster).await;
+    let operators = ListParams::default().labels("app.kubernetes.io/name=flashsale-operator");
+    let deployments: Api<Deployment> = Api::all(cluster.client());
+    for left in deployments.list(&operators).await.unwrap() {
+        let namespaced: Api<Deployment> =
+            Api::namespaced(cluster.client(), &left.namespace().unwrap());
+        let _ = namespaced
+            .delete(&left.name_any(), &DeleteParams::default())
+            .await;
+    }
+    until("no operator is left", SOON, || async {
+        deployments.list(&operators).await.unwrap().items.is_empty()
+    })
+    .await;
     (cluster, turn)
 }
 

@@ -42,8 +42,8 @@ fn stores_to_try_things_out_admit_namespaces_with_sales_alone() {
         let from = &policy(&manifests, store)["ingress"][0]["from"];
         assert_eq!(from.as_array().unwrap().len(), 1, "{from}");
         assert_eq!(from[0]["namespaceSelector"], named(&["shop", "market"]));
-        let part = &from[0]["podSelector"]["matchLabels"]["app.kubernetes.io/part-of"];
-        assert_eq!(part, "flashsale");
+        let labels = &from[0]["podSelector"]["matchLabels"];
+        assert_eq!(labels["app.kubernetes.io/part-of"], "flashsale");
         let port = if store == "redis" { 6379 } else { 5432 };
         let egress = policy(&manifests, "worker")["egress"].as_array().unwrap();
         let mut edges = egress.iter();

@@ -13,7 +13,7 @@ use crate::{
 
 const GATEWAY: &str = "flashsale-gateway";
 
-/// The manager by which the controller of HorizontalPodAutoscalers writes.
+/// The manager by which the controller of `HorizontalPodAutoscaler` writes.
 const AUTOSCALER: &str = "kube-controller-manager";
 
 async fn gateways(release: &Release<'_>) -> i32 {

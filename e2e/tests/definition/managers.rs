@@ -1,9 +1,6 @@
 //! Server-side apply by several: each may write what it owns, again and again.
 
-use flashsale_e2e::{
-    cluster::{ControlPlane, told},
-    definition::committed,
-};
+use flashsale_e2e::{cluster::ControlPlane, definition::committed};
 use flashsale_operator::{
     context::FIELD_MANAGER,
     definition::{self, Outcome},
@@ -11,7 +8,7 @@ use flashsale_operator::{
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api,
-    api::{Patch, PatchParams},
+    api::{Patch, PatchParams, PostParams},
     core::DynamicObject,
 };
 use serde_json::{Value, json};
@@ -117,11 +114,15 @@ async fn a_release_takes_the_definition_over_from_anybody() {
     let definitions: Api<CustomResourceDefinition> = Api::all(server.client());
     let mut present = definitions.get(definition::NAME).await.unwrap();
     present.spec.versions[0].additional_printer_columns = None;
-    let text = serde_json::to_string(&present).unwrap();
-    let output = server
-        .kubectl_with_input(&["replace", "--filename", "-"], &text)
-        .await;
-    assert!(output.status.success(), "{}", told(&output));
+    // The server has too little for kubectl to find its way.
+    let parameters = PostParams {
+        field_manager: Some("kubectl-replace".to_owned()),
+        ..PostParams::default()
+    };
+    definitions
+        .replace(definition::NAME, &parameters, &present)
+        .await
+        .unwrap();
     let parameters = PatchParams::apply("helm");
     let applied = definitions
         .patch(definition::NAME, &parameters, &Patch::Apply(committed()))

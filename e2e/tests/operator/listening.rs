@@ -43,7 +43,7 @@ async fn workers_listen_where_the_operator_says() {
 }
 
 /// A port of `::1` whose connections go on to `port` of 127.0.0.1, where the stores of tests listen.
-async fn relay(port: u16) -> u16 {
+fn relay(port: u16) -> u16 {
     let listener = listen((Ipv6Addr::LOCALHOST, 0).into()).unwrap();
     let own = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -58,9 +58,9 @@ async fn relay(port: u16) -> u16 {
 }
 
 /// `url` with a relay of its own in place of host and port.
-async fn over_ipv6(url: &str) -> String {
+fn over_ipv6(url: &str) -> String {
     let mut url = Url::parse(url).unwrap();
-    let port = relay(url.port().unwrap()).await;
+    let port = relay(url.port().unwrap());
     url.set_host(Some("[::1]")).unwrap();
     url.set_port(Some(port)).unwrap();
     url.into()
@@ -74,8 +74,8 @@ fn ipv6_loopback() -> SocketAddr {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sale_runs_over_ipv6_alone() {
     let stage = Stage::set(Services::start().await).await;
-    let database = over_ipv6(&stage.services.database_url).await;
-    let redis = over_ipv6(&stage.services.redis.url()).await;
+    let database = over_ipv6(&stage.services.database_url);
+    let redis = over_ipv6(&stage.services.redis.url());
     stage.write_secret("flashsale-database", &database).await;
     stage.write_secret("flashsale-redis", &redis).await;
     let stores = StoreUrls {
@@ -115,8 +115,8 @@ async fn a_sale_runs_over_ipv6_alone() {
         .unwrap();
     // As the pod of `helm test` asks, whose variables have addresses without brackets.
     let service = format!("http://gateway:{}/sales", shop.port());
-    let probed = flashsale(stores, &["probe", "--host=::1", &service]).await;
-    assert!(probed.status.success(), "{}", told(&probed));
+    let answer = flashsale(stores, &["probe", "--host=::1", &service]).await;
+    assert!(answer.status.success(), "{}", told(&answer));
     let gateway = Child(gateway);
     until("the gateway sells over IPv6", SOON, || async {
         press(&gateway, "shoe", "ann").await.0 == 200
