@@ -83,7 +83,7 @@ pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: Cancellation
         }
         heartbeat.beat();
         while looks.try_join_next().is_some() {}
-        let show_every = show_every(changing(&context));
+        let show_every = show_every(&context);
         // Not waited for: a Redis that hangs must not hold up the sales of another.
         for (stores, sales) in due(&context).into_values() {
             let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
@@ -144,19 +144,18 @@ fn parts(sales: Vec<Announced>) -> Vec<Vec<Announced>> {
     parts
 }
 
-/// Sales whose numbers may change.
-fn changing(context: &Context) -> usize {
+/// How often the numbers of a status are brought up to date while nothing else changes.
+pub fn show_every(context: &Context) -> Duration {
     let entries = context.roster.entries();
     let changing = entries.values().filter(|entry| {
         let phase = entry.observed().phase;
         !matches!(phase, None | Some(Phase::Scheduled | Phase::Closed))
     });
-    changing.count()
+    show_every_of(changing.count())
 }
 
-/// How often the numbers of a status are brought up to date while nothing else changes, where those of
-/// so many sales change.
-fn show_every(changing: usize) -> Duration {
+/// The same, where the numbers of so many sales change.
+fn show_every_of(changing: usize) -> Duration {
     let changing = u32::try_from(changing).unwrap_or(u32::MAX);
     SHOW_EACH.saturating_mul(changing).max(SHOW_NUMBERS)
 }

@@ -29,9 +29,21 @@ impl SaleStock {
     }
 }
 
-/// Sale, product, units left, version of that figure, version of the last batch in it, units sold,
-/// whether it is listed, batches that were not fenced.
-type Row = (String, String, i32, i64, i64, i32, bool, i64);
+/// A sale and its products, a column each: products, units left, versions of those figures, versions of
+/// the last batches in them, units sold, whether they are listed, batches that were not fenced.
+///
+/// One row for each sale: thirty thousand rows with the name of their sale in each take several times as
+/// long to read.
+type Row = (
+    String,
+    Vec<String>,
+    Vec<i32>,
+    Vec<i64>,
+    Vec<i64>,
+    Vec<i32>,
+    Vec<bool>,
+    Vec<i64>,
+);
 
 impl Ledger {
     /// The stock of every product that `sale` lists.
@@ -48,9 +60,11 @@ impl Ledger {
     ) -> Result<HashMap<SaleId, SaleStock>, LedgerError> {
         let names: Vec<&str> = sales.iter().map(SaleId::as_str).collect();
         let query = sqlx::query_as(
-            "SELECT sale_id, id, stock_quantity, stock_version, settled_version,
-                    GREATEST(sold - sold_before, 0), listed, unfenced_batches
-               FROM products WHERE sale_id = ANY ($1)",
+            "SELECT sale_id, array_agg(id::text), array_agg(stock_quantity),
+                    array_agg(stock_version), array_agg(settled_version),
+                    array_agg(GREATEST(sold - sold_before, 0)), array_agg(listed),
+                    array_agg(unfenced_batches)
+               FROM products WHERE sale_id = ANY ($1) GROUP BY sale_id",
         )
         .bind(names);
         let rows: Vec<Row> = self
@@ -62,28 +76,42 @@ impl Ledger {
             .iter()
             .map(|sale| (sale.clone(), SaleStock::default()))
             .collect();
-        for (sale, product, stock, version, settled_version, sold, is_listed, unfenced) in rows {
-            let stocks = SaleId::new(sale)
-                .ok()
-                .and_then(|sale| stocks.get_mut(&sale));
-            // A row whose id is none of ours was not written by a declaration; no lane can serve
-            // it.
-            if let (Some(stocks), Ok(product)) = (stocks, ProductId::new(product)) {
-                let level = StockLevel {
-                    product,
-                    stock,
-                    version,
-                    settled_version,
-                };
-                stocks.unfenced_batches += unfenced;
-                if is_listed {
-                    stocks.sold += i64::from(sold);
-                    stocks.levels.push(level);
-                } else {
-                    stocks.unlisted.push(level);
-                }
+        for row in rows {
+            let sale = SaleId::new(row.0.as_str()).ok();
+            if let Some(stock) = sale.and_then(|sale| stocks.get_mut(&sale)) {
+                *stock = SaleStock::of(row);
             }
         }
         Ok(stocks)
+    }
+}
+
+impl SaleStock {
+    fn of((_, products, stocks, versions, settled, sold, listed, unfenced): Row) -> Self {
+        let mut all = Self {
+            unfenced_batches: unfenced.iter().sum(),
+            ..Self::default()
+        };
+        let figures = stocks.into_iter().zip(versions).zip(settled);
+        let rows = products.into_iter().zip(figures).zip(sold).zip(listed);
+        for (((product, ((stock, version), settled_version)), sold), is_listed) in rows {
+            // A row whose id is none of ours was not written by a declaration; no lane can serve it.
+            let Ok(product) = ProductId::new(product) else {
+                continue;
+            };
+            let level = StockLevel {
+                product,
+                stock,
+                version,
+                settled_version,
+            };
+            if is_listed {
+                all.sold += i64::from(sold);
+                all.levels.push(level);
+            } else {
+                all.unlisted.push(level);
+            }
+        }
+        all
     }
 }

@@ -48,6 +48,7 @@ mod tests {
         // Neither another reason nor another object has to wait for that.
         assert!(take("uid", Reason::SoldOut, 3_600));
         assert!(take("another", Reason::Scaled, 3_600));
+        assert!(take("uid", Reason::Scaled, 3_600));
         assert!(!take("uid", Reason::Scaled, 3_600));
         assert!(take("uid", Reason::Opened, 7_200));
         assert_eq!(budget.0.len(), 1, "budgets that are whole take no memory");

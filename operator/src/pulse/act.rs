@@ -123,8 +123,11 @@ fn decide(
         entry.memory.calm = Instant::now();
     }
     let observed = observe(entry, part, looks, &step, clock_ahead);
-    let numbers =
-        observed.lanes != entry.observed().lanes || observed.stock != entry.observed().stock;
+    let before = entry.observed();
+    let is_new = observed.lanes != before.lanes
+        || observed.stock != before.stock
+        || observed.decision != before.decision;
+    entry.memory.is_to_show |= is_new;
     let news = opening::news(entry, &observed, workers.unwrap_or_default(), now);
     figures::show(
         &context.metrics,
@@ -133,9 +136,11 @@ fn decide(
         workers.unwrap_or_default(),
     );
     let told = entry.observe(observed);
-    let visit = told || (numbers && entry.memory.shown.elapsed() >= show_every);
+    let memory = &mut entry.memory;
+    let visit = told || (memory.is_to_show && memory.shown.elapsed() >= show_every);
     if visit {
-        entry.memory.shown = Instant::now();
+        memory.shown = Instant::now();
+        memory.is_to_show = false;
     }
     let desired = entry.desired().sale.clone();
     if entry.memory.due > Instant::now() {

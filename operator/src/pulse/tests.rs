@@ -129,6 +129,6 @@ fn many_lanes_are_looked_at_in_parts() {
 #[test]
 fn numbers_are_shown_less_often_where_many_change() {
     for (changing, seconds) in [(0, 3), (1, 3), (10, 3), (100, 30), (1_000, 300)] {
-        assert_eq!(show_every(changing).as_secs(), seconds, "{changing}");
+        assert_eq!(show_every_of(changing).as_secs(), seconds, "{changing}");
     }
 }

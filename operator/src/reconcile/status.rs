@@ -23,6 +23,7 @@ use crate::{
         condition::{self, Statement, Type},
         status::FlashSaleStatus,
     },
+    pulse,
 };
 
 /// Why this step failed. Worth another try.
@@ -129,7 +130,13 @@ pub async fn update(
         ..view.clone()
     };
     let told = told(view);
-    if view.object.status.as_ref() == Some(&told.status) {
+    let before = view.object.status.as_ref();
+    if before == Some(&told.status) {
+        return Ok(());
+    }
+    if before.is_some_and(|before| differs_in_figures_alone(before, &told.status))
+        && is_early(context, view.object)
+    {
         return Ok(());
     }
     write(context, view.object, &json!(told.status)).await?;
@@ -138,6 +145,24 @@ pub async fn update(
         context.events.publish(reference, reason, note).await;
     }
     Ok(())
+}
+
+/// Whether nothing has changed but what the pulse asks a visit for when it is time to show it.
+fn differs_in_figures_alone(before: &FlashSaleStatus, now: &FlashSaleStatus) -> bool {
+    let with_figures = FlashSaleStatus {
+        queue_depth: now.queue_depth,
+        dead_letters: now.dead_letters,
+        sold: now.sold,
+        remaining: now.remaining,
+        ..before.clone()
+    };
+    with_figures == *now
+}
+
+/// Whether the status was written so lately that the pulse has not asked for this visit.
+fn is_early(context: &Context, object: &FlashSale) -> bool {
+    let age = context.statuses.age(object);
+    age.is_some_and(|age| age < pulse::show_every(context) / 2)
 }
 
 /// Keeps what was accepted last for as long as an edit is refused, whichever operator leads then.

@@ -5,6 +5,7 @@ use std::{
     borrow::Cow,
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use kube::{ResourceExt, core::DynamicObject};
@@ -23,6 +24,7 @@ struct Written {
     /// Resource version of the object with this status.
     version: u64,
     status: FlashSaleStatus,
+    at: Instant,
 }
 
 impl WrittenStatuses {
@@ -51,7 +53,21 @@ impl WrittenStatuses {
         if written.len() >= OBJECTS_MOST && !written.contains_key(&uid) {
             written.clear();
         }
-        written.insert(uid, Written { version, status });
+        let at = Instant::now();
+        written.insert(
+            uid,
+            Written {
+                version,
+                status,
+                at,
+            },
+        );
+    }
+
+    /// How long ago the status of `object` was written; none where that is not remembered.
+    pub fn age(&self, object: &FlashSale) -> Option<Duration> {
+        let written = self.written();
+        Some(written.get(&object.uid()?)?.at.elapsed())
     }
 
     fn written(&self) -> MutexGuard<'_, HashMap<String, Written>> {

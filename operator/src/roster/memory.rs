@@ -29,6 +29,8 @@ pub struct Memory {
     pub calm: Instant,
     /// When numbers were last shown in the status.
     pub shown: Instant,
+    /// Whether numbers have changed since.
+    pub is_to_show: bool,
     /// Whether it was told, for this opening, that the workers are there or are not.
     pub prewarm_told: Option<Timestamp>,
     /// Whether the sale was seen before its opening, so that the lag of the opening can be told.
@@ -59,6 +61,7 @@ impl Memory {
             due: now,
             calm: now,
             shown: now,
+            is_to_show: false,
             prewarm_told: None,
             awaited: false,
             audited: None,

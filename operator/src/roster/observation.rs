@@ -1,8 +1,11 @@
 //! What was seen of a sale.
 
 use flashsale_core::{
-    durability::Finding, ledger::SaleStock, lifecycle::Phase, observation::SaleObservation,
-    scaling::Decision,
+    durability::Finding,
+    ledger::SaleStock,
+    lifecycle::Phase,
+    observation::SaleObservation,
+    scaling::{Decision, Reason},
 };
 use jiff::{SignedDuration, Timestamp};
 
@@ -122,7 +125,8 @@ struct Gist {
     revision: u64,
     durability_replicas: u8,
     phase: Option<Phase>,
-    decision: Option<Decision>,
+    workers: Option<u32>,
+    scaling: Option<Reason>,
     queue_up: bool,
     ledger_up: bool,
     announced: Option<bool>,
@@ -141,7 +145,10 @@ impl From<&Observation> for Gist {
             revision: observed.revision,
             durability_replicas: observed.durability_replicas,
             phase: observed.phase,
-            decision: observed.decision,
+            workers: observed.decision.map(|decision| decision.workers),
+            scaling: observed
+                .decision
+                .map(|decision| told_at_once(decision.reason)),
             queue_up: observed.queue_error.is_none(),
             ledger_up: observed.ledger_error.is_none(),
             announced: observed.announced,
@@ -152,6 +159,40 @@ impl From<&Observation> for Gist {
             ledger_durability: observed.ledger_durability.clone(),
             oversold: observed.oversold.is_some_and(|units| units != 0),
             obstacle: observed.obstacle.clone(),
+        }
+    }
+}
+
+/// What tells one reason from another to people. Those between which a queue goes to and fro while nobody
+/// has to do anything are one, and are shown with the numbers.
+fn told_at_once(reason: Reason) -> Reason {
+    match reason {
+        Reason::Stabilizing | Reason::WithinTolerance | Reason::LimitedByPolicy => Reason::AtNeed,
+        reason => reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_at_once_of_workers_and_trouble_and_not_of_every_turn() {
+        let seen = |workers: u32, reason: Reason| Observation {
+            decision: Some(Decision { workers, reason }),
+            ..Observation::default()
+        };
+        let calm = seen(2, Reason::AtNeed);
+        for (next, is_told) in [
+            (seen(2, Reason::Stabilizing), false),
+            (seen(2, Reason::WithinTolerance), false),
+            (seen(3, Reason::AtNeed), true),
+            (seen(2, Reason::LimitedByMaxReplicas), true),
+            (seen(2, Reason::LimitedByHotProducts), true),
+            (seen(2, Reason::Unreadable), true),
+        ] {
+            assert_eq!(calm.differs(&next), is_told, "{:?}", next.decision);
+            assert_eq!(next.differs(&calm), is_told, "{:?}", next.decision);
         }
     }
 }

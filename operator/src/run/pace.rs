@@ -9,8 +9,8 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
-/// Requests per second over a long time. In steady state a tenth of them is made.
-const PER_SECOND: u32 = 100;
+/// Requests per second over a long time. In steady state a twentieth of them is made in a big cluster.
+const PER_SECOND: u32 = 200;
 
 /// Requests at once, after a while without any.
 const BURST: u32 = 300;
@@ -84,6 +84,6 @@ mod tests {
         let start = Instant::now();
         let end = start + Duration::from_mins(1);
         let made = (0..100_000).take_while(|_| pace.reserve(start) < end);
-        assert_eq!(made.count(), 60 * 100 + 300 - 1);
+        assert_eq!(made.count(), 60 * 200 + 300 - 1);
     }
 }
