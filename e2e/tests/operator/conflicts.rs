@@ -176,6 +176,64 @@ async fn a_product_of_a_sale_that_is_over_goes_to_the_next_one() {
     worker.terminate().await;
 }
 
+/// Before the opening a product may be taken out: it is free then, and the sale does not wait for it.
+#[tokio::test]
+async fn a_product_taken_out_before_the_opening_is_free_and_not_counted() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let product = |id: &str| json!({"id": id, "name": id, "price": 100, "stock": 5});
+    let both = json!({
+        "opensAt": "2099-01-01T00:00:00Z", "products": [product("shoe"), product("hat")],
+    });
+    stage.create("first", both).await;
+    stage
+        .until("first", "both count", |status| status.remaining == Some(10))
+        .await;
+    stage
+        .edit("first", json!({"products": [product("shoe")]}))
+        .await;
+    stage
+        .until("first", "one counts", |status| status.remaining == Some(5))
+        .await;
+    stage.create("second", one_product("hat", 3)).await;
+    stage.until_phase("second", "Open").await;
+}
+
+/// A FlashSale that is deleted and made again is another sale: limits begin anew.
+#[tokio::test]
+async fn a_name_that_is_used_again_has_limits_of_its_own() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let gateway = Child::gateway(&stage.services, "gateway").await;
+    let worker = Child::worker(&stage.services, "worker").await;
+    let limited = json!({"products": [
+        {"id": "shoe", "name": "Shoe", "price": 100, "stock": 5, "maxPerUser": 1},
+    ]});
+    let id = stage.id("weekly");
+    for week in 1..=2 {
+        stage.create("weekly", limited.clone()).await;
+        stage.until_phase("weekly", "Open").await;
+        until("the shoe is for sale", SOON, || async {
+            press(&gateway, "shoe", "bob").await.0 == 200
+        })
+        .await;
+        until("an order of this week", SOON, || async {
+            orders(&stage.services, &id).await == week
+        })
+        .await;
+        stage
+            .sales
+            .delete("weekly", &DeleteParams::default())
+            .await
+            .unwrap();
+        until("the sale is gone", SOON, || async {
+            stage.sales.get_opt("weekly").await.unwrap().is_none()
+        })
+        .await;
+    }
+    worker.terminate().await;
+}
+
 /// Law 4: Redis only admits.
 #[tokio::test]
 async fn a_flushed_redis_gets_the_sale_and_its_stock_back_and_oversells_nothing() {
