@@ -5,6 +5,7 @@
 //! Every step may run twice, and a crash between any two leaves nothing wrong: what is in force is
 //! what Redis and the ledger hold, and each visit starts from there.
 
+pub mod allowed;
 pub mod apply;
 pub mod budget;
 pub mod build;
@@ -231,6 +232,7 @@ async fn nameless(
         in_force: None,
         observed: Observation::default(),
         workers: None,
+        tolerated: Vec::new(),
         now: Timestamp::now(),
     };
     status::update(context, &object.object_ref(&()), &view).await?;

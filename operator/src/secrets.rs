@@ -167,6 +167,23 @@ impl Secrets {
         })
     }
 
+    /// Whether the Secret `name` has `label` with `value`; none when there is no such Secret.
+    ///
+    /// # Errors
+    /// When the API server does not give it.
+    pub async fn is_labelled(
+        &self,
+        namespace: &str,
+        name: &str,
+        (label, value): (&str, &str),
+    ) -> Result<Option<bool>, SecretError> {
+        let secret = self.read(namespace, name).await?;
+        Ok(secret.map(|secret| {
+            let labels = secret.metadata.labels.unwrap_or_default();
+            labels.get(label).is_some_and(|found| found == value)
+        }))
+    }
+
     async fn read(&self, namespace: &str, name: &str) -> Result<Option<Secret>, SecretError> {
         let place = (namespace.to_owned(), name.to_owned());
         if let Some(remembered) = self.remembered(&place) {

@@ -50,6 +50,7 @@ const BY_SCHEMA: &[(&str, &str)] = &[
     ("operator.replicas", "two"),
     ("operator.namespaced", "shop"),
     ("operator.retryPeriodSeconds", "0"),
+    ("operator.allow.images", "['a,b']"),
     ("operator.podTemplatePermit", "[hostNetwork]"),
     ("operator.podLabels", "{a: '-'}"),
     ("database.url", "mysql://db"),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use super::OperatorArgs;
+use super::{Allowed, OperatorArgs, Pattern};
 
 /// A namespace or the name of a Secret, an image pull secret or a Lease is at most this long.
 const LONGEST_NAME: usize = 253;
@@ -21,6 +21,8 @@ pub struct Settings {
     pub worker_database_secret: Option<String>,
     /// Name of the Secret with Redis's address, unless the sale names another.
     pub redis_secret: String,
+    /// What FlashSales may name.
+    pub allowed: Allowed,
 }
 
 /// What the workers of every sale have in common.
@@ -121,6 +123,12 @@ impl OperatorArgs {
         for name in pull_secrets {
             check_name("--worker-image-pull-secret", name)?;
         }
+        let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
+        let allowed = Allowed {
+            images: patterns(&self.allowed.images),
+            secrets: patterns(&self.allowed.secrets),
+            annotations: patterns(&self.allowed.annotations),
+        };
         Ok(Settings {
             namespace: self.namespace.clone(),
             worker: WorkerDefaults {
@@ -135,6 +143,7 @@ impl OperatorArgs {
             database_secret: secrets.database.clone(),
             worker_database_secret: secrets.worker_database.clone(),
             redis_secret: secrets.redis.clone(),
+            allowed,
         })
     }
 

@@ -26,12 +26,21 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.database_secret, "flashsale-database");
     assert_eq!(settings.worker_database_secret, None);
     assert_eq!(settings.redis_secret, "flashsale-redis");
+    let allowed = settings.allowed;
+    assert!(allowed.images.is_empty() && allowed.secrets.is_empty());
+    assert_eq!(allowed.annotations.len(), 3);
     let lease = arguments.lease().unwrap().unwrap();
     assert_eq!(lease.name, "flashsale-operator");
     assert_eq!(
         [lease.duration, lease.renew_deadline, lease.retry_period],
         [15, 10, 2].map(Duration::from_secs)
     );
+}
+
+#[test]
+fn lists_are_repeated_or_separated_by_commas() {
+    let settings = parse(&["--allow-secret=x,y-*"]).settings().unwrap();
+    assert_eq!(settings.allowed.secrets, ["x", "y-*"].map(Pattern::new));
 }
 
 #[test]

@@ -91,6 +91,8 @@ reasons! {
     InvalidSpec => Warning, "Validate";
     /// Something was changed that may not change any more.
     ForbiddenEdit => Warning, "Validate";
+    /// The spec names what the operator's configuration does not allow.
+    NotAllowed => Warning, "Validate";
     /// Another sale has one of the products.
     ProductTaken => Warning, "Validate";
     /// Something else scales the worker Deployment too.

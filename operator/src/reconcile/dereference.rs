@@ -2,6 +2,7 @@
 //! in force, autoscalers that could get in the way.
 
 use std::{
+    collections::BTreeSet,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
     time::Duration,
@@ -16,7 +17,11 @@ use flashsale_core::{
 use kube::ResourceExt;
 use tokio::time::timeout;
 
-use super::deployable::Deployable;
+use super::{
+    allowed::{self, ALLOWED, Judgement},
+    deployable::Deployable,
+    validate::sentence,
+};
 use crate::{
     config::Settings,
     context::{Context, worker_name},
@@ -34,6 +39,8 @@ const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// What was found.
 #[derive(Debug)]
 pub struct Dereferenced {
+    /// What of the object as it is written the operator's configuration does not allow.
+    pub judgement: Judgement,
     /// The stores as the object is written, or why they cannot be reached.
     pub written: Result<Located, Unlocated>,
     /// What was accepted last; none when nothing ever was.
@@ -87,6 +94,9 @@ pub enum Unlocated {
     /// A Secret is not as it must be, or may not or cannot be read.
     #[error(transparent)]
     Secret(SecretError),
+    /// The sale may not name it.
+    #[error("{0}")]
+    NotAllowed(String),
     /// An address cannot be used.
     #[error(transparent)]
     Address(#[from] ConnectError),
@@ -107,8 +117,20 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
         }
         _ => None,
     };
+    let before = allowed::before(object, &written, accepted.as_ref());
+    let judged = judge(context, &namespace, &written, before.as_ref()).await;
+    let (judgement, located) = match judged {
+        // Nobody connects to where such a Secret points.
+        Ok(judgement) if judgement.refuses_secrets() => {
+            let why = Unlocated::NotAllowed(sentence(&judgement.refused));
+            (judgement, Err(why))
+        }
+        Ok(judgement) => (judgement, locate(context, &namespace, &written).await),
+        Err(error) => (Judgement::default(), Err(Unlocated::Secret(error))),
+    };
     let mut found = Dereferenced {
-        written: locate(context, &namespace, &written).await,
+        judgement,
+        written: located,
         accepted,
         accepted_stores,
         in_force: Ok(None),
@@ -118,6 +140,35 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
     let worker = worker_name(&object.name_any());
     found.autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;
     found
+}
+
+/// Judges what is written. The error is a Secret that could not be read, so that nobody knows.
+async fn judge(
+    context: &Context,
+    namespace: &str,
+    written: &Deployable,
+    before: Option<&Deployable>,
+) -> Result<Judgement, SecretError> {
+    let mut labelled = BTreeSet::new();
+    for (_, reference) in allowed::secrets(written) {
+        let name = &reference.name;
+        let found = context
+            .secrets
+            .is_labelled(namespace, name, ALLOWED)
+            .await?;
+        // That one is missing is told by whoever reads it.
+        if found != Some(false) {
+            labelled.insert(name.as_str());
+        }
+    }
+    let is_labelled = |name: &str| labelled.contains(name);
+    Ok(allowed::judge(
+        written,
+        before,
+        &context.settings,
+        namespace,
+        is_labelled,
+    ))
 }
 
 async fn in_force(
@@ -223,6 +274,7 @@ mod tests {
             database_secret: "owner".to_owned(),
             worker_database_secret: workers.map(ToOwned::to_owned),
             redis_secret: "cache".to_owned(),
+            allowed: crate::config::Allowed::default(),
         };
         let own = serde_json::json!({"name": "own", "key": "uri"});
         let mine = serde_json::json!({"name": "mine", "key": "uri"});

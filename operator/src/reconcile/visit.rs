@@ -200,8 +200,14 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// The pods as they are written, or default ones if those cannot be.
+    /// The pods as they are written; if those cannot be or may not be, those that were accepted last,
+    /// or default ones.
     pub(super) fn usable(&self) -> Deployable {
+        if self.found.judgement.refuses_workers() {
+            let accepted = self.found.accepted.clone();
+            return accepted
+                .unwrap_or_else(|| Deployable::of(&self.object.spec).with_default_pods());
+        }
         let permitted = &self.context.settings.worker.permitted;
         Deployable::usable(&self.sale, &self.object.spec, permitted)
     }
@@ -379,6 +385,7 @@ impl Visit<'_> {
             autoscaler: autoscaler.ok().cloned().flatten(),
             autoscalers_unread: autoscaler.err().map(ToString::to_string),
             in_force,
+            tolerated: self.found.judgement.tolerated.clone(),
             now: observed.now(),
             observed,
             workers: self.context.workers(&self.sale),
