@@ -5,6 +5,7 @@
 //! Every step may run twice, and a crash between any two leaves nothing wrong: what is in force is
 //! what Redis and the ledger hold, and each visit starts from there.
 
+pub mod addresses;
 pub mod allowed;
 pub mod apply;
 pub mod budget;

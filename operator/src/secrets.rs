@@ -14,7 +14,7 @@ use flashsale_core::{
     sale::spec::SecretKeyRef,
 };
 use k8s_openapi::api::core::v1::Secret;
-use kube::{Api, Client};
+use kube::{Api, Client, core::ObjectMeta};
 
 /// How long a read Secret counts as current: hundreds of sales of one namespace share a read.
 const FRESH: Duration = Duration::from_secs(10);
@@ -105,7 +105,8 @@ impl Secrets {
         }
     }
 
-    /// The text under the key that `reference` names.
+    /// The text under the key that `reference` names, and the version of the Secret that it was read
+    /// from.
     ///
     /// # Errors
     /// See [`SecretError`].
@@ -113,7 +114,7 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
-    ) -> Result<String, SecretError> {
+    ) -> Result<(String, String), SecretError> {
         let name = &reference.name;
         let of = || (namespace.to_owned(), name.clone(), reference.key.clone());
         let secret = self.read(namespace, name).await?.ok_or_else(|| {
@@ -124,6 +125,7 @@ impl Secrets {
                 key,
             }
         })?;
+        let version = version(&secret);
         let value = secret.data.unwrap_or_default().remove(&reference.key);
         let value = value.ok_or_else(|| {
             let (namespace, name, key) = of();
@@ -142,7 +144,7 @@ impl Secrets {
                 key,
             }
         })?;
-        Ok(text.trim().to_owned())
+        Ok((text.trim().to_owned(), version))
     }
 
     /// The certificates in the Secret that `reference` names, beside the address.
@@ -215,4 +217,15 @@ impl Secrets {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Another with every change of anything of the Secret.
+fn version(secret: &Secret) -> String {
+    let ObjectMeta {
+        uid,
+        resource_version,
+        ..
+    } = &secret.metadata;
+    let of = |text: &Option<String>| text.clone().unwrap_or_default();
+    format!("{}/{}", of(uid), of(resource_version))
 }

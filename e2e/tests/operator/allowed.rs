@@ -141,3 +141,39 @@ async fn a_stricter_configuration_stops_no_sale() {
     let said = refused(&stage, "other").await;
     assert!(said.contains(FOREIGN), "{said}");
 }
+
+#[tokio::test]
+async fn a_label_of_a_secret_replaces_no_worker() {
+    let stage = Stage::set(Services::start().await).await;
+    let operator = stage.operator("operator").await;
+    stage.create("drop", one_product("shoe", 5)).await;
+    stage.until_replicas("drop", 1).await;
+    let versions = async || {
+        let deployment = stage.workers("drop").await.unwrap();
+        let template = deployment.spec.unwrap().template.metadata.unwrap();
+        let mark = template.annotations.unwrap()["flashsale.dev/addresses"].clone();
+        let annotations = deployment.metadata.annotations.unwrap();
+        (mark, annotations["flashsale.dev/secret-versions"].clone())
+    };
+    let (mark, before) = versions().await;
+    label(&stage, "flashsale-redis", json!("false")).await;
+    let visits = std::cell::Cell::new(0);
+    until("the new version is seen", 2 * SOON, || async {
+        visits.set(visits.get() + 1);
+        let value = json!(visits.get().to_string());
+        stage.annotate("drop", "test/look", value).await;
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        versions().await.1 != before
+    })
+    .await;
+    assert_eq!(versions().await.0, mark);
+    // Neither does another process.
+    operator.terminate().await;
+    let generation = stage.workers("drop").await.unwrap().metadata.generation;
+    let _next = stage.operator("next").await;
+    stage.edit("drop", json!({"suspend": true})).await;
+    stage.until_phase("drop", "Suspended").await;
+    assert_eq!(versions().await.0, mark);
+    let now = stage.workers("drop").await.unwrap().metadata.generation;
+    assert_eq!(now, generation);
+}

@@ -1,12 +1,7 @@
 //! Step 1 (I/O): reads what a FlashSale refers to: the addresses in its Secrets, the sale that is
 //! in force, autoscalers that could get in the way.
 
-use std::{
-    collections::BTreeSet,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use flashsale_core::{
     catalogue::{self, Announced},
@@ -83,9 +78,11 @@ pub struct Located {
     pub worker_database: SecretKeyRef,
     /// The key with the address of Redis.
     pub redis: SecretKeyRef,
-    /// Changes when an address does, so that workers are started anew with it. They follow changes
-    /// of certificates by themselves.
-    pub fingerprint: String,
+    /// The addresses that workers get. They are started anew when one changes, and follow changes of
+    /// certificates by themselves.
+    pub addresses: Addresses,
+    /// The versions of the Secrets that those were read from.
+    pub versions: String,
 }
 
 /// Why there are no stores.
@@ -196,16 +193,22 @@ async fn locate(
     let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
     let worker_database = worker_database(spec, settings, &database);
     let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
-    let read = async |reference| context.secrets.text(namespace, reference).await;
+    let read = async |reference| {
+        let read = context.secrets.text(namespace, reference).await;
+        read.map_err(Unlocated::Secret)
+    };
     let certificates = async |reference| context.secrets.certificates(namespace, reference).await;
+    let (of_redis, redis_version) = read(&redis).await?;
+    let (of_database, _) = read(&database).await?;
+    // Read for its own sake too: a missing one is said here, not by pods that do not start.
+    let (of_workers, database_version) = read(&worker_database).await?;
     let addresses = Addresses {
-        redis: read(&redis).await.map_err(Unlocated::Secret)?,
-        database: read(&database).await.map_err(Unlocated::Secret)?,
+        redis: of_redis,
+        database: of_database,
         transaction_pooler: spec.database_transaction_pooler,
     };
-    // Read for its own sake too: a missing one is said here, not by pods that do not start.
     let of_workers = Addresses {
-        database: read(&worker_database).await.map_err(Unlocated::Secret)?,
+        database: of_workers,
         ..addresses.clone()
     };
     let of_stores = StoreCertificates {
@@ -219,7 +222,8 @@ async fn locate(
         stores: context.stores.get(addresses, of_stores)?,
         worker_database,
         redis,
-        fingerprint: fingerprint(&of_workers),
+        addresses: of_workers,
+        versions: format!("{redis_version} {database_version}"),
     })
 }
 
@@ -243,14 +247,6 @@ fn reference(written: Option<&SecretKeyRef>, default: &str) -> SecretKeyRef {
         name: default.to_owned(),
         key: DEFAULT_KEY.to_owned(),
     })
-}
-
-/// Not for secrecy but for change: 64 bits tell nobody a password, and two operators of one
-/// release get the same.
-fn fingerprint(addresses: &Addresses) -> String {
-    let mut hasher = DefaultHasher::new();
-    addresses.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
 }
 
 #[cfg(test)]

@@ -18,7 +18,9 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Error, apply, budget, build,
+    Error,
+    addresses::{self, Marked},
+    apply, budget, build,
     deployable::Deployable,
     dereference::{Dereferenced, Located, Unlocated},
     finalize::End,
@@ -186,16 +188,28 @@ impl Visit<'_> {
         deployable: &Deployable,
         located: &Located,
     ) -> Result<(), Error> {
+        let roster = &self.context.roster;
+        let there = self.context.deployment(&self.sale);
+        let Located {
+            addresses,
+            versions,
+            ..
+        } = located;
+        let marked = roster.marked(&self.sale);
+        let mark = addresses::mark(addresses, versions, there.as_deref(), marked.as_ref());
         let parts = build::Parts {
             sale,
             deployable,
             located,
+            mark: &mark,
         };
         let deployment = build::deployment(self.object, parts, &self.context.settings.worker)?;
         let policy = deployable.worker.update_policy;
         let (context, object) = (self.context, self.object);
         let applying = apply::apply(context, object, &self.sale, deployment, policy);
         Box::pin(applying).await?;
+        let addresses = addresses.clone();
+        roster.set_marked(&self.sale, Marked { mark, addresses });
         budget::keep(self.context, self.object).await;
         Ok(())
     }
