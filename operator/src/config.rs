@@ -17,9 +17,23 @@ pub use self::{
 /// Everything that can be set, as it is typed.
 #[derive(Debug, Clone, Args)]
 pub struct OperatorArgs {
-    /// Watch the FlashSales of this namespace alone. Without it: of all namespaces.
-    #[arg(long, env = "FLASHSALE_NAMESPACE")]
-    pub namespace: Option<String>,
+    /// Watch the FlashSales of this namespace alone. May be repeated. Without it: of all namespaces.
+    #[arg(
+        long = "namespace",
+        env = "FLASHSALE_NAMESPACE",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
+    namespaces: Vec<String>,
+
+    /// Look after FlashSales with this `spec.operatorClass` alone. Without it: after those without a
+    /// class.
+    #[arg(
+        long = "operator-class",
+        env = "FLASHSALE_OPERATOR_CLASS",
+        value_name = "CLASS"
+    )]
+    class: Option<String>,
 
     #[command(flatten)]
     worker: WorkerArgs,

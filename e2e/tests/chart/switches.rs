@@ -101,6 +101,8 @@ const ALL: &[Switch] = &[
     ),
     Switch("operator.replicas", PLAIN, "3"),
     Switch("operator.namespaced", PLAIN, "true"),
+    Switch("operator.namespaces", PLAIN, "[shop, market]"),
+    Switch("operator.class", PLAIN, "blue"),
     Switch("operator.allow.images", PLAIN, "['example.com/*']"),
     Switch("operator.allow.secrets", PLAIN, "['stores-*']"),
     Switch("operator.allow.podAnnotations", PLAIN, "[]"),

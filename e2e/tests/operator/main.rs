@@ -28,4 +28,5 @@ mod refusals;
 mod replicas;
 mod rollout;
 mod scaling;
+mod several;
 mod workers_available;

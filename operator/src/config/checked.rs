@@ -10,8 +10,10 @@ const LONGEST_NAME: usize = 253;
 /// What the controller has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The one namespace to watch; `None`: all.
-    pub namespace: Option<String>,
+    /// The namespaces to watch, each once; none: all.
+    pub namespaces: Vec<String>,
+    /// The class of FlashSales to look after; `None`: those without a class.
+    pub class: Option<String>,
     /// What the workers of every sale have in common.
     pub worker: WorkerDefaults,
     /// Name of the Secret with PostgreSQL's address, unless the sale names another.
@@ -42,6 +44,30 @@ pub struct WorkerDefaults {
     pub run_as_user: Option<i64>,
     /// Group that they run as; none: the platform chooses one.
     pub run_as_group: Option<i64>,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// Those of an operator of all namespaces, with the Secrets `owner` and `cache`.
+    pub(crate) fn example() -> Self {
+        Self {
+            namespaces: Vec::new(),
+            class: None,
+            worker: WorkerDefaults {
+                image: "flashsale:test".to_owned(),
+                pull_policy: "Never".to_owned(),
+                pull_secrets: Vec::new(),
+                listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
+                permitted: BTreeSet::new(),
+                run_as_user: None,
+                run_as_group: None,
+            },
+            database_secret: "owner".to_owned(),
+            worker_database_secret: None,
+            redis_secret: "cache".to_owned(),
+            allowed: Allowed::default(),
+        }
+    }
 }
 
 /// How operators agree on which of them works.
@@ -112,8 +138,14 @@ impl OperatorArgs {
         }
         let secrets = &self.secrets;
         let pull_secrets = &self.worker.pull_secrets;
-        if let Some(name) = &self.namespace {
+        let mut namespaces = self.namespaces.clone();
+        for name in &namespaces {
             check_name("--namespace", name)?;
+        }
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        if let Some(name) = &self.class {
+            check_name("--operator-class", name)?;
         }
         check_name("--database-secret", &secrets.database)?;
         if let Some(name) = &secrets.worker_database {
@@ -130,7 +162,8 @@ impl OperatorArgs {
             annotations: patterns(&self.allowed.annotations),
         };
         Ok(Settings {
-            namespace: self.namespace.clone(),
+            namespaces,
+            class: self.class.clone(),
             worker: WorkerDefaults {
                 image,
                 pull_policy: self.worker.pull_policy.clone(),

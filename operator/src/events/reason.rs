@@ -97,6 +97,8 @@ reasons! {
     ProductTaken => Warning, "Validate";
     /// Something else scales the worker Deployment too.
     AutoscalerConflict => Warning, "Validate";
+    /// Another installation of the operator looks after the sale.
+    OperatorConflict => Warning, "Claim";
     /// A Secret, or its key, is not there.
     SecretMissing => Warning, "Dereference";
     /// An address in a Secret is no address of a store.

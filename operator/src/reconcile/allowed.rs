@@ -190,3 +190,105 @@ fn is_own(settings: &Settings, name: &str) -> bool {
 fn matches(patterns: &[Pattern], text: &str) -> bool {
     patterns.iter().any(|pattern| pattern.matches(text))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn deployable(spec: &Value) -> Deployable {
+        let mut spec = spec.clone();
+        spec["products"] = json!([]);
+        Deployable::of(&serde_json::from_value(spec).unwrap())
+    }
+
+    /// Where something is refused, and where tolerated, of what is `written` by a sale that was accepted
+    /// with `before`. The Secret `open` is labelled.
+    fn judged(written: &Value, before: Option<&Value>) -> [Vec<String>; 2] {
+        let settings = Settings {
+            allowed: Allowed {
+                images: vec![Pattern::new("shop/*")],
+                secrets: vec![Pattern::new("shop-*")],
+                annotations: vec![Pattern::new("prometheus.io/*")],
+            },
+            ..Settings::example()
+        };
+        let before = before.map(deployable);
+        let written = deployable(written);
+        let found = judge(&written, before.as_ref(), &settings, "shop", |name| {
+            name == "open"
+        });
+        [found.refused, found.tolerated]
+            .map(|mistakes| mistakes.into_iter().map(|mistake| mistake.path).collect())
+    }
+
+    #[test]
+    fn what_the_configuration_does_not_allow_is_refused() {
+        let secret = |name: &str| json!({"redisSecretRef": {"name": name, "key": "url"}});
+        let image = |image: &str| json!({"worker": {"image": image}});
+        let annotation = |key: &str| json!({"worker": {"podAnnotations": {key: "x"}}});
+        let in_template = |key: &str| {
+            let annotations = json!({"metadata": {"annotations": {key: "x"}}});
+            json!({"worker": {"podTemplate": annotations}})
+        };
+        let allowed = [
+            json!({}),
+            image("flashsale:test"),
+            image("shop/worker:1"),
+            secret("cache"),
+            secret("owner"),
+            secret("shop-redis"),
+            secret("open"),
+            annotation("team"),
+            annotation("prometheus.io/port"),
+            in_template("prometheus.io/port"),
+        ];
+        for written in allowed {
+            assert_eq!(
+                judged(&written, None),
+                [const { Vec::<String>::new() }; 2],
+                "{written}"
+            );
+        }
+        let annotations = "spec.worker.podTemplate.metadata.annotations.linkerd.io/inject";
+        for (written, path) in [
+            (image("other:1"), "spec.worker.image"),
+            (secret("other"), "spec.redisSecretRef.name"),
+            (
+                json!({"worker": {"databaseSecretRef": {"name": "other"}}}),
+                "spec.worker.databaseSecretRef.name",
+            ),
+            (
+                annotation("linkerd.io/inject"),
+                "spec.worker.podAnnotations.linkerd.io/inject",
+            ),
+            (in_template("linkerd.io/inject"), annotations),
+        ] {
+            let expected = [vec![path.to_owned()], Vec::new()];
+            assert_eq!(judged(&written, None), expected, "{written}");
+            // What it was accepted with stays, and nothing else.
+            let expected = [Vec::new(), vec![path.to_owned()]];
+            assert_eq!(judged(&written, Some(&written)), expected, "{written}");
+            assert_eq!(judged(&written, Some(&json!({})))[0], [path], "{written}");
+        }
+        let [key, other] =
+            ["url", "token"].map(|key| json!({"redisSecretRef": {"name": "other", "key": key}}));
+        assert_eq!(judged(&other, Some(&key))[0].len(), 1, "another key");
+    }
+
+    #[test]
+    fn a_sale_in_force_was_accepted_with_what_it_names() {
+        let mut object = FlashSale::new(
+            "drop",
+            serde_json::from_value(json!({"products": []})).unwrap(),
+        );
+        let written = deployable(&json!({"worker": {"image": "other:1"}}));
+        let accepted = deployable(&json!({}));
+        assert_eq!(before(&object, &written, None), None);
+        object.status = serde_json::from_value(json!({"queueDepth": 0})).unwrap();
+        assert_eq!(before(&object, &written, None).as_ref(), Some(&written));
+        let known = before(&object, &written, Some(&accepted));
+        assert_eq!(known, Some(accepted));
+    }
+}

@@ -252,25 +252,12 @@ fn reference(written: Option<&SecretKeyRef>, default: &str) -> SecretKeyRef {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::WorkerDefaults;
 
     #[test]
     fn workers_get_the_secret_that_goes_with_the_database_of_the_sale() {
         let settings = |workers: Option<&str>| Settings {
-            namespace: None,
-            worker: WorkerDefaults {
-                image: "flashsale:test".to_owned(),
-                pull_policy: "Never".to_owned(),
-                pull_secrets: Vec::new(),
-                listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
-                permitted: std::collections::BTreeSet::new(),
-                run_as_user: None,
-                run_as_group: None,
-            },
-            database_secret: "owner".to_owned(),
             worker_database_secret: workers.map(ToOwned::to_owned),
-            redis_secret: "cache".to_owned(),
-            allowed: crate::config::Allowed::default(),
+            ..Settings::example()
         };
         let own = serde_json::json!({"name": "own", "key": "uri"});
         let mine = serde_json::json!({"name": "mine", "key": "uri"});
