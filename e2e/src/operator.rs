@@ -11,7 +11,10 @@ use std::{
 };
 
 use flashsale_core::id::SaleId;
-use flashsale_operator::crd::{FlashSale, status::FlashSaleStatus};
+use flashsale_operator::{
+    crd::{FlashSale, status::FlashSaleStatus},
+    reconcile::allowed::ALLOWED,
+};
 use flashsale_testbed::{binaries, launch::Launch, ports::free_port, process::Process};
 use k8s_openapi::{
     ByteString,
@@ -92,7 +95,8 @@ impl Stage {
             .await;
     }
 
-    /// Writes these values under these keys of the Secret `name`, which has no others then.
+    /// Writes these values under these keys of the Secret `name`, which has no others then and which sales
+    /// may name.
     pub async fn write_secret_keys(&self, name: &str, values: Vec<(String, Vec<u8>)>) {
         let values = values.into_iter();
         let data = values.map(|(key, value)| (key, ByteString(value)));
@@ -100,6 +104,7 @@ impl Stage {
         let secret = Secret {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
+                labels: Some([(ALLOWED.0.to_owned(), ALLOWED.1.to_owned())].into()),
                 ..ObjectMeta::default()
             },
             data: Some(data.collect()),
@@ -368,6 +373,7 @@ impl Operator {
             .env("FLASHSALE_LOG", "info,flashsale=debug")
             .args(["--lease-namespace", &stage.namespace])
             .args(["--identity", name])
+            .args(["--allow-worker-image", "docker.io/local/*"])
             .args(["--probes-listen", &format!("127.0.0.1:{probes_port}")])
             .args(arguments);
         let launch = if arguments.contains(&"--worker-image") {

@@ -1,5 +1,6 @@
 //! What can be set about the operator.
 
+mod allowed;
 mod checked;
 
 use std::net::{IpAddr, SocketAddr};
@@ -8,14 +9,31 @@ use clap::{ArgAction, Args, builder::PossibleValuesParser};
 
 use crate::reconcile::pod_template::PERMITTABLE;
 
-pub use self::checked::{ConfigError, LeaseSettings, Settings, WorkerDefaults};
+pub use self::{
+    allowed::{Allowed, Pattern},
+    checked::{ConfigError, LeaseSettings, Settings, WorkerDefaults},
+};
 
 /// Everything that can be set, as it is typed.
 #[derive(Debug, Clone, Args)]
 pub struct OperatorArgs {
-    /// Watch the FlashSales of this namespace alone. Without it: of all namespaces.
-    #[arg(long, env = "FLASHSALE_NAMESPACE")]
-    pub namespace: Option<String>,
+    /// Watch the FlashSales of this namespace alone. May be repeated. Without it: of all namespaces.
+    #[arg(
+        long = "namespace",
+        env = "FLASHSALE_NAMESPACE",
+        value_name = "NAMESPACE",
+        value_delimiter = ','
+    )]
+    namespaces: Vec<String>,
+
+    /// Look after FlashSales with this `spec.operatorClass` alone. Without it: after those without a
+    /// class.
+    #[arg(
+        long = "operator-class",
+        env = "FLASHSALE_OPERATOR_CLASS",
+        value_name = "CLASS"
+    )]
+    class: Option<String>,
 
     #[command(flatten)]
     worker: WorkerArgs,
@@ -27,6 +45,9 @@ pub struct OperatorArgs {
     /// IPv6 and IPv4; 0.0.0.0 where the system has no IPv6.
     #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "[::]:9091")]
     pub probes_listen: SocketAddr,
+
+    #[command(flatten)]
+    allowed: AllowedArgs,
 
     #[command(flatten)]
     lease: LeaseArgs,
@@ -161,6 +182,48 @@ struct SecretArgs {
     )]
     redis: String,
 }
+
+/// What FlashSales may name. What a sale was accepted with stays allowed for it.
+#[derive(Debug, Clone, Args)]
+struct AllowedArgs {
+    /// Image that `spec.worker.image` may name besides `--worker-image`; `*` stands for any characters.
+    /// Workers have the addresses of the stores. May be repeated.
+    #[arg(
+        long = "allow-worker-image",
+        env = "FLASHSALE_ALLOW_WORKER_IMAGE",
+        value_name = "PATTERN",
+        value_delimiter = ','
+    )]
+    images: Vec<String>,
+
+    /// Name of Secrets that sales may name besides those with the label `flashsale.dev/allowed: "true"`
+    /// and those of this operator's own options; `*` stands for any characters. May be repeated.
+    #[arg(
+        long = "allow-secret",
+        env = "FLASHSALE_ALLOW_SECRET",
+        value_name = "PATTERN",
+        value_delimiter = ','
+    )]
+    secrets: Vec<String>,
+
+    /// Key of annotations that sales may give to their workers' pods besides those without a prefix;
+    /// `*` stands for any characters. Admission webhooks act on annotations. May be repeated.
+    #[arg(
+        long = "allow-pod-annotation",
+        env = "FLASHSALE_ALLOW_POD_ANNOTATION",
+        value_name = "PATTERN",
+        value_delimiter = ',',
+        default_values_t = HARMLESS_ANNOTATIONS.map(ToOwned::to_owned)
+    )]
+    annotations: Vec<String>,
+}
+
+/// Annotations that are read by what scrapes metrics and by what removes nodes.
+const HARMLESS_ANNOTATIONS: [&str; 3] = [
+    "prometheus.io/*",
+    "karpenter.sh/do-not-disrupt",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+];
 
 /// Which of several operators works.
 #[derive(Debug, Clone, Args)]

@@ -20,6 +20,7 @@ use crate::{
     events::Publisher,
     lease::Fence,
     metrics::Metrics,
+    ownership::Ownership,
     reconcile::{budget::BudgetApi, written::WrittenStatuses},
     roster::Roster,
     secrets::Secrets,
@@ -42,6 +43,10 @@ pub struct Context {
     /// Open while this operator leads. Requests to the API server pass it by themselves; whoever
     /// writes to a store asks it first.
     pub fence: Fence,
+    /// The one namespace that is watched; none: all.
+    pub namespace: Option<String>,
+    /// Whose objects are whose.
+    pub ownership: Ownership,
     /// Where events go.
     pub events: Publisher,
     /// What Prometheus sees.

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use flashsale_telemetry::probes::Probes;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::try_join_all, stream};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler};
 use kube::{
     Api, Client, ResourceExt as _,
@@ -26,6 +26,7 @@ use crate::{
     events::Publisher,
     lease::Fence,
     metrics::Metrics,
+    ownership::Ownership,
     pulse,
     reconcile::{self, after_error, build::MANAGED_BY, reconcile, written::WrittenStatuses},
     roster::Roster,
@@ -50,6 +51,8 @@ pub struct Setup {
     pub client: Client,
     /// What was set on the command line.
     pub settings: Settings,
+    /// Namespace and name of the Lease that this operator holds; none without an election.
+    pub installation: Option<String>,
     /// Open while this operator leads.
     pub fence: Fence,
     /// Where events go.
@@ -68,15 +71,32 @@ pub enum ControllerError {
     Ended(&'static str),
 }
 
-/// Reconciles until `stop`, then lets what is in work finish.
+/// Reconciles until `stop`, then lets what is in work finish. Where several namespaces are to be watched,
+/// each has a controller of its own: nobody needs the right to watch more than those.
 ///
 /// # Errors
 /// See [`ControllerError`].
 pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), ControllerError> {
+    if setup.settings.namespaces.is_empty() {
+        return Box::pin(watch_in(None, setup, stop)).await;
+    }
+    let namespaces = setup.settings.namespaces.clone();
+    let controllers = namespaces.into_iter().map(|namespace| {
+        let (setup, stop) = (setup.clone(), stop.clone());
+        Box::pin(watch_in(Some(namespace), setup, stop))
+    });
+    try_join_all(controllers).await.map(drop)
+}
+
+/// The controller of one namespace, or of all.
+async fn watch_in(
+    namespace: Option<String>,
+    setup: Setup,
+    stop: CancellationToken,
+) -> Result<(), ControllerError> {
     let (visits, asked) = mpsc::unbounded_channel();
     let client = setup.client.clone();
     let heartbeat = setup.probes.heartbeat("pulse", PULSE_PATIENCE);
-    let namespace = setup.settings.namespace.clone();
     let (sales, changed_sales) = watch(
         api::<Watched>(&client, namespace.as_deref()),
         watcher::Config::default(),
@@ -99,6 +119,12 @@ pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), Controller
         deployments_seen: seen(&deployments),
         deployments,
         budgets: OnceCell::new(),
+        namespace: namespace.clone(),
+        ownership: Ownership::new(
+            client.clone(),
+            setup.settings.class.clone(),
+            setup.installation,
+        ),
         visits,
         client: setup.client,
         settings: setup.settings,

@@ -21,4 +21,5 @@ mod record;
 mod simulation;
 mod store;
 
+pub(crate) use self::record::Record;
 pub use self::{election::Loss, elector::Elector, fence::Fence, leadership::Leadership};

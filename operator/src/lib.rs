@@ -15,6 +15,7 @@ pub mod events;
 pub mod lease;
 pub mod metrics;
 pub mod obstacle;
+pub mod ownership;
 pub mod pulse;
 pub mod reconcile;
 pub mod roster;

@@ -69,9 +69,9 @@ impl Metrics {
         self.reconciles.failed(step);
     }
 
-    /// How many sales are in each phase; phases that are not listed have none.
-    pub fn phases(&self, counts: &[(Phase, usize)]) {
-        self.sales.phases(counts);
+    /// How many sales of `namespace`, or of all, are in each phase; phases that are not listed have none.
+    pub fn phases(&self, namespace: Option<&str>, counts: &[(Phase, usize)]) {
+        self.sales.phases(namespace, counts);
     }
 
     /// What was seen of one sale; a figure that is not known is absent, never 0.

@@ -205,6 +205,7 @@ fn tell_phases(context: &Context) {
     let mut counts: HashMap<Phase, usize> = HashMap::new();
     for watched in context.sales.state() {
         let phase = match &watched.0 {
+            Ok(object) if !context.ownership.has_class_of(object) => continue,
             Ok(object) => {
                 tell_stalled(context, object);
                 let told = object
@@ -219,7 +220,9 @@ fn tell_phases(context: &Context) {
         *counts.entry(phase).or_default() += 1;
     }
     let counts: Vec<(Phase, usize)> = counts.into_iter().collect();
-    context.metrics.phases(&counts);
+    context
+        .metrics
+        .phases(context.namespace.as_deref(), &counts);
 }
 
 fn tell_stalled(context: &Context, object: &FlashSale) {

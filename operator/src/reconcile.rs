@@ -5,6 +5,8 @@
 //! Every step may run twice, and a crash between any two leaves nothing wrong: what is in force is
 //! what Redis and the ledger hold, and each visit starts from there.
 
+pub mod addresses;
+pub mod allowed;
 pub mod apply;
 pub mod budget;
 pub mod build;
@@ -30,8 +32,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
-use kube::{Resource, ResourceExt, core::ObjectMeta, runtime::controller::Action};
+use kube::{Resource, ResourceExt, runtime::controller::Action};
 
 use self::{
     dereference::dereference,
@@ -45,11 +46,15 @@ use crate::{
     crd::FlashSale,
     events::Reason,
     metrics::{Outcome, Step},
+    ownership::Standing,
     roster::Observation,
 };
 
 /// How soon an object that somebody else wrote to at the same time is visited again.
 const CONFLICT_RETRY: Duration = Duration::from_millis(100);
+
+/// How soon it is asked again whether another operator still looks after an object.
+const OTHERS_REVISIT: Duration = Duration::from_secs(10);
 
 /// Why a visit failed. Each is worth another try, later and later.
 #[derive(Debug, thiserror::Error)]
@@ -72,6 +77,9 @@ pub enum Error {
     /// The object could not be deleted.
     #[error("the sale is over, but the object could not be deleted: {0}")]
     Delete(kube::Error),
+    /// It could not be written who looks after the object.
+    #[error("it could not be written that this operator looks after the object: {0}")]
+    Claim(kube::Error),
     /// The finalizer could not be set or taken off.
     #[error("the finalizer could not be written: {0}")]
     Finalizer(kube::Error),
@@ -83,7 +91,7 @@ impl Error {
             Self::Fetch(_) | Self::Secret(_) => Step::Dereference,
             Self::Build(_) => Step::Build,
             Self::Apply(_) => Step::Apply,
-            Self::Status(_) => Step::Status,
+            Self::Status(_) | Self::Claim(_) => Step::Status,
             Self::Delete(_) | Self::Finalizer(_) => Step::Finalize,
         }
     }
@@ -91,7 +99,7 @@ impl Error {
     /// Whether somebody else wrote to the object since it was read, which is nobody's fault.
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Delete(kube::Error::Api(status)) | Self::Finalizer(kube::Error::Api(status))
-            if status.code == 409)
+            | Self::Claim(kube::Error::Api(status)) if status.code == 409)
     }
 
     /// Whether the Deployment is being written or deleted by somebody else, which passes.
@@ -146,6 +154,16 @@ async fn visit(watched: &Watched, context: &Context) -> Result<(Action, Outcome)
     let Some((object, mistake)) = read(context, watched).await? else {
         return Ok((Action::await_change(), Outcome::Ok));
     };
+    let standing = context.ownership.standing(&object).await;
+    if let Some(next) = stand_aside(context, &object, standing, mistake.is_none()).await? {
+        return Ok((next, Outcome::Ok));
+    }
+    if let Some(mistake) = &mistake {
+        // An API server may refuse to write the status of such an object, so an event is told as well.
+        let (events, about) = (&context.events, object.object_ref(&()));
+        let (reason, message) = (mistake.reason, mistake.message.clone());
+        events.publish(&about, reason, message).await;
+    }
     let sale = match object.sale_id() {
         Ok(sale) => sale,
         // A name that no sale can have: told like any other mistake, without a sale to look at.
@@ -191,26 +209,54 @@ async fn read<'a>(
         Err(invalid) => invalid,
     };
     let refusal = unreadable::refusal(&invalid.error);
-    // An API server may refuse to write the status of such an object, so an event is told as well.
-    let reference = reference_of(&invalid.metadata);
-    let events = &context.events;
-    events
-        .publish(&reference, refusal.reason, refusal.message.clone())
-        .await;
     let fetched = unreadable::fetch(context, &invalid.metadata).await;
     let object = fetched.map_err(Error::Fetch)?;
     Ok(object.map(|object| (Cow::Owned(object), Some(refusal))))
 }
 
-fn reference_of(metadata: &ObjectMeta) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(FlashSale::api_version(&()).into_owned()),
-        kind: Some(FlashSale::kind(&()).into_owned()),
-        name: metadata.name.clone(),
-        namespace: metadata.namespace.clone(),
-        uid: metadata.uid.clone(),
-        ..ObjectReference::default()
+/// Sees to it that one operator writes to `object`: claims it, or leaves it alone. Answers when to come
+/// again if this visit ends with that.
+async fn stand_aside(
+    context: &Context,
+    object: &FlashSale,
+    standing: Standing,
+    is_readable: bool,
+) -> Result<Option<Action>, Error> {
+    let own = context.ownership.installation();
+    let status = object.status.as_ref();
+    let is_claimed_here =
+        own.is_some() && status.is_some_and(|status| status.operator.as_deref() == own);
+    let next = match standing {
+        Standing::Ours => return Ok(None),
+        // The definition may not fit, and then no status can be written.
+        Standing::Unclaimed if !is_readable => return Ok(None),
+        Standing::Unclaimed => {
+            let has_place = status::claim(context, object, own).await;
+            // A definition of the release before has no place for it: then nothing can be kept apart.
+            let has_place = has_place.map_err(Error::Claim)?;
+            return Ok(has_place.then(|| Action::requeue(CONFLICT_RETRY)));
+        }
+        Standing::OtherClass => {
+            if is_claimed_here {
+                let released = status::claim(context, object, None).await;
+                released.map_err(Error::Claim)?;
+            }
+            Action::await_change()
+        }
+        Standing::Claimed(other) => {
+            let note = format!(
+                "the operator with the lease {other} looks after this sale, so another one leaves it                  alone; have each of them watch other namespaces, or give one a class                  (--operator-class) and sales their spec.operatorClass"
+            );
+            let (events, about) = (&context.events, object.object_ref(&()));
+            events.publish(&about, Reason::OperatorConflict, note).await;
+            Action::requeue(OTHERS_REVISIT)
+        }
+    };
+    if let Ok(sale) = object.sale_id() {
+        context.roster.remove(&sale);
+        context.metrics.forget(&sale);
     }
+    Ok(Some(next))
 }
 
 async fn nameless(
@@ -231,6 +277,7 @@ async fn nameless(
         in_force: None,
         observed: Observation::default(),
         workers: None,
+        tolerated: Vec::new(),
         now: Timestamp::now(),
     };
     status::update(context, &object.object_ref(&()), &view).await?;

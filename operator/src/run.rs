@@ -77,21 +77,27 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
     let access = Access::infer().await?;
     let fence = lease.as_ref().map_or_else(Fence::open, |_| Fence::closed());
     let client = access.fenced_client(fence.clone(), lease.as_ref())?;
-    tracing::info!(identity, namespace = settings.namespace, probes = %arguments.probes_listen,
+    tracing::info!(identity, namespaces = ?settings.namespaces, probes = %arguments.probes_listen,
         "operator {identity} starts");
 
     let own = access.client()?;
-    let namespace = settings.namespace.clone();
+    let namespaces = settings.namespaces.clone();
     tokio::spawn(readiness::watch(
         own.clone(),
-        namespace.clone(),
+        namespaces.clone(),
         probes.readiness("kubernetes"),
         probes.heartbeat("readiness", readiness::PATIENCE),
     ));
-    if !definition::wait(&own, namespace.as_deref(), &stop).await {
+    if !definition::wait(&own, &namespaces, &stop).await {
         return Ok(());
     }
+    let installation = lease.as_ref().map(|lease| {
+        let own = own.default_namespace();
+        let namespace = lease.namespace.as_deref().unwrap_or(own);
+        format!("{namespace}/{}", lease.name)
+    });
     let setup = Setup {
+        installation,
         fence: fence.clone(),
         events: Publisher::new(client.clone(), identity.clone()),
         client,

@@ -16,7 +16,7 @@ use flashsale_core::{
     sale::spec::SecretKeyRef,
 };
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Api, Client};
+use kube::{Api, Client, core::ObjectMeta};
 
 /// How long a Secret counts as current once it was read, in a small cluster.
 const SHORTEST: Duration = Duration::from_secs(10);
@@ -98,15 +98,39 @@ impl SecretError {
     }
 }
 
-/// What is under the keys of a Secret.
-type Data = BTreeMap<String, ByteString>;
+/// What is kept of a Secret.
+#[derive(Debug, Default)]
+struct Content {
+    /// What is under its keys.
+    data: BTreeMap<String, ByteString>,
+    labels: BTreeMap<String, String>,
+    /// Another with every change of anything of the Secret.
+    version: String,
+}
+
+impl From<Secret> for Content {
+    fn from(secret: Secret) -> Self {
+        let ObjectMeta {
+            uid,
+            resource_version,
+            labels,
+            ..
+        } = secret.metadata;
+        let of = Option::<String>::unwrap_or_default;
+        Self {
+            data: secret.data.unwrap_or_default(),
+            labels: labels.unwrap_or_default(),
+            version: format!("{}/{}", of(uid), of(resource_version)),
+        }
+    }
+}
 
 /// A Secret as it was read.
 #[derive(Debug)]
 struct Read {
     at: Instant,
     /// None where there is no such Secret.
-    data: Option<Arc<Data>>,
+    content: Option<Arc<Content>>,
     /// What its time as a current one is multiplied with, so that those that were read at one moment
     /// are not read again at one moment.
     spread: f64,
@@ -115,7 +139,7 @@ struct Read {
 impl Read {
     /// Whether it counts as current where that takes `time`.
     fn is_current(&self, time: Duration) -> bool {
-        let time = match self.data {
+        let time = match self.content {
             Some(_) => time.mul_f64(self.spread),
             None => MISSING,
         };
@@ -159,7 +183,8 @@ impl Secrets {
         }
     }
 
-    /// The text under the key that `reference` names.
+    /// The text under the key that `reference` names, and the version of the Secret that it was read
+    /// from.
     ///
     /// # Errors
     /// See [`SecretError`].
@@ -168,10 +193,11 @@ impl Secrets {
         namespace: &str,
         reference: &SecretKeyRef,
         doubt: Doubt,
-    ) -> Result<String, SecretError> {
+    ) -> Result<(String, String), SecretError> {
         let name = &reference.name;
         let of = || (namespace.to_owned(), name.clone(), reference.key.clone());
-        let data = self.read(namespace, name, doubt).await?.ok_or_else(|| {
+        let read = self.read(namespace, name, doubt).await?;
+        let content = read.ok_or_else(|| {
             let (namespace, name, key) = of();
             SecretError::Missing {
                 namespace,
@@ -179,7 +205,7 @@ impl Secrets {
                 key,
             }
         })?;
-        let value = data.get(&reference.key).ok_or_else(|| {
+        let value = content.data.get(&reference.key).ok_or_else(|| {
             let (namespace, name, key) = of();
             SecretError::NoKey {
                 namespace,
@@ -196,7 +222,7 @@ impl Secrets {
                 key,
             }
         })?;
-        Ok(text.trim().to_owned())
+        Ok((text.trim().to_owned(), content.version.clone()))
     }
 
     /// The certificates in the Secret that `reference` names, beside the address.
@@ -211,9 +237,10 @@ impl Secrets {
         doubt: Doubt,
     ) -> Result<Certificates, SecretError> {
         let name = &reference.name;
-        let data = self.read(namespace, name, doubt).await?.unwrap_or_default();
+        let content = self.read(namespace, name, doubt).await?;
+        let content = content.unwrap_or_default();
         let [authority, certificate, key] =
-            FILES.map(|file| data.get(file).map(|value| value.0.clone()));
+            FILES.map(|file| content.data.get(file).map(|value| value.0.clone()));
         Certificates::new(authority, certificate, key).map_err(|source| SecretError::Certificates {
             namespace: namespace.to_owned(),
             name: name.clone(),
@@ -221,12 +248,32 @@ impl Secrets {
         })
     }
 
+    /// Whether the Secret `name` has `label` with `value`; none when there is no such Secret. One that
+    /// lacks it is soon read again: somebody may be about to add it.
+    ///
+    /// # Errors
+    /// When the API server does not give it.
+    pub async fn is_labelled(
+        &self,
+        namespace: &str,
+        name: &str,
+        (label, value): (&str, &str),
+    ) -> Result<Option<bool>, SecretError> {
+        let has_it = |content: Arc<Content>| content.labels.get(label).is_some_and(|v| v == value);
+        let known = self.read(namespace, name, Doubt::None).await?.map(has_it);
+        if known != Some(false) {
+            return Ok(known);
+        }
+        let read = self.read(namespace, name, Doubt::StoreIsAway).await?;
+        Ok(read.map(has_it))
+    }
+
     async fn read(
         &self,
         namespace: &str,
         name: &str,
         doubt: Doubt,
-    ) -> Result<Option<Arc<Data>>, SecretError> {
+    ) -> Result<Option<Arc<Content>>, SecretError> {
         let (place, count) = self.place(namespace, name);
         let time = match doubt {
             Doubt::None => current_for(count),
@@ -234,7 +281,7 @@ impl Secrets {
         };
         let mut known = place.lock().await;
         if let Some(read) = known.as_ref().filter(|read| read.is_current(time)) {
-            return Ok(read.data.clone());
+            return Ok(read.content.clone());
         }
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = api.get_opt(name).await.map_err(|source| SecretError::Api {
@@ -242,13 +289,13 @@ impl Secrets {
             name: name.to_owned(),
             source: Box::new(source),
         })?;
-        let data = secret.map(|secret| Arc::new(secret.data.unwrap_or_default()));
+        let content = secret.map(|secret| Arc::new(Content::from(secret)));
         *known = Some(Read {
             at: Instant::now(),
-            data: data.clone(),
+            content: content.clone(),
             spread: rand::random_range(0.8..1.0),
         });
-        Ok(data)
+        Ok(content)
     }
 
     /// The place of a Secret, and how many there are. Secrets that no sale names any more are forgotten.
@@ -334,7 +381,7 @@ mod tests {
         let (shared, missing) = (reference("shared"), reference("no-secret"));
         let texts = (0..50).map(|_| secrets.text("shop", &shared, Doubt::None));
         for text in join_all(texts).await {
-            assert_eq!(text.unwrap(), "redis://a");
+            assert_eq!(text.unwrap().0, "redis://a");
         }
         secrets
             .certificates("shop", &shared, Doubt::StoreIsAway)
@@ -367,9 +414,9 @@ mod tests {
 
     #[test]
     fn a_secret_is_current_for_its_time_and_a_missing_one_for_a_moment() {
-        let read = |seconds: u64, data: Option<Arc<Data>>| Read {
+        let read = |seconds: u64, content: Option<Arc<Content>>| Read {
             at: Instant::now() - Duration::from_secs(seconds),
-            data,
+            content,
             spread: 0.8,
         };
         let there = Some(Arc::default());

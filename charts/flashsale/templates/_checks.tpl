@@ -56,6 +56,9 @@
 {{- fail "gateway.operations.existingSecret.name and gateway.operations.token are both set; keep one" -}}
 {{- end -}}
 {{- end -}}
+{{- if and $v.operator.namespaced $v.operator.namespaces -}}
+{{- fail "operator.namespaced and operator.namespaces are both set; keep one" -}}
+{{- end -}}
 {{- if le (int $v.operator.leaseDurationSeconds) (int $v.operator.renewDeadlineSeconds) -}}
 {{- fail "operator.leaseDurationSeconds must be greater than operator.renewDeadlineSeconds" -}}
 {{- end -}}

@@ -26,6 +26,14 @@ pub use worker::{UpdatePolicySpec, WorkerSpec};
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct FlashSaleSpec {
+    /// The class of the operator that looks after the sale (its `--operator-class`). Left out: the
+    /// operator without a class does. Without meaning on one machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+    )]
+    pub operator_class: Option<String>,
     /// When the sale opens (RFC 3339), with an offset or local to timeZone: 2026-11-27T09:00:00+01:00,
     /// or 2026-11-27T09:00:00 with timeZone. Left out: it is open at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]

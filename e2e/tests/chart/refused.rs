@@ -51,6 +51,9 @@ const BY_SCHEMA: &[(&str, &str)] = &[
     ("operator.replicas", "two"),
     ("operator.namespaced", "shop"),
     ("operator.retryPeriodSeconds", "0"),
+    ("operator.namespaces", "[Shop]"),
+    ("operator.class", "Blue"),
+    ("operator.allow.images", "['a,b']"),
     ("operator.podTemplatePermit", "[hostNetwork]"),
     ("operator.podLabels", "{a: '-'}"),
     ("database.url", "mysql://db"),
@@ -131,6 +134,12 @@ fn what_does_not_go_together_is_refused_with_advice() {
         ),
         (ADDRESSES, "auth.issuer", json!(""), "auth.issuer"),
         (ADDRESSES, "auth.jwksSecret", json!("keys"), "keep one"),
+        (
+            PLAIN,
+            "operator",
+            json!({"namespaced": true, "namespaces": ["shop"]}),
+            "keep one",
+        ),
         (
             EVERYTHING,
             "auth.jwksTlsSecret",

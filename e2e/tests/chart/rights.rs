@@ -88,6 +88,32 @@ fn in_one_namespace_it_has_the_same_there_and_none_outside() {
 }
 
 #[test]
+fn in_listed_namespaces_it_has_the_same_there_and_none_outside() {
+    let values = with(
+        parse(NAMESPACED),
+        "operator",
+        &json!({"namespaces": ["market", "stall"]}),
+    );
+    let manifests = render(&values, &[]);
+    for kind in ["ClusterRole", "ClusterRoleBinding"] {
+        assert_eq!(manifests.of(kind).count(), 0, "{kind}");
+    }
+    for kind in ["Role", "RoleBinding"] {
+        let mut places: Vec<&str> = manifests
+            .of(kind)
+            .filter(|role| role["metadata"]["name"] == OPERATOR)
+            .map(|role| role["metadata"]["namespace"].as_str().unwrap())
+            .collect();
+        places.sort_unstable();
+        assert_eq!(places, ["market", "stall"], "{kind}");
+    }
+    let arguments = manifests.arguments("Deployment", OPERATOR);
+    for namespace in ["--namespace=market", "--namespace=stall"] {
+        assert!(arguments.contains(&namespace), "{arguments:?}");
+    }
+}
+
+#[test]
 fn secrets_can_be_narrowed_to_names() {
     let values = with(
         parse(PLAIN),

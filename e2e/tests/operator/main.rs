@@ -6,6 +6,7 @@
     reason = "a test that cannot go on has failed, and says where"
 )]
 
+mod allowed;
 mod big_cluster;
 mod certificates;
 mod conflicts;
@@ -28,4 +29,5 @@ mod refusals;
 mod replicas;
 mod rollout;
 mod scaling;
+mod several;
 mod workers_available;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
-use super::OperatorArgs;
+use super::{Allowed, OperatorArgs, Pattern};
 
 /// A namespace or the name of a Secret, an image pull secret or a Lease is at most this long.
 const LONGEST_NAME: usize = 253;
@@ -10,8 +10,10 @@ const LONGEST_NAME: usize = 253;
 /// What the controller has to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The one namespace to watch; `None`: all.
-    pub namespace: Option<String>,
+    /// The namespaces to watch, each once; none: all.
+    pub namespaces: Vec<String>,
+    /// The class of FlashSales to look after; `None`: those without a class.
+    pub class: Option<String>,
     /// What the workers of every sale have in common.
     pub worker: WorkerDefaults,
     /// Name of the Secret with PostgreSQL's address, unless the sale names another.
@@ -21,6 +23,8 @@ pub struct Settings {
     pub worker_database_secret: Option<String>,
     /// Name of the Secret with Redis's address, unless the sale names another.
     pub redis_secret: String,
+    /// What FlashSales may name.
+    pub allowed: Allowed,
 }
 
 /// What the workers of every sale have in common.
@@ -40,6 +44,30 @@ pub struct WorkerDefaults {
     pub run_as_user: Option<i64>,
     /// Group that they run as; none: the platform chooses one.
     pub run_as_group: Option<i64>,
+}
+
+#[cfg(test)]
+impl Settings {
+    /// Those of an operator of all namespaces, with the Secrets `owner` and `cache`.
+    pub(crate) fn example() -> Self {
+        Self {
+            namespaces: Vec::new(),
+            class: None,
+            worker: WorkerDefaults {
+                image: "flashsale:test".to_owned(),
+                pull_policy: "Never".to_owned(),
+                pull_secrets: Vec::new(),
+                listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
+                permitted: BTreeSet::new(),
+                run_as_user: None,
+                run_as_group: None,
+            },
+            database_secret: "owner".to_owned(),
+            worker_database_secret: None,
+            redis_secret: "cache".to_owned(),
+            allowed: Allowed::default(),
+        }
+    }
 }
 
 /// How operators agree on which of them works.
@@ -110,8 +138,14 @@ impl OperatorArgs {
         }
         let secrets = &self.secrets;
         let pull_secrets = &self.worker.pull_secrets;
-        if let Some(name) = &self.namespace {
+        let mut namespaces = self.namespaces.clone();
+        for name in &namespaces {
             check_name("--namespace", name)?;
+        }
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        if let Some(name) = &self.class {
+            check_name("--operator-class", name)?;
         }
         check_name("--database-secret", &secrets.database)?;
         if let Some(name) = &secrets.worker_database {
@@ -121,8 +155,15 @@ impl OperatorArgs {
         for name in pull_secrets {
             check_name("--worker-image-pull-secret", name)?;
         }
+        let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
+        let allowed = Allowed {
+            images: patterns(&self.allowed.images),
+            secrets: patterns(&self.allowed.secrets),
+            annotations: patterns(&self.allowed.annotations),
+        };
         Ok(Settings {
-            namespace: self.namespace.clone(),
+            namespaces,
+            class: self.class.clone(),
             worker: WorkerDefaults {
                 image,
                 pull_policy: self.worker.pull_policy.clone(),
@@ -135,6 +176,7 @@ impl OperatorArgs {
             database_secret: secrets.database.clone(),
             worker_database_secret: secrets.worker_database.clone(),
             redis_secret: secrets.redis.clone(),
+            allowed,
         })
     }
 

@@ -17,7 +17,7 @@ fn parse(extra: &[&str]) -> OperatorArgs {
 fn defaults_are_the_documented_ones() {
     let arguments = parse(&[]);
     let settings = arguments.settings().unwrap();
-    assert_eq!(settings.namespace, None);
+    assert_eq!(settings.namespaces, Vec::<String>::new());
     assert_eq!(settings.worker.pull_policy, "IfNotPresent");
     assert_eq!(settings.worker.listen_address.to_string(), "::");
     assert_eq!(settings.worker.run_as_user, Some(65_532));
@@ -26,12 +26,24 @@ fn defaults_are_the_documented_ones() {
     assert_eq!(settings.database_secret, "flashsale-database");
     assert_eq!(settings.worker_database_secret, None);
     assert_eq!(settings.redis_secret, "flashsale-redis");
+    assert_eq!(settings.class, None);
+    let allowed = settings.allowed;
+    assert!(allowed.images.is_empty() && allowed.secrets.is_empty());
+    assert_eq!(allowed.annotations.len(), 3);
     let lease = arguments.lease().unwrap().unwrap();
     assert_eq!(lease.name, "flashsale-operator");
     assert_eq!(
         [lease.duration, lease.renew_deadline, lease.retry_period],
         [15, 10, 2].map(Duration::from_secs)
     );
+}
+
+#[test]
+fn lists_are_repeated_or_separated_by_commas() {
+    let given = ["--namespace=b,a", "--namespace=b", "--allow-secret=x,y-*"];
+    let settings = parse(&given).settings().unwrap();
+    assert_eq!(settings.namespaces, ["a", "b"]);
+    assert_eq!(settings.allowed.secrets, ["x", "y-*"].map(Pattern::new));
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub struct FlashSaleStatus {
     /// The generation of the spec that was judged last; a paused sale's is not judged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Namespace and name of the Lease of the operator that looks after the sale. Another installation
+    /// leaves the sale alone for as long as that Lease is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operator: Option<String>,
     /// Jobs waiting or being settled, over all lanes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_depth: Option<i64>,

@@ -1,3 +1,5 @@
+mod admission_policy;
+
 use std::{fs, path::Path};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

@@ -91,10 +91,14 @@ reasons! {
     InvalidSpec => Warning, "Validate";
     /// Something was changed that may not change any more.
     ForbiddenEdit => Warning, "Validate";
+    /// The spec names what the operator's configuration does not allow.
+    NotAllowed => Warning, "Validate";
     /// Another sale has one of the products.
     ProductTaken => Warning, "Validate";
     /// Something else scales the worker Deployment too.
     AutoscalerConflict => Warning, "Validate";
+    /// Another installation of the operator looks after the sale.
+    OperatorConflict => Warning, "Claim";
     /// A Secret, or its key, is not there.
     SecretMissing => Warning, "Dereference";
     /// An address in a Secret is no address of a store.

@@ -13,7 +13,7 @@ const RELEASED_SECONDS: i32 = 1;
 
 /// The spec of a Lease, as far as an election needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Record {
+pub(crate) struct Record {
     /// Who holds it; `None`: nobody.
     pub(super) holder: Option<String>,
     /// For how long others leave it alone after a renewal, in seconds.
@@ -28,7 +28,7 @@ pub(super) struct Record {
 
 impl Record {
     /// A lease that was never held.
-    pub(super) fn first(identity: &str, duration: Duration, now: Timestamp) -> Self {
+    pub(crate) fn first(identity: &str, duration: Duration, now: Timestamp) -> Self {
         Self {
             holder: Some(identity.to_owned()),
             duration_seconds: Some(seconds(duration)),
@@ -56,7 +56,7 @@ impl Record {
     }
 
     /// Its holder gives it up.
-    pub(super) fn released(&self, now: Timestamp) -> Self {
+    pub(crate) fn released(&self, now: Timestamp) -> Self {
         Self {
             holder: None,
             duration_seconds: Some(RELEASED_SECONDS),
@@ -70,15 +70,19 @@ impl Record {
         self.holder.as_deref() == Some(identity)
     }
 
+    pub(crate) fn is_held(&self) -> bool {
+        self.holder.is_some()
+    }
+
     /// For how long others leave it alone: what its holder promised to go by, or `otherwise`.
-    pub(super) fn duration(&self, otherwise: Duration) -> Duration {
+    pub(crate) fn duration(&self, otherwise: Duration) -> Duration {
         self.duration_seconds
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map_or(otherwise, Duration::from_secs)
     }
 
     /// Reads a Lease.
-    pub(super) fn of(lease: &Lease) -> Self {
+    pub(crate) fn of(lease: &Lease) -> Self {
         let spec = lease.spec.clone().unwrap_or_default();
         Self {
             holder: spec.holder_identity.filter(|holder| !holder.is_empty()),

@@ -1,5 +1,10 @@
 //! Figures of each sale.
 
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
 use flashsale_core::{id::SaleId, lifecycle::Phase};
 use prometheus::IntGaugeVec;
 
@@ -33,10 +38,15 @@ pub struct SaleFigures {
     pub unfenced_batches: Option<i64>,
 }
 
+/// Sales by phase, by their namespace.
+type Counted = HashMap<String, Vec<(Phase, usize)>>;
+
 /// Gauges by sale.
 #[derive(Debug, Clone)]
 pub(super) struct Sales {
     phases: IntGaugeVec,
+    /// The same of each namespace that has a controller of its own.
+    counted: Arc<Mutex<Counted>>,
     queue_depth: IntGaugeVec,
     remaining: IntGaugeVec,
     desired: IntGaugeVec,
@@ -56,6 +66,7 @@ impl Sales {
         let by_sale = |name, help| register.gauges(name, help, "sale");
         Ok(Self {
             phases: register.gauges("sales", "FlashSales by phase", "phase")?,
+            counted: Arc::default(),
             queue_depth: by_sale("queue_depth", "Jobs waiting or being settled")?,
             remaining: by_sale("remaining_units", "Units left over all products")?,
             desired: by_sale("replicas_desired", "Workers that are wanted")?,
@@ -86,10 +97,14 @@ impl Sales {
         })
     }
 
-    pub(super) fn phases(&self, counts: &[(Phase, usize)]) {
+    pub(super) fn phases(&self, namespace: Option<&str>, counts: &[(Phase, usize)]) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let namespace = namespace.unwrap_or_default().to_owned();
+        counted.insert(namespace, counts.to_vec());
         for phase in Phase::ALL {
-            let sales: usize = counts
-                .iter()
+            let sales: usize = counted
+                .values()
+                .flatten()
                 .filter(|(counted, _)| *counted == phase)
                 .map(|(_, count)| count)
                 .sum();

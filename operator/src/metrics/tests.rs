@@ -16,7 +16,7 @@ fn sale() -> SaleId {
 fn names_are_the_documented_ones() {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
-    metrics.phases(&[]);
+    metrics.phases(None, &[]);
     let figures = SaleFigures {
         desired: Some(1),
         limited: Some(false),
@@ -82,8 +82,8 @@ fn forgotten_sale_leaves_no_series() {
 fn phases_without_sales_are_zero() {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
-    metrics.phases(&[(Phase::Open, 2)]);
-    metrics.phases(&[(Phase::Closed, 1)]);
+    metrics.phases(None, &[(Phase::Open, 2)]);
+    metrics.phases(None, &[(Phase::Closed, 1)]);
     let text = text(&registry);
     assert!(text.contains("flashsale_operator_sales{phase=\"Open\"} 0"));
     assert!(text.contains("flashsale_operator_sales{phase=\"Closed\"} 1"));

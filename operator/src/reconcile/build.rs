@@ -33,7 +33,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    deployable::Deployable, dereference::Located, pod_template, rollout, validate::sentence,
+    addresses, deployable::Deployable, dereference::Located, pod_template, rollout,
+    validate::sentence,
 };
 use crate::{config::WorkerDefaults, context::worker_name, crd::FlashSale};
 
@@ -42,9 +43,6 @@ pub const SALE_LABEL: &str = "flashsale.dev/sale";
 
 /// Label and value by which the operator finds its Deployments again.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "flashsale-operator");
-
-/// Annotation of the pods that changes when an address does.
-const FINGERPRINT: &str = "flashsale.dev/addresses";
 
 const APP: &str = "flashsale-worker";
 const PROBES_PORT: u16 = 9091;
@@ -73,6 +71,8 @@ pub struct Parts<'a> {
     pub deployable: &'a Deployable,
     /// Where the addresses stand.
     pub located: &'a Located,
+    /// Changes when an address does, see [`addresses`].
+    pub mark: &'a str,
 }
 
 /// The Deployment of `parts`.
@@ -99,10 +99,11 @@ pub fn deployment(
         pod_template::merge(&mut template, more);
     }
     placement::complete(&mut template, &selector(&name));
-    let asked = rollout::asked(parts.sale, parts.deployable, parts.located);
+    let asked = rollout::asked(parts);
     let annotations = [
         (rollout::ASKED, asked.as_str()),
         (rollout::TEMPLATE, &rollout::hash(json!(template))),
+        (addresses::VERSIONS, &parts.located.versions),
     ];
     Ok(Deployment {
         metadata: ObjectMeta {
@@ -164,6 +165,7 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
     let Parts {
         deployable,
         located,
+        mark,
         ..
     } = parts;
     let worker = &deployable.worker;
@@ -172,7 +174,7 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
     pod_labels.extend(labels(name));
     let mut annotations = placement::annotations();
     annotations.extend(worker.pod_annotations.clone());
-    annotations.insert(FINGERPRINT.to_owned(), located.fingerprint.clone());
+    annotations.insert(addresses::MARK.to_owned(), mark.to_owned());
     let pull_secrets = defaults
         .pull_secrets
         .iter()
@@ -252,6 +254,7 @@ fn environment(parts: Parts<'_>, defaults: &WorkerDefaults) -> Vec<EnvVar> {
         sale,
         deployable,
         located,
+        ..
     } = parts;
     let plain = |name: &str, value: String| EnvVar {
         name: name.to_owned(),

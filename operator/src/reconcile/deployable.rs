@@ -62,12 +62,18 @@ impl Deployable {
         {
             return written;
         }
+        written.with_default_pods()
+    }
+
+    /// The same with default pods.
+    #[must_use]
+    pub fn with_default_pods(self) -> Self {
         Self {
             worker: WorkerSpec {
-                database_secret_ref: written.worker.database_secret_ref,
+                database_secret_ref: self.worker.database_secret_ref,
                 ..WorkerSpec::default()
             },
-            ..written
+            ..self
         }
     }
 

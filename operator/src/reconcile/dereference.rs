@@ -1,11 +1,7 @@
 //! Step 1 (I/O): reads what a FlashSale refers to: the addresses in its Secrets, the sale that is
 //! in force, autoscalers that could get in the way.
 
-use std::{
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use flashsale_core::{
     catalogue::{self, Announced},
@@ -16,7 +12,11 @@ use flashsale_core::{
 use kube::ResourceExt;
 use tokio::time::timeout;
 
-use super::deployable::Deployable;
+use super::{
+    allowed::{self, ALLOWED, Judgement},
+    deployable::Deployable,
+    validate::sentence,
+};
 use crate::{
     config::Settings,
     context::{Context, worker_name},
@@ -34,6 +34,8 @@ const READ_PATIENCE: Duration = Duration::from_secs(2);
 /// What was found.
 #[derive(Debug)]
 pub struct Dereferenced {
+    /// What of the object as it is written the operator's configuration does not allow.
+    pub judgement: Judgement,
     /// The stores as the object is written, or why they cannot be reached.
     pub written: Result<Located, Unlocated>,
     /// What was accepted last; none when nothing ever was.
@@ -76,9 +78,11 @@ pub struct Located {
     pub worker_database: SecretKeyRef,
     /// The key with the address of Redis.
     pub redis: SecretKeyRef,
-    /// Changes when an address does, so that workers are started anew with it. They follow changes
-    /// of certificates by themselves.
-    pub fingerprint: String,
+    /// The addresses that workers get. They are started anew when one changes, and follow changes of
+    /// certificates by themselves.
+    pub addresses: Addresses,
+    /// The versions of the Secrets that those were read from.
+    pub versions: String,
 }
 
 /// Why there are no stores.
@@ -87,6 +91,9 @@ pub enum Unlocated {
     /// A Secret is not as it must be, or may not or cannot be read.
     #[error(transparent)]
     Secret(SecretError),
+    /// The sale may not name it.
+    #[error("{0}")]
+    NotAllowed(String),
     /// An address cannot be used.
     #[error(transparent)]
     Address(#[from] ConnectError),
@@ -112,8 +119,23 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
         }
         _ => None,
     };
+    let before = allowed::before(object, &written, accepted.as_ref());
+    let judged = judge(context, &namespace, &written, before.as_ref()).await;
+    let (judgement, located) = match judged {
+        // Nobody connects to where such a Secret points.
+        Ok(judgement) if judgement.refuses_secrets() => {
+            let why = Unlocated::NotAllowed(sentence(&judgement.refused));
+            (judgement, Err(why))
+        }
+        Ok(judgement) => (
+            judgement,
+            locate(context, &namespace, &written, doubt).await,
+        ),
+        Err(error) => (Judgement::default(), Err(Unlocated::Secret(error))),
+    };
     let mut found = Dereferenced {
-        written: locate(context, &namespace, &written, doubt).await,
+        judgement,
+        written: located,
         accepted,
         accepted_stores,
         in_force: Ok(None),
@@ -123,6 +145,35 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
     let worker = worker_name(&object.name_any());
     found.autoscaler = context.autoscalers.aiming_at(&namespace, &worker).await;
     found
+}
+
+/// Judges what is written. The error is a Secret that could not be read, so that nobody knows.
+async fn judge(
+    context: &Context,
+    namespace: &str,
+    written: &Deployable,
+    before: Option<&Deployable>,
+) -> Result<Judgement, SecretError> {
+    let mut labelled = BTreeSet::new();
+    for (_, reference) in allowed::secrets(written) {
+        let name = &reference.name;
+        let found = context
+            .secrets
+            .is_labelled(namespace, name, ALLOWED)
+            .await?;
+        // That one is missing is told by whoever reads it.
+        if found != Some(false) {
+            labelled.insert(name.as_str());
+        }
+    }
+    let is_labelled = |name: &str| labelled.contains(name);
+    Ok(allowed::judge(
+        written,
+        before,
+        &context.settings,
+        namespace,
+        is_labelled,
+    ))
 }
 
 async fn in_force(
@@ -151,19 +202,25 @@ async fn locate(
     let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
     let worker_database = worker_database(spec, settings, &database);
     let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
-    let read = async |reference| context.secrets.text(namespace, reference, doubt).await;
+    let read = async |reference| {
+        let read = context.secrets.text(namespace, reference, doubt).await;
+        read.map_err(Unlocated::Secret)
+    };
     let certificates = async |reference| {
         let secrets = &context.secrets;
         secrets.certificates(namespace, reference, doubt).await
     };
+    let (of_redis, redis_version) = read(&redis).await?;
+    let (of_database, _) = read(&database).await?;
+    // Read for its own sake too: a missing one is said here, not by pods that do not start.
+    let (of_workers, database_version) = read(&worker_database).await?;
     let addresses = Addresses {
-        redis: read(&redis).await.map_err(Unlocated::Secret)?,
-        database: read(&database).await.map_err(Unlocated::Secret)?,
+        redis: of_redis,
+        database: of_database,
         transaction_pooler: spec.database_transaction_pooler,
     };
-    // Read for its own sake too: a missing one is said here, not by pods that do not start.
     let of_workers = Addresses {
-        database: read(&worker_database).await.map_err(Unlocated::Secret)?,
+        database: of_workers,
         ..addresses.clone()
     };
     let of_stores = StoreCertificates {
@@ -177,7 +234,8 @@ async fn locate(
         stores: context.stores.get(addresses, of_stores)?,
         worker_database,
         redis,
-        fingerprint: fingerprint(&of_workers),
+        addresses: of_workers,
+        versions: format!("{redis_version} {database_version}"),
     })
 }
 
@@ -203,35 +261,15 @@ fn reference(written: Option<&SecretKeyRef>, default: &str) -> SecretKeyRef {
     })
 }
 
-/// Not for secrecy but for change: 64 bits tell nobody a password, and two operators of one
-/// release get the same.
-fn fingerprint(addresses: &Addresses) -> String {
-    let mut hasher = DefaultHasher::new();
-    addresses.hash(&mut hasher);
-    format!("{:016x}", hasher.finish())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::WorkerDefaults;
 
     #[test]
     fn workers_get_the_secret_that_goes_with_the_database_of_the_sale() {
         let settings = |workers: Option<&str>| Settings {
-            namespace: None,
-            worker: WorkerDefaults {
-                image: "flashsale:test".to_owned(),
-                pull_policy: "Never".to_owned(),
-                pull_secrets: Vec::new(),
-                listen_address: std::net::Ipv6Addr::UNSPECIFIED.into(),
-                permitted: std::collections::BTreeSet::new(),
-                run_as_user: None,
-                run_as_group: None,
-            },
-            database_secret: "owner".to_owned(),
             worker_database_secret: workers.map(ToOwned::to_owned),
-            redis_secret: "cache".to_owned(),
+            ..Settings::example()
         };
         let own = serde_json::json!({"name": "own", "key": "uri"});
         let mine = serde_json::json!({"name": "mine", "key": "uri"});

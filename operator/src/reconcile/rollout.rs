@@ -8,12 +8,12 @@
 //! Two annotations of the Deployment tell the one from the other. Both are hashes that every later
 //! release has to come to as well where nothing has changed.
 
-use flashsale_core::sale::{Sale, spec::UpdatePolicySpec};
+use flashsale_core::sale::spec::UpdatePolicySpec;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::PodTemplateSpec};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::{deployable::Deployable, dereference::Located};
+use super::build::Parts;
 use crate::context::Workers;
 
 /// Hash of what the sale and its Secrets say of the pods.
@@ -36,13 +36,19 @@ const NOT_OF_PODS: [&str; 8] = [
 
 /// The value of [`ASKED`]. Fields that a later release adds to the spec must be left out of what is
 /// hashed where nobody has written them, as `skip_serializing_if` does.
-pub(super) fn asked(sale: &Sale, deployable: &Deployable, located: &Located) -> String {
+pub(super) fn asked(parts: Parts<'_>) -> String {
+    let Parts {
+        sale,
+        deployable,
+        located,
+        mark,
+    } = parts;
     let mut worker = json!(deployable.worker);
     if let Some(fields) = worker.as_object_mut() {
         fields.retain(|field, _| !NOT_OF_PODS.contains(&field.as_str()));
     }
     hash(json!({
-        "addresses": located.fingerprint,
+        "addresses": mark,
         "database": located.worker_database,
         "lanes": sale.workers.lanes_per_worker,
         "pooler": deployable.database_transaction_pooler,
@@ -104,6 +110,7 @@ mod tests {
     use flashsale_core::sale::spec::{FlashSaleSpec, WorkerSpec};
 
     use super::*;
+    use crate::reconcile::deployable::Deployable;
 
     /// A Deployment with pods of `image` that were asked for by `asked`; ones without are of the
     /// release before. Workers: those asked for, and those ready.

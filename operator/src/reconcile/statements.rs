@@ -9,6 +9,7 @@ use self::{summary::summary, workers::workers_available};
 use super::{
     build,
     finalize::{End, waiting},
+    validate::sentence,
     view::{Verdict, View},
 };
 use crate::{
@@ -84,6 +85,14 @@ fn accepted(view: &View<'_>) -> Found {
             false,
             Reason::Deleting,
             "the sale is closed and drained before the object goes",
+        ),
+        Verdict::Accepted if !view.tolerated.is_empty() => found(
+            true,
+            Reason::AcceptedWithWarning,
+            format!(
+                "the spec is in force, but names what it could not name anew: {}",
+                sentence(&view.tolerated)
+            ),
         ),
         Verdict::Accepted | Verdict::Paused => {
             found(true, Reason::Accepted, "the spec is valid and in force")

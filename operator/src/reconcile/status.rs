@@ -81,6 +81,7 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
     FlashSaleStatus {
         phase: Some(phase.as_str().to_owned()),
         observed_generation: generation,
+        operator: before.operator,
         queue_depth: lanes
             .map(|lanes| signed(lanes.depth()))
             .or(before.queue_depth),
@@ -182,21 +183,50 @@ pub async fn remember_accepted(
     write(context, &object, &json!({ "lastAccepted": accepted })).await
 }
 
+/// Writes into the status that `installation` looks after `object`, or that nobody does any more, unless
+/// somebody wrote to the object since it was read. Answers whether the definition has a place for that.
+///
+/// # Errors
+/// What the API server said.
+pub async fn claim(
+    context: &Context,
+    object: &FlashSale,
+    installation: Option<&str>,
+) -> Result<bool, kube::Error> {
+    let patch = json!({
+        "metadata": { "resourceVersion": object.resource_version() },
+        "status": { "operator": installation },
+    });
+    let written = patch_status(context, object, patch).await?;
+    let now = written.data.pointer("/status/operator");
+    let is_written = now.and_then(serde_json::Value::as_str) == installation;
+    Ok(is_written)
+}
+
 /// Merges `status` into the status of `object`, which need not be readable as a FlashSale.
 async fn write(
     context: &Context,
     object: &FlashSale,
     status: &serde_json::Value,
 ) -> Result<(), Error> {
+    patch_status(context, object, json!({ "status": status })).await?;
+    Ok(())
+}
+
+async fn patch_status(
+    context: &Context,
+    object: &FlashSale,
+    patch: serde_json::Value,
+) -> Result<DynamicObject, kube::Error> {
     let namespace = object.namespace().unwrap_or_default();
     let resource = ApiResource::erase::<FlashSale>(&());
     let api: Api<DynamicObject> =
         Api::namespaced_with(context.client.clone(), &namespace, &resource);
     let parameters = PatchParams::apply(FIELD_MANAGER);
-    let patch = Patch::Merge(json!({ "status": status }));
+    let name = object.name_any();
     let written = api
-        .patch_status(&object.name_any(), &parameters, &patch)
+        .patch_status(&name, &parameters, &Patch::Merge(patch))
         .await?;
     context.statuses.remember(&written);
-    Ok(())
+    Ok(written)
 }

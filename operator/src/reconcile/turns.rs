@@ -106,6 +106,9 @@ fn reason(turn: &Turn<'_>) -> Option<Reason> {
     };
     match turn.now.about {
         Type::Accepted | Type::LedgerIntact if turn.fell() => event(),
+        Type::Accepted if turn.is(condition::Reason::AcceptedWithWarning) => {
+            Some(Reason::NotAllowed)
+        }
         Type::QueueReachable if turn.fell() => Some(Reason::QueueUnreachable),
         Type::DatabaseReachable if turn.fell() => Some(Reason::DatabaseUnreachable),
         Type::Durable if turn.fell() => Some(Reason::NotDurable),

@@ -15,7 +15,8 @@ use crate::{
 };
 
 /// Fields without which an object can be told of and deleted. Each counts if it can be read.
-const FIELDS: [&str; 8] = [
+const FIELDS: [&str; 9] = [
+    "operatorClass",
     "suspend",
     "timeZone",
     "closesAt",

@@ -66,6 +66,10 @@ pub fn validate(
     now: Timestamp,
 ) -> Result<Valid, Refusal> {
     let checked = check(&object.name_any(), sale, &object.spec, permitted)?;
+    let refused = &found.judgement.refused;
+    if !refused.is_empty() {
+        return Err(Refusal::new(Reason::NotAllowed, sentence(refused)));
+    }
     match &found.in_force {
         Ok(Some(in_force)) => may_follow(in_force, &checked, has_opened(object, in_force, now))?,
         Ok(None) => is_to_come(object, &checked, now)?,
@@ -76,6 +80,7 @@ pub fn validate(
         Err(error) => {
             let reason = match error {
                 Unlocated::Secret(_) => Reason::SecretMissing,
+                Unlocated::NotAllowed(_) => Reason::NotAllowed,
                 Unlocated::Address(_) => Reason::AddressUnusable,
             };
             return Err(Refusal::new(reason, error.to_string()));

@@ -1,6 +1,9 @@
 //! What is known of a FlashSale at the end of a visit, from which its status is told.
 
-use flashsale_core::{catalogue::Announced, sale::Sale};
+use flashsale_core::{
+    catalogue::Announced,
+    sale::{Sale, validation::Mistake},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use super::{finalize::End, validate::Refusal};
@@ -62,6 +65,8 @@ pub struct View<'a> {
     pub observed: Observation,
     /// The worker Deployment's figures; none when there is no Deployment.
     pub workers: Option<Workers>,
+    /// What the sale may not name, and was accepted with.
+    pub tolerated: Vec<Mistake>,
     /// Now, by the clock of the sale.
     pub now: Timestamp,
 }

@@ -19,6 +19,7 @@ use serde_json::json;
 
 use super::{
     Error,
+    addresses::{self, Marked},
     apply::{self, Progress},
     budget, build,
     deployable::Deployable,
@@ -197,22 +198,40 @@ impl Visit<'_> {
         deployable: &Deployable,
         located: &Located,
     ) -> Result<(), Error> {
+        let roster = &self.context.roster;
+        let there = self.context.deployment(&self.sale);
+        let Located {
+            addresses,
+            versions,
+            ..
+        } = located;
+        let marked = roster.marked(&self.sale);
+        let mark = addresses::mark(addresses, versions, there.as_deref(), marked.as_ref());
         let parts = build::Parts {
             sale,
             deployable,
             located,
+            mark: &mark,
         };
         let deployment = build::deployment(self.object, parts, &self.context.settings.worker)?;
         let policy = deployable.worker.update_policy;
         let (context, object) = (self.context, self.object);
         let applying = apply::apply(context, object, &self.sale, deployment, policy);
         Box::pin(applying).await?;
+        let addresses = addresses.clone();
+        roster.set_marked(&self.sale, Marked { mark, addresses });
         budget::keep(self.context, self.object).await;
         Ok(())
     }
 
-    /// The pods as they are written, or default ones if those cannot be.
+    /// The pods as they are written; if those cannot be or may not be, those that were accepted last,
+    /// or default ones.
     pub(super) fn usable(&self) -> Deployable {
+        if self.found.judgement.refuses_workers() {
+            let accepted = self.found.accepted.clone();
+            return accepted
+                .unwrap_or_else(|| Deployable::of(&self.object.spec).with_default_pods());
+        }
         let permitted = &self.context.settings.worker.permitted;
         Deployable::usable(&self.sale, &self.object.spec, permitted)
     }
@@ -390,6 +409,7 @@ impl Visit<'_> {
             autoscaler: autoscaler.ok().cloned().flatten(),
             autoscalers_unread: autoscaler.err().map(ToString::to_string),
             in_force,
+            tolerated: self.found.judgement.tolerated.clone(),
             now: observed.now(),
             observed,
             workers: self.context.workers(&self.sale),

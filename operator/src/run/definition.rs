@@ -41,16 +41,13 @@ pub(super) enum Missing {
     Unreachable(String),
 }
 
-/// Waits until FlashSales can be read; `false` when `stop` was cancelled before.
-pub(super) async fn wait(
-    client: &Client,
-    namespace: Option<&str>,
-    stop: &CancellationToken,
-) -> bool {
+/// Waits until FlashSales of one of `namespaces` (none: of all) can be read; `false` when `stop` was
+/// cancelled before.
+pub(super) async fn wait(client: &Client, namespaces: &[String], stop: &CancellationToken) -> bool {
     let mut told: Option<(Missing, Instant)> = None;
     loop {
         let seen = tokio::select! {
-            seen = look(client, namespace) => seen,
+            seen = look(client, namespaces) => seen,
             () = stop.cancelled() => return false,
         };
         let Err(missing) = seen else {
@@ -70,8 +67,23 @@ pub(super) async fn wait(
     }
 }
 
-/// Whether FlashSales can be read now.
-pub(super) async fn look(client: &Client, namespace: Option<&str>) -> Result<(), Missing> {
+/// Whether FlashSales of one of `namespaces` (none: of all) can be read now. Others may have no role yet,
+/// which must not keep this one waiting; their watches tell.
+pub(super) async fn look(client: &Client, namespaces: &[String]) -> Result<(), Missing> {
+    let Some((first, others)) = namespaces.split_first() else {
+        return look_in(client, None).await;
+    };
+    let mut seen = look_in(client, Some(first)).await;
+    for namespace in others {
+        if !matches!(seen, Err(Missing::Forbidden(_))) {
+            break;
+        }
+        seen = look_in(client, Some(namespace)).await;
+    }
+    seen
+}
+
+async fn look_in(client: &Client, namespace: Option<&str>) -> Result<(), Missing> {
     timeout(ANSWER, ask(client, namespace))
         .await
         .unwrap_or(Err(Missing::Silent))

@@ -18,12 +18,12 @@ pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 /// Keeps readiness up to date until the process ends.
 pub(super) async fn watch(
     client: Client,
-    namespace: Option<String>,
+    namespaces: Vec<String>,
     readiness: ReadinessHandle,
     heartbeat: Heartbeat,
 ) {
     loop {
-        match definition::look(&client, namespace.as_deref()).await {
+        match definition::look(&client, &namespaces).await {
             Ok(()) => readiness.ready(),
             Err(missing) => readiness.not_ready(missing.to_string()),
         }

@@ -40,6 +40,8 @@ macro_rules! reasons {
 reasons! {
     /// The spec is valid and in force.
     Accepted,
+    /// The same, with something that the configuration would not allow anew.
+    AcceptedWithWarning,
     /// The ledger did not take the products yet.
     Undeclared,
     /// The annotation keeps the operator from it.

@@ -80,6 +80,7 @@ fn view(object: &FlashSale, observed: Observation) -> View<'_> {
         }),
         observed,
         workers: None,
+        tolerated: Vec::new(),
         now: now(),
     }
 }
