@@ -68,8 +68,8 @@ pub fn before(
 /// The Secrets that `deployable` names, and where.
 pub fn secrets(deployable: &Deployable) -> impl Iterator<Item = (&'static str, &SecretKeyRef)> {
     let named = [
-        ("spec.databaseSecretRef", &deployable.database_secret_ref),
         ("spec.redisSecretRef", &deployable.redis_secret_ref),
+        ("spec.databaseSecretRef", &deployable.database_secret_ref),
         (
             "spec.worker.databaseSecretRef",
             &deployable.worker.database_secret_ref,
