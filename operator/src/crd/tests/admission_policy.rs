@@ -56,10 +56,6 @@ fn the_example_of_a_policy_refuses_what_it_says() {
             json!({"databaseSecretRef": mine, "worker": {"databaseSecretRef": mine}}),
             None,
         ),
-        (
-            json!({"worker": {"podAnnotations": {"team": "a", "prometheus.io/scrape": "true"}}}),
-            None,
-        ),
         (json!({"worker": {"image": "a"}}), Some("spec.worker.image")),
         (json!({"databaseSecretRef": hers}), Some("Secrets")),
         (json!({"redisSecretRef": hers}), Some("Secrets")),
