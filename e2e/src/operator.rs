@@ -373,7 +373,8 @@ impl Operator {
             .env("FLASHSALE_LOG", "info,flashsale=debug")
             .args(["--lease-namespace", &stage.namespace])
             .args(["--identity", name])
-            .args(["--allow-worker-image", "docker.io/local/*"])
+            // The previous release has no such argument, and passes over variables that it does not know.
+            .env("FLASHSALE_ALLOW_WORKER_IMAGE", "docker.io/local/*")
             .args(["--probes-listen", &format!("127.0.0.1:{probes_port}")])
             .args(arguments);
         let launch = if arguments.contains(&"--worker-image") {
