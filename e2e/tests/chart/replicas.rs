@@ -55,7 +55,7 @@ async fn an_upgrade_keeps_the_number_that_somebody_scaled_to() {
             assert_eq!(gateways(&release).await, 7, "{helm:?}");
         }
 
-        // Who changes the value means it. Helm 4 asks whether that may undo what somebody else did.
+        // Whoever changes the value means it. Helm 4 asks whether that may undo what somebody else did.
         let three = ["gateway.replicas=3"];
         if helm == Helm::Four {
             let refused = release.put(&three, &[]).await.unwrap_err();
