@@ -26,8 +26,16 @@ const FIELD_MANAGER: &str = "flashsale-definition";
 /// The label that says which release wrote the definition.
 const VERSION: &str = "app.kubernetes.io/version";
 
-/// Keeps the definition where a release of the chart before this one had it among its objects.
-const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
+/// Keep the definition where a release of the chart before this one had it among its objects: from Helm,
+/// Argo CD and Flux.
+const KEEP: [(&str, &str); 3] = [
+    ("helm.sh/resource-policy", "keep"),
+    (
+        "argocd.argoproj.io/sync-options",
+        "Prune=false,Delete=false",
+    ),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+];
 
 /// The label by which the chart marks operators, with the name of the release in another one.
 const OPERATORS: &str = "app.kubernetes.io/name=flashsale-operator";
@@ -99,7 +107,7 @@ pub async fn apply(client: &Client) -> Result<Outcome, DefinitionError> {
     definition["metadata"] = json!({
         "name": NAME,
         "labels": {VERSION: env!("CARGO_PKG_VERSION"), "app.kubernetes.io/part-of": "flashsale"},
-        "annotations": BTreeMap::from([KEEP]),
+        "annotations": BTreeMap::from(KEEP),
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     definitions

@@ -69,6 +69,18 @@ async fn delete_definition(cluster: &ControlPlane) {
 async fn foreign(cluster: &ControlPlane) -> Option<Value> {
     let present = definitions(cluster).get(NAME).await.unwrap();
     assert!(present.metadata.deletion_timestamp.is_none());
+    // Whoever renders charts and prunes what is not in them keeps it.
+    for (name, value) in [
+        ("helm.sh/resource-policy", "keep"),
+        (
+            "argocd.argoproj.io/sync-options",
+            "Prune=false,Delete=false",
+        ),
+        ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+    ] {
+        let annotation = present.annotations().get(name);
+        assert_eq!(annotation.map(String::as_str), Some(value), "{name}");
+    }
     let minor = cluster.minor_version().await;
     let columns =
         |definition: &Value| definition["spec"]["versions"][0]["additionalPrinterColumns"].clone();
