@@ -94,12 +94,11 @@ pub enum Outcome {
 pub async fn apply(client: &Client) -> Result<Outcome, DefinitionError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     wait_until_deleted(&definitions).await?;
-    if let Some(present) = definitions.get_opt(NAME).await? {
-        if let Some(version) = present.labels().get(VERSION)
-            && is_newer(version, env!("CARGO_PKG_VERSION"))?
-        {
-            return Ok(Outcome::Newer(version.clone()));
-        }
+    if let Some(present) = definitions.get_opt(NAME).await?
+        && let Some(version) = present.labels().get(VERSION)
+        && is_newer(version, env!("CARGO_PKG_VERSION"))?
+    {
+        return Ok(Outcome::Newer(version.clone()));
     }
     let minor = client.apiserver_version().await?.minor;
     // Some providers append a plus sign.
