@@ -11,6 +11,7 @@ use kube::{
     Api, Client, Resource, ResourceExt as _,
     api::{DeleteParams, ListParams, Patch, PatchParams, Preconditions},
 };
+use semver::Version;
 use serde_json::json;
 use tokio::time::sleep;
 
@@ -26,8 +27,16 @@ const FIELD_MANAGER: &str = "flashsale-definition";
 /// The label that says which release wrote the definition.
 const VERSION: &str = "app.kubernetes.io/version";
 
-/// Keeps the definition where a release of the chart before this one had it among its objects.
-const KEEP: (&str, &str) = ("helm.sh/resource-policy", "keep");
+/// Keep the definition where a release of the chart before this one had it among its objects: from Helm,
+/// Argo CD and Flux.
+const KEEP: [(&str, &str); 3] = [
+    ("helm.sh/resource-policy", "keep"),
+    (
+        "argocd.argoproj.io/sync-options",
+        "Prune=false,Delete=false",
+    ),
+    ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+];
 
 /// The label by which the chart marks operators, with the name of the release in another one.
 const OPERATORS: &str = "app.kubernetes.io/name=flashsale-operator";
@@ -50,6 +59,9 @@ pub enum DefinitionError {
     /// The API server's version has no number.
     #[error("the API server is of version 1.{0}, which is no number")]
     Version(String),
+    /// The version of this release is no semantic version.
+    #[error("this release is of version {0}, which is no semantic version")]
+    Own(String),
     /// The definition cannot be written.
     #[error("the definition of FlashSales cannot be written: {0}")]
     Json(#[from] serde_json::Error),
@@ -82,12 +94,11 @@ pub enum Outcome {
 pub async fn apply(client: &Client) -> Result<Outcome, DefinitionError> {
     let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
     wait_until_deleted(&definitions).await?;
-    if let Some(present) = definitions.get_opt(NAME).await? {
-        let version = present.labels().get(VERSION);
-        if let Some(newer) = version.filter(|version| is_newer(version, env!("CARGO_PKG_VERSION")))
-        {
-            return Ok(Outcome::Newer(newer.clone()));
-        }
+    if let Some(present) = definitions.get_opt(NAME).await?
+        && let Some(version) = present.labels().get(VERSION)
+        && is_newer(version, env!("CARGO_PKG_VERSION"))?
+    {
+        return Ok(Outcome::Newer(version.clone()));
     }
     let minor = client.apiserver_version().await?.minor;
     // Some providers append a plus sign.
@@ -99,7 +110,7 @@ pub async fn apply(client: &Client) -> Result<Outcome, DefinitionError> {
     definition["metadata"] = json!({
         "name": NAME,
         "labels": {VERSION: env!("CARGO_PKG_VERSION"), "app.kubernetes.io/part-of": "flashsale"},
-        "annotations": BTreeMap::from([KEEP]),
+        "annotations": BTreeMap::from(KEEP),
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     definitions
@@ -182,13 +193,10 @@ fn is_established(definition: CustomResourceDefinition) -> bool {
         .any(|condition| condition.type_ == "Established" && condition.status == "True")
 }
 
-/// Whether `version` comes after `own`. A version that is no three numbers does not.
-fn is_newer(version: &str, own: &str) -> bool {
-    let numbers = |version: &str| {
-        let numbers = version.splitn(3, '.').map(str::parse::<u32>);
-        numbers.collect::<Result<Vec<_>, _>>().unwrap_or_default()
-    };
-    numbers(version) > numbers(own)
+/// Whether `version` comes after `own`. One that is no semantic version does not.
+fn is_newer(version: &str, own: &str) -> Result<bool, DefinitionError> {
+    let own = Version::parse(own).map_err(|_| DefinitionError::Own(own.to_owned()))?;
+    Ok(Version::parse(version).is_ok_and(|version| version.cmp_precedence(&own).is_gt()))
 }
 
 /// The first of them, for a message.
@@ -208,17 +216,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_compare_by_their_numbers() {
+    fn versions_compare_as_semantic_versions() {
         for (version, own, newer) in [
             ("0.2.0", "0.1.0", true),
             ("0.10.0", "0.9.1", true),
             ("1.0.0", "0.9.1", true),
             ("0.1.0", "0.1.0", false),
             ("0.1.0", "0.2.0", false),
+            ("0.2.0-rc.1", "0.1.0", true),
+            ("0.1.0", "0.2.0-rc.1", false),
+            ("0.2.0", "0.2.0-rc.1", true),
+            ("0.2.0-rc.1", "0.2.0", false),
+            ("0.2.0-rc.10", "0.2.0-rc.9", true),
+            ("0.2.0-rc.1", "0.2.0-beta.2", true),
+            ("0.1.0+2", "0.1.0+1", false),
             ("", "0.1.0", false),
             ("latest", "0.1.0", false),
+            ("latest", "0.1.0-rc.1", false),
         ] {
-            assert_eq!(is_newer(version, own), newer, "{version} after {own}");
+            let found = is_newer(version, own).unwrap();
+            assert_eq!(found, newer, "{version} after {own}");
         }
+        assert!(is_newer("0.1.0", "next").is_err());
+        assert!(!is_newer("0.1.0", env!("CARGO_PKG_VERSION")).unwrap());
     }
 }

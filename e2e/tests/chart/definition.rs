@@ -9,7 +9,7 @@ use flashsale_e2e::{
 use flashsale_operator::{crd::servers::definition_for, definition::NAME};
 use flashsale_testbed::data_dir::DataDir;
 use k8s_openapi::{
-    api::apps::v1::Deployment,
+    api::{apps::v1::Deployment, rbac::v1::ClusterRole},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
 };
 use kube::{
@@ -69,6 +69,18 @@ async fn delete_definition(cluster: &ControlPlane) {
 async fn foreign(cluster: &ControlPlane) -> Option<Value> {
     let present = definitions(cluster).get(NAME).await.unwrap();
     assert!(present.metadata.deletion_timestamp.is_none());
+    // Whoever renders charts and prunes what is not in them keeps it.
+    for (name, value) in [
+        ("helm.sh/resource-policy", "keep"),
+        (
+            "argocd.argoproj.io/sync-options",
+            "Prune=false,Delete=false",
+        ),
+        ("kustomize.toolkit.fluxcd.io/prune", "disabled"),
+    ] {
+        let annotation = present.annotations().get(name);
+        assert_eq!(annotation.map(String::as_str), Some(value), "{name}");
+    }
     let minor = cluster.minor_version().await;
     let columns =
         |definition: &Value| definition["spec"]["versions"][0]["additionalPrinterColumns"].clone();
@@ -180,9 +192,16 @@ async fn who_does_not_keep_it_takes_it_from_no_sale_and_no_other_release() {
         let sale = format!("there are sales ({}/drop)", release.namespace);
         assert!(refused.contains(&sale), "{refused}");
         assert_eq!(foreign(cluster).await, None);
+        // Helm 3 leaves the right to delete it when the Job failed, until the next one succeeds.
+        let roles: Api<ClusterRole> = Api::all(cluster.client());
+        let role = format!("flashsale-definition-{}", release.namespace);
+        if helm == Helm::Four {
+            assert!(roles.get_opt(&role).await.unwrap().is_none());
+        }
         // The release still runs. Helm has noted that it goes, and upgrades it after a rollback alone.
         release.run("rollback", &["1"]).await.unwrap();
         release.put_chart(&chart(), &gone, &[]).await.unwrap();
+        assert!(roles.get_opt(&role).await.unwrap().is_none(), "{helm:?}");
         let sales = sales(&release);
         sales
             .delete("drop", &DeleteParams::default())

@@ -123,7 +123,7 @@ fn the_definition_is_written_by_a_job_alone() {
         assert!(manifests.of("CustomResourceDefinition").next().is_none());
         let removes = |job: &&Value| job["metadata"]["annotations"]["helm.sh/hook"] == "pre-delete";
         assert_eq!(manifests.of("Job").any(|job| removes(&job)), !keep);
-        // Rights on the definition, and that one alone, are gone once the Job is done.
+        // Rights on the definition, and that one alone.
         let role = manifests.named("ClusterRole", "flashsale-definition-shop");
         let mut verbs = vec!["get", "create", "patch"];
         if !keep {

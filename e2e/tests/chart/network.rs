@@ -21,13 +21,28 @@ fn policy<'a>(manifests: &'a Manifests, name: &str) -> &'a Value {
 #[test]
 fn metrics_are_for_the_namespace_of_monitoring() {
     let manifests = render(&parse(PLAIN), &[]);
-    let monitoring = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}]);
+    let monitoring = json!([{"namespaceSelector": named(&["monitoring"])}]);
     for (name, port) in [("operator", 9091), ("gateway", 9090), ("worker", 9091)] {
         let ingress = policy(&manifests, name)["ingress"].as_array().unwrap();
         let mut edges = ingress.iter();
         let edge = edges.find(|edge| edge["ports"][0]["port"] == port).unwrap();
         assert_eq!(edge["from"], monitoring, "{name}");
     }
+    // No namespace has a label with its name there; what selects more narrowly stays.
+    let narrow = json!({"kubernetes.io/metadata.name": "monitoring", "team": "shop"});
+    let peers = json!([
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}},
+            "podSelector": {"matchLabels": {"app": "prometheus"}},
+        },
+        {"namespaceSelector": {"matchLabels": narrow}},
+        {"ipBlock": {"cidr": "10.0.0.0/8"}},
+    ]);
+    let values = with(parse(PLAIN), "networkPolicy.metricsFrom", &peers);
+    let old = render(&values, &["--kube-version", "1.20.2"]);
+    let mut expected = peers;
+    expected[0]["namespaceSelector"] = json!({});
+    assert_eq!(policy(&old, "operator")["ingress"][0]["from"], expected);
 }
 
 #[test]

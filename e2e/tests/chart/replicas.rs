@@ -55,7 +55,7 @@ async fn an_upgrade_keeps_the_number_that_somebody_scaled_to() {
             assert_eq!(gateways(&release).await, 7, "{helm:?}");
         }
 
-        // Who changes the value means it. Helm 4 asks whether that may undo what somebody else did.
+        // Whoever changes the value means it. Helm 4 asks whether that may undo what somebody else did.
         let three = ["gateway.replicas=3"];
         if helm == Helm::Four {
             let refused = release.put(&three, &[]).await.unwrap_err();
@@ -107,24 +107,51 @@ async fn an_autoscaler_keeps_its_number_when_it_comes_works_and_goes() {
             release.put(&values, &[]).await.unwrap();
             assert_eq!(gateways(&release).await, replicas, "{helm:?}");
         }
+        if helm == Helm::Three {
+            // The first revision had a number, so each has one: without it there would be 1.
+            release.run("rollback", &["3"]).await.unwrap();
+            assert_eq!(gateways(&release).await, 8);
+            scale(&release, AUTOSCALER, 9).await;
+        }
         release.put(&["gateway.replicas=6"], &[]).await.unwrap();
         assert_eq!(gateways(&release).await, 9, "{helm:?}");
     }
 }
 
-/// An autoscaler goes on while hooks run, which takes minutes at times.
+/// It goes on while hooks run, which takes minutes at times, and after the revision that a rollback goes to.
 #[tokio::test(flavor = "multi_thread")]
-async fn helm_4_applies_no_number_where_an_autoscaler_owns_it() {
-    let release = Release::new(ControlPlane::shared().await, Helm::Four).await;
-    let values = ["gateway.autoscaling.enabled=true"];
-    release.put(&values, &[]).await.unwrap();
-    scale(&release, AUTOSCALER, 4).await;
-    release.put(&values, &[]).await.unwrap();
-    let manifest = release.run("get manifest", &[]).await.unwrap();
-    let manifests = Manifests::parse(manifest.trim());
-    let deployment = manifests.named("Deployment", GATEWAY);
-    assert!(deployment["spec"].get("replicas").is_none(), "{deployment}");
-    assert_eq!(gateways(&release).await, 4);
+async fn a_release_that_always_had_an_autoscaler_leaves_the_number_to_it() {
+    let on = "gateway.autoscaling.enabled=true";
+    for helm in Helm::BOTH {
+        let release = Release::new(ControlPlane::shared().await, helm).await;
+        release.put(&[on], &[]).await.unwrap();
+        // As releases before the annotations left it.
+        let none = json!({"flashsale.dev/replicas": null, "flashsale.dev/autoscaled": null});
+        let patch = Patch::Merge(json!({"metadata": {"annotations": none}}));
+        let parameters = PatchParams::default();
+        let deployments = release.deployments();
+        deployments
+            .patch(GATEWAY, &parameters, &patch)
+            .await
+            .unwrap();
+        for (replicas, level) in [(4, "debug"), (5, "warn")] {
+            scale(&release, AUTOSCALER, replicas).await;
+            let level = format!("gateway.logLevel={level}");
+            release.put(&[on, &level], &[]).await.unwrap();
+            let manifest = release.run("get manifest", &[]).await.unwrap();
+            let manifests = Manifests::parse(manifest.trim());
+            let deployment = manifests.named("Deployment", GATEWAY);
+            assert!(deployment["spec"].get("replicas").is_none(), "{deployment}");
+            assert_eq!(gateways(&release).await, replicas, "{helm:?}");
+        }
+        scale(&release, AUTOSCALER, 9).await;
+        for revision in ["2", "1"] {
+            release.run("rollback", &[revision]).await.unwrap();
+            assert_eq!(gateways(&release).await, 9, "{helm:?}");
+        }
+        release.put(&[], &[]).await.unwrap();
+        assert_eq!(gateways(&release).await, 9, "{helm:?}");
+    }
 }
 
 #[test]

@@ -130,5 +130,15 @@
 
 {{/* Takes a dict of `root` and `port`. */}}
 {{- define "flashsale.fromMetrics" -}}
-{{- include "flashsale.edge" (dict "direction" "from" "peers" .root.Values.networkPolicy.metricsFrom "ports" (list .port)) -}}
+{{- $peers := list -}}
+{{- range $peer := .root.Values.networkPolicy.metricsFrom -}}
+{{- $labels := ($peer.namespaceSelector | default dict).matchLabels | default dict -}}
+{{- if eq (keys $labels | join ",") "kubernetes.io/metadata.name" -}}
+{{- $names := values $labels -}}
+{{- $namespaces := include "flashsale.namespaces" (dict "root" $.root "names" $names) | fromYaml -}}
+{{- $peer = merge (dict "namespaceSelector" $namespaces) (omit $peer "namespaceSelector") -}}
+{{- end -}}
+{{- $peers = append $peers $peer -}}
+{{- end -}}
+{{- include "flashsale.edge" (dict "direction" "from" "peers" $peers "ports" (list .port)) -}}
 {{- end }}
