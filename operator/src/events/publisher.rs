@@ -32,7 +32,7 @@ const CONTROLLER: &str = "flashsale-operator";
 const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Events that are published at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 64;
 
 /// An event that is to be published.
 #[derive(Debug, Clone, PartialEq)]
