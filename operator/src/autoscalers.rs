@@ -280,7 +280,7 @@ mod tests {
     };
 
     use futures_util::future::join_all;
-    use http::{Request, Response};
+    use http::{Request, Response, Uri};
     use kube::client::Body;
     use serde_json::json;
     use tokio::time::timeout;
@@ -303,14 +303,15 @@ mod tests {
             let server = self.clone();
             let service = service_fn(move |request: Request<Body>| {
                 let server = server.clone();
-                async move { Ok::<_, Infallible>(server.answer(&request).await) }
+                let asked = request.uri().clone();
+                async move { Ok::<_, Infallible>(server.answer(asked).await) }
             });
             Autoscalers::new(Client::new(service, "default"))
         }
 
-        async fn answer(&self, request: &Request<Body>) -> Response<Body> {
-            let is_watch = request.uri().query().unwrap_or_default().contains("watch=");
-            let is_namespaced = request.uri().path().contains("/namespaces/");
+        async fn answer(&self, asked: Uri) -> Response<Body> {
+            let is_watch = asked.query().unwrap_or_default().contains("watch=");
+            let is_namespaced = asked.path().contains("/namespaces/");
             let answer = if is_watch {
                 self.watches.fetch_add(1, Ordering::Relaxed);
                 if self.may_watch.load(Ordering::Relaxed) {
