@@ -157,6 +157,8 @@ fn decide(
         || observed.stock != before.stock
         || observed.decision != before.decision;
     entry.memory.is_to_show |= is_new;
+    // What was found after its end says nothing of a sale that was opened anew.
+    entry.memory.ended_well &= observed.phase == Some(Phase::Closed);
     let news = opening::news(entry, &observed, workers.unwrap_or_default(), now);
     figures::show(
         &context.metrics,
