@@ -299,7 +299,7 @@ async fn change(
     if changed.len() < changes.len() {
         return Err(sqlx::Error::RowNotFound.into());
     }
-    Ok(levels(changed))
+    levels(changed)
 }
 
 /// Declares products that the ledger does not know, in one statement. Those that somebody else has
@@ -334,7 +334,7 @@ async fn add(
     .bind(columns.most_per_user)
     .fetch_all(&mut *connection)
     .await?;
-    Ok(levels(added))
+    levels(added)
 }
 
 /// Products as arrays, a column each: one statement takes any number of them.
@@ -375,18 +375,18 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn levels(declared: Vec<Declaration>) -> Vec<StockLevel> {
+/// An id that is none would be a product whose stock nobody tells: an error.
+fn levels(declared: Vec<Declaration>) -> Result<Vec<StockLevel>, LedgerError> {
     let declared = declared.into_iter();
     let level = |(id, stock, version, settled_version)| {
-        Some(StockLevel {
-            // One of those that were declared.
-            product: ProductId::new(id).ok()?,
+        Ok(StockLevel {
+            product: ProductId::new(id).map_err(|error| sqlx::Error::Decode(error.into()))?,
             stock,
             version,
             settled_version,
         })
     };
-    declared.filter_map(level).collect()
+    declared.map(level).collect()
 }
 
 /// Takes the products that are not `declared` any more off the list, and answers all that are off
