@@ -126,7 +126,7 @@ impl Autoscalers {
                     continue;
                 }
                 Event::InitDone => {
-                    self.replace(std::mem::take(&mut begun), before.take(), changed);
+                    self.replace(&std::mem::take(&mut begun), before.take(), changed);
                     continue;
                 }
                 Event::Apply(found) => (found, true),
@@ -145,7 +145,7 @@ impl Autoscalers {
     /// What there is now. Told are differences to what was seen before, once something was.
     fn replace(
         &self,
-        now: HashMap<String, Marks>,
+        now: &HashMap<String, Marks>,
         before: Option<HashMap<String, Marks>>,
         changed: &impl Fn(&str),
     ) {
@@ -185,17 +185,17 @@ impl Autoscalers {
             .clone();
         let mut listed = place.lock().await;
         let Listed { list, failure } = &mut *listed;
-        let list = match list.take().filter(|list| list.is_current(marks.as_ref())) {
-            Some(current) => list.insert(current),
-            None => {
-                if let Some(error) = failure.within(failure::SHARED) {
-                    return Err(error);
-                }
-                let at = Instant::now();
-                let aims = self.list(namespace).await;
-                let aims = aims.map_err(|error| failure.remember(error))?;
-                list.insert(List { at, marks, aims })
+        let current = list.take().filter(|list| list.is_current(marks.as_ref()));
+        let list = if let Some(current) = current {
+            list.insert(current)
+        } else {
+            if let Some(error) = failure.within(failure::SHARED) {
+                return Err(error);
             }
+            let at = Instant::now();
+            let aims = self.list(namespace).await;
+            let aims = aims.map_err(|error| failure.remember(error))?;
+            list.insert(List { at, marks, aims })
         };
         let aiming = list.aims.iter().find(|(_, target)| target == deployment);
         Ok(aiming.map(|(name, _)| name.clone()))

@@ -327,13 +327,10 @@ impl Secrets {
     fn place(&self, namespace: &str, name: &str) -> (Place, usize) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), name.to_owned());
-        let place = match places.get(&key) {
-            Some(place) => place.clone(),
-            None => {
-                places.retain(|_, place| is_in_use(place));
-                places.entry(key).or_default().clone()
-            }
-        };
+        if !places.contains_key(&key) {
+            places.retain(|_, place| is_in_use(place));
+        }
+        let place = places.entry(key).or_default().clone();
         (place, places.len())
     }
 }

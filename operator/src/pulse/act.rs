@@ -117,7 +117,7 @@ pub(super) async fn act(
     context.events.publish_all(events).await;
 }
 
-fn some_at_once<'a>(limit: usize, writes: Vec<BoxFuture<'a, ()>>) -> BoxFuture<'a, ()> {
+fn some_at_once(limit: usize, writes: Vec<BoxFuture<'_, ()>>) -> BoxFuture<'_, ()> {
     let writes = stream::iter(writes);
     writes.for_each_concurrent(limit, |write| write).boxed()
 }
