@@ -2,7 +2,8 @@
 //! replicas would pull it to and fro.
 //!
 //! Their metadata is watched, which tells where there are any and when one is written. Only then those of
-//! the namespace are listed. In most namespaces with sales there is none, and nothing is ever asked.
+//! the namespace are listed. In most namespaces with sales there is none, and nothing is ever asked. While
+//! the watch fails, because the right is missing for example, they are listed every few seconds.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,7 +21,12 @@ use kube::{
     runtime::watcher::Event,
 };
 
-/// How long a list counts as current while the watch has not delivered what is there.
+use crate::{
+    failure::{self, Failure},
+    watch,
+};
+
+/// How long a list counts as current while the watch has not delivered what is there, or fails.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// How long a list counts as current otherwise. Two edits within one second look like one.
@@ -38,11 +44,21 @@ type Marks = BTreeMap<String, u64>;
 /// Finds autoscalers.
 pub struct Autoscalers {
     client: Client,
-    /// By namespace; none until the watch has delivered what is there.
+    /// By namespace; none until the watch has delivered what is there, and while it fails.
     seen: Mutex<Option<HashMap<String, Marks>>>,
     /// What was listed, by namespace. Locked while it is listed, so that all who want it wait for one
     /// answer.
-    listed: Mutex<HashMap<String, Arc<tokio::sync::Mutex<Option<List>>>>>,
+    listed: Mutex<HashMap<String, Place>>,
+}
+
+/// What was listed of one namespace.
+type Place = Arc<tokio::sync::Mutex<Listed>>;
+
+/// The last list of a namespace, and the last failure to list.
+#[derive(Default)]
+struct Listed {
+    list: Option<List>,
+    failure: Failure,
 }
 
 /// The autoscalers of a namespace that aim at Deployments.
@@ -81,7 +97,23 @@ impl Autoscalers {
         api: Api<PartialObjectMeta<HorizontalPodAutoscaler>>,
         changed: impl Fn(&str),
     ) {
-        let mut events = std::pin::pin!(crate::watch::metadata(api, "HorizontalPodAutoscalers"));
+        let mut before = None;
+        loop {
+            self.follow(api.clone(), &mut before, &changed).await;
+            // Nobody tells any more when one comes.
+            before = self.seen().take().or(before);
+            watch::pause().await;
+        }
+    }
+
+    /// Follows them until the watch fails. `before` is what was seen before that watch.
+    async fn follow(
+        &self,
+        api: Api<PartialObjectMeta<HorizontalPodAutoscaler>>,
+        before: &mut Option<HashMap<String, Marks>>,
+        changed: &impl Fn(&str),
+    ) {
+        let mut events = std::pin::pin!(watch::metadata(api, "HorizontalPodAutoscalers"));
         let mut begun = HashMap::new();
         while let Some(event) = events.next().await {
             let (found, is_there) = match event {
@@ -94,7 +126,7 @@ impl Autoscalers {
                     continue;
                 }
                 Event::InitDone => {
-                    self.replace(std::mem::take(&mut begun), &changed);
+                    self.replace(&std::mem::take(&mut begun), before.take(), changed);
                     continue;
                 }
                 Event::Apply(found) => (found, true),
@@ -111,9 +143,16 @@ impl Autoscalers {
     }
 
     /// What there is now. Told are differences to what was seen before, once something was.
-    fn replace(&self, now: HashMap<String, Marks>, changed: &impl Fn(&str)) {
-        let before = self.seen().replace(now.clone());
-        let Some(before) = before else { return };
+    fn replace(
+        &self,
+        now: &HashMap<String, Marks>,
+        before: Option<HashMap<String, Marks>>,
+        changed: &impl Fn(&str),
+    ) {
+        let seen = self.seen().replace(now.clone());
+        let Some(before) = seen.or(before) else {
+            return;
+        };
         for namespace in before.keys().chain(now.keys()) {
             if before.get(namespace) != now.get(namespace) {
                 changed(namespace);
@@ -124,12 +163,12 @@ impl Autoscalers {
     /// The autoscaler that aims at `deployment`, if there is one.
     ///
     /// # Errors
-    /// When the API server does not list them.
+    /// When the API server does not list them. All who waited for that share the error.
     pub async fn aiming_at(
         &self,
         namespace: &str,
         deployment: &str,
-    ) -> Result<Option<String>, kube::Error> {
+    ) -> Result<Option<String>, Arc<kube::Error>> {
         let marks = {
             let seen = self.seen();
             seen.as_ref()
@@ -145,15 +184,19 @@ impl Autoscalers {
             .or_default()
             .clone();
         let mut listed = place.lock().await;
-        let list = match listed.take().filter(|list| list.is_current(marks.as_ref())) {
-            Some(list) => list,
-            None => List {
-                at: Instant::now(),
-                marks,
-                aims: self.list(namespace).await?,
-            },
+        let Listed { list, failure } = &mut *listed;
+        let current = list.take().filter(|list| list.is_current(marks.as_ref()));
+        let list = if let Some(current) = current {
+            list.insert(current)
+        } else {
+            if let Some(error) = failure.within(failure::SHARED) {
+                return Err(error);
+            }
+            let at = Instant::now();
+            let aims = self.list(namespace).await;
+            let aims = aims.map_err(|error| failure.remember(error))?;
+            list.insert(List { at, marks, aims })
         };
-        let list = listed.insert(list);
         let aiming = list.aims.iter().find(|(_, target)| target == deployment);
         Ok(aiming.map(|(name, _)| name.clone()))
     }
@@ -181,7 +224,7 @@ impl Autoscalers {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn listed(&self) -> MutexGuard<'_, HashMap<String, Arc<tokio::sync::Mutex<Option<List>>>>> {
+    fn listed(&self) -> MutexGuard<'_, HashMap<String, Place>> {
         self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -231,9 +274,132 @@ fn aim(autoscaler: HorizontalPodAutoscaler) -> Option<Aim> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    };
+
+    use futures_util::future::join_all;
+    use http::{Request, Response, Uri};
+    use kube::client::Body;
     use serde_json::json;
+    use tokio::time::timeout;
+    use tower::service_fn;
 
     use super::*;
+
+    /// An API server in whose cluster an autoscaler was made after the metadata was listed.
+    #[derive(Default)]
+    struct Server {
+        may_watch: AtomicBool,
+        may_list: AtomicBool,
+        watches: AtomicUsize,
+        /// How often the autoscalers of a namespace were listed.
+        lists: AtomicUsize,
+    }
+
+    impl Server {
+        fn autoscalers(self: &Arc<Self>) -> Autoscalers {
+            let server = self.clone();
+            let service = service_fn(move |request: Request<Body>| {
+                let server = server.clone();
+                let asked = request.uri().clone();
+                async move { Ok::<_, Infallible>(server.answer(asked).await) }
+            });
+            Autoscalers::new(Client::new(service, "default"))
+        }
+
+        async fn answer(&self, asked: Uri) -> Response<Body> {
+            let is_watch = asked.query().unwrap_or_default().contains("watch=");
+            let is_namespaced = asked.path().contains("/namespaces/");
+            let answer = if is_watch {
+                self.watches.fetch_add(1, Ordering::Relaxed);
+                if self.may_watch.load(Ordering::Relaxed) {
+                    std::future::pending::<()>().await;
+                }
+                None
+            } else if is_namespaced {
+                self.lists.fetch_add(1, Ordering::Relaxed);
+                // Others come meanwhile and wait.
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                let spec = json!({
+                    "maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "drop-worker"},
+                });
+                let found =
+                    json!([{"metadata": {"name": "greedy", "namespace": "shop"}, "spec": spec}]);
+                self.may_list.load(Ordering::Relaxed).then_some(found)
+            } else {
+                Some(json!([]))
+            };
+            let (code, body) = match answer {
+                Some(items) => (
+                    200,
+                    json!({"metadata": {"resourceVersion": "1"}, "items": items}),
+                ),
+                None => (
+                    403,
+                    json!({
+                        "apiVersion": "v1", "kind": "Status", "status": "Failure",
+                        "reason": "Forbidden", "message": "forbidden", "code": 403,
+                    }),
+                ),
+            };
+            let body = Body::from(body.to_string().into_bytes());
+            Response::builder().status(code).body(body).unwrap()
+        }
+    }
+
+    /// Lets the watch run until `server` was asked to watch and `autoscalers` know something, or nothing.
+    async fn watch_until(server: &Server, autoscalers: &Autoscalers, is_known: bool) {
+        let api = Api::all(autoscalers.client.clone());
+        let is_reached = async {
+            while server.watches.load(Ordering::Relaxed) == 0
+                || autoscalers.seen().is_some() != is_known
+            {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let reached = async {
+            tokio::select! {
+                () = autoscalers.watch(api, |_| {}) => {}
+                () = is_reached => {}
+            }
+        };
+        timeout(Duration::from_secs(60), reached).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn without_the_right_to_watch_autoscalers_are_listed() {
+        let server = Arc::new(Server::default());
+        server.may_list.store(true, Ordering::Relaxed);
+        let autoscalers = server.autoscalers();
+        watch_until(&server, &autoscalers, false).await;
+        let aiming = autoscalers.aiming_at("shop", "drop-worker").await;
+        assert_eq!(aiming.unwrap().as_deref(), Some("greedy"));
+        assert_eq!(server.lists.load(Ordering::Relaxed), 1);
+
+        // With it, nothing is listed where the watch has seen none.
+        server.may_watch.store(true, Ordering::Relaxed);
+        server.watches.store(0, Ordering::Relaxed);
+        watch_until(&server, &autoscalers, true).await;
+        let aiming = autoscalers.aiming_at("shop", "drop-worker").await;
+        assert_eq!(aiming.unwrap(), None);
+        assert_eq!(server.lists.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_list_share_a_failure() {
+        let server = Arc::new(Server::default());
+        let autoscalers = server.autoscalers();
+        let waiting = (0..16).map(|_| autoscalers.aiming_at("shop", "drop-worker"));
+        let errors = join_all(waiting).await;
+        assert!(errors.iter().all(Result::is_err));
+        let lists = server.lists.load(Ordering::Relaxed);
+        assert!(
+            lists < errors.len(),
+            "{lists} lists, of which each may hang"
+        );
+    }
 
     fn written(spec_at: &str, status_at: &str) -> PartialObjectMeta<HorizontalPodAutoscaler> {
         let entry = |manager: &str, at: &str, field: &str| {

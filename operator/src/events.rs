@@ -7,6 +7,6 @@ mod reason;
 mod series;
 
 pub use self::{
-    publisher::Publisher,
+    publisher::{Draft, Publisher},
     reason::{Kind, Reason},
 };

@@ -12,6 +12,7 @@ pub mod controller;
 pub mod crd;
 pub mod definition;
 pub mod events;
+pub mod failure;
 pub mod lease;
 pub mod metrics;
 pub mod obstacle;

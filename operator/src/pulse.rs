@@ -58,7 +58,7 @@ const LONGEST_BEAT: Duration = Duration::from_secs(30);
 const LANES_A_LOOK: usize = 2_000;
 
 /// Looks at one pair of stores at once.
-const LOOKS_AT_ONCE: usize = 4;
+pub(crate) const LOOKS_AT_ONCE: u32 = 4;
 
 /// The shortest time after which the numbers of a status are brought up to date while nothing else
 /// changes.
@@ -86,7 +86,7 @@ pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: Cancellation
         let show_every = show_every(&context);
         // Not waited for: a Redis that hangs must not hold up the sales of another.
         for (stores, sales) in due(&context).into_values() {
-            let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE));
+            let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE as usize));
             for sales in parts(sales) {
                 let (context, stores, turns) = (context.clone(), stores.clone(), turns.clone());
                 looks.spawn(async move {

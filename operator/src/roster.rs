@@ -198,6 +198,24 @@ impl Roster {
         self.entries().get(sale).map(|entry| entry.desired.mode)
     }
 
+    /// Whether the workers of a sale that was decided for at `revision` are still to be `wanted`: the sale
+    /// is the same, and no later look has decided otherwise.
+    pub fn may_scale(&self, sale: &SaleId, revision: u64, wanted: u32) -> bool {
+        self.entries().get(sale).is_some_and(|entry| {
+            let decision = entry.observed.decision;
+            entry.desired.revision == revision
+                && entry.desired.mode == WriteMode::Full
+                && decision.is_some_and(|decision| decision.workers == wanted)
+        })
+    }
+
+    /// Whether the stores may still be told what was decided for a sale at `revision`.
+    pub fn may_tell(&self, sale: &SaleId, revision: u64) -> bool {
+        self.entries().get(sale).is_some_and(|entry| {
+            entry.desired.revision == revision && entry.desired.mode != WriteMode::ReadOnly
+        })
+    }
+
     /// Why the ledger in `stores` could not be read at the last look; another look is made at once.
     pub fn ledger_outage(&self, sale: &SaleId, stores: &Arc<Stores>) -> Option<String> {
         let mut entries = self.entries();
@@ -301,3 +319,6 @@ impl Roster {
         self.entries().remove(sale);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,6 +18,8 @@ use flashsale_core::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, core::ObjectMeta};
 
+use crate::failure::{self, Failure};
+
 /// How long a Secret counts as current once it was read, in a small cluster.
 const SHORTEST: Duration = Duration::from_secs(10);
 
@@ -29,7 +31,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 const EACH: Duration = Duration::from_millis(500);
 
 /// How long a Secret counts as missing: sales that name it share an answer, and its arrival is noticed.
-const MISSING: Duration = Duration::from_secs(2);
+const MISSING: Duration = failure::SHARED;
 
 /// Why an address could not be read from its Secret.
 #[derive(Debug, thiserror::Error)]
@@ -85,8 +87,8 @@ pub enum SecretError {
         namespace: String,
         /// Its name.
         name: String,
-        /// What the API server said.
-        source: Box<kube::Error>,
+        /// What the API server said; shared by all who waited for that.
+        source: Arc<kube::Error>,
     },
 }
 
@@ -137,34 +139,45 @@ struct Read {
 }
 
 impl Read {
-    /// Whether it counts as current where that takes `time`.
-    fn is_current(&self, time: Duration) -> bool {
+    /// Whether it counts as current where that takes `time`, or `missing` if there is no such Secret.
+    fn is_current(&self, time: Duration, missing: Duration) -> bool {
         let time = match self.content {
             Some(_) => time.mul_f64(self.spread),
-            None => MISSING,
+            None => missing,
         };
         self.at.elapsed() < time
     }
 }
 
+/// What is known of a Secret: as it was read last, and the last failure to read it.
+#[derive(Debug, Default)]
+struct Known {
+    read: Option<Read>,
+    failure: Failure,
+}
+
 /// A Secret; locked while it is read, so that all who want it wait for one answer.
-type Place = Arc<tokio::sync::Mutex<Option<Read>>>;
+type Place = Arc<tokio::sync::Mutex<Known>>;
 
 /// Reads Secrets.
 pub struct Secrets {
     client: Client,
     /// Those that sales name, by namespace and name.
     places: Mutex<HashMap<(String, String), Place>>,
+    /// See [`SHORTEST`].
+    shortest: Duration,
+    /// See [`MISSING`]. That it could not be read is shared for as long.
+    missing: Duration,
 }
 
-/// What speaks against a Secret as it was read last.
+/// How old the cached value of a Secret may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Doubt {
-    /// Nothing.
-    None,
-    /// A store of the sale that names it does not answer, or the sale is not in force yet: its address
-    /// may be corrected.
-    StoreIsAway,
+pub enum Freshness {
+    /// As old as the number of Secrets makes it, up to five minutes.
+    Usual,
+    /// A few seconds: a store of the sale that names it does not answer, or the sale is not in force yet,
+    /// so its address may just have been corrected.
+    Recent,
 }
 
 /// The time for which each of `count` Secrets counts as current.
@@ -180,6 +193,8 @@ impl Secrets {
         Self {
             client,
             places: Mutex::default(),
+            shortest: SHORTEST,
+            missing: MISSING,
         }
     }
 
@@ -192,11 +207,11 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
-        doubt: Doubt,
+        freshness: Freshness,
     ) -> Result<(String, String), SecretError> {
         let name = &reference.name;
         let of = || (namespace.to_owned(), name.clone(), reference.key.clone());
-        let read = self.read(namespace, name, doubt).await?;
+        let read = self.read(namespace, name, freshness).await?;
         let content = read.ok_or_else(|| {
             let (namespace, name, key) = of();
             SecretError::Missing {
@@ -234,10 +249,10 @@ impl Secrets {
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
-        doubt: Doubt,
+        freshness: Freshness,
     ) -> Result<Certificates, SecretError> {
         let name = &reference.name;
-        let content = self.read(namespace, name, doubt).await?;
+        let content = self.read(namespace, name, freshness).await?;
         let content = content.unwrap_or_default();
         let [authority, certificate, key] =
             FILES.map(|file| content.data.get(file).map(|value| value.0.clone()));
@@ -248,8 +263,8 @@ impl Secrets {
         })
     }
 
-    /// Whether the Secret `name` has `label` with `value`; none when there is no such Secret. One that
-    /// lacks it is soon read again: somebody may be about to add it.
+    /// Whether the Secret `name` has `label` with `value`; none when there is no such Secret. Where it
+    /// lacks the label, only what was read within [`SHORTEST`] counts: somebody may have added it since.
     ///
     /// # Errors
     /// When the API server does not give it.
@@ -260,11 +275,14 @@ impl Secrets {
         (label, value): (&str, &str),
     ) -> Result<Option<bool>, SecretError> {
         let has_it = |content: Arc<Content>| content.labels.get(label).is_some_and(|v| v == value);
-        let known = self.read(namespace, name, Doubt::None).await?.map(has_it);
+        let known = self
+            .read(namespace, name, Freshness::Usual)
+            .await?
+            .map(has_it);
         if known != Some(false) {
             return Ok(known);
         }
-        let read = self.read(namespace, name, Doubt::StoreIsAway).await?;
+        let read = self.read(namespace, name, Freshness::Recent).await?;
         Ok(read.map(has_it))
     }
 
@@ -272,25 +290,32 @@ impl Secrets {
         &self,
         namespace: &str,
         name: &str,
-        doubt: Doubt,
+        freshness: Freshness,
     ) -> Result<Option<Arc<Content>>, SecretError> {
         let (place, count) = self.place(namespace, name);
-        let time = match doubt {
-            Doubt::None => current_for(count),
-            Doubt::StoreIsAway => SHORTEST,
+        let time = match freshness {
+            Freshness::Usual => current_for(count).max(self.shortest),
+            Freshness::Recent => self.shortest,
         };
-        let mut known = place.lock().await;
-        if let Some(read) = known.as_ref().filter(|read| read.is_current(time)) {
-            return Ok(read.content.clone());
-        }
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
-        let secret = api.get_opt(name).await.map_err(|source| SecretError::Api {
+        let unread = |source| SecretError::Api {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
-            source: Box::new(source),
-        })?;
+            source,
+        };
+        let mut known = place.lock().await;
+        let Known { read, failure } = &mut *known;
+        let current = read.as_ref();
+        if let Some(read) = current.filter(|read| read.is_current(time, self.missing)) {
+            return Ok(read.content.clone());
+        }
+        if let Some(error) = failure.within(self.missing) {
+            return Err(unread(error));
+        }
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let secret = api.get_opt(name).await;
+        let secret = secret.map_err(|error| unread(failure.remember(error)))?;
         let content = secret.map(|secret| Arc::new(Content::from(secret)));
-        *known = Some(Read {
+        *read = Some(Read {
             at: Instant::now(),
             content: content.clone(),
             spread: rand::random_range(0.8..1.0),
@@ -302,25 +327,21 @@ impl Secrets {
     fn place(&self, namespace: &str, name: &str) -> (Place, usize) {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (namespace.to_owned(), name.to_owned());
-        let place = match places.get(&key) {
-            Some(place) => place.clone(),
-            None => {
-                places.retain(|_, place| is_in_use(place));
-                places.entry(key).or_default().clone()
-            }
-        };
+        if !places.contains_key(&key) {
+            places.retain(|_, place| is_in_use(place));
+        }
+        let place = places.entry(key).or_default().clone();
         (place, places.len())
     }
 }
 
 /// Whether somebody waits for it, or has asked for it within the time in which each sale is visited.
 fn is_in_use(place: &Place) -> bool {
-    let Ok(read) = place.try_lock() else {
+    let Ok(known) = place.try_lock() else {
         return true;
     };
-    let is_recent = read
-        .as_ref()
-        .is_some_and(|read| read.at.elapsed() < LONGEST * 2);
+    let read = known.read.as_ref();
+    let is_recent = read.is_some_and(|read| read.at.elapsed() < LONGEST * 2);
     is_recent || Arc::strong_count(place) > 1
 }
 
@@ -338,34 +359,47 @@ mod tests {
 
     use super::*;
 
-    /// Secrets of an API server that has all but those whose names begin with `no-`, and how often it
-    /// was asked.
+    /// Secrets of an API server that has all but those whose names begin with `no-`, fails for those that
+    /// begin with `failing-`, and how often it was asked. What was read stays current for longer than any
+    /// test takes.
     fn secrets() -> (Secrets, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
         let server = service_fn(move |request: Request<Body>| {
             count.fetch_add(1, Ordering::Relaxed);
             async move {
-                let is_there = !request.uri().path().contains("/no-");
-                let answer = if is_there {
-                    serde_json::json!({
+                let path = request.uri().path();
+                let failure = |code: u16, reason: &str| {
+                    let status = serde_json::json!({
+                        "apiVersion": "v1", "kind": "Status", "status": "Failure",
+                        "reason": reason, "message": reason, "code": code,
+                    });
+                    (code, status)
+                };
+                let (code, answer) = if path.contains("/no-") {
+                    failure(404, "NotFound")
+                } else if path.contains("/failing-") {
+                    failure(500, "InternalError")
+                } else {
+                    let secret = serde_json::json!({
                         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
                         "data": {"url": "cmVkaXM6Ly9hCg=="},
-                    })
-                } else {
-                    serde_json::json!({
-                        "apiVersion": "v1", "kind": "Status", "status": "Failure",
-                        "reason": "NotFound", "message": "not found", "code": 404,
-                    })
+                    });
+                    (200, secret)
                 };
                 tokio::time::sleep(Duration::from_millis(10)).await;
                 let answer = Response::builder()
-                    .status(if is_there { 200 } else { 404 })
+                    .status(code)
                     .body(Body::from(answer.to_string().into_bytes()));
                 Ok::<_, Infallible>(answer.unwrap())
             }
         });
-        (Secrets::new(Client::new(server, "default")), asked)
+        let secrets = Secrets {
+            shortest: Duration::from_hours(1),
+            missing: Duration::from_hours(1),
+            ..Secrets::new(Client::new(server, "default"))
+        };
+        (secrets, asked)
     }
 
     fn reference(name: &str) -> SecretKeyRef {
@@ -379,23 +413,42 @@ mod tests {
     async fn all_sales_that_name_a_secret_share_one_read() {
         let (secrets, asked) = secrets();
         let (shared, missing) = (reference("shared"), reference("no-secret"));
-        let texts = (0..50).map(|_| secrets.text("shop", &shared, Doubt::None));
+        let texts = (0..50).map(|_| secrets.text("shop", &shared, Freshness::Usual));
         for text in join_all(texts).await {
             assert_eq!(text.unwrap().0, "redis://a");
         }
         secrets
-            .certificates("shop", &shared, Doubt::StoreIsAway)
+            .certificates("shop", &shared, Freshness::Recent)
             .await
             .unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 1);
-        let texts = (0..50).map(|_| secrets.text("shop", &missing, Doubt::None));
+        let texts = (0..50).map(|_| secrets.text("shop", &missing, Freshness::Usual));
         for text in join_all(texts).await {
             assert!(matches!(text, Err(SecretError::Missing { .. })));
         }
         assert_eq!(asked.load(Ordering::Relaxed), 2);
         // Each namespace has its own.
-        secrets.text("store", &shared, Doubt::None).await.unwrap();
+        secrets
+            .text("store", &shared, Freshness::Usual)
+            .await
+            .unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn all_who_wait_for_a_secret_share_a_failure_for_a_moment() {
+        let (mut secrets, asked) = secrets();
+        let failing = reference("failing-secret");
+        let texts = (0..16).map(|_| secrets.text("shop", &failing, Freshness::Usual));
+        for text in join_all(texts).await {
+            assert!(matches!(text, Err(SecretError::Api { .. })));
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), 1);
+        // Once that moment is over, it is tried again.
+        secrets.missing = Duration::ZERO;
+        let text = secrets.text("shop", &failing, Freshness::Usual).await;
+        assert!(matches!(text, Err(SecretError::Api { .. })));
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
     #[test]
@@ -420,9 +473,10 @@ mod tests {
             spread: 0.8,
         };
         let there = Some(Arc::default());
-        assert!(read(15, there.clone()).is_current(Duration::from_secs(20)));
-        assert!(!read(17, there.clone()).is_current(Duration::from_secs(20)));
-        assert!(!read(15, there).is_current(SHORTEST));
-        assert!(!read(3, None).is_current(LONGEST));
+        let twenty = Duration::from_secs(20);
+        assert!(read(15, there.clone()).is_current(twenty, MISSING));
+        assert!(!read(17, there.clone()).is_current(twenty, MISSING));
+        assert!(!read(15, there).is_current(SHORTEST, MISSING));
+        assert!(!read(3, None).is_current(LONGEST, MISSING));
     }
 }

@@ -11,9 +11,11 @@ use flashsale_core::{
     ledger::Ledger,
 };
 
-/// Connections to PostgreSQL for all sales of one address: two looks, a declaration and a count of orders
-/// at once.
-const LEDGER_CONNECTIONS: u32 = 4;
+use crate::pulse::LOOKS_AT_ONCE;
+
+/// Connections to PostgreSQL for all sales of one address: one for each look, a declaration and a count of
+/// orders at once. A look that waited for one would tell that PostgreSQL does not answer.
+const LEDGER_CONNECTIONS: u32 = LOOKS_AT_ONCE + 2;
 
 /// Where a sale keeps its queue and its ledger.
 #[derive(Clone, PartialEq, Eq, Hash)]

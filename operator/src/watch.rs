@@ -71,8 +71,9 @@ fn strip(object: &mut impl kube::ResourceExt) {
     object.annotations_mut().remove(LAST_APPLIED);
 }
 
-/// Watches the metadata of all objects that `api` reaches. Nothing is kept of them here, and errors are
-/// logged and do not reach the stream.
+/// Watches the metadata of all objects that `api` reaches, and keeps nothing of them. The stream ends with
+/// the first error, which is logged: what was seen by then may be outdated, and only a new watch, which
+/// begins with a list, shows what there is. [`pause`] comes before it.
 pub fn metadata<K>(
     api: Api<PartialObjectMeta<K>>,
     kind: &'static str,
@@ -81,13 +82,21 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
     watcher(api, watcher::Config::default())
-        .backoff(Pause)
-        .filter_map(move |event| {
-            if let Err(error) = &event {
+        .map(move |event| {
+            event.inspect_err(|error| {
                 tracing::warn!(kind, %error, "watching {kind} failed, tried again: {error}");
-            }
-            ready(event.ok())
+            })
         })
+        .scan((), |(), event| ready(event.ok()))
+}
+
+/// Waits as long as after every error of a watch.
+pub async fn pause() {
+    tokio::time::sleep(pause_length()).await;
+}
+
+fn pause_length() -> Duration {
+    PAUSE + JITTER.mul_f64(rand::random())
 }
 
 /// Pauses of random length.
@@ -97,7 +106,7 @@ impl Iterator for Pause {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
-        Some(PAUSE + JITTER.mul_f64(rand::random()))
+        Some(pause_length())
     }
 }
 

@@ -194,8 +194,8 @@ async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Decla
     }
     let known = known.into_iter().map(|product| {
         let row = rows.get(product.id.as_str());
-        row.map(|row| Change::of(product, row, &sale.id))
-            .unwrap_or(Err(sqlx::Error::RowNotFound.into()))
+        let row = row.ok_or(sqlx::Error::RowNotFound)?;
+        Change::of(product, row, &sale.id)
     });
     let known: Vec<Change<'_>> = known.collect::<Result<_, _>>()?;
     levels.extend(change(connection, &sale.id, &known).await?);
@@ -269,7 +269,7 @@ async fn change(
     let columns = Columns::of(&products);
     let stocks: Vec<i32> = changes.iter().map(|change| change.stock).collect();
     let declared: Vec<i32> = changes.iter().map(|change| change.declared).collect();
-    let changed: Vec<Declaration> = sqlx::query_as(
+    let written: Vec<Declaration> = sqlx::query_as(
         "UPDATE products SET
            name = new.name, description = new.description, price = new.price, image = new.image,
            max_per_user = new.max_per_user,
@@ -296,10 +296,10 @@ async fn change(
     .bind(stocks)
     .fetch_all(connection)
     .await?;
-    if changed.len() < changes.len() {
+    if written.len() < changes.len() {
         return Err(sqlx::Error::RowNotFound.into());
     }
-    Ok(levels(changed))
+    levels(written)
 }
 
 /// Declares products that the ledger does not know, in one statement. Those that somebody else has
@@ -334,7 +334,7 @@ async fn add(
     .bind(columns.most_per_user)
     .fetch_all(&mut *connection)
     .await?;
-    Ok(levels(added))
+    levels(added)
 }
 
 /// Products as arrays, a column each: one statement takes any number of them.
@@ -375,18 +375,18 @@ impl<'a> Columns<'a> {
     }
 }
 
-fn levels(declared: Vec<Declaration>) -> Vec<StockLevel> {
+/// An id that is none would be a product whose stock nobody tells: an error.
+fn levels(declared: Vec<Declaration>) -> Result<Vec<StockLevel>, LedgerError> {
     let declared = declared.into_iter();
     let level = |(id, stock, version, settled_version)| {
-        Some(StockLevel {
-            // One of those that were declared.
-            product: ProductId::new(id).ok()?,
+        Ok(StockLevel {
+            product: ProductId::new(id).map_err(|error| sqlx::Error::Decode(error.into()))?,
             stock,
             version,
             settled_version,
         })
     };
-    declared.filter_map(level).collect()
+    declared.map(level).collect()
 }
 
 /// Takes the products that are not `declared` any more off the list, and answers all that are off

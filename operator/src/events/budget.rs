@@ -13,19 +13,29 @@ const BURST: u32 = 25;
 /// Time between those that follow.
 const EACH: Duration = Duration::from_secs(30);
 
+/// Time between looks for budgets that are whole and need no memory any more.
+const PRUNE: Duration = Duration::from_mins(1);
+
 /// When the budget of each object and reason will be whole again.
 #[derive(Debug, Default)]
-pub(super) struct Budget(HashMap<(String, Reason), Instant>);
+pub(super) struct Budget {
+    whole_at: HashMap<(String, Reason), Instant>,
+    /// When those that are whole are forgotten next.
+    prune_at: Option<Instant>,
+}
 
 impl Budget {
     /// Whether the object with the UID `object` may get another event for `reason`. It is counted then.
     pub(super) fn take(&mut self, object: &str, reason: Reason, now: Instant) -> bool {
-        self.0.retain(|_, whole_at| *whole_at > now);
+        if self.prune_at.is_none_or(|at| at <= now) {
+            self.whole_at.retain(|_, whole_at| *whole_at > now);
+            self.prune_at = Some(now + PRUNE);
+        }
         let key = (object.to_owned(), reason);
-        let whole_at = self.0.get(&key).copied().unwrap_or(now) + EACH;
+        let whole_at = self.whole_at.get(&key).copied().unwrap_or(now).max(now) + EACH;
         let is_left = whole_at.duration_since(now) <= EACH * BURST;
         if is_left {
-            self.0.insert(key, whole_at);
+            self.whole_at.insert(key, whole_at);
         }
         is_left
     }
@@ -51,6 +61,10 @@ mod tests {
         assert!(take("uid", Reason::Scaled, 3_600));
         assert!(!take("uid", Reason::Scaled, 3_600));
         assert!(take("uid", Reason::Opened, 7_200));
-        assert_eq!(budget.0.len(), 1, "budgets that are whole take no memory");
+        assert_eq!(
+            budget.whole_at.len(),
+            1,
+            "budgets that are whole take no memory"
+        );
     }
 }

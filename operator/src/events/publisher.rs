@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, stream};
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
@@ -29,6 +30,20 @@ const CONTROLLER: &str = "flashsale-operator";
 
 /// An event is worth no longer wait: who publishes has a sale to look after.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Events that are published at once.
+const AT_ONCE: usize = 64;
+
+/// An event that is to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// What it is about; needs its namespace and UID.
+    pub object: ObjectReference,
+    /// Why it is told.
+    pub reason: Reason,
+    /// What happened, in one sentence.
+    pub note: String,
+}
 
 /// The one publisher of the process; clones share everything.
 #[derive(Clone)]
@@ -95,6 +110,17 @@ impl Publisher {
             tracing::warn!(reason = reason.as_str(), namespace = object.namespace, name = object.name,
                 note, %error, "an event was lost: {note}");
         }
+    }
+
+    /// Publishes `drafts`, some at once; see [`publish`](Self::publish).
+    pub async fn publish_all(&self, drafts: Vec<Draft>) {
+        stream::iter(drafts)
+            .for_each_concurrent(AT_ONCE, |draft| self.publish_draft(draft))
+            .await;
+    }
+
+    async fn publish_draft(&self, draft: Draft) {
+        self.publish(&draft.object, draft.reason, draft.note).await;
     }
 
     fn is_worth_telling(&self, object: &ObjectReference, reason: Reason) -> bool {

@@ -56,7 +56,7 @@ impl Fence {
     }
 
     /// Closed from now on.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.0.open_until.store(0, Ordering::Release);
     }
 

@@ -2,7 +2,7 @@
 //! done at once.
 
 use std::{
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -16,19 +16,23 @@ use flashsale_core::{
     lifecycle::Phase,
     recovery, stock,
 };
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tokio::task::JoinHandle;
 
-use super::{figures, look::Looks, next_look, opening, scale::scale};
+use super::{figures, look::Looks, next_look, opening, scale};
 use crate::{
     context::{Context, Workers},
+    events::Draft,
     roster::{Entry, Observation, WriteMode},
     stores::Stores,
 };
 
-/// Sales that are acted for at once: where hundreds open at one instant, the API server gets their
+/// Sales whose replicas are written at once: where hundreds open at one instant, the API server gets their
 /// requests one after the other.
-const DEEDS_AT_ONCE: usize = 32;
+const SCALED_AT_ONCE: usize = 32;
+
+/// Sales that the stores are told of at once.
+const TOLD_AT_ONCE: usize = 128;
 
 /// Outcomes after which it is told how far they are restored.
 const PROGRESS: u64 = 50_000;
@@ -38,6 +42,8 @@ const PROGRESS: u64 = 50_000;
 struct Deed {
     /// The sale as it shall be.
     desired: Announced,
+    /// The revision of the desired state that this was decided for.
+    revision: u64,
     /// What the control rule asks for.
     step: Step,
     /// The greatest order number that Redis remembers as told.
@@ -88,9 +94,32 @@ pub(super) async fn act(
         )
     });
     let deeds: Vec<Deed> = deeds.collect();
-    stream::iter(&deeds)
-        .for_each_concurrent(DEEDS_AT_ONCE, |deed| carry_out(context, stores, deed))
-        .await;
+    for deed in deeds.iter().filter(|deed| deed.visit) {
+        context.ask_visit(&deed.desired.sale.id);
+    }
+    let events = Mutex::new(Vec::new());
+    // A slow API server holds up no store, nor the other way round.
+    let scaled = deeds
+        .iter()
+        .map(|deed| set_workers(context, deed, &events).boxed());
+    let told = deeds
+        .iter()
+        .map(|deed| set_stores(context, stores, deed).boxed());
+    tokio::join!(
+        some_at_once(SCALED_AT_ONCE, scaled.collect()),
+        some_at_once(TOLD_AT_ONCE, told.collect()),
+    );
+    // Events last: they have to wait for their turn at the API server, and no write may wait for them.
+    let mut events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for deed in &deeds {
+        events.extend(opening::drafts(context, &deed.desired.sale.id, &deed.news));
+    }
+    context.events.publish_all(events).await;
+}
+
+fn some_at_once(limit: usize, writes: Vec<BoxFuture<'_, ()>>) -> BoxFuture<'_, ()> {
+    let writes = stream::iter(writes);
+    writes.for_each_concurrent(limit, |write| write).boxed()
 }
 
 /// What was read of one sale.
@@ -120,7 +149,7 @@ fn decide(
     let step = entry.memory.controller.step(&part.look, now, uptime, asked);
     let last_order = part.look.lanes.as_ref().and_then(|lanes| lanes.last_order);
     if step.decision.workers <= asked {
-        entry.memory.calm = Instant::now();
+        entry.memory.satisfied = Instant::now();
     }
     let observed = observe(entry, part, looks, &step, clock_ahead);
     let before = entry.observed();
@@ -128,6 +157,8 @@ fn decide(
         || observed.stock != before.stock
         || observed.decision != before.decision;
     entry.memory.is_to_show |= is_new;
+    // What was found after its end says nothing of a sale that was opened anew.
+    entry.memory.ended_well &= observed.phase == Some(Phase::Closed);
     let news = opening::news(entry, &observed, workers.unwrap_or_default(), now);
     figures::show(
         &context.metrics,
@@ -150,6 +181,7 @@ fn decide(
     }
     Some(Deed {
         desired,
+        revision: entry.desired().revision,
         step,
         last_order,
         mode: entry.desired().mode,
@@ -205,28 +237,37 @@ fn has_let_go(announced: &Announced, stock: &SaleStock, phase: Phase) -> bool {
     phase == Phase::Closed && stock.levels.len() < announced.sale.products.len()
 }
 
-async fn carry_out(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
-    let sale = &deed.desired.sale.id;
-    // Whoever leads by now may have put another sale in force.
-    if deed.mode != WriteMode::ReadOnly && context.fence.is_open() {
-        tokio::join!(set_workers(context, deed), set_queue(context, stores, deed));
-        restore(context, stores, deed);
-    }
-    opening::tell(context, sale, &deed.news).await;
-    if deed.visit {
-        context.ask_visit(sale);
-    }
-}
-
-async fn set_workers(context: &Context, deed: &Deed) {
+/// Sets the replicas of the workers, if they are still to be so many; what tells it goes to `events`.
+async fn set_workers(context: &Context, deed: &Deed, events: &Mutex<Vec<Draft>>) {
     let wanted = deed.step.decision.workers;
     let sale = &deed.desired.sale.id;
-    match deed.workers {
-        // The reconciler makes the Deployment at its next visit, which the decision has asked for.
-        None => {}
-        Some(workers) if workers.asked == wanted || deed.mode != WriteMode::Full => {}
-        Some(workers) => scale(context, sale, workers.asked, wanted).await,
+    let asked = match deed.workers {
+        Some(workers) if workers.asked != wanted => workers.asked,
+        // Without a Deployment the reconciler makes it at its next visit, which the decision has asked for.
+        _ => return,
+    };
+    // Asked once it is this deed's turn: a later look may have decided anew meanwhile.
+    if !context.fence.is_open() || !context.roster.may_scale(sale, deed.revision, wanted) {
+        return;
     }
+    let event = scale::set(context, sale, asked, wanted).await;
+    let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
+    events.extend(event);
+}
+
+async fn set_stores(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
+    // Whoever leads by now may have put another sale in force.
+    if deed.mode == WriteMode::ReadOnly || !context.fence.is_open() {
+        return;
+    }
+    if !context
+        .roster
+        .may_tell(&deed.desired.sale.id, deed.revision)
+    {
+        return;
+    }
+    set_queue(context, stores, deed).await;
+    restore(context, stores, deed);
 }
 
 /// Tells Redis what it does not hold as it shall.
@@ -253,20 +294,23 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
     let Some(record) = &deed.step.announce else {
         return;
     };
-    match announce(context, &mut queue, record).await {
+    match announce(context, &mut queue, record, deed.revision).await {
         Ok(true) => look_again(context, record),
-        Ok(false) => tracing::info!(%sale, "{sale} was withdrawn, so it is not announced again"),
+        Ok(false) => {
+            tracing::info!(%sale, "{sale} was withdrawn or changed, so this record is not announced");
+        }
         Err(error) => tracing::debug!(%sale, %error, "the sale was not announced: {error}"),
     }
 }
 
 /// Announces a sale unless it was withdrawn since it was announced first: by this operator, which
-/// takes a sale out of the roster before it withdraws it, or by the one that leads now. False when
-/// it was.
+/// takes a sale out of the roster before it withdraws it, or by the one that leads now. Nor is it
+/// announced if it shall be another than at `revision` by now. False when it was not announced.
 async fn announce(
     context: &Context,
     queue: &mut SharedConnection,
     record: &Announced,
+    revision: u64,
 ) -> Result<bool, CatalogueError> {
     let sale = &record.sale.id;
     let known = context.roster.generation(sale);
@@ -278,6 +322,10 @@ async fn announce(
     let Some(generation) = context.roster.remember_generation(sale, read) else {
         return Ok(false);
     };
+    // The stock that was published before may have taken a while.
+    if !context.roster.may_tell(sale, revision) {
+        return Ok(false);
+    }
     catalogue::announce_unless_withdrawn(queue, &record.sale, record.closing, generation).await
 }
 

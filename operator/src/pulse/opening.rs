@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use super::until;
 use crate::{
     context::{Context, Workers},
-    events::Reason,
+    events::{Draft, Reason},
     roster::{Entry, Observation},
 };
 
@@ -96,26 +96,28 @@ fn prewarmed(
     })
 }
 
-/// Tells it.
-pub(super) async fn tell(context: &Context, sale: &SaleId, news: &[News]) {
+/// Measures what is measured of `news`, and answers the events that tell the rest.
+pub(super) fn drafts(context: &Context, sale: &SaleId, news: &[News]) -> Vec<Draft> {
+    let mut drafts = Vec::new();
     for one in news {
         match one {
             News::Opened(lag) => context.metrics.opening_lag(*lag),
             News::Prewarmed { ready, note } => {
-                let object = context
-                    .roster
-                    .entries()
-                    .get(sale)
-                    .map(|entry| entry.desired().object.clone());
-                let reason = if *ready {
-                    Reason::Prewarmed
-                } else {
-                    Reason::NotPrewarmed
+                let entries = context.roster.entries();
+                let Some(entry) = entries.get(sale) else {
+                    continue;
                 };
-                if let Some(object) = object {
-                    context.events.publish(&object, reason, note.clone()).await;
-                }
+                drafts.push(Draft {
+                    object: entry.desired().object.clone(),
+                    reason: if *ready {
+                        Reason::Prewarmed
+                    } else {
+                        Reason::NotPrewarmed
+                    },
+                    note: note.clone(),
+                });
             }
         }
     }
+    drafts
 }

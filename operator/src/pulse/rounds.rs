@@ -34,6 +34,9 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// How often a sale's invariant is checked. It counts the orders of a sale, so not every second.
 const AUDIT_AGAIN: Duration = Duration::from_mins(1);
 
+/// The same, once it was found right after the sale's end: only by hand is anything changed then.
+const AUDIT_ENDED: Duration = Duration::from_hours(1);
+
 /// How long either may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -160,14 +163,22 @@ async fn audit_one(context: &Context) {
     }
 }
 
-/// Whether its orders are to be counted: it has begun, was not counted lately, and was not found in order
-/// after its end. Those orders do not change any more.
+/// Whether its orders are to be counted: it has begun, and was not counted lately.
 fn is_to_audit(entry: &Entry) -> bool {
+    let phase = entry.observed().phase;
+    let again = audit_again(phase, entry.memory.ended_well);
     let audited = entry.memory.audited;
-    let has_begun = !matches!(entry.observed().phase, None | Some(Phase::Scheduled));
-    has_begun
-        && audited.is_none_or(|at| at.elapsed() >= AUDIT_AGAIN)
-        && !(is_over(entry) && entry.memory.ended_well)
+    again.is_some_and(|again| audited.is_none_or(|at| at.elapsed() >= again))
+}
+
+/// How often the orders of a sale in `phase` are counted, if at all; `ended_well`: they were found right
+/// after its end.
+fn audit_again(phase: Option<Phase>, ended_well: bool) -> Option<Duration> {
+    match phase {
+        None | Some(Phase::Scheduled) => None,
+        Some(Phase::Closed) if ended_well => Some(AUDIT_ENDED),
+        Some(_) => Some(AUDIT_AGAIN),
+    }
 }
 
 fn is_over(entry: &Entry) -> bool {
@@ -187,5 +198,21 @@ pub(super) fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Obs
     });
     if news {
         context.ask_visit(sale);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sale_that_ended_well_is_still_counted_now_and_then() {
+        let closed = Some(Phase::Closed);
+        assert_eq!(audit_again(closed, false), Some(AUDIT_AGAIN));
+        assert_eq!(audit_again(closed, true), Some(AUDIT_ENDED));
+        // It was opened anew.
+        assert_eq!(audit_again(Some(Phase::Open), true), Some(AUDIT_AGAIN));
+        assert_eq!(audit_again(Some(Phase::Scheduled), false), None);
+        assert_eq!(audit_again(None, false), None);
     }
 }

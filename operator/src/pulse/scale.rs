@@ -12,26 +12,42 @@ use serde_json::json;
 
 use crate::{
     context::{Context, object_of, worker_name},
-    events::Reason,
+    events::{Draft, Reason},
 };
 
 /// Who we are where we set replicas; another than where we apply the Deployment, which says nothing
 /// of them.
 const FIELD_MANAGER: &str = "flashsale-operator-scale";
 
-/// Sets the workers of `sale` from `asked` to `wanted`, tells people, and measures how long it took
-/// since the last look that did not ask for more. A failure is logged, and the next look tries again.
+/// Sets the workers of `sale` from `asked` to `wanted`, and measures how long it took since the last look
+/// that did not ask for more. Answers the event that tells it. A failure is logged, and the next look tries
+/// again.
+pub(super) async fn set(
+    context: &Context,
+    sale: &SaleId,
+    asked: u32,
+    wanted: u32,
+) -> Option<Draft> {
+    if !write(context, sale, wanted).await {
+        return None;
+    }
+    note(context, sale, asked, wanted)
+}
+
+/// Sets them, and publishes that event.
 pub async fn scale(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
-    if write(context, sale, wanted).await {
-        tell(context, sale, asked, wanted).await;
+    if let Some(event) = set(context, sale, asked, wanted).await {
+        context.events.publish_all(vec![event]).await;
     }
 }
 
 /// The same for a Deployment that was just made, and `asks` for what Kubernetes takes where nothing
 /// is said.
 pub async fn scale_new(context: &Context, sale: &SaleId, asks: u32, wanted: u32) {
-    if asks == wanted || write(context, sale, wanted).await {
-        tell(context, sale, 0, wanted).await;
+    if (asks == wanted || write(context, sale, wanted).await)
+        && let Some(event) = note(context, sale, 0, wanted)
+    {
+        context.events.publish_all(vec![event]).await;
     }
 }
 
@@ -51,16 +67,19 @@ async fn write(context: &Context, sale: &SaleId, wanted: u32) -> bool {
     true
 }
 
-async fn tell(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
-    let Some((object, why, calm)) = facts(context, sale) else {
-        return;
-    };
+/// Logs and measures that the workers were set; the event that tells it.
+fn note(context: &Context, sale: &SaleId, asked: u32, wanted: u32) -> Option<Draft> {
+    let (object, why, satisfied) = facts(context, sale)?;
     if wanted > asked {
-        context.metrics.spike_to_patch(calm.elapsed());
+        context.metrics.spike_to_patch(satisfied.elapsed());
     }
     tracing::info!(%sale, asked, wanted, why, "workers of {sale}: {asked} → {wanted} ({why})");
     let note = format!("workers {asked} → {wanted}: {why}");
-    context.events.publish(&object, Reason::Scaled, note).await;
+    Some(Draft {
+        object,
+        reason: Reason::Scaled,
+        note,
+    })
 }
 
 /// The object, why there shall be as many workers, and when there were enough of them last.
@@ -74,5 +93,5 @@ fn facts(context: &Context, sale: &SaleId) -> Option<(ObjectReference, String, I
         .decision
         .map_or("", |decision| decision.reason.as_str());
     let why = format!("{reason}, queue depth {depth}");
-    Some((entry.desired().object.clone(), why, entry.memory.calm))
+    Some((entry.desired().object.clone(), why, entry.memory.satisfied))
 }

@@ -21,7 +21,7 @@ use crate::{
     config::Settings,
     context::{Context, worker_name},
     crd::FlashSale,
-    secrets::{Doubt, SecretError},
+    secrets::{Freshness, SecretError},
     stores::{Addresses, StoreCertificates, Stores},
 };
 
@@ -45,7 +45,7 @@ pub struct Dereferenced {
     /// The sale that is in force by this name, if one is; or why nobody can tell at the moment.
     pub in_force: Result<Option<Announced>, String>,
     /// An autoscaler that aims at the worker Deployment; or why nobody can tell.
-    pub autoscaler: Result<Option<String>, kube::Error>,
+    pub autoscaler: Result<Option<String>, Arc<kube::Error>>,
 }
 
 impl Dereferenced {
@@ -108,14 +108,14 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
         .status
         .as_ref()
         .and_then(|status| Deployable::parse(status.last_accepted.as_deref()?));
-    let doubt = if context.roster.has_its_stores(sale) {
-        Doubt::None
+    let freshness = if context.roster.has_its_stores(sale) {
+        Freshness::Usual
     } else {
-        Doubt::StoreIsAway
+        Freshness::Recent
     };
     let accepted_stores = match &accepted {
         Some(accepted) if !accepted.has_stores_of(&written) => {
-            Some(locate(context, &namespace, accepted, doubt).await)
+            Some(locate(context, &namespace, accepted, freshness).await)
         }
         _ => None,
     };
@@ -129,7 +129,7 @@ pub async fn dereference(context: &Context, object: &FlashSale, sale: &SaleId) -
         }
         Ok(judgement) => (
             judgement,
-            locate(context, &namespace, &written, doubt).await,
+            locate(context, &namespace, &written, freshness).await,
         ),
         Err(error) => (Judgement::default(), Err(Unlocated::Secret(error))),
     };
@@ -196,19 +196,19 @@ async fn locate(
     context: &Context,
     namespace: &str,
     spec: &Deployable,
-    doubt: Doubt,
+    freshness: Freshness,
 ) -> Result<Located, Unlocated> {
     let settings = &context.settings;
     let database = reference(spec.database_secret_ref.as_ref(), &settings.database_secret);
     let worker_database = worker_database(spec, settings, &database);
     let redis = reference(spec.redis_secret_ref.as_ref(), &settings.redis_secret);
     let read = async |reference| {
-        let read = context.secrets.text(namespace, reference, doubt).await;
+        let read = context.secrets.text(namespace, reference, freshness).await;
         read.map_err(Unlocated::Secret)
     };
     let certificates = async |reference| {
         let secrets = &context.secrets;
-        secrets.certificates(namespace, reference, doubt).await
+        secrets.certificates(namespace, reference, freshness).await
     };
     let (of_redis, redis_version) = read(&redis).await?;
     let (of_database, _) = read(&database).await?;

@@ -37,8 +37,8 @@ use crate::{
     roster::{Observation, SETTLE, WriteMode},
 };
 
-/// How soon a sale in force is visited again when nothing happens: changed Secrets and autoscalers
-/// are noticed by then.
+/// How soon a sale in force is visited again when nothing happens. Secrets are read again then, if what
+/// was read of them is too old by that time (see `secrets.rs`).
 const REVISIT: Duration = Duration::from_secs(30);
 
 /// How soon something that may mend itself is tried again.
@@ -363,7 +363,7 @@ impl Visit<'_> {
                 Action::await_change()
             }
             (Verdict::Refused(_), _) => Action::requeue(REFUSED_REVISIT),
-            // Nothing tells us that the autoscaler is gone.
+            // While autoscalers cannot be watched, nobody tells that this one is gone.
             _ if !matches!(self.found.autoscaler, Ok(None)) => Action::requeue(REFUSED_REVISIT),
             (_, Some((announced, observed))) if *verdict != Verdict::Paused => {
                 let sale = &announced.sale;

@@ -26,7 +26,7 @@ pub struct Memory {
     pub due: Instant,
     /// When the last look was made that did not ask for more workers than there were: a spike that
     /// a later look shows came after it.
-    pub calm: Instant,
+    pub satisfied: Instant,
     /// When numbers were last shown in the status.
     pub shown: Instant,
     /// Whether numbers have changed since.
@@ -59,7 +59,7 @@ impl Memory {
             revision: desired.revision,
             looks_begun: 0,
             due: now,
-            calm: now,
+            satisfied: now,
             shown: now,
             is_to_show: false,
             prewarm_told: None,

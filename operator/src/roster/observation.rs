@@ -79,7 +79,7 @@ impl Observation {
 
     /// Whether people should be told at once that this is followed by `next`.
     pub(super) fn differs(&self, next: &Self) -> bool {
-        Gist::from(self) != Gist::from(next)
+        Headline::from(self) != Headline::from(next)
     }
 
     /// Now, by the clock of the sale.
@@ -115,13 +115,13 @@ impl Observation {
     }
 }
 
-/// What tells one look from the next to people: when it changes, the status is written at once.
+/// What people are told at once: the status is written as soon as it changes.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "compared as a whole, never told apart"
 )]
 #[derive(Debug, Clone, PartialEq)]
-struct Gist {
+struct Headline {
     revision: u64,
     durability_replicas: u8,
     phase: Option<Phase>,
@@ -139,7 +139,7 @@ struct Gist {
     obstacle: Option<Obstacle>,
 }
 
-impl From<&Observation> for Gist {
+impl From<&Observation> for Headline {
     fn from(observed: &Observation) -> Self {
         Self {
             revision: observed.revision,
@@ -182,7 +182,7 @@ mod tests {
             decision: Some(Decision { workers, reason }),
             ..Observation::default()
         };
-        let calm = seen(2, Reason::AtNeed);
+        let before = seen(2, Reason::AtNeed);
         for (next, is_told) in [
             (seen(2, Reason::Stabilizing), false),
             (seen(2, Reason::WithinTolerance), false),
@@ -191,8 +191,8 @@ mod tests {
             (seen(2, Reason::LimitedByHotProducts), true),
             (seen(2, Reason::Unreadable), true),
         ] {
-            assert_eq!(calm.differs(&next), is_told, "{:?}", next.decision);
-            assert_eq!(next.differs(&calm), is_told, "{:?}", next.decision);
+            assert_eq!(before.differs(&next), is_told, "{:?}", next.decision);
+            assert_eq!(next.differs(&before), is_told, "{:?}", next.decision);
         }
     }
 }

@@ -19,6 +19,8 @@ use crate::lease::Fence;
 enum GateError {
     #[error("not written: this operator does not lead")]
     Closed,
+    #[error("not asked: this operator made too many requests to ask one more within {} s", .0.as_secs())]
+    TooMany(Duration),
     #[error("the API server did not answer within {} s", .0.as_secs())]
     Overdue(Duration),
 }
@@ -49,8 +51,27 @@ impl Gate {
         match kind {
             Kind::Watch => Ok(None),
             Kind::Read => Ok(Some(self.read)),
-            Kind::Write | Kind::Scale if self.fence.is_open() => Ok(Some(self.write)),
-            Kind::Write | Kind::Scale => Err(GateError::Closed),
+            Kind::Write | Kind::Event | Kind::Scale if self.fence.is_open() => Ok(Some(self.write)),
+            Kind::Write | Kind::Event | Kind::Scale => Err(GateError::Closed),
+        }
+    }
+
+    /// Waits until a request of this kind has its turn.
+    async fn wait(&self, kind: Kind) -> Result<(), GateError> {
+        let limit = match kind {
+            Kind::Watch | Kind::Scale => return Ok(()),
+            Kind::Event => {
+                let spare = self.pace.take_spare();
+                let spare = tokio::time::timeout(self.write, spare).await;
+                return spare.map_err(|_| GateError::TooMany(self.write));
+            }
+            Kind::Read => self.read,
+            Kind::Write => self.write,
+        };
+        if self.pace.take(limit).await {
+            Ok(())
+        } else {
+            Err(GateError::TooMany(limit))
         }
     }
 }
@@ -61,6 +82,8 @@ enum Kind {
     Watch,
     Read,
     Write,
+    /// Events give way to everything else.
+    Event,
     /// Replicas are written at once: the control loop makes one such write per sale and look.
     Scale,
 }
@@ -73,6 +96,7 @@ impl Kind {
             Method::GET if is_watch() => Self::Watch,
             Method::GET => Self::Read,
             _ if request.uri().path().ends_with("/scale") => Self::Scale,
+            _ if request.uri().path().contains("/apis/events.k8s.io/") => Self::Event,
             _ => Self::Write,
         }
     }
@@ -113,9 +137,7 @@ where
         let (gate, inner) = (self.gate.clone(), self.inner.clone());
         let kind = Kind::of(&request);
         Box::pin(async move {
-            if matches!(kind, Kind::Read | Kind::Write) {
-                gate.pace.take().await;
-            }
+            gate.wait(kind).await?;
             // Asked afterwards: the fence may have closed meanwhile.
             let limit = gate.admit(kind)?;
             let answer = inner.oneshot(request);
@@ -141,17 +163,21 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(20);
 
     async fn send(fence: Fence, method: Method, query: &str) -> Result<(), String> {
+        let gate = Gate::new(fence, LIMIT * 10, LIMIT);
+        send_through(&gate, method, query).await
+    }
+
+    async fn send_through(gate: &Gate, method: Method, path: &str) -> Result<(), String> {
         let server = service_fn(async |_: Request<Body>| {
             tokio::time::sleep(LIMIT * 3).await;
             Ok::<_, Infallible>(())
         });
         let request = Request::builder()
             .method(method)
-            .uri(format!("https://cluster/apis{query}"))
+            .uri(format!("https://cluster/apis{path}"))
             .body(Body::empty())
             .unwrap();
-        let gated = Gate::new(fence, LIMIT * 10, LIMIT).layer(server);
-        gated
+        gate.layer(server)
             .oneshot(request)
             .await
             .map_err(|error| error.to_string())
@@ -172,5 +198,47 @@ mod tests {
         assert_eq!(send(Fence::closed(), Method::GET, watch).await, Ok(()));
         let error = send(Fence::closed(), Method::GET, "?limit=5").await;
         assert_eq!(error, Err(GateError::Overdue(LIMIT).to_string()));
+    }
+
+    /// A gate through which one request passes, and another one every `each`.
+    fn paced(fence: Fence, each: Duration, reserved: u32) -> Gate {
+        Gate {
+            fence,
+            pace: Pace::of(each, 1, reserved),
+            write: Duration::from_secs(10),
+            read: Duration::from_secs(10),
+        }
+    }
+
+    #[tokio::test]
+    async fn reads_and_writes_keep_the_pace_and_replicas_and_watches_do_not() {
+        let gate = paced(Fence::open(), Duration::from_hours(1), 0);
+        let send = |method: Method, path: &'static str| send_through(&gate, method, path);
+        assert_eq!(send(Method::PATCH, "/a").await, Ok(()));
+        let refused = Err(GateError::TooMany(gate.write).to_string());
+        assert_eq!(send(Method::PATCH, "/a").await, refused);
+        assert_eq!(send(Method::GET, "/a?limit=5").await, refused);
+        assert_eq!(send(Method::PATCH, "/a/scale").await, Ok(()));
+        assert_eq!(send(Method::GET, "/a?watch=true").await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn an_event_waits_where_others_may_need_the_token() {
+        let gate = paced(Fence::open(), Duration::from_hours(1), 1);
+        let event = "/events.k8s.io/v1/namespaces/shop/events";
+        let event = send_through(&gate, Method::POST, event);
+        assert!(tokio::time::timeout(LIMIT, event).await.is_err());
+        assert_eq!(send_through(&gate, Method::PATCH, "/a").await, Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_write_whose_turn_comes_after_the_fence_closed_is_not_made() {
+        let fence = Fence::open();
+        let gate = paced(fence.clone(), Duration::from_secs(2), 0);
+        assert_eq!(send_through(&gate, Method::PATCH, "/a").await, Ok(()));
+        let (waited, ()) = tokio::join!(send_through(&gate, Method::PATCH, "/a"), async {
+            fence.close();
+        });
+        assert_eq!(waited, Err(GateError::Closed.to_string()));
     }
 }
