@@ -468,7 +468,9 @@ mod tests {
     #[test]
     fn a_secret_is_current_for_its_time_and_a_missing_one_for_a_moment() {
         let read = |seconds: u64, content: Option<Arc<Content>>| Read {
-            at: Instant::now() - Duration::from_secs(seconds),
+            at: Instant::now()
+                .checked_sub(Duration::from_secs(seconds))
+                .unwrap(),
             content,
             spread: 0.8,
         };

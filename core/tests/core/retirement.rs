@@ -1,7 +1,8 @@
 //! Products of a sale that is over go to the next sale that declares them, and to none before.
 #![allow(
+    clippy::panic,
     clippy::unwrap_used,
-    reason = "tests say by unwrapping what they take for granted"
+    reason = "a test that cannot go on has failed, and says where"
 )]
 
 use flashsale_core::{

@@ -19,7 +19,7 @@ use crate::{
 const CALM: Duration = Duration::from_secs(45);
 
 /// How long is measured.
-const MEASURED: Duration = Duration::from_secs(60);
+const MEASURED: Duration = Duration::from_mins(1);
 
 /// How long the requests of everybody else are measured, once the operator is gone.
 const WITHOUT: Duration = Duration::from_secs(20);

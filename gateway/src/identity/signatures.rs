@@ -49,7 +49,7 @@ impl PublicKey {
                 })
             }
             DecodingKeyKind::SecretOrDer(bytes) => {
-                let point = |length| (bytes.len() == length).then(|| Self::Ecdsa(bytes.to_vec()));
+                let point = |length| (bytes.len() == length).then(|| Self::Ecdsa(bytes.clone()));
                 match algorithm {
                     Algorithm::ES256 => point(P256_POINT_BYTES),
                     Algorithm::ES384 => point(P384_POINT_BYTES),
