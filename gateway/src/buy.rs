@@ -139,7 +139,10 @@ where
     let body = request::read(headers, body, &gateway.limits).await?;
     let wanted = request::parse(&body)?;
     let user = match user {
-        Some(user) => user,
+        Some(user) => {
+            wanted.check_user()?;
+            user
+        }
         None => wanted.user()?,
     };
     let offer = gateway

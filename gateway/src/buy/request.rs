@@ -55,6 +55,14 @@ impl BuyRequest<'_> {
         })?;
         UserId::new(user).map_err(|error| invalid_id("userId", error))
     }
+
+    /// Checks a shopper whom the body names where a token says who buys: what is no id is refused there
+    /// too, as the OpenAPI document says.
+    pub(super) fn check_user(&self) -> Result<(), Problem> {
+        let user = self.user_id.as_deref();
+        let checked = user.map_or(Ok(()), UserId::check);
+        checked.map_err(|error| invalid_id("userId", error))
+    }
 }
 
 /// Reads a body of JSON that keeps the limits.

@@ -206,17 +206,11 @@ async fn who_and_where(
     asked: &PassAsked,
     user: Option<UserId>,
 ) -> Result<(Arc<SaleEntry>, UserId), Problem> {
-    let user = match (user, asked.user_id.as_deref()) {
-        (Some(user), _) => user,
-        (None, Some(user)) => {
-            UserId::new(user).map_err(|error| invalid(format!("userId {error}")))?
-        }
-        (None, None) => {
-            return Err(invalid(
-                "userId is missing; where authentication is off, the body says who buys",
-            ));
-        }
-    };
+    let named = asked.user_id.as_deref().map(UserId::new).transpose();
+    let named = named.map_err(|error| invalid(format!("userId {error}")))?;
+    let user = user.or(named).ok_or_else(|| {
+        invalid("userId is missing; where authentication is off, the body says who buys")
+    })?;
     Ok((in_force(gateway, &asked.sale).await?, user))
 }
 

@@ -51,6 +51,12 @@ async fn the_subject_of_a_good_token_is_the_shopper() {
         .get_as(&format!("/orders/{job}"), &key.token("auth0|ann"))
         .await;
     assert_eq!(order.status, 200);
+    // The document's pattern of user ids holds whoever buys.
+    let answer = gateway
+        .client
+        .post_buy(&headers, br#"{"productId":"p","userId":"some body"}"#)
+        .await;
+    assert_eq!(answer.problem(), "body-invalid");
 }
 
 #[tokio::test]

@@ -84,7 +84,10 @@ async fn fuzz(gateway: &Gateway, shopper: &str) {
 async fn a_fuzzer_with_the_document_finds_nothing() {
     let (world, postgres) = World::with_ledger().await;
     migrated(&postgres.url()).await;
-    world.announce("drop", one_product("p", 100_000)).await;
+    // The names in the document's examples, so that these reach a sale.
+    world
+        .announce("sneaker-drop", one_product("sneaker-001", 100_000))
+        .await;
     let key = Key::ed25519("one", 1);
     let keys = JwksFile::new(&[&key]);
     let mut arguments = keys.arguments().to_vec();
