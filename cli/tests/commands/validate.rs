@@ -75,7 +75,7 @@ spec:
     let expected = [
         "1:13: apiVersion: is \"flashsale.dev/v1\"; write \"flashsale.dev/v1alpha1\"",
         "3:11: metadata.name: is missing; add `name: …`",
-        "5:12: spec.opensAt: is \"tomorrow\"; write an instant with its offset",
+        "5:12: spec.opensAt: is \"tomorrow\", which is no time; write e.g. 2026-",
         "6:12: spec.producs: is no field here; did you mean `products`?",
         "7:19: spec.redisSecretRef.name: is missing; add `name: …`",
         "9:11: spec.products[0].id: has a character that is not allowed",
