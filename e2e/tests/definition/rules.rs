@@ -41,7 +41,7 @@ fn cases() -> Vec<Case> {
             wrong: json!({"opensAt": "2030-12-01T09:00:00"}),
             says: "spec.opensAt: Invalid value: opensAt has no offset; write one, e.g. \
                    2026-11-27T09:00:00+01:00, or write timeZone, e.g. Europe/Berlin",
-            right: json!({"opensAt": "2030-12-01T09:00:00", "timeZone": "Europe/Berlin"}),
+            right: json!({"opensAt": "2030-12-01T09:00:00+01:00"}),
         },
         Case {
             wrong: json!({"closesAt": "2030-12-01T09:00:00.5"}),
@@ -84,6 +84,9 @@ async fn what_contradicts_itself_is_refused_and_its_correction_taken() {
         let said = refusal(patch(&sales, &name, &edit).await);
         assert!(said.contains(case.says), "edit to {edit}: {said:?}");
     }
+    let local = json!({"opensAt": "2030-12-01T09:00:00", "timeZone": "Europe/Berlin"});
+    let said = refusal(create(&sales, "local", &spec(&local)).await);
+    assert_eq!(said, "", "{local}");
 }
 
 #[tokio::test]
