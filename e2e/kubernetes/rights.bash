@@ -14,8 +14,12 @@ listed() {
             plural = slash ? substr($1, 1, slash - 1) : $1
             rest = slash ? substr($1, slash) : ""
             group = $2 == "core" ? "" : "." $2
-            print plural group rest " [] [" names "] [" $3 "]"
-        }' | sort
+            right = plural group rest " [] [" names "]"
+            # What several rules allow of one resource is one line.
+            before = (right in verbs) ? verbs[right] " " : ""
+            verbs[right] = before $3
+        }
+        END { for (right in verbs) print right " [" verbs[right] "]" }' | sort
 }
 
 # rights_of ACCOUNT NAMESPACE: what a service account of the shop may do there.

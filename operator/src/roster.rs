@@ -25,10 +25,7 @@ pub use self::{
     memory::Memory,
     observation::Observation,
 };
-use crate::{
-    reconcile::{addresses::Marked, dereference::Located},
-    stores::Stores,
-};
+use crate::{reconcile::dereference::Located, stores::Stores};
 
 /// How long a sale may take to be in force in Redis as it shall be, before people are told that it
 /// is not: some looks.
@@ -266,18 +263,6 @@ impl Roster {
     pub fn set_applied(&self, sale: &SaleId, applied: (u64, i64)) {
         if let Some(entry) = self.entries().get_mut(sale) {
             entry.applied.deployment = Some(applied);
-        }
-    }
-
-    /// How the pods were marked that were applied last, and for which addresses.
-    pub fn marked(&self, sale: &SaleId) -> Option<Marked> {
-        self.entries().get(sale)?.applied.marked.clone()
-    }
-
-    /// Remembers it.
-    pub fn set_marked(&self, sale: &SaleId, marked: Marked) {
-        if let Some(entry) = self.entries().get_mut(sale) {
-            entry.applied.marked = Some(marked);
         }
     }
 

@@ -106,23 +106,17 @@ struct Content {
     /// What is under its keys.
     data: BTreeMap<String, ByteString>,
     labels: BTreeMap<String, String>,
-    /// Another with every change of anything of the Secret.
-    version: String,
+    /// Its `metadata.uid`.
+    id: String,
 }
 
 impl From<Secret> for Content {
     fn from(secret: Secret) -> Self {
-        let ObjectMeta {
-            uid,
-            resource_version,
-            labels,
-            ..
-        } = secret.metadata;
-        let of = Option::<String>::unwrap_or_default;
+        let ObjectMeta { uid, labels, .. } = secret.metadata;
         Self {
             data: secret.data.unwrap_or_default(),
             labels: labels.unwrap_or_default(),
-            version: format!("{}/{}", of(uid), of(resource_version)),
+            id: uid.unwrap_or_default(),
         }
     }
 }
@@ -198,7 +192,7 @@ impl Secrets {
         }
     }
 
-    /// The text under the key that `reference` names, and the version of the Secret that it was read
+    /// The text under the key that `reference` names, and the id of the Secret that it was read
     /// from.
     ///
     /// # Errors
@@ -237,7 +231,7 @@ impl Secrets {
                 key,
             }
         })?;
-        Ok((text.trim().to_owned(), content.version.clone()))
+        Ok((text.trim().to_owned(), content.id.clone()))
     }
 
     /// The certificates in the Secret that `reference` names, beside the address.

@@ -1,63 +1,58 @@
 //! When workers are started anew because an address of a store has changed (pure).
 //!
-//! An annotation of their pods changes then. Whoever may read pods can read it, so nothing that is made
-//! of an address stands in it: passwords could be tried against that. It is made of the versions of the
-//! Secrets instead, and those also change with a label. So what the Deployment is known to be right for is
-//! remembered: the versions in an annotation of its own, which replaces no pod, and the addresses by this
-//! process.
+//! An annotation of their pods changes then. Whoever may read pods can read it, so it must not be a plain
+//! hash of the addresses, against which passwords could be tried. It is a hash with a key: the ids of the
+//! Secrets, which the API server makes at random and shows only to those who may read the Secrets. Neither
+//! a label of a Secret nor a restart of the operator changes it.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    fmt::Write as _,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use serde_json::json;
+use ring::hmac;
 
-use super::rollout::hash;
 use crate::{context::Workers, stores::Addresses};
 
 /// Annotation of the pods that changes when an address does.
 pub(super) const MARK: &str = "flashsale.dev/addresses";
 
-/// Annotation of the Deployment: the versions of the Secrets that [`MARK`] is right for.
-pub(super) const VERSIONS: &str = "flashsale.dev/secret-versions";
+/// Bytes of the mark.
+const MARK_BYTES: usize = 8;
 
-/// A mark, and the addresses that it stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Marked {
-    /// The value of the annotation.
-    pub mark: String,
-    /// What workers with it have.
-    pub addresses: Addresses,
-}
-
-/// The mark of pods that get `now`, read from these `versions` of the Secrets, in the place of the
-/// Deployment `there`. `remembered` is what this process has applied last.
-pub(super) fn mark(
-    now: &Addresses,
-    versions: &str,
-    there: Option<&Deployment>,
-    remembered: Option<&Marked>,
-) -> String {
+/// The mark of pods that get `now`, read from Secrets with these `ids`, in the place of the Deployment
+/// `there`.
+pub(super) fn mark(now: &Addresses, ids: &str, there: Option<&Deployment>) -> String {
     let shown = there.and_then(|there| {
         let template = &there.spec.as_ref()?.template;
         let annotations = template.metadata.as_ref()?.annotations.as_ref()?;
-        annotations.get(MARK).cloned()
+        annotations.get(MARK)
     });
-    let right_for = there.and_then(|there| {
-        let annotations = there.metadata.annotations.as_ref()?;
-        annotations.get(VERSIONS)
-    });
-    let is_first_release = shown.as_deref() == Some(&legacy(now));
+    let is_first_release = shown == Some(&legacy(now));
     let has_workers = there.is_some_and(|there| Workers::of(there).asked > 0);
     if is_first_release && has_workers {
         // The right one, and no reason to replace workers of an open sale.
         return legacy(now);
     }
-    let known = match remembered {
-        Some(remembered) if remembered.addresses == *now => Some(remembered.mark.clone()),
-        _ => shown.filter(|_| right_for.is_some_and(|known| known == versions)),
-    };
-    let known = known.filter(|mark| *mark != legacy(now));
-    known.unwrap_or_else(|| hash(json!(versions)))
+    keyed(now, ids)
+}
+
+fn keyed(addresses: &Addresses, ids: &str) -> String {
+    let Addresses {
+        redis,
+        database,
+        transaction_pooler,
+    } = addresses;
+    let key = hmac::Key::new(hmac::HMAC_SHA256, ids.as_bytes());
+    let text = format!("{redis}\n{database}\n{transaction_pooler}");
+    let tag = hmac::sign(&key, text.as_bytes());
+    let mut mark = String::new();
+    for byte in tag.as_ref().iter().take(MARK_BYTES) {
+        // Writing to a string cannot fail.
+        let _ = write!(mark, "{byte:02x}");
+    }
+    mark
 }
 
 /// The mark of the first release: a hash of the addresses.
@@ -69,6 +64,8 @@ fn legacy(addresses: &Addresses) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn addresses(password: &str) -> Addresses {
@@ -79,11 +76,10 @@ mod tests {
         }
     }
 
-    /// A Deployment with the mark, for these versions of the Secrets, that asks for `replicas`.
-    fn there(mark: &str, versions: Option<&str>, replicas: i32) -> Deployment {
-        let annotations = versions.map(|versions| json!({ VERSIONS: versions }));
+    /// A Deployment with the mark that asks for `replicas`.
+    fn there(mark: &str, replicas: i32) -> Deployment {
         serde_json::from_value(json!({
-            "metadata": {"annotations": annotations},
+            "metadata": {},
             "spec": {
                 "replicas": replicas, "selector": {},
                 "template": {"metadata": {"annotations": {MARK: mark}}},
@@ -93,52 +89,29 @@ mod tests {
     }
 
     #[test]
-    fn the_mark_changes_with_the_addresses_and_not_with_the_versions_alone() {
-        let first = mark(&addresses("a"), "1", None, None);
-        assert!(!first.contains(&legacy(&addresses("a"))));
-        let marked = Marked {
-            mark: first.clone(),
-            addresses: addresses("a"),
+    fn the_mark_changes_with_the_addresses_and_nobody_without_the_secrets_can_make_it() {
+        let first = mark(&addresses("a"), "1", None);
+        assert_eq!(first.len(), 2 * MARK_BYTES);
+        assert_ne!(first, legacy(&addresses("a")));
+        let running = there(&first, 2);
+        assert_eq!(mark(&addresses("a"), "1", Some(&running)), first);
+        assert_ne!(mark(&addresses("b"), "1", Some(&running)), first);
+        assert_ne!(mark(&addresses("a"), "2", None), first);
+        let pooled = Addresses {
+            transaction_pooler: true,
+            ..addresses("a")
         };
-        let of = |password: &str, versions: &str, before: &Deployment, remembered| {
-            mark(&addresses(password), versions, Some(before), remembered)
-        };
-        let deployment = there(&first, Some("1"), 2);
-        // Another process, and the Secrets as they were.
-        assert_eq!(of("a", "1", &deployment, None), first);
-        // A label was changed.
-        assert_eq!(of("a", "2", &deployment, Some(&marked)), first);
-        let labelled = there(&first, Some("2"), 2);
-        assert_eq!(of("a", "2", &labelled, None), first);
-        // The password was.
-        let second = of("b", "3", &labelled, Some(&marked));
-        assert_ne!(second, first);
-        // The watch has not delivered what was applied.
-        let remembered = Marked {
-            mark: second.clone(),
-            addresses: addresses("b"),
-        };
-        assert_eq!(of("b", "3", &labelled, Some(&remembered)), second);
+        assert_ne!(mark(&pooled, "1", None), first);
     }
 
     #[test]
     fn workers_of_the_first_release_keep_its_mark_for_as_long_as_they_run() {
         let old = legacy(&addresses("a"));
-        let running = there(&old, None, 2);
-        assert_eq!(mark(&addresses("a"), "1", Some(&running), None), old);
-        let marked = Marked {
-            mark: old.clone(),
-            addresses: addresses("a"),
-        };
-        let written = there(&old, Some("1"), 2);
-        assert_eq!(
-            mark(&addresses("a"), "1", Some(&written), Some(&marked)),
-            old
-        );
-        let idle = there(&old, Some("1"), 0);
-        let new = mark(&addresses("a"), "1", Some(&idle), Some(&marked));
-        assert_ne!(new, old);
-        assert_ne!(mark(&addresses("b"), "2", Some(&running), None), old);
+        let running = there(&old, 2);
+        assert_eq!(mark(&addresses("a"), "1", Some(&running)), old);
+        let idle = there(&old, 0);
+        assert_ne!(mark(&addresses("a"), "1", Some(&idle)), old);
+        assert_ne!(mark(&addresses("b"), "1", Some(&running)), old);
     }
 
     #[test]

@@ -103,7 +103,6 @@ pub fn deployment(
     let annotations = [
         (rollout::ASKED, asked.as_str()),
         (rollout::TEMPLATE, &rollout::hash(json!(template))),
-        (addresses::VERSIONS, &parts.located.versions),
     ];
     Ok(Deployment {
         metadata: ObjectMeta {

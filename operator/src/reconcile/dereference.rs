@@ -81,8 +81,8 @@ pub struct Located {
     /// The addresses that workers get. They are started anew when one changes, and follow changes of
     /// certificates by themselves.
     pub addresses: Addresses,
-    /// The versions of the Secrets that those were read from.
-    pub versions: String,
+    /// The ids (`metadata.uid`) of the Secrets that those were read from.
+    pub secret_ids: String,
 }
 
 /// Why there are no stores.
@@ -210,10 +210,10 @@ async fn locate(
         let secrets = &context.secrets;
         secrets.certificates(namespace, reference, freshness).await
     };
-    let (of_redis, redis_version) = read(&redis).await?;
+    let (of_redis, redis_id) = read(&redis).await?;
     let (of_database, _) = read(&database).await?;
     // Read for its own sake too: a missing one is said here, not by pods that do not start.
-    let (of_workers, database_version) = read(&worker_database).await?;
+    let (of_workers, database_id) = read(&worker_database).await?;
     let addresses = Addresses {
         redis: of_redis,
         database: of_database,
@@ -235,7 +235,7 @@ async fn locate(
         worker_database,
         redis,
         addresses: of_workers,
-        versions: format!("{redis_version} {database_version}"),
+        secret_ids: format!("{redis_id} {database_id}"),
     })
 }
 

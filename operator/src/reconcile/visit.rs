@@ -18,8 +18,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Error,
-    addresses::{self, Marked},
+    Error, addresses,
     apply::{self, Progress},
     budget, build,
     deployable::Deployable,
@@ -198,15 +197,8 @@ impl Visit<'_> {
         deployable: &Deployable,
         located: &Located,
     ) -> Result<(), Error> {
-        let roster = &self.context.roster;
         let there = self.context.deployment(&self.sale);
-        let Located {
-            addresses,
-            versions,
-            ..
-        } = located;
-        let marked = roster.marked(&self.sale);
-        let mark = addresses::mark(addresses, versions, there.as_deref(), marked.as_ref());
+        let mark = addresses::mark(&located.addresses, &located.secret_ids, there.as_deref());
         let parts = build::Parts {
             sale,
             deployable,
@@ -218,8 +210,6 @@ impl Visit<'_> {
         let (context, object) = (self.context, self.object);
         let applying = apply::apply(context, object, &self.sale, deployment, policy);
         Box::pin(applying).await?;
-        let addresses = addresses.clone();
-        roster.set_marked(&self.sale, Marked { mark, addresses });
         budget::keep(self.context, self.object).await;
         Ok(())
     }

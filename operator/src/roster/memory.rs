@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::task::JoinHandle;
 
 use super::Desired;
-use crate::{pulse::shortfalls::Shortfall, reconcile::addresses::Marked};
+use crate::pulse::shortfalls::Shortfall;
 
 /// What the pulse remembers from look to look. Written by the pulse alone.
 #[derive(Debug)]
@@ -98,8 +98,6 @@ pub(super) struct Applied {
     /// The worker Deployment as it was applied last, and its generation then: another one means that
     /// somebody has changed it since.
     pub(super) deployment: Option<(u64, i64)>,
-    /// How its pods were marked, and for which addresses.
-    pub(super) marked: Option<Marked>,
     /// The pods that run, while a change of them waits.
     pub(super) kept_template: Option<PodTemplateSpec>,
     /// When the disruption budget of the workers is to be written next.
@@ -110,7 +108,6 @@ impl Default for Applied {
     fn default() -> Self {
         Self {
             deployment: None,
-            marked: None,
             kept_template: None,
             budget_due: Instant::now(),
         }

@@ -43,7 +43,7 @@ fn located() -> Located {
         worker_database: reference.clone(),
         redis: reference,
         addresses,
-        versions: String::new(),
+        secret_ids: String::new(),
     }
 }
 
