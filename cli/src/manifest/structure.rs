@@ -24,9 +24,7 @@ pub(super) struct Misshape {
 /// Every mistake of shape. The error is a schema that does not compile, which tests rule out.
 pub(super) fn check(value: &Value) -> Result<Vec<Misshape>, String> {
     let schema = schema::json_schema();
-    let validator = jsonschema::options()
-        .should_validate_formats(true)
-        .build(&schema)
+    let validator = jsonschema::validator_for(&schema)
         .map_err(|error| format!("the manifest's own schema is broken: {error}"))?;
     let mut found = Vec::new();
     for error in validator.iter_errors(value) {
@@ -65,9 +63,7 @@ fn collect(schema: &Value, error: &ValidationError<'_>, found: &mut Vec<Misshape
                 .unwrap_or_else(|| format!("{error}; see `flashsale schema`")),
             unreadable: matches!(
                 kind,
-                ValidationErrorKind::Type { .. }
-                    | ValidationErrorKind::Format { .. }
-                    | ValidationErrorKind::Enum { .. }
+                ValidationErrorKind::Type { .. } | ValidationErrorKind::Enum { .. }
             ),
         }),
     }

@@ -17,9 +17,6 @@ pub(super) fn sentence(kind: &ValidationErrorKind, found: &Value) -> Option<Stri
     let is = format!("is {}", quote(found));
     Some(match kind {
         ValidationErrorKind::Type { kind } => format!("{is}; write {}", wanted(kind)),
-        ValidationErrorKind::Format { .. } => {
-            format!("{is}; write an instant with its offset (RFC 3339), e.g. 2026-12-01T10:00:00Z")
-        }
         ValidationErrorKind::Minimum { limit } => format!("{is}; write {limit} or more"),
         ValidationErrorKind::Maximum { limit } => format!("{is}; write at most {limit}"),
         ValidationErrorKind::MinItems { limit } => {
