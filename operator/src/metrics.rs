@@ -1,16 +1,15 @@
 //! What the operator counts; `docs/metrics.md` is the table for readers.
 
 mod reconciles;
-mod register;
 mod sales;
 
 use std::time::Duration;
 
 use flashsale_core::{id::SaleId, lifecycle::Phase};
-use flashsale_telemetry::build_info;
+use flashsale_telemetry::{Register, build_info};
 use prometheus::{Histogram, IntGauge, Registry};
 
-use self::{reconciles::Reconciles, register::Register, sales::Sales};
+use self::{reconciles::Reconciles, sales::Sales};
 pub use self::{
     reconciles::{Outcome, Step},
     sales::SaleFigures,
@@ -35,7 +34,7 @@ pub struct Metrics {
 impl Metrics {
     /// Makes the metrics and registers them.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let register = Register(registry);
+        let register = Register::new(registry, "operator");
         build_info::register(registry, "operator", env!("CARGO_PKG_VERSION"))?;
         Ok(Self {
             leader: register.gauge("leader", "1 while this operator is the one that works")?,

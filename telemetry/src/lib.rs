@@ -9,6 +9,7 @@ pub mod memory;
 pub mod open_files;
 pub mod probes;
 mod process_metrics;
+mod registration;
 pub mod shutdown;
 
-pub use self::listen::listen;
+pub use self::{listen::listen, registration::Register};

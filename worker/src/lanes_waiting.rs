@@ -9,7 +9,8 @@ use flashsale_core::{
     id::{ProductId, SaleId},
     ledger::WaitReason,
 };
-use prometheus::{IntGaugeVec, Opts, Registry};
+use flashsale_telemetry::Register;
+use prometheus::IntGaugeVec;
 
 /// The reason of a lane whose single jobs do not pass within the time limit.
 pub const TOO_SLOW: &str = "too_slow";
@@ -25,15 +26,12 @@ pub struct LanesWaiting {
 
 impl LanesWaiting {
     /// None waits yet.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let gauge = IntGaugeVec::new(
-            Opts::new(
-                "flashsale_worker_lanes_waiting",
-                "Lanes whose jobs the ledger cannot settle at the moment, by sale and reason",
-            ),
+    pub fn new(register: Register<'_>) -> Result<Self, prometheus::Error> {
+        let gauge = register.gauges(
+            "lanes_waiting",
+            "Lanes whose jobs the ledger cannot settle at the moment, by sale and reason",
             &["sale", "reason"],
         )?;
-        registry.register(Box::new(gauge.clone()))?;
         Ok(Self {
             gauge,
             lanes: Arc::default(),
@@ -111,7 +109,8 @@ mod tests {
 
     #[test]
     fn a_lane_waits_for_one_reason_at_a_time_and_is_told_of_once() {
-        let waiting = LanesWaiting::register(&Registry::new()).unwrap();
+        let waiting =
+            LanesWaiting::new(Register::new(&prometheus::Registry::new(), "worker")).unwrap();
         let lane = (SaleId::new("drop").unwrap(), ProductId::new("p").unwrap());
         let count = |reason: &str| waiting.gauge.with_label_values(&["drop", reason]).get();
         assert!(waiting.wait(&lane, "locked"));

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    core::Collector,
-};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
 use flashsale_core::{
     id::SaleId,
@@ -13,7 +10,7 @@ use flashsale_core::{
     ledger::Settlement,
     outcome::Outcome,
 };
-use flashsale_telemetry::build_info;
+use flashsale_telemetry::{Register, build_info};
 
 use crate::lanes_waiting::LanesWaiting;
 
@@ -72,66 +69,50 @@ const AGE_BUCKETS: [f64; 14] = [
 impl Metrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let outcomes = IntCounterVec::new(
-            Opts::new(
-                "flashsale_worker_outcomes_total",
-                "Jobs ended, by sale and outcome",
-            ),
-            &["sale", "outcome"],
-        )?;
-        let job_age_seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "flashsale_worker_job_age_seconds",
-                "Time from a job's arrival in its lane to its outcome",
-            )
-            .buckets(AGE_BUCKETS.to_vec()),
-            &["sale"],
-        )?;
         build_info::register(registry, "worker", env!("CARGO_PKG_VERSION"))?;
+        let register = Register::new(registry, "worker");
         Ok(Self {
-            lanes_driven: gauge(registry, "lanes_driven", "Lanes driven now")?,
-            lanes_taken: counter(registry, "lanes_taken_total", "Lanes taken to drive")?,
-            leases_lost: counter(registry, "leases_lost_total", "Leases lost while driving")?,
-            fenced: counter(
-                registry,
+            lanes_driven: register.gauge("lanes_driven", "Lanes driven now")?,
+            lanes_taken: register.counter("lanes_taken_total", "Lanes taken to drive")?,
+            leases_lost: register.counter("leases_lost_total", "Leases lost while driving")?,
+            fenced: register.counter(
                 "fenced_total",
                 "Drivers whose batch the ledger refused because another took the lane over",
             )?,
-            lanes_waiting: LanesWaiting::register(registry)?,
-            batch_size: histogram(
-                registry,
+            lanes_waiting: LanesWaiting::new(register)?,
+            batch_size: register.histogram(
                 "batch_jobs",
                 "Jobs in a settled batch",
                 &BATCH_BUCKETS,
             )?,
-            settle_seconds: histogram(
-                registry,
+            settle_seconds: register.histogram(
                 "settle_duration_seconds",
                 "Time from sending a batch to the ledger to its commit",
                 &SECONDS_BUCKETS,
             )?,
-            acknowledge_seconds: histogram(
-                registry,
+            acknowledge_seconds: register.histogram(
                 "acknowledge_duration_seconds",
                 "Time to acknowledge a batch in Redis",
                 &SECONDS_BUCKETS,
             )?,
-            job_age_seconds: registered(registry, job_age_seconds)?,
-            orders: counter(registry, "orders_total", "Orders made")?,
-            redelivered: counter(
-                registry,
-                "redelivered_total",
-                "Jobs that had their order already",
+            job_age_seconds: register.histograms(
+                "job_age_seconds",
+                "Time from a job's arrival in its lane to its outcome",
+                &["sale"],
+                &AGE_BUCKETS,
             )?,
-            outcomes: registered(registry, outcomes)?,
-            retries: counter(
-                registry,
-                "retries_total",
-                "Failed attempts that are made again",
+            orders: register.counter("orders_total", "Orders made")?,
+            redelivered: register
+                .counter("redelivered_total", "Jobs that had their order already")?,
+            outcomes: register.counters(
+                "outcomes_total",
+                "Jobs ended, by sale and outcome",
+                &["sale", "outcome"],
             )?,
-            dead_letters: counter(registry, "dead_letters_total", "Entries dead-lettered")?,
-            ledger_up: gauge(registry, "ledger_up", "1 while the ledger answers")?,
-            queue_up: gauge(registry, "queue_up", "1 while Redis answers")?,
+            retries: register.counter("retries_total", "Failed attempts that are made again")?,
+            dead_letters: register.counter("dead_letters_total", "Entries dead-lettered")?,
+            ledger_up: register.gauge("ledger_up", "1 while the ledger answers")?,
+            queue_up: register.gauge("queue_up", "1 while Redis answers")?,
         })
     }
 
@@ -196,39 +177,6 @@ impl Metrics {
         let buried = dead.filter(|letter| acknowledged.has(&letter.entry_id));
         self.dead_letters.inc_by(buried.count() as u64);
     }
-}
-
-fn registered<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> Result<C, prometheus::Error> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
-}
-
-fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-    registered(
-        registry,
-        IntGauge::new(format!("flashsale_worker_{name}"), help)?,
-    )
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-    registered(
-        registry,
-        IntCounter::new(format!("flashsale_worker_{name}"), help)?,
-    )
-}
-
-fn histogram(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    buckets: &[f64],
-) -> Result<Histogram, prometheus::Error> {
-    let options =
-        HistogramOpts::new(format!("flashsale_worker_{name}"), help).buckets(buckets.to_vec());
-    registered(registry, Histogram::with_opts(options)?)
 }
 
 #[cfg(test)]

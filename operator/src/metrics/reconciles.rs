@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
+use flashsale_telemetry::Register;
 use prometheus::{Histogram, IntCounterVec};
-
-use super::register::Register;
 
 /// From a look that changed nothing to one that waited for a store.
 const SECONDS_BUCKETS: [f64; 11] = [
@@ -93,12 +92,12 @@ impl Reconciles {
         let ended = register.counters(
             "reconciles_total",
             "Reconciles ended, by outcome",
-            "outcome",
+            &["outcome"],
         )?;
         let errors = register.counters(
             "reconcile_errors_total",
             "Reconciles that failed, by the step that did",
-            "step",
+            &["step"],
         )?;
         for outcome in Outcome::ALL {
             ended.with_label_values(&[outcome.as_str()]);

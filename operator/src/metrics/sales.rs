@@ -6,9 +6,8 @@ use std::{
 };
 
 use flashsale_core::{id::SaleId, lifecycle::Phase};
+use flashsale_telemetry::Register;
 use prometheus::IntGaugeVec;
-
-use super::register::Register;
 
 /// What was seen of one sale. `None` is "not known", which is never the same as 0: the series is
 /// then absent.
@@ -63,9 +62,9 @@ pub(super) struct Sales {
 
 impl Sales {
     pub(super) fn new(register: Register<'_>) -> Result<Self, prometheus::Error> {
-        let by_sale = |name, help| register.gauges(name, help, "sale");
+        let by_sale = |name, help| register.gauges(name, help, &["sale"]);
         Ok(Self {
-            phases: register.gauges("sales", "FlashSales by phase", "phase")?,
+            phases: register.gauges("sales", "FlashSales by phase", &["phase"])?,
             counted: Arc::default(),
             queue_depth: by_sale("queue_depth", "Jobs waiting or being settled")?,
             remaining: by_sale("remaining_units", "Units left over all products")?,
