@@ -16,5 +16,6 @@ pub mod run;
 pub mod servers;
 pub mod stores;
 mod tls;
+mod without_certificate;
 
 pub use combinations::Combination;

@@ -20,10 +20,12 @@ mod metrics;
 pub mod part;
 pub mod processor;
 pub mod report;
+mod settings;
 pub mod slow_gateway;
 pub mod slow_redis;
 pub mod system;
 pub mod watch;
 mod wire;
 
-pub use part::{Auth, Part, Settings};
+pub use part::Part;
+pub use settings::{Auth, Settings};

@@ -16,3 +16,4 @@ pub mod manifest;
 pub mod progress;
 mod reach;
 pub mod up;
+pub mod view;

@@ -15,7 +15,7 @@ use crate::{
     display::Display,
     figures::grouped,
     load::{book::Book, counts::Counts},
-    up::View,
+    view::View,
 };
 
 /// How often a terminal is redrawn: fast enough to look alive, slow enough to cost nothing.

@@ -14,7 +14,6 @@ mod persistence;
 mod ready;
 mod stores;
 mod token;
-mod view;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -36,7 +35,6 @@ use stores::Stores;
 use token::OperationsToken;
 
 pub use error::UpError;
-pub use view::{LaneView, View};
 
 /// Connections to PostgreSQL for the control loop and the audit.
 const LEDGER_CONNECTIONS: u32 = 4;

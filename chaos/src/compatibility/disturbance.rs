@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     combinations::Queue,
-    failovers::{self, Failover, Teller},
+    failovers::{self, Disturbance, Failover, Teller},
     replication::in_step,
     stores::{Redises, Stores},
 };
@@ -18,18 +18,6 @@ const FAILOVER: Duration = Duration::from_secs(30);
 
 /// How far a replica of Redis may lag behind. It lags by milliseconds.
 const LAG: SignedDuration = SignedDuration::from_secs(2);
-
-/// What happened.
-#[derive(Debug, Clone)]
-pub struct Disturbance {
-    /// In words.
-    pub what: String,
-    /// When it was over: another server had taken the place of the one that was killed, and that was
-    /// back as a replica if it is Redis.
-    pub over: Timestamp,
-    /// What the servers may have lost.
-    pub loss: Option<Loss>,
-}
 
 /// Whether anything happens to these servers.
 #[must_use]

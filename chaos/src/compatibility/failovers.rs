@@ -10,11 +10,10 @@ use flashsale_testbed::{
 use jiff::Timestamp;
 
 use super::{
-    disturbance::Disturbance,
     replication::{Replication, follow, in_step},
     stores::{Redises, Stores},
 };
-use crate::{error::ChaosError, stores::until};
+use crate::{error::ChaosError, judge::Loss, stores::until};
 
 /// How often the primary is killed.
 const KILLS: usize = 20;
@@ -54,6 +53,18 @@ pub(super) struct Failover {
     pub(super) promoted: Duration,
     /// How long it took until the one that was killed was back in step.
     pub(super) back: Duration,
+}
+
+/// What happened to the servers.
+#[derive(Debug, Clone)]
+pub struct Disturbance {
+    /// In words.
+    pub what: String,
+    /// When it was over: another server had taken the place of the one that was killed, and that was
+    /// back as a replica if it is Redis.
+    pub over: Timestamp,
+    /// What the servers may have lost.
+    pub loss: Option<Loss>,
 }
 
 /// What becomes of the link to the replica before a kill.

@@ -12,10 +12,12 @@ use serde_json::Value;
 
 use super::{
     combinations::{Combination, Queue},
-    disturbance::{self, Disturbance},
+    disturbance,
+    failovers::Disturbance,
     report::Row,
     servers,
     stores::Stores,
+    without_certificate,
 };
 use crate::{
     error::ChaosError,
@@ -87,7 +89,7 @@ pub async fn play(
     let shop = Shop::open(combination, &stores, directory).await?;
     if let Some(certificates) = &stores.certificates {
         tell("waiting for the stores to refuse who has no certificate");
-        certificates.are_wanted(&stores, directory).await?;
+        without_certificate::are_wanted(certificates, &stores, directory).await?;
     }
     tell("selling");
     let plan = plan(combination);

@@ -16,9 +16,9 @@ use serde::Serialize;
 use super::{
     attacker::Tally,
     crowd::{self, CrowdFigures, CrowdPlan},
-    part::{Auth, Settings},
     processor::{self, ProcessorLimit},
     report::Finding,
+    settings::{Auth, Settings},
     system::{BAIT, GatewaySettings, PRODUCT, SALE, System},
     watch::{Watch, Watched},
 };

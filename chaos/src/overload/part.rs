@@ -1,18 +1,14 @@
-//! What can be measured, and by which numbers.
+//! What can be measured.
 
 use std::path::Path;
 
-use super::{attack, report::Finding, slow_gateway, slow_redis};
+use super::{
+    attack,
+    report::Finding,
+    settings::{Auth, Settings},
+    slow_gateway, slow_redis,
+};
 use crate::{error::ChaosError, names};
-
-/// Whether shoppers must say who they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Auth {
-    /// `--auth-mode off`: made-up user ids are let in.
-    Off,
-    /// `--auth-mode jwt`: tokens are checked, bad ones too.
-    Jwt,
-}
 
 /// One measurement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,29 +19,6 @@ pub enum Part {
     SlowRedis,
     /// A gateway that has little processor time.
     SlowGateway,
-}
-
-/// The numbers of all parts.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// How long an attack takes, in seconds.
-    pub attack_seconds: u64,
-    /// Cores that the attacker may use.
-    pub attacker_cores: f64,
-    /// Buys per second of honest shoppers beside the attacker.
-    pub honest_rate: u32,
-    /// Open files that the attacked gateway may have.
-    pub open_files: u64,
-    /// How long Redis is overloaded, in seconds.
-    pub overload_seconds: u64,
-    /// Buys per second that Redis can take.
-    pub redis_rate: u32,
-    /// Buys per second that are offered to it.
-    pub offered: u32,
-    /// Cores that the slow gateway may use.
-    pub gateway_cores: f64,
-    /// How long each point of its curve takes, in seconds.
-    pub point_seconds: u64,
 }
 
 impl Part {

@@ -7,9 +7,9 @@ use serde_json::json;
 
 use super::{
     crowd::{self, CrowdFigures, CrowdPlan},
-    part::Settings,
     processor::ProcessorLimit,
     report::{Check, Finding, millis},
+    settings::Settings,
     system::{GatewaySettings, PRODUCT, System},
     watch::Watch,
 };

@@ -12,8 +12,8 @@ use serde_json::json;
 use super::{
     buyer::{self, Buyer, PROMPT},
     crowd::{self, CrowdFigures, CrowdPlan},
-    part::Settings,
     report::{Check, Finding, millis},
+    settings::Settings,
     system::{GatewaySettings, PRODUCT, System},
 };
 use crate::error::ChaosError;

@@ -28,9 +28,12 @@ use super::{
     fleet::Fleet,
     look::{self, Looks},
     stores::Stores,
+};
+use crate::{
+    display::Display,
+    figures::grouped,
     view::{LaneView, View},
 };
-use crate::{display::Display, figures::grouped};
 
 /// How often is looked and decided.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::{io::AsyncWriteExt, process::Command, sync::OnceCell};
 
-use super::{ControlPlane, start::scripts};
+use super::ControlPlane;
 
 impl ControlPlane {
     /// Runs `kubectl` as the administrator.
@@ -100,4 +100,9 @@ pub(super) async fn directory_from(script: &str) -> PathBuf {
         "e2e/kubernetes/{script} failed; see above"
     );
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
+}
+
+/// Where the scripts are.
+pub(super) fn scripts() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes"))
 }

@@ -14,7 +14,10 @@ use kube::{
 use nix::sys::signal::Signal;
 use tokio::sync::OnceCell;
 
-use super::{ControlPlane, commands::directory_from};
+use super::{
+    ControlPlane,
+    commands::{directory_from, scripts},
+};
 use crate::patience::until;
 
 /// Names a directory with `kube-apiserver` and `etcd`.
@@ -99,11 +102,6 @@ pub(super) async fn assemble(
 async fn built() -> &'static PathBuf {
     static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
     BUILT.get_or_init(|| directory_from("build")).await
-}
-
-/// Where the scripts are.
-pub(super) fn scripts() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/kubernetes"))
 }
 
 /// The parts that the script started, by the files that it keeps of them. Its children would also be

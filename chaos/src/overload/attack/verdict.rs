@@ -7,8 +7,8 @@ use serde_json::json;
 use super::Run;
 use crate::overload::{
     attacker::Kind,
-    part::Settings,
     report::{Check, Finding, megabytes, millis},
+    settings::Settings,
 };
 
 /// The most memory that the gateway may have, in bytes.

@@ -10,7 +10,8 @@ mod world;
 
 use std::{ops::Range, time::Duration};
 
-use world::{Broken, World};
+use ledger::Broken;
+use world::World;
 
 /// Seeds tried: some thirty thousand jobs.
 const SEEDS: u64 = 200;

@@ -8,8 +8,17 @@ use flashsale_core::{
 };
 use uuid::Uuid;
 
-use super::world::Broken;
 use crate::{driver::pipeline::Batch, settlement::Failure};
+
+/// What is left out, to see that it is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Broken {
+    Nothing,
+    Fence,
+    Numbers,
+    Rejections,
+    Acknowledgement,
+}
 
 /// Users whose jobs the ledger refuses: until it is cured, or the first time.
 pub(super) const POISON: &str = "poison";

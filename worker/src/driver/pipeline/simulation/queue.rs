@@ -9,7 +9,7 @@ use flashsale_core::{
     retry::Retry,
 };
 
-use super::world::Broken;
+use super::ledger::Broken;
 use crate::batch::position;
 
 #[derive(Debug)]

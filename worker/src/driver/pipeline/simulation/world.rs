@@ -15,7 +15,7 @@ use flashsale_core::{
 use uuid::Uuid;
 
 use super::{
-    ledger::{FLAKY, Ledger, POISON, failure},
+    ledger::{Broken, FLAKY, Ledger, POISON, failure},
     queue::Queue,
 };
 use crate::{
@@ -40,16 +40,6 @@ const LEFT_TO_OTHERS: u64 = 700;
 const BAD_TIMES: u64 = 12_000;
 
 const WORKERS: usize = 3;
-
-/// What is left out, to see that it is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
-    Nothing,
-    Fence,
-    Numbers,
-    Rejections,
-    Acknowledgement,
-}
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
 struct Dice(u64);
