@@ -1,23 +1,20 @@
-//! The body of a buy.
+//! Reading the body of a request within limits, and what is left of it when it is not read.
+
+pub(crate) mod leftover;
 
 use std::{borrow::Cow, error::Error, pin::pin, time::Duration};
 
 use axum::BoxError;
 use bytes::Bytes;
-use flashsale_core::id::{IdError, ProductId, UserId};
 use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, ACCEPT_ENCODING, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Body;
-use serde::Deserialize;
 use tokio::time::timeout;
 
-use crate::{
-    json,
-    problem::{Problem, ProblemKind},
-};
+use crate::problem::{Problem, ProblemKind};
 
 /// What a request may cost.
 #[derive(Debug, Clone, Copy)]
@@ -26,43 +23,6 @@ pub struct Limits {
     pub body_bytes: usize,
     /// How long a request may take, its body included.
     pub request_patience: Duration,
-}
-
-/// What to buy.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
-#[serde(
-    rename_all = "camelCase",
-    expecting = "an object like {\"productId\":\"sneaker-001\"}"
-)]
-pub struct BuyRequest<'a> {
-    /// The product.
-    #[serde(borrow)]
-    #[schema(value_type = String, example = "sneaker-001", min_length = 1, max_length = 255,
-        pattern = "^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-    pub product_id: Cow<'a, str>,
-    /// The shopper; only where authentication is off, ignored otherwise.
-    #[serde(borrow, default)]
-    #[schema(value_type = Option<String>, example = "user-1", min_length = 1, max_length = 255,
-        pattern = r"^[!#-\[\]-z|~]+$")]
-    pub user_id: Option<Cow<'a, str>>,
-}
-
-impl BuyRequest<'_> {
-    /// The shopper whom the body names.
-    pub(super) fn user(&self) -> Result<UserId, Problem> {
-        let user = self.user_id.as_deref().ok_or_else(|| {
-            invalid("userId is missing; where authentication is off, the body says who buys")
-        })?;
-        UserId::new(user).map_err(|error| invalid_id("userId", error))
-    }
-
-    /// Checks a shopper whom the body names where a token says who buys: what is no id is refused there
-    /// too, as the OpenAPI document says.
-    pub(super) fn check_user(&self) -> Result<(), Problem> {
-        let user = self.user_id.as_deref();
-        let checked = user.map_or(Ok(()), UserId::check);
-        checked.map_err(|error| invalid_id("userId", error))
-    }
 }
 
 /// Reads a body of JSON that keeps the limits.
@@ -84,14 +44,6 @@ where
             "the body did not arrive in time; send it at once",
         )),
     }
-}
-
-/// Reads what to buy.
-pub(super) fn parse(body: &[u8]) -> Result<BuyRequest<'_>, Problem> {
-    let wanted: BuyRequest<'_> =
-        json::object(body).map_err(|error| invalid(format!("the body is not a buy: {error}")))?;
-    ProductId::check(&wanted.product_id).map_err(|error| invalid_id("productId", error))?;
-    Ok(wanted)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {
@@ -152,12 +104,9 @@ fn too_large(limits: &Limits) -> Problem {
     Problem::new(ProblemKind::BodyTooLarge, detail)
 }
 
-fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
+/// A body, or something else of a request, that is not what the call takes.
+pub(crate) fn invalid(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(ProblemKind::BodyInvalid, detail)
-}
-
-fn invalid_id(field: &str, error: IdError) -> Problem {
-    invalid(format!("{field} {error}"))
 }
 
 #[cfg(test)]
@@ -181,17 +130,5 @@ mod tests {
         ] {
             assert!(!is_json(bad), "{bad}");
         }
-    }
-
-    #[test]
-    fn a_body_is_read_without_copying_and_unknown_fields_pass() {
-        let wanted = parse(br#"{"productId":"p","userId":"u","colour":["red"]}"#).unwrap();
-        assert!(matches!(wanted.product_id, Cow::Borrowed("p")));
-        assert_eq!(wanted.user().unwrap().as_str(), "u");
-    }
-
-    #[test]
-    fn an_escaped_id_is_the_id_it_spells() {
-        assert_eq!(parse(br#"{"productId":"\u0070"}"#).unwrap().product_id, "p");
     }
 }

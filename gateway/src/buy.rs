@@ -2,9 +2,9 @@
 
 mod answer;
 mod key;
-pub(crate) mod request;
+mod request;
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     BoxError,
@@ -14,22 +14,52 @@ use axum::{
 use bytes::Bytes;
 use flashsale_core::{
     id::{IdempotencyKey, JobId, UserId},
+    job,
     turnstile::Buy,
 };
 use http::{HeaderMap, header::EXPECT};
 use hyper::body::Body;
 use jiff::Timestamp;
+use prometheus::Histogram;
 
 use crate::{
-    app::Gateway,
-    catalogue::Offer,
-    front::leftover,
-    metrics::BuyAnswer,
-    problem::{Problem, ProblemDocument, ProblemKind, unavailable},
+    body::{self, Limits, leftover},
+    catalogue::{Catalogue, Offer},
+    identity::Identity,
+    metrics::{BuyAnswer, BuyCounters},
+    pass::Passes,
+    problem::{Problem, ProblemDocument, unavailable},
 };
 
 pub use answer::Queued;
-pub use request::{BuyRequest, Limits};
+pub use request::BuyRequest;
+
+/// What a buy passes; clones are one.
+#[derive(Debug, Clone)]
+pub struct Checkout(Arc<Parts>);
+
+/// The parts of a [`Checkout`].
+#[derive(Debug)]
+pub struct Parts {
+    /// Who shoppers are.
+    pub identity: Identity,
+    /// What is on sale.
+    pub catalogue: Catalogue,
+    /// Passes for sales that ask for them.
+    pub passes: Arc<Passes>,
+    /// What a request may cost.
+    pub limits: Limits,
+    /// Buys by answer.
+    pub buys: BuyCounters,
+    /// From the arrival of a buy to its 200.
+    pub ack_seconds: Histogram,
+}
+
+impl From<Parts> for Checkout {
+    fn from(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
 
 /// Ask to buy one unit of a product.
 ///
@@ -86,93 +116,87 @@ pub use request::{BuyRequest, Limits};
     ),
     security((), ("bearer" = []))
 )]
-pub async fn buy(State(gateway): State<Gateway>, request: Request) -> Response {
-    answer(gateway, request).await
+pub async fn buy(State(checkout): State<Checkout>, request: Request) -> Response {
+    checkout.answer(request).await
 }
 
-/// The answer to a buy, whatever its body comes in.
-pub(crate) async fn answer<B>(gateway: Gateway, request: http::Request<B>) -> Response
-where
-    B: Body<Data = Bytes> + Send + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let arrived = Instant::now();
-    let buys = &gateway.metrics.buys;
-    let (parts, mut body) = request.into_parts();
-    let (offer, buy) = match read(&gateway, &parts.headers, &mut body).await {
-        Ok(wanted) => wanted,
-        Err(problem) => {
-            buys.count(None, BuyAnswer::Refused(problem.kind()));
-            let expects = parts.headers.contains_key(EXPECT);
-            return leftover::settle(body, expects, problem.into_response()).await;
-        }
-    };
-    let sale = Some(offer.sale.id());
-    match decide(&gateway, &parts.headers, &offer, buy, arrived).await {
-        Ok(answer) => {
-            buys.count(sale, answer.kind());
-            if answer.is_acknowledgement() {
-                let acks = &gateway.metrics.turnstile.ack_seconds;
-                acks.observe(arrived.elapsed().as_secs_f64());
+impl Checkout {
+    /// The answer to a buy, whatever its body comes in.
+    pub(crate) async fn answer<B>(self, request: http::Request<B>) -> Response
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let arrived = Instant::now();
+        let buys = &self.0.buys;
+        let (parts, mut body) = request.into_parts();
+        let (offer, buy) = match self.read(&parts.headers, &mut body).await {
+            Ok(wanted) => wanted,
+            Err(problem) => {
+                buys.count(None, BuyAnswer::Refused(problem.kind()));
+                let expects = parts.headers.contains_key(EXPECT);
+                return leftover::settle(body, expects, problem.into_response()).await;
             }
-            answer.into_response()
-        }
-        Err(problem) => {
-            buys.count(sale, BuyAnswer::Refused(problem.kind()));
-            problem.into_response()
+        };
+        let sale = Some(offer.sale.id());
+        match self.decide(&parts.headers, &offer, buy, arrived).await {
+            Ok(answer) => {
+                buys.count(sale, answer.kind());
+                if answer.is_acknowledgement() {
+                    let acks = &self.0.ack_seconds;
+                    acks.observe(arrived.elapsed().as_secs_f64());
+                }
+                answer.into_response()
+            }
+            Err(problem) => {
+                buys.count(sale, BuyAnswer::Refused(problem.kind()));
+                problem.into_response()
+            }
         }
     }
-}
 
-/// Who wants what, as the turnstile takes it.
-async fn read<B>(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    body: &mut B,
-) -> Result<(Offer, Buy), Problem>
-where
-    B: Body<Data = Bytes> + Send + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let user = gateway.identity.of_headers(headers).await?;
-    let key = key::of(headers)?;
-    let body = request::read(headers, body, &gateway.limits).await?;
-    let wanted = request::parse(&body)?;
-    let user = match user {
-        Some(user) => {
-            wanted.check_user()?;
-            user
-        }
-        None => wanted.user()?,
-    };
-    let offer = gateway
-        .catalogue
-        .find_offer(&wanted.product_id)
-        .await
-        .map_err(|error| unavailable(error.to_string()))?
-        .ok_or_else(|| unknown_product(&wanted.product_id))?;
-    let buy = assemble(&offer, user, key);
-    Ok((offer, buy))
-}
-
-async fn decide(
-    gateway: &Gateway,
-    headers: &HeaderMap,
-    offer: &Offer,
-    buy: Buy,
-    arrived: Instant,
-) -> Result<answer::Answer, Problem> {
-    if offer.sale.sale().turnstile.pass_required {
-        gateway.passes.check(headers, offer.sale.id(), &buy.user)?;
+    /// Who wants what, as the turnstile takes it.
+    async fn read<B>(&self, headers: &HeaderMap, body: &mut B) -> Result<(Offer, Buy), Problem>
+    where
+        B: Body<Data = Bytes> + Send + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        let user = self.0.identity.of_headers(headers).await?;
+        let key = key::of(headers)?;
+        let body = body::read(headers, body, &self.0.limits).await?;
+        let wanted = request::parse(&body)?;
+        let user = match user {
+            Some(user) => {
+                wanted.check_user()?;
+                user
+            }
+            None => wanted.user()?,
+        };
+        let offer = self
+            .0
+            .catalogue
+            .find_offer(&wanted.product_id)
+            .await
+            .map_err(|error| unavailable(error.to_string()))?
+            .ok_or_else(|| answer::unknown_product(&wanted.product_id))?;
+        let buy = assemble(&offer, user, key);
+        Ok((offer, buy))
     }
-    let job_id = buy.job_id;
-    let admission = offer.sale.queue.admit(buy, arrived).await;
-    answer::of(admission, job_id, offer, gateway)
-}
 
-fn unknown_product(product: &str) -> Problem {
-    let detail = format!("no sale offers {product:?}; GET /sales lists what is on offer");
-    Problem::new(ProblemKind::UnknownProduct, detail)
+    async fn decide(
+        &self,
+        headers: &HeaderMap,
+        offer: &Offer,
+        buy: Buy,
+        arrived: Instant,
+    ) -> Result<answer::Answer, Problem> {
+        if offer.sale.sale().turnstile.pass_required {
+            self.0.passes.check(headers, offer.sale.id(), &buy.user)?;
+        }
+        let job_id = buy.job_id;
+        let admission = offer.sale.queue.admit(buy, arrived).await;
+        answer::of(admission, job_id, offer, &self.0.catalogue)
+    }
 }
 
 /// The buy as the turnstile takes it.
@@ -180,20 +204,13 @@ fn assemble(offer: &Offer, user: UserId, key: IdempotencyKey) -> Buy {
     let product = offer.product().id.clone();
     let job_id = JobId::with_route(offer.sale.route);
     let retry = offer.sale.sale().retry;
-    // None of the parts needs escaping: see flashsale_core::id.
-    let job = format!(
-        "{{\"jobId\":\"{job_id}\",\"data\":{{\"userId\":\"{user}\",\"productId\":\"{product}\",\
-         \"timestamp\":{},\"idempotencyKey\":\"{key}\"}},\"name\":\"purchase-job\",\
-         \"opts\":{{\"attempts\":{},\"backoff\":{}}}}}",
-        Timestamp::now().as_millisecond(),
-        retry.attempts,
-        retry.backoff,
-    );
+    let taken_at = Timestamp::now().as_millisecond();
+    let job = job::to_json(job_id, (&user, &product, &key), taken_at, retry);
     Buy {
         user,
         product,
         key,
         job_id,
-        job: job.into_bytes(),
+        job,
     }
 }

@@ -6,9 +6,8 @@
 mod access_log;
 mod clients;
 mod head;
-pub(crate) mod leftover;
-pub(crate) mod log_budget;
 mod rate_limit;
+mod seen;
 
 use std::{
     convert::Infallible,
@@ -18,36 +17,33 @@ use std::{
     time::Instant,
 };
 
-use axum::{Router, response::Response, routing::future::RouteFuture};
+use axum::{Router, extract::FromRef as _, response::Response, routing::future::RouteFuture};
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use pin_project_lite::pin_project;
 use tower::Service as _;
 
 use crate::{
-    app::{self, Gateway},
-    buy,
+    body::leftover,
+    buy::Checkout,
+    client::{Link, Phase, Proxies},
     config::ClientConfig,
-    metrics::{RequestCounters, RouteLabel},
-    problem::Refusal,
+    metrics::{Metrics, RequestCounters, RouteLabel},
     request_id::{self, REQUEST_ID},
-    server::{Client, Link, Phase, Proxies},
+    routes,
     sockets::SocketLayer,
-    storefront::FromShop,
+    state::Gateway,
 };
 
 use clients::Clients;
-use log_budget::LogBudget;
-
-/// Lines about failed requests of this process.
-static FAILURES: LogBudget = LogBudget::new();
+use seen::Seen;
 
 /// The whole HTTP service.
 #[derive(Debug, Clone)]
 pub struct Front {
     router: Router,
     /// Answers buys past the router, where no layer of the router has a part in them.
-    buys: Option<Gateway>,
+    buys: Option<Checkout>,
     requests: RequestCounters,
     clients: Arc<Clients>,
     /// The connection that requests arrive on.
@@ -62,12 +58,15 @@ impl Front {
         sockets: SocketLayer,
         cors_origins: &[HeaderValue],
         clients: &ClientConfig,
+        metrics: &Metrics,
     ) -> Self {
         Self {
-            clients: Arc::new(Clients::new(clients, cors_origins, gateway.metrics.clone())),
-            requests: gateway.metrics.requests.clone(),
-            buys: cors_origins.is_empty().then(|| gateway.clone()),
-            router: app::router(gateway, sockets, cors_origins),
+            clients: Arc::new(Clients::new(clients, cors_origins, metrics)),
+            requests: metrics.requests.clone(),
+            buys: cors_origins
+                .is_empty()
+                .then(|| Checkout::from_ref(&gateway)),
+            router: routes::router(gateway, sockets, cors_origins),
             link: Arc::default(),
         }
     }
@@ -95,8 +94,8 @@ impl Front {
             return routed(&self.clients.refusals, request);
         }
         match &self.buys {
-            Some(gateway) if seen.route == RouteLabel::Buy && seen.method == Method::POST => {
-                let answer = Box::pin(buy::answer(gateway.clone(), request));
+            Some(checkout) if seen.route == RouteLabel::Buy && seen.method == Method::POST => {
+                let answer = Box::pin(checkout.clone().answer(request));
                 Answering::Direct { answer }
             }
             _ => routed(&self.router, request),
@@ -196,19 +195,6 @@ impl Future for Answering {
     }
 }
 
-/// What is remembered of a request until it is answered.
-struct Seen {
-    id: HeaderValue,
-    client: Option<Client>,
-    route: RouteLabel,
-    method: Method,
-    /// For the access log, where there is one.
-    path: Option<Box<str>>,
-    started: Instant,
-    requests: RequestCounters,
-    link: Arc<Link>,
-}
-
 impl Future for Observed {
     type Output = Result<Response, Infallible>;
 
@@ -226,67 +212,5 @@ impl Future for Observed {
         access_log::write(seen, response.status());
         response.headers_mut().insert(REQUEST_ID, seen.id.clone());
         Poll::Ready(Ok(response))
-    }
-}
-
-impl Seen {
-    /// Whether it was the shop that answered is seen by the answer alone.
-    fn settle_route(&mut self, response: &Response) {
-        let is_open = self.route == RouteLabel::Other;
-        if is_open && response.extensions().get::<FromShop>().is_some() {
-            self.route = RouteLabel::Shop;
-        }
-    }
-
-    fn log(&self, response: &Response) {
-        let status = response.status();
-        if status.is_server_error() {
-            self.log_failure(status.as_u16(), response.extensions().get());
-        } else if tracing::enabled!(tracing::Level::DEBUG) {
-            let (request_id, method, route, duration_ms) = self.fields();
-            let status = status.as_u16();
-            tracing::debug!(
-                request_id,
-                client = self.client.map(tracing::field::display),
-                method,
-                route,
-                status,
-                duration_ms,
-                "{method} {route} was answered {status}"
-            );
-        }
-    }
-
-    fn log_failure(&self, status: u16, refusal: Option<&Refusal>) {
-        let Some(left_out) = FAILURES.spend(Instant::now()) else {
-            return;
-        };
-        let (request_id, method, route, duration_ms) = self.fields();
-        let (problem, detail) = match refusal {
-            Some(refusal) => (refusal.kind.slug(), refusal.detail.as_ref()),
-            None => ("none", "no reason given"),
-        };
-        tracing::warn!(
-            request_id,
-            client = self.client.map(tracing::field::display),
-            method,
-            route,
-            status,
-            duration_ms,
-            problem,
-            detail,
-            left_out,
-            "{method} {route} failed with {status}: {detail}"
-        );
-    }
-
-    fn fields(&self) -> (&str, &str, &'static str, f64) {
-        let duration_ms = self.started.elapsed().as_secs_f64() * 1000.0;
-        (
-            self.id.to_str().unwrap_or_default(),
-            self.method.as_str(),
-            self.route.as_str(),
-            duration_ms,
-        )
     }
 }

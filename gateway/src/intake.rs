@@ -13,11 +13,11 @@ mod drain_rate;
 mod link;
 mod queue;
 mod replicas;
+mod shared;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use flashsale_core::{connect::SharedConnection, sale::Sale, turnstile::Turnstile};
-
 use tokio::runtime::Handle;
 
 use crate::{
@@ -28,44 +28,13 @@ use crate::{
 use link::Link;
 pub use queue::{SaleQueue, Taken};
 use replicas::Replicas;
-
-/// Why a buy got no decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum IntakeError {
-    /// Too many buys wait already; this one was not sent.
-    #[error("too many buys are waiting; try again in a second")]
-    Backlog,
-    /// Redis is out of reach; this buy may or may not have been taken.
-    #[error("the queue is out of reach; try again with the same Idempotency-Key")]
-    OutOfReach,
-    /// The buy is queued, but a failover might lose it: too few replicas have it.
-    #[error(
-        "the buy is not yet on as many servers as the sale asks for; try again with the same Idempotency-Key"
-    )]
-    NotReplicated,
-}
+pub use shared::IntakeError;
+use shared::Shared;
 
 /// Where all buys go through.
 #[derive(Debug)]
 pub struct Intake {
     shared: Arc<Shared>,
-}
-
-/// What the queues of all sales share.
-#[derive(Debug)]
-struct Shared {
-    turnstile: Turnstile,
-    link: Link,
-    replicas: Replicas,
-    metrics: TurnstileMetrics,
-    /// Where calls are made.
-    runtime: Handle,
-    call_timeout: Duration,
-    queue_timeout: Duration,
-    /// Buys of one sale that may wait.
-    backlog: usize,
-    /// Buys of all sales that may wait.
-    total_backlog: i64,
 }
 
 impl Intake {
@@ -82,7 +51,11 @@ impl Intake {
     ) -> Result<Self, BadReplicaTimeout> {
         let shared = Shared {
             turnstile: Turnstile::default(),
-            replicas: Replicas::new(&connection, config.replica_timeout()?),
+            replicas: Replicas::new(
+                &connection,
+                config.replica_timeout()?,
+                metrics.replica_shortfalls.clone(),
+            ),
             link: Link::new(connection),
             metrics,
             runtime,

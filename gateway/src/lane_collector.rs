@@ -221,3 +221,17 @@ fn age(since_ms: i64, now: Timestamp) -> Option<u32> {
 fn set_seconds(gauge: &Gauge, milliseconds: u32) {
     gauge.set(f64::from(milliseconds) / 1000.0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_on_metrics_has_a_row_for_each() {
+        let page = include_str!("../../docs/metrics.md");
+        for name in LaneCollector::NAMES {
+            let row = format!("| `{name}` |");
+            assert!(page.contains(&row), "docs/metrics.md lacks {name}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use flashsale_core::{id::ProductId, observation::LaneObservation};
+use flashsale_core::id::ProductId;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -14,30 +14,6 @@ use crate::{
 /// Shortest time between two `lane-progress` of one product. The lanes are looked at every second;
 /// looks that something else asked for in between are told together.
 const INTERVAL: Duration = Duration::from_millis(500);
-
-impl LaneProgress {
-    /// How far a lane is.
-    #[must_use]
-    pub fn of(lane: &LaneObservation) -> Self {
-        Self {
-            product_id: lane.product.clone(),
-            settled: lane.stock.settled,
-            waiting: lane.depth,
-        }
-    }
-
-    /// Whether nobody was ever in this lane.
-    #[must_use]
-    pub fn is_untouched(&self) -> bool {
-        self.settled == 0 && self.waiting == 0
-    }
-}
-
-/// All lanes at a look, those that nobody was ever in included.
-pub fn lanes(observed: &Observed) -> impl Iterator<Item = LaneProgress> {
-    let lanes = observed.sales.iter().flat_map(|sale| &sale.lanes);
-    lanes.map(LaneProgress::of)
-}
 
 /// What everyone was told last.
 #[derive(Debug, Default)]
@@ -52,7 +28,7 @@ impl Told {
         if !observed.is_current {
             return Vec::new();
         }
-        let news: Vec<_> = lanes(observed)
+        let news: Vec<_> = LaneProgress::all(observed)
             .filter(|lane| match self.0.get(&lane.product_id) {
                 Some(told) => told != lane,
                 None => !lane.is_untouched(),
@@ -89,7 +65,11 @@ pub async fn run(catalogue: Catalogue, sockets: Sockets, shutdown: CancellationT
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::{id::SaleId, observation::SaleObservation, stock::KnownStock};
+    use flashsale_core::{
+        id::SaleId,
+        observation::{LaneObservation, SaleObservation},
+        stock::KnownStock,
+    };
 
     use super::*;
 

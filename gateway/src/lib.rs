@@ -5,17 +5,21 @@
 //! `events` and leaves by `sockets`, or is asked for at `orders`. No buy opens a database
 //! transaction here.
 
-pub mod app;
+mod body;
 mod bounded;
 pub mod buy;
 pub mod catalogue;
+mod client;
 pub mod config;
+mod cross_origin;
 pub mod events;
 pub mod front;
 pub mod identity;
 pub mod intake;
 mod json;
+pub mod lane_collector;
 pub mod lane_ticker;
+mod log_budget;
 pub mod metrics;
 pub mod openapi;
 pub mod operations;
@@ -25,11 +29,14 @@ mod places;
 pub mod problem;
 pub mod process;
 pub mod request_id;
+pub mod routes;
 pub mod sale_status;
 pub mod sales;
+mod schemas;
 pub mod server;
 pub mod session;
 pub mod sockets;
+pub mod state;
 pub mod stock_ticker;
 pub mod stocks;
 pub mod storefront;

@@ -6,15 +6,15 @@ use clap::Parser as _;
 use flashsale_core::fault_point;
 use flashsale_gateway::{
     config::{Arguments, Command, Config},
-    openapi,
     process::Process,
+    routes,
 };
 use flashsale_telemetry::{open_files, shutdown};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Some(Command::Openapi) => openapi::json()
+        Some(Command::Openapi) => routes::document()
             .map(|json| print!("{json}"))
             .map_err(Into::into),
         None => serve(arguments.config),

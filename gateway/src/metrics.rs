@@ -2,20 +2,16 @@
 
 mod answers;
 mod connections;
-mod lanes;
 mod passes;
 mod requests;
 mod sessions;
 mod tokens;
 
-use flashsale_telemetry::build_info;
-use prometheus::{
-    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector,
-};
+use flashsale_telemetry::{Register, build_info};
+use prometheus::{Histogram, IntCounter, IntGauge, Registry};
 
 pub use answers::{BuyAnswer, BuyCount, BuyCounters};
 pub use connections::ConnectionMetrics;
-pub use lanes::LaneCollector;
 pub use passes::PassMetrics;
 pub use requests::{RequestCounters, RouteLabel};
 pub use sessions::SessionMetrics;
@@ -34,7 +30,7 @@ const CALL_BUCKETS: [f64; 12] = [
 /// Bounds of the buys gathered into one call, up to the most there can be.
 const GATHERED_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// Every metric of the gateway but those of the lanes, which are [`LaneCollector`]'s.
+/// Every metric of the gateway but those of the lanes, which `lane_collector` shows.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     /// Buys by answer.
@@ -116,20 +112,20 @@ impl Metrics {
     /// All metrics, registered.
     pub fn new(registry: &Registry) -> prometheus::Result<Self> {
         build_info::register(registry, "gateway", env!("CARGO_PKG_VERSION"))?;
+        let register = Register::new(registry, "gateway");
         Ok(Self {
-            buys: BuyCounters::new(registry)?,
-            requests: RequestCounters::new(registry)?,
-            turnstile: TurnstileMetrics::new(registry)?,
-            connections: ConnectionMetrics::new(registry)?,
-            sessions: SessionMetrics::new(registry)?,
-            sockets: SocketMetrics::new(registry)?,
-            events: EventMetrics::new(registry)?,
-            tokens: TokenMetrics::new(registry)?,
-            jwks: JwksMetrics::new(registry)?,
-            passes: PassMetrics::new(registry)?,
-            operations_refused: counter(
-                registry,
-                "flashsale_gateway_operations_refused_total",
+            buys: BuyCounters::new(register)?,
+            requests: RequestCounters::new(register)?,
+            turnstile: TurnstileMetrics::new(register)?,
+            connections: ConnectionMetrics::new(register)?,
+            sessions: SessionMetrics::new(register)?,
+            sockets: SocketMetrics::new(register)?,
+            events: EventMetrics::new(register)?,
+            tokens: TokenMetrics::new(register)?,
+            jwks: JwksMetrics::new(register)?,
+            passes: PassMetrics::new(register)?,
+            operations_refused: register.counter(
+                "operations_refused_total",
                 "Requests and handshakes for operations without the operations token.",
             )?,
         })
@@ -137,47 +133,38 @@ impl Metrics {
 }
 
 impl TurnstileMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
+    fn new(register: Register<'_>) -> prometheus::Result<Self> {
         Ok(Self {
-            ack_seconds: histogram(
-                registry,
-                "flashsale_gateway_ack_seconds",
+            ack_seconds: register.histogram(
+                "ack_seconds",
                 "From the arrival of a buy to its 200.",
                 &ACK_BUCKETS,
             )?,
-            call_seconds: histogram(
-                registry,
-                "flashsale_gateway_turnstile_call_seconds",
+            call_seconds: register.histogram(
+                "turnstile_call_seconds",
                 "One call of the turnstile's script in Redis.",
                 &CALL_BUCKETS,
             )?,
-            call_buys: histogram(
-                registry,
-                "flashsale_gateway_turnstile_call_buys",
+            call_buys: register.histogram(
+                "turnstile_call_buys",
                 "Buys gathered into one call of the turnstile's script.",
                 &GATHERED_BUCKETS,
             )?,
-            waiting: registered(
-                registry,
-                IntGauge::new(
-                    "flashsale_gateway_buys_waiting",
-                    "Buys that wait for their call of the turnstile's script.",
-                )?,
+            waiting: register.gauge(
+                "buys_waiting",
+                "Buys that wait for their call of the turnstile's script.",
             )?,
-            failures: counter(
-                registry,
-                "flashsale_gateway_turnstile_failures_total",
+            failures: register.counter(
+                "turnstile_failures_total",
                 "Calls of the turnstile's script that failed or took too long.",
             )?,
-            replicated_call_seconds: histogram(
-                registry,
-                "flashsale_gateway_replicated_call_seconds",
+            replicated_call_seconds: register.histogram(
+                "replicated_call_seconds",
                 "One call of the turnstile's script and the wait for replicas after it.",
                 &CALL_BUCKETS,
             )?,
-            replica_shortfalls: counter(
-                registry,
-                "flashsale_gateway_replica_shortfalls_total",
+            replica_shortfalls: register.counter(
+                "replica_shortfalls_total",
                 "Calls of the turnstile's script that too few replicas had in time.",
             )?,
         })
@@ -185,24 +172,20 @@ impl TurnstileMetrics {
 }
 
 impl SocketMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let emitted = counters(
-            registry,
-            "flashsale_gateway_events_emitted_total",
+    fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let emitted = register.counters(
+            "events_emitted_total",
             "Socket.io events: those to all once for all sockets, order events once a shopper.",
-            "event",
+            &["event"],
         )?;
-        let connected = IntGauge::new("flashsale_gateway_sockets", "Socket.io sockets connected.")?;
         Ok(Self {
-            connected: registered(registry, connected)?,
-            refused: counter(
-                registry,
-                "flashsale_gateway_sockets_refused_total",
+            connected: register.gauge("sockets", "Socket.io sockets connected.")?,
+            refused: register.counter(
+                "sockets_refused_total",
                 "Socket.io handshakes refused for want of a good token.",
             )?,
-            ended: counter(
-                registry,
-                "flashsale_gateway_sockets_ended_total",
+            ended: register.counter(
+                "sockets_ended_total",
                 "Socket.io sockets disconnected because their token ended.",
             )?,
             stock_updates: emitted.with_label_values(&["stock-update"]),
@@ -215,59 +198,22 @@ impl SocketMetrics {
 }
 
 impl EventMetrics {
-    fn new(registry: &Registry) -> prometheus::Result<Self> {
+    fn new(register: Register<'_>) -> prometheus::Result<Self> {
         Ok(Self {
-            heard: counter(
-                registry,
-                "flashsale_gateway_settled_messages_total",
+            heard: register.counter(
+                "settled_messages_total",
                 "Messages about settled batches heard from workers.",
             )?,
-            unreadable: counter(
-                registry,
-                "flashsale_gateway_settled_messages_unreadable_total",
+            unreadable: register.counter(
+                "settled_messages_unreadable_total",
                 "Messages about settled batches that this version could not read.",
             )?,
-            resubscriptions: counter(
-                registry,
-                "flashsale_gateway_resubscriptions_total",
+            resubscriptions: register.counter(
+                "resubscriptions_total",
                 "Times that the subscription to workers was lost and made again.",
             )?,
         })
     }
-}
-
-fn registered<C: Collector + Clone + 'static>(
-    registry: &Registry,
-    collector: C,
-) -> prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
-}
-
-fn counter(registry: &Registry, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-    registered(registry, IntCounter::new(name, help)?)
-}
-
-fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> prometheus::Result<IntCounterVec> {
-    registered(
-        registry,
-        IntCounterVec::new(Opts::new(name, help), &[label])?,
-    )
-}
-
-fn histogram(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    buckets: &[f64],
-) -> prometheus::Result<Histogram> {
-    let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-    registered(registry, Histogram::with_opts(options)?)
 }
 
 #[cfg(test)]
@@ -287,7 +233,6 @@ mod tests {
             .gather()
             .iter()
             .map(|family| family.name().to_owned())
-            .chain(LaneCollector::NAMES.map(str::to_owned))
             .collect();
         assert!(names.len() > 15);
         for name in names {

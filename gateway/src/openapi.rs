@@ -1,24 +1,15 @@
 //! The OpenAPI 3.1 document, generated from the handlers.
 
-pub(crate) mod schemas;
+use std::{io, sync::Arc};
 
-use axum::response::Response;
+use axum::{extract::State, response::Response};
 use http::HeaderMap;
-use std::sync::LazyLock;
 use utoipa::{
     Modify, OpenApi,
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::{
-    buy,
-    operations::{self, dead_letters},
-    orders,
-    pass::calls as pass,
-    problem::ProblemDocument,
-    sales, session,
-    storefront::MadeDocument,
-};
+use crate::storefront::MadeDocument;
 
 /// The HTTP interface of the gateway.
 #[derive(Debug, OpenApi)]
@@ -30,40 +21,6 @@ use crate::{
                        Socket.io events.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
-    paths(
-        buy::buy,
-        orders::order,
-        pass::challenge,
-        pass::pass,
-        sales::sales,
-        sales::sale,
-        session::session,
-        operations::figures,
-        operations::history,
-        dead_letters::calls::list,
-        dead_letters::calls::replay,
-        dead_letters::calls::discard,
-        openapi,
-    ),
-    components(schemas(
-        buy::BuyRequest<'_>,
-        buy::Queued,
-        orders::OrderStatus,
-        pass::PassAsked,
-        pass::PassRequest,
-        pass::ChallengeView,
-        pass::PassView,
-        sales::SalesView,
-        sales::SaleView,
-        sales::ProductView,
-        session::SessionView,
-        operations::Figures,
-        operations::HistoryView,
-        dead_letters::DeadLetters,
-        dead_letters::LetterIds,
-        dead_letters::LettersDone,
-        ProblemDocument<'_>,
-    )),
     tags(
         (name = "buy", description = "The turnstile"),
         (name = "orders", description = "What became of a buy"),
@@ -72,10 +29,9 @@ use crate::{
         (name = "session", description = "Who is asking"),
         (name = "operations", description = "The running of the sales, for who has the operations token"),
         (name = "about", description = "This document"),
-    ),
-    modifiers(&BearerTokens, &LimitedByAddress)
+    )
 )]
-struct Document;
+struct Outline;
 
 /// Tells how shoppers say who they are.
 struct BearerTokens;
@@ -116,9 +72,24 @@ impl Modify for LimitedByAddress {
     }
 }
 
-/// The document as JSON, indented, with a line end at its end.
-pub fn json() -> Result<String, serde_json::Error> {
-    Ok(Document::openapi().to_pretty_json()? + "\n")
+/// The document that describes `calls`, as JSON, indented, with a line end at its end.
+pub(crate) fn json(calls: utoipa::openapi::OpenApi) -> Result<String, serde_json::Error> {
+    let mut document = Outline::openapi();
+    document.merge(calls);
+    BearerTokens.modify(&mut document);
+    LimitedByAddress.modify(&mut document);
+    Ok(document.to_pretty_json()? + "\n")
+}
+
+/// The document as it is served; clones are one.
+#[derive(Debug, Clone)]
+pub struct ApiDocument(Arc<MadeDocument>);
+
+impl ApiDocument {
+    /// Serves this JSON.
+    pub fn new(json: String) -> io::Result<Self> {
+        Ok(Self(Arc::new(MadeDocument::new(json.into())?)))
+    }
 }
 
 /// This document.
@@ -128,8 +99,6 @@ pub fn json() -> Result<String, serde_json::Error> {
     tag = "about",
     responses((status = 200, description = "The OpenAPI document", content_type = "application/json"))
 )]
-pub async fn openapi(headers: HeaderMap) -> Response {
-    static DOCUMENT: LazyLock<MadeDocument> =
-        LazyLock::new(|| MadeDocument::of(json().unwrap_or_default().into()));
-    DOCUMENT.answer(&headers)
+pub async fn openapi(State(document): State<ApiDocument>, headers: HeaderMap) -> Response {
+    document.0.answer(&headers)
 }

@@ -16,12 +16,12 @@ use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
 
 use crate::{
-    app::Gateway,
-    openapi::schemas,
+    identity::Identity,
     problem::{Problem, ProblemDocument, ProblemKind},
+    schemas,
 };
 
-pub use lookup::{OrderLookup, OrderLookupError};
+pub use lookup::{FoundOrder, OrderLookup, OrderLookupError};
 
 /// Where a buy stands.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -48,19 +48,6 @@ pub struct OrderStatus {
     pub order_id: Option<i64>,
 }
 
-/// A buy as the stores know it.
-#[derive(Debug)]
-pub struct FoundOrder {
-    /// Whose it is.
-    pub owner: String,
-    /// What was asked for.
-    pub product_id: String,
-    /// Where it stands.
-    pub state: JobState,
-    /// How many jobs of its lane have ended, for the position of a queued one.
-    pub settled: u64,
-}
-
 /// What became of a buy.
 ///
 /// Owner only: somebody else's buy is answered 404 like one that never was. Where authentication
@@ -85,16 +72,17 @@ pub struct FoundOrder {
     security((), ("bearer" = []))
 )]
 pub async fn order(
-    State(gateway): State<Gateway>,
+    State(identity): State<Identity>,
+    State(orders): State<OrderLookup>,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
-    let user = gateway.identity.of_headers(&headers).await?;
+    let user = identity.of_headers(&headers).await?;
     let job_id: JobId = path
         .ok()
         .and_then(|Path(text)| text.parse().ok())
         .ok_or_else(unknown_order)?;
-    let found = match gateway.orders.find(job_id).await {
+    let found = match orders.find(job_id).await {
         Err(OrderLookupError::Record(record)) => {
             tracing::error!(
                 %job_id,

@@ -4,6 +4,7 @@
 pub mod calls;
 mod keys;
 mod site_verify;
+mod views;
 mod work;
 
 use flashsale_core::id::{SaleId, UserId};
@@ -17,9 +18,9 @@ use crate::{
     unix_time::unix_seconds,
 };
 
-use calls::{ChallengeView, PassView, VerifierName};
 use keys::{BadPass, PassKeys};
 use site_verify::SiteVerify;
+pub use views::{ChallengeView, PassView, VerifierName};
 
 /// The header in which a buy brings its pass.
 pub const PASS: HeaderName = HeaderName::from_static("flashsale-pass");

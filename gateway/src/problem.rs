@@ -171,6 +171,14 @@ pub fn not_found() -> Problem {
     )
 }
 
+/// There is something, but not for this method.
+pub(crate) async fn wrong_method() -> Problem {
+    Problem::new(
+        ProblemKind::MethodNotAllowed,
+        "this address has other methods; the header Allow lists them",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

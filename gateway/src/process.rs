@@ -19,22 +19,27 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    app::{Gateway, Parts},
-    buy::Limits,
+    body::Limits,
+    buy::{self, Checkout},
     catalogue::{Catalogue, Refresher},
     config::{BadOperationsToken, BadReplicaTimeout, Config, ConnectionConfig},
     events::EventsTask,
     front::Front,
     identity::{Identity, IdentityConfigError, JwksRefresher},
     intake::Intake,
+    lane_collector::LaneCollector,
     lane_ticker,
-    metrics::{LaneCollector, Metrics},
-    operations::{Operations, Publisher},
+    metrics::Metrics,
+    openapi::ApiDocument,
+    operations::{Operations, Publisher, namespace},
     orders::{OrderLookup, rights},
     pass::{PassConfigError, Passes},
+    routes,
     sale_status::SaleStatusTask,
     server::{ConnectionLimits, Server, Times},
+    session::SessionOptions,
     sockets::{Sessions, SocketLayer, Sockets, endings},
+    state::{Gateway, Parts},
     stock_ticker,
     stocks::Stocks,
     storefront::Storefront,
@@ -72,6 +77,9 @@ pub enum StartError {
     /// The background thread cannot be started.
     #[error("the background thread could not be started: {0}")]
     Thread(io::Error),
+    /// The OpenAPI document cannot be written.
+    #[error("the OpenAPI document could not be written: {0}")]
+    Document(io::Error),
     /// Two metrics have one name.
     #[error("metrics could not be registered: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -116,23 +124,23 @@ impl Process {
         let serving = probes.readiness("serving");
         let limits = connection_limits(&config.connections);
         let thread = BackgroundThread::start().map_err(StartError::Thread)?;
-        let built = build(&config, metrics, limits, &probes, thread.handle()).await?;
-        let catalogue = built.gateway.catalogue.clone();
+        let built = build(&config, &metrics, limits, &probes, thread.handle()).await?;
+        let catalogue = built.background.catalogue.clone();
         registry.register(Box::new(LaneCollector::new(catalogue)?))?;
         let (listener, address) = listen(config.http.listen)?;
         let (probes_listener, probes_address) = {
             let _runtime = thread.handle().enter();
             listen(config.http.probes_listen)?
         };
-        let connections = built.gateway.metrics.connections.clone();
         let front = Front::new(
             built.gateway,
             built.layer,
             &config.http.cors_origins,
             &config.clients,
+            &metrics,
         );
         Ok(Self {
-            server: Server::new(listener, front, limits, times(&config), connections),
+            server: Server::new(listener, front, limits, times(&config), metrics.connections),
             config,
             address,
             probes,
@@ -222,7 +230,9 @@ impl Background {
         readers.spawn("publisher", |stop| publisher.run(stop));
         if let Some(operations) = operations {
             let server = sockets.server().clone();
-            tellers.spawn("operations", |stop| operations.run(server, stop));
+            tellers.spawn("operations", |stop| {
+                namespace::run(operations, server, stop)
+            });
         }
         if !identity.is_off() {
             let sockets = sockets.clone();
@@ -247,7 +257,7 @@ struct Built {
 
 async fn build(
     config: &Config,
-    metrics: Metrics,
+    metrics: &Metrics,
     limits: ConnectionLimits,
     probes: &Probes,
     background: &Handle,
@@ -275,9 +285,9 @@ async fn build(
         &config.sockets,
         Sessions::new(&config.sockets, limits.total, metrics.sessions.clone()),
     );
-    let operations = operations(config, &metrics, &catalogue, &stocks, &pool)?;
+    let operations = operations(config, metrics, &catalogue, &stocks, &pool)?;
     if let Some(operations) = &operations {
-        operations.open_namespace(sockets.server());
+        namespace::open(sockets.server(), operations);
     }
     let ledger = connect::ledger(&config.stores.ledger())?;
     let events = EventsTask {
@@ -296,7 +306,7 @@ async fn build(
         jwks,
         ledger: ledger.clone(),
         operations: operations.clone(),
-        publisher: publisher(&metrics, &catalogue, &pool),
+        publisher: publisher(metrics, &catalogue, &pool),
         catalogue: catalogue.clone(),
         stocks: stocks.clone(),
         sockets,
@@ -330,23 +340,38 @@ fn gateway(
     identity: Identity,
     orders: OrderLookup,
     operations: Option<Operations>,
-    metrics: Metrics,
+    metrics: &Metrics,
 ) -> Result<Gateway, StartError> {
-    let passes = Passes::new(&config.pass, metrics.passes.clone())?;
+    let passes = Arc::new(Passes::new(&config.pass, metrics.passes.clone())?);
+    let limits = Limits {
+        body_bytes: config.http.body_limit_bytes,
+        request_patience: config.http.request_timeout(),
+    };
+    let checkout = Checkout::from(buy::Parts {
+        identity: identity.clone(),
+        catalogue: catalogue.clone(),
+        passes: Arc::clone(&passes),
+        limits,
+        buys: metrics.buys.clone(),
+        ack_seconds: metrics.turnstile.ack_seconds.clone(),
+    });
+    let document = routes::document().map_err(io::Error::from);
+    let document = document.and_then(ApiDocument::new);
     Ok(Gateway::from(Parts {
+        checkout,
         catalogue,
         stocks,
         identity,
         orders,
         passes,
-        metrics,
-        operations,
-        storefront: Storefront::embedded(),
-        sign_in_url: config.http.sign_in_url.clone(),
-        limits: Limits {
-            body_bytes: config.http.body_limit_bytes,
-            request_patience: config.http.request_timeout(),
+        session: SessionOptions {
+            sign_in_url: config.http.sign_in_url.as_deref().map(Arc::from),
+            has_operations: operations.is_some(),
         },
+        operations,
+        storefront: Arc::new(Storefront::embedded()),
+        document: document.map_err(StartError::Document)?,
+        limits,
     }))
 }
 

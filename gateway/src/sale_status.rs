@@ -2,16 +2,12 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use flashsale_core::{
-    id::SaleId,
-    lifecycle::{Phase, Readings},
-};
-use jiff::Timestamp;
+use flashsale_core::{id::SaleId, lifecycle::Phase};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalogue::{Catalogue, Observed, SaleEntry},
+    catalogue::Catalogue,
     sockets::{SaleStatus, Sockets},
     stocks::Stocks,
 };
@@ -21,33 +17,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
 /// Room for an instant to have truly come when the timer says so.
 const PAST_THE_INSTANT: Duration = Duration::from_millis(1);
-
-/// What is known of a sale's lanes and stock; "not known" stays not known.
-#[must_use]
-pub fn readings(entry: &SaleEntry, observed: &Observed, stocks: &Stocks) -> Readings {
-    let queue_depth = observed
-        .sales
-        .iter()
-        .find(|sale| observed.is_current && sale.sale == *entry.id())
-        .map(flashsale_core::observation::SaleObservation::depth);
-    let products = entry.sale().products.iter().map(|product| &product.id);
-    Readings {
-        queue_depth,
-        remaining: stocks.sum(products),
-    }
-}
-
-/// The status of a sale at `now`, as sockets are told.
-#[must_use]
-pub fn of(entry: &SaleEntry, readings: Readings, now: Timestamp) -> SaleStatus {
-    let schedule = entry.sale().schedule;
-    SaleStatus {
-        sale: entry.id().clone(),
-        status: entry.phase(readings, now).as_str(),
-        opens_at: schedule.opens_at.map(|at| at.to_string()),
-        closes_at: schedule.closes_at.map(|at| at.to_string()),
-    }
-}
 
 /// The task that tells of every change.
 #[derive(Debug)]
@@ -94,8 +63,8 @@ impl SaleStatusTask {
         let mut wait = LONGEST_SLEEP;
         let mut news = Vec::new();
         for entry in snapshot.sales() {
-            let known = readings(entry, &self.catalogue.observed().borrow(), &self.stocks);
-            let status = of(entry, known, now);
+            let readings = (self.catalogue.observed().borrow()).readings(entry, &self.stocks);
+            let status = SaleStatus::new(entry, readings, now);
             if self.told.get(entry.id()) != Some(&status) {
                 self.told.insert(entry.id().clone(), status.clone());
                 news.push(status);

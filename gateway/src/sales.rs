@@ -7,16 +7,16 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use flashsale_core::{lifecycle::Readings, sale::Product};
+use flashsale_core::sale::Product;
 use http::{HeaderValue, header::CACHE_CONTROL};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    app::Gateway,
-    catalogue::SaleEntry,
-    openapi::schemas,
+    catalogue::{Catalogue, SaleEntry},
     problem::{Problem, ProblemDocument, ProblemKind, unavailable},
+    schemas,
+    stocks::Stocks,
 };
 
 /// All sales in force.
@@ -90,20 +90,26 @@ pub struct ProductView {
             headers(("Retry-After" = u64, description = "Seconds"))),
     )
 )]
-pub async fn sales(State(gateway): State<Gateway>) -> Result<Response, Problem> {
-    gateway
-        .catalogue
+pub async fn sales(
+    State(catalogue): State<Catalogue>,
+    State(stocks): State<Stocks>,
+) -> Result<Response, Problem> {
+    catalogue
         .be_known()
         .await
         .map_err(|error| unavailable(error.to_string()))?;
-    let now = gateway.catalogue.clock().now();
-    let snapshot = gateway.catalogue.snapshot();
+    let now = catalogue.clock().now();
+    let snapshot = catalogue.snapshot();
+    let shelf = Shelf {
+        catalogue: &catalogue,
+        stocks: &stocks,
+    };
     let view = SalesView {
         server_time: now.to_string(),
         sales: snapshot
             .sales()
             .iter()
-            .map(|entry| view(entry, &gateway, now))
+            .map(|entry| shelf.sale(entry, now))
             .collect(),
     };
     Ok(fresh(Json(view)))
@@ -126,22 +132,27 @@ pub async fn sales(State(gateway): State<Gateway>) -> Result<Response, Problem> 
     )
 )]
 pub async fn sale(
-    State(gateway): State<Gateway>,
+    State(catalogue): State<Catalogue>,
+    State(stocks): State<Stocks>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let Path(name) = path.map_err(|_| unknown_sale())?;
-    let entry = in_force(&gateway, &name).await?;
-    let now = gateway.catalogue.clock().now();
-    Ok(fresh(Json(view(&entry, &gateway, now))))
+    let entry = in_force(&catalogue, &name).await?;
+    let now = catalogue.clock().now();
+    let shelf = Shelf {
+        catalogue: &catalogue,
+        stocks: &stocks,
+    };
+    Ok(fresh(Json(shelf.sale(&entry, now))))
 }
 
 /// The sale of this name. A miss looks into Redis, where it may have been announced an instant ago.
-pub(crate) async fn in_force(gateway: &Gateway, name: &str) -> Result<Arc<SaleEntry>, Problem> {
-    let mut snapshot = gateway.catalogue.snapshot();
+pub(crate) async fn in_force(catalogue: &Catalogue, name: &str) -> Result<Arc<SaleEntry>, Problem> {
+    let mut snapshot = catalogue.snapshot();
     if snapshot.sale(name).is_none() {
-        let recent = gateway.catalogue.be_recent().await;
+        let recent = catalogue.be_recent().await;
         recent.map_err(|error| unavailable(error.to_string()))?;
-        snapshot = gateway.catalogue.snapshot();
+        snapshot = catalogue.snapshot();
     }
     snapshot.sale(name).map(Arc::clone).ok_or_else(unknown_sale)
 }
@@ -160,45 +171,46 @@ pub(crate) fn fresh(body: impl IntoResponse) -> Response {
     ([no_store], body).into_response()
 }
 
-fn view(entry: &SaleEntry, gateway: &Gateway, now: Timestamp) -> SaleView {
-    let sale = entry.sale();
-    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    SaleView {
-        sale: sale.id.to_string(),
-        status: entry.phase(gateway.readings(entry), now).as_str(),
-        opens_at: time(sale.schedule.opens_at),
-        closes_at: time(sale.schedule.closes_at),
-        server_time: now.to_string(),
-        pass_required: sale.turnstile.pass_required,
-        products: sale
-            .products
-            .iter()
-            .map(|product| product_view(entry, product, gateway))
-            .collect(),
-    }
+/// What the views are made of, besides the sales themselves.
+struct Shelf<'a> {
+    catalogue: &'a Catalogue,
+    stocks: &'a Stocks,
 }
 
-fn product_view(entry: &SaleEntry, product: &Product, gateway: &Gateway) -> ProductView {
-    let id = product.id.as_str();
-    // A sale that is over may have let it go to another one, and what is left is that one's.
-    let offer = gateway.catalogue.offer(id);
-    let is_its_own = offer.is_some_and(|offer| offer.sale.id() == entry.id());
-    ProductView {
-        product_id: product.id.to_string(),
-        name: product.name.clone(),
-        description: product.description.clone(),
-        price: product.price,
-        stock: gateway.stocks.of(id).filter(|_| is_its_own),
-        offered: product.stock,
-        max_per_user: product.max_per_user,
-        image: product.image.clone(),
+impl Shelf<'_> {
+    fn sale(&self, entry: &SaleEntry, now: Timestamp) -> SaleView {
+        let sale = entry.sale();
+        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+        let observed = self.catalogue.observed();
+        let readings = observed.borrow().readings(entry, self.stocks);
+        let products = sale.products.iter();
+        SaleView {
+            sale: sale.id.to_string(),
+            status: entry.phase(readings, now).as_str(),
+            opens_at: time(sale.schedule.opens_at),
+            closes_at: time(sale.schedule.closes_at),
+            server_time: now.to_string(),
+            pass_required: sale.turnstile.pass_required,
+            products: products
+                .map(|product| self.product(entry, product))
+                .collect(),
+        }
     }
-}
 
-impl Gateway {
-    /// What is known of a sale's lanes and stock.
-    #[must_use]
-    pub fn readings(&self, entry: &SaleEntry) -> Readings {
-        crate::sale_status::readings(entry, &self.catalogue.observed().borrow(), &self.stocks)
+    fn product(&self, entry: &SaleEntry, product: &Product) -> ProductView {
+        let id = product.id.as_str();
+        // A sale that is over may have let it go to another one, and what is left is that one's.
+        let offer = self.catalogue.offer(id);
+        let is_its_own = offer.is_some_and(|offer| offer.sale.id() == entry.id());
+        ProductView {
+            product_id: product.id.to_string(),
+            name: product.name.clone(),
+            description: product.description.clone(),
+            price: product.price,
+            stock: self.stocks.of(id).filter(|_| is_its_own),
+            offered: product.stock,
+            max_per_user: product.max_per_user,
+            image: product.image.clone(),
+        }
     }
 }

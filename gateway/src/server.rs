@@ -1,10 +1,8 @@
 //! Accepting connections, and letting them go at the end.
 
-mod address;
 mod admission;
 mod guarded;
 mod limits;
-mod link;
 mod pressure;
 mod refusal;
 
@@ -19,13 +17,11 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{front::Front, metrics::ConnectionMetrics};
+use crate::{client::Link, front::Front, metrics::ConnectionMetrics};
 
-pub(crate) use address::{Client, Proxies};
 use admission::{Admission, Admitted};
 use guarded::Guarded;
-pub use limits::ConnectionLimits;
-pub(crate) use link::{Link, Phase};
+pub use limits::{ConnectionLimits, Times};
 use refusal::Explained;
 
 /// Pause after a failed accept: the usual reason, too many open files, does not pass at once.
@@ -36,17 +32,6 @@ const MAX_HEAD: usize = 32 * 1024;
 
 /// Most that is read ahead of a connection, in bytes: a head and what came with it.
 const MAX_BUFFER: usize = 2 * MAX_HEAD;
-
-/// How long a client may keep its connection waiting.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// Without a request.
-    pub idle: Duration,
-    /// For the rest of a head.
-    pub head: Duration,
-    /// To take some of what is sent.
-    pub write: Duration,
-}
 
 /// The HTTP server.
 #[derive(Debug)]

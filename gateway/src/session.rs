@@ -1,5 +1,7 @@
 //! `GET /session`: who is asking, and what a page must know before it shows anything to press.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::State,
@@ -10,10 +12,18 @@ use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
 
 use crate::{
-    app::Gateway,
-    identity::IdentityError,
+    identity::{Identity, IdentityError},
     problem::{Problem, ProblemDocument},
 };
+
+/// What pages are told of this gateway before anybody signs in.
+#[derive(Debug, Clone)]
+pub struct SessionOptions {
+    /// Where shoppers sign in.
+    pub sign_in_url: Option<Arc<str>>,
+    /// Whether this gateway serves `/operations`.
+    pub has_operations: bool,
+}
 
 /// Who is asking, and how this gateway tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -62,26 +72,27 @@ pub enum SessionAuth {
     security((), ("bearer" = []))
 )]
 pub async fn session(
-    State(gateway): State<Gateway>,
+    State(identity): State<Identity>,
+    State(options): State<SessionOptions>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let user = match gateway.identity.of_headers(&headers).await {
+    let user = match identity.of_headers(&headers).await {
         Err(IdentityError::Missing) => None,
         user => user?,
     };
     let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(([no_store], Json(view(&gateway, user))).into_response())
+    Ok(([no_store], Json(view(&identity, &options, user))).into_response())
 }
 
-fn view(gateway: &Gateway, user: Option<UserId>) -> SessionView {
+fn view(identity: &Identity, options: &SessionOptions, user: Option<UserId>) -> SessionView {
     SessionView {
-        auth: if gateway.identity.is_off() {
+        auth: if identity.is_off() {
             SessionAuth::Off
         } else {
             SessionAuth::Jwt
         },
         user_id: user.map(Into::into),
-        sign_in_url: gateway.sign_in_url.clone(),
-        operations: gateway.operations.is_some(),
+        sign_in_url: options.sign_in_url.as_deref().map(str::to_owned),
+        operations: options.has_operations,
     }
 }

@@ -69,16 +69,6 @@ pub struct SocketLayer {
     pub(crate) sessions: Sessions,
 }
 
-/// What a new socket is greeted with, and by whom it is let in.
-#[derive(Debug, Clone)]
-struct Welcome {
-    identity: Identity,
-    catalogue: Catalogue,
-    stocks: Stocks,
-    presence: Arc<Presence<SocketRef>>,
-    metrics: SocketMetrics,
-}
-
 impl Sockets {
     /// All sockets, and the layers through which they connect.
     pub(crate) fn new(
@@ -90,7 +80,7 @@ impl Sockets {
         sessions: Sessions,
     ) -> (Self, SocketLayer) {
         let presence = Arc::new(Presence::default());
-        let welcome = Welcome {
+        let welcome = connection::Welcome {
             identity,
             catalogue,
             stocks,

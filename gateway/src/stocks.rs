@@ -9,8 +9,6 @@ use std::{
 use flashsale_core::id::ProductId;
 use tokio::sync::Notify;
 
-use crate::catalogue::Snapshot;
-
 /// A handle on the stocks; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Stocks(Arc<Inner>);
@@ -68,10 +66,9 @@ impl Stocks {
             .sum()
     }
 
-    /// Forgets products that are no longer on offer.
-    pub fn keep_only(&self, catalogue: &Snapshot) {
-        self.levels()
-            .retain(|product, _| catalogue.offer(product.as_str()).is_some());
+    /// Forgets products that are not, or no longer, on offer.
+    pub fn keep_only(&self, is_on_offer: impl Fn(&ProductId) -> bool) {
+        self.levels().retain(|product, _| is_on_offer(product));
     }
 
     /// Waits for a change.

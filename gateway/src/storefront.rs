@@ -10,7 +10,7 @@ mod files;
 mod headers;
 mod weighted;
 
-use std::io::Write as _;
+use std::{io, io::Write as _, sync::Arc};
 
 use axum::{
     body::Body,
@@ -24,18 +24,9 @@ use http::{
     header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE},
 };
 
-use crate::{
-    app::{self, Gateway},
-    problem::not_found,
-};
+use crate::problem::{not_found, wrong_method};
 
-use files::{Files, RawFile};
-
-/// The page that every address of the shop shows; what to show there it reads from the address.
-const PAGE: &str = "index.html";
-
-/// Where the names of files change with their contents.
-const HASHED: &str = "assets/";
+use files::{Files, HASHED, PAGE, RawFile};
 
 /// Answers browsers where the gateway was built without a shop.
 const NOT_BUILT: &str = include_str!("storefront/not_built.html");
@@ -56,15 +47,14 @@ pub(crate) struct MadeDocument(Files);
 
 impl MadeDocument {
     /// The JSON document.
-    pub(crate) fn of(json: Bytes) -> Self {
+    pub(crate) fn new(json: Bytes) -> io::Result<Self> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        // A vector takes everything.
-        let _ = encoder.write_all(&json);
-        let gzip = encoder.finish().unwrap_or_default();
-        Self(Files::of([
+        encoder.write_all(&json)?;
+        let gzip = encoder.finish()?;
+        Ok(Self(Files::of([
             RawFile::new("document.json", json),
             RawFile::new("document.json.gz", gzip.into()),
-        ]))
+        ])))
     }
 
     /// The answer to a request with these headers.
@@ -77,17 +67,14 @@ impl MadeDocument {
 }
 
 /// Answers what no route takes: a file of the shop, its page, or the problem `not-found`.
-pub async fn shop(State(gateway): State<Gateway>, request: Request) -> Response {
+pub async fn shop(State(storefront): State<Arc<Storefront>>, request: Request) -> Response {
     let path = request.uri().path();
-    match gateway
-        .storefront
-        .answer(request.method(), path, request.headers())
-    {
+    match storefront.answer(request.method(), path, request.headers()) {
         Some(mut response) => {
             response.extensions_mut().insert(FromShop);
             response
         }
-        None if gateway.storefront.is_file(path) => app::wrong_method()
+        None if storefront.is_file(path) => wrong_method()
             .await
             .header(ALLOW, HeaderValue::from_static("GET,HEAD"))
             .into_response(),

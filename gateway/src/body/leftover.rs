@@ -62,7 +62,7 @@ async fn is_read<B: Body<Data = Bytes> + Unpin>(body: &mut B) -> bool {
 }
 
 /// The router's answer to a request with a body.
-pub(super) async fn routed(mut router: Router, request: Request<Incoming>) -> Response {
+pub(crate) async fn routed(mut router: Router, request: Request<Incoming>) -> Response {
     let expects = request.headers().contains_key(EXPECT);
     let rest = UnreadBody::default();
     let request = request.map(|body| BorrowedBody {

@@ -12,14 +12,12 @@ use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::unknown_product;
 use crate::{
-    app::Gateway,
-    catalogue::Offer,
+    catalogue::{Catalogue, Offer},
     intake::{IntakeError, Taken},
     metrics::BuyAnswer,
-    openapi::schemas,
     problem::{PROBLEM_JSON, Problem, ProblemKind, guard, seconds_rounded_up, unavailable},
+    schemas,
 };
 
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -108,7 +106,7 @@ pub(super) fn of(
     taken: Taken,
     job_id: JobId,
     offer: &Offer,
-    gateway: &Gateway,
+    catalogue: &Catalogue,
 ) -> Result<Answer, Problem> {
     let refused = |kind, detail| Err(Problem::new(kind, detail));
     match taken.map_err(undecided)? {
@@ -129,10 +127,16 @@ pub(super) fn of(
         Admission::LaneFull => Err(lane_full()),
         Admission::UnknownSale | Admission::UnknownProduct => {
             // The catalogue in memory is older than Redis.
-            gateway.catalogue.refresh_soon();
+            catalogue.refresh_soon();
             Err(unknown_product(offer.product().id.as_str()))
         }
     }
+}
+
+/// No sale in force has this product.
+pub(super) fn unknown_product(product: &str) -> Problem {
+    let detail = format!("no sale offers {product:?}; GET /sales lists what is on offer");
+    Problem::new(ProblemKind::UnknownProduct, detail)
 }
 
 fn undecided(error: IntakeError) -> Problem {

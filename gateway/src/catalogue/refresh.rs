@@ -18,7 +18,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Catalogue, Observed, RedisClock, Snapshot};
+use super::{
+    clock::RedisClock,
+    handle::{Catalogue, Observed},
+    snapshot::Snapshot,
+};
 use crate::{intake::Intake, metrics::BuyCounters, stocks::Stocks};
 
 /// How old the catalogue and the figures of the lanes may be while nothing says that they changed.
@@ -163,7 +167,8 @@ impl Refresher {
     fn take_over(&self, announced: Vec<Announced>, at: Timestamp, sales: Vec<SaleObservation>) {
         let updated = self.snapshot.borrow().updated(announced, at, &self.intake);
         if let Some(updated) = updated {
-            self.stocks.keep_only(&updated);
+            self.stocks
+                .keep_only(|product| updated.offer(product.as_str()).is_some());
             self.count_for(&updated);
             tracing::info!(sales = updated.sales().len(), "the catalogue changed");
             self.snapshot.send_replace(Arc::new(updated));

@@ -9,7 +9,7 @@ use flashsale_core::{
 };
 use jiff::Timestamp;
 
-use super::SaleEntry;
+use super::entry::SaleEntry;
 use crate::intake::Intake;
 
 /// All sales in force as of one moment.

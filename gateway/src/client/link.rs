@@ -36,7 +36,7 @@ pub(crate) enum Phase {
 
 impl Link {
     /// A connection of this client, or of a proxy.
-    pub(super) fn new(peer: Client) -> Self {
+    pub(crate) fn new(peer: Client) -> Self {
         Self {
             peer: Some(peer),
             ..Self::default()
@@ -49,7 +49,7 @@ impl Link {
         self.peer
     }
 
-    pub(super) fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         // Changed only by the task that serves the connection.
         match self.phase.load(Ordering::Relaxed) {
             1 => Phase::Head,
@@ -71,7 +71,7 @@ impl Link {
     }
 
     /// Whether [`Link::close`] was called; otherwise `reader` is woken by it.
-    pub(super) fn is_closing(&self, reader: &Waker) -> bool {
+    pub(crate) fn is_closing(&self, reader: &Waker) -> bool {
         self.reader.register(reader);
         self.is_closing.load(Ordering::Acquire)
     }

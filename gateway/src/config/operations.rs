@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Hidden;
+use super::hidden::Hidden;
 
 /// Shortest operations token, in characters: what nobody guesses over a network.
 const MIN_TOKEN: usize = 16;

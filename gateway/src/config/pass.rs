@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use url::Url;
 
-use super::Hidden;
+use super::hidden::Hidden;
 
 /// Shortest secret, in characters: 32 of hexadecimal digits are 128 bits.
 const MIN_SECRET: usize = 32;

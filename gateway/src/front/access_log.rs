@@ -2,7 +2,7 @@
 
 use http::{StatusCode, Uri};
 
-use super::Seen;
+use super::seen::Seen;
 
 /// Most bytes of a path that are written; the rest is cut off.
 const MAX_PATH: usize = 512;

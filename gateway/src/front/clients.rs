@@ -6,16 +6,16 @@ use axum::Router;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::{
-    Seen,
-    log_budget::LogBudget,
     rate_limit::{self, RateLimiter},
+    seen::Seen,
 };
 use crate::{
-    app,
+    client::{Client, Link, Proxies},
     config::ClientConfig,
-    metrics::{BuyAnswer, Metrics, RouteLabel},
+    cross_origin,
+    log_budget::LogBudget,
+    metrics::{BuyAnswer, BuyCounters, Metrics, RequestCounters, RouteLabel},
     problem::ProblemKind,
-    server::{Client, Link, Proxies},
 };
 
 /// Lines about addresses of this process that send too much.
@@ -30,7 +30,8 @@ pub(super) struct Clients {
     pub(super) refusals: Router,
     /// Whether each request is logged.
     pub(super) is_logged: bool,
-    metrics: Metrics,
+    requests: RequestCounters,
+    buys: BuyCounters,
 }
 
 impl Clients {
@@ -38,14 +39,15 @@ impl Clients {
     pub(super) fn new(
         config: &ClientConfig,
         cors_origins: &[HeaderValue],
-        metrics: Metrics,
+        metrics: &Metrics,
     ) -> Self {
         Self {
             proxies: Arc::new(Proxies::new(config)),
             limiter: RateLimiter::new(config),
-            refusals: app::with_cross_origin(rate_limit::refusals(config), cors_origins),
+            refusals: cross_origin::allow(rate_limit::refusals(config), cors_origins),
             is_logged: config.access_log,
-            metrics,
+            requests: metrics.requests.clone(),
+            buys: metrics.buys.clone(),
         }
     }
 
@@ -64,10 +66,10 @@ impl Clients {
         if is_for_shop(seen) || limiter.take(address, seen.started).is_ok() {
             return true;
         }
-        self.metrics.requests.refuse(seen.route);
+        self.requests.refuse(seen.route);
         if seen.route == RouteLabel::Buy {
             let answer = BuyAnswer::Refused(ProblemKind::QuotaExceeded);
-            self.metrics.buys.count(None, answer);
+            self.buys.count(None, answer);
         }
         if let Some(left_out) = REFUSALS.spend(seen.started) {
             let (request_id, method, route, _) = seen.fields();

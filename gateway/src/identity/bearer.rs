@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, header::AUTHORIZATION};
 
-use super::{IdentityError, rejected};
+use super::error::{IdentityError, rejected};
 
 /// Largest token looked at, in bytes: the largest headers that proxies let through.
 const MAX_TOKEN_BYTES: usize = 8192;

@@ -11,7 +11,7 @@ use serde::{
 use serde_json::{Map, Value};
 
 use super::{
-    IdentityError, rejected,
+    error::{IdentityError, rejected},
     verified::{KeyFingerprint, Shopper, Validity},
 };
 use crate::config::SigningAlgorithm;

@@ -10,10 +10,9 @@ use arc_swap::ArcSwapOption;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    IdentityError,
     claims::TokenRules,
+    error::{IdentityError, rejected},
     key_set::{KeySet, KeySetError, Verdict},
-    rejected,
     saved_keys::SavedKeys,
     source::{Source, SourceError},
     unknown_keys::UnknownKeys,

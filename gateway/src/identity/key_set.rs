@@ -9,9 +9,8 @@ use ring::digest::{SHA256, digest};
 use serde::Deserialize;
 
 use super::{
-    IdentityError,
     claims::TokenRules,
-    rejected,
+    error::{IdentityError, rejected},
     signatures::PublicKey,
     verified::{KeyFingerprint, Shopper},
 };

@@ -6,9 +6,8 @@ use jsonwebtoken::dangerous::insecure_decode_claims;
 use serde::Deserialize;
 
 use super::{
-    IdentityError,
+    error::{IdentityError, rejected},
     jwks::KeyRing,
-    rejected,
     verified::{KeyFingerprint, Shopper, TokenDigest, Validity, VerifiedTokens},
 };
 use crate::{metrics::TokenMetrics, unix_time::unix_seconds};
@@ -47,7 +46,7 @@ impl TokenVerifier {
             return Ok(shopper);
         }
         let outcome = self.check(token).await;
-        self.metrics.count(&outcome);
+        count(&self.metrics, &outcome);
         if let Ok(shopper) = &outcome {
             self.verified
                 .insert(digest, shopper.clone(), unix_seconds());
@@ -78,5 +77,14 @@ impl TokenVerifier {
     /// Whether tokens that this key signed count.
     fn is_current(&self, key: KeyFingerprint) -> bool {
         self.rings.iter().any(|ring| ring.has(key))
+    }
+}
+
+/// Counts a token that was not known from before.
+fn count(metrics: &TokenMetrics, outcome: &Result<Shopper, IdentityError>) {
+    match outcome {
+        Ok(_) => metrics.verified.inc(),
+        Err(IdentityError::NoKeys | IdentityError::KeyPending(_)) => metrics.unavailable.inc(),
+        Err(_) => metrics.refused.inc(),
     }
 }

@@ -18,7 +18,12 @@ use flashsale_core::{
 };
 use tokio::{sync::oneshot, time::timeout};
 
-use super::{IntakeError, Shared, drain_rate::DrainRate, link, replicas::Decided};
+use super::{
+    drain_rate::DrainRate,
+    link,
+    replicas::Decided,
+    shared::{IntakeError, Shared},
+};
 
 /// Calls of one sale on their way at a time: while Redis decides one, the next travels. Further
 /// ones would only be smaller: with 1 to 4, a buy costs Redis and the gateway the same time
@@ -250,7 +255,7 @@ impl SaleQueue {
         if let Some(replicas) = replicas {
             return shared
                 .replicas
-                .admit(shared, &self.keys, buys, replicas)
+                .admit(&shared.turnstile, &self.keys, buys, replicas)
                 .await;
         }
         let mut connection = shared.link.connection();

@@ -10,11 +10,10 @@ use std::{
 use flashsale_core::{
     connect::{self, SharedConnection, WaitingPool},
     keys::SaleKeys,
-    turnstile::{Admission, Buy, ReplicatedCall, Replication, TurnstileError},
+    turnstile::{Admission, Buy, ReplicatedCall, Replication, Turnstile, TurnstileError},
 };
+use prometheus::IntCounter;
 use redis::RedisError;
-
-use super::Shared;
 
 /// Connections of a gateway for these calls, over all sales. A call keeps its connection until the
 /// replicas have answered, a few milliseconds in one data centre; twice as many as one sale uses, so
@@ -29,6 +28,7 @@ pub(super) struct Replicas {
     /// True from the first call with too few replicas until the next with enough, for one log line
     /// each.
     is_short: AtomicBool,
+    shortfalls: IntCounter,
 }
 
 /// What the turnstile decided about the buys of a call.
@@ -40,19 +40,25 @@ pub(super) struct Decided {
 }
 
 impl Replicas {
-    /// Replicas are waited for up to `limit`.
-    pub(super) fn new(connection: &SharedConnection, limit: Duration) -> Self {
+    /// Replicas are waited for up to `limit`; calls that too few have in time are counted in
+    /// `shortfalls`.
+    pub(super) fn new(
+        connection: &SharedConnection,
+        limit: Duration,
+        shortfalls: IntCounter,
+    ) -> Self {
         Self {
             pool: connect::waiting_pool(connection, CONNECTIONS, limit),
             limit,
             is_short: AtomicBool::new(false),
+            shortfalls,
         }
     }
 
     /// Decides `buys` and waits for `replicas`.
     pub(super) async fn admit(
         &self,
-        shared: &Shared,
+        turnstile: &Turnstile,
         keys: &SaleKeys,
         buys: &[Buy],
         replicas: NonZeroU8,
@@ -62,15 +68,14 @@ impl Replicas {
             replicas,
             limit: self.limit,
         };
-        let call = shared
-            .turnstile
+        let call = turnstile
             .admit_replicated(&mut *connection, keys, buys, replication)
             .await?;
         let is_replicated = call.is_replicated();
         if is_replicated {
             self.enough();
         } else {
-            shared.metrics.replica_shortfalls.inc();
+            self.shortfalls.inc();
             self.too_few(&call, replicas);
         }
         Ok(Decided {

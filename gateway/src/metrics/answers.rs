@@ -1,8 +1,9 @@
 //! Buys by sale and answer.
 
 use flashsale_core::id::SaleId;
+use flashsale_telemetry::Register;
 use prometheus::{
-    IntCounter, IntCounterVec, Opts, Registry,
+    IntCounter, IntCounterVec,
     core::Collector as _,
     proto::{Metric, MetricFamily},
 };
@@ -53,13 +54,12 @@ impl BuyAnswer {
 pub struct BuyCounters(IntCounterVec);
 
 impl BuyCounters {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let options = Opts::new(
-            "flashsale_gateway_buys_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let counters = Self(register.counters(
+            "buys_total",
             "Buys by sale and answer: queued, replayed, or the slug of the problem.",
-        );
-        let counters = Self(IntCounterVec::new(options, &["sale", "answer"])?);
-        registry.register(Box::new(counters.0.clone()))?;
+            &["sale", "answer"],
+        )?);
         for kind in ProblemKind::ALL {
             counters.of(NO_SALE, BuyAnswer::Refused(*kind));
         }
@@ -140,6 +140,8 @@ fn whole(value: f64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use prometheus::Registry;
+
     use super::*;
 
     fn counts(registry: &Registry) -> Vec<(String, String, f64)> {
@@ -161,7 +163,7 @@ mod tests {
     #[test]
     fn every_answer_counts_for_its_own_sale() {
         let registry = Registry::new();
-        let counters = BuyCounters::new(&registry).unwrap();
+        let counters = BuyCounters::new(Register::new(&registry, "gateway")).unwrap();
         let (drop, other) = (SaleId::new("drop").unwrap(), SaleId::new("other").unwrap());
         counters.show(&drop);
         counters.show(&other);
@@ -176,7 +178,7 @@ mod tests {
 
     #[test]
     fn totals_are_what_was_counted() {
-        let counters = BuyCounters::new(&Registry::new()).unwrap();
+        let counters = BuyCounters::new(Register::new(&Registry::new(), "gateway")).unwrap();
         let drop = SaleId::new("drop").unwrap();
         for _ in 0..3 {
             counters.count(Some(&drop), BuyAnswer::Queued);
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn a_withdrawn_sale_leaves_nothing() {
         let registry = Registry::new();
-        let counters = BuyCounters::new(&registry).unwrap();
+        let counters = BuyCounters::new(Register::new(&registry, "gateway")).unwrap();
         let before = counts(&registry).len();
         let drop = SaleId::new("drop").unwrap();
         counters.show(&drop);

@@ -1,8 +1,7 @@
 //! Connections: how many there are, may be, and were not taken or kept.
 
-use prometheus::{IntCounter, IntGauge, Registry};
-
-use super::{counters, registered};
+use flashsale_telemetry::Register;
+use prometheus::{IntCounter, IntGauge};
 
 /// Connections of shoppers.
 #[derive(Debug, Clone)]
@@ -24,30 +23,23 @@ pub struct ConnectionMetrics {
 }
 
 impl ConnectionMetrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let open = IntGauge::new(
-            "flashsale_gateway_connections",
-            "Open connections, sockets included.",
-        )?;
-        let limit = IntGauge::new(
-            "flashsale_gateway_connections_limit",
-            "Connections that may be open at a time.",
-        )?;
-        let refused = counters(
-            registry,
-            "flashsale_gateway_connections_refused_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let refused = register.counters(
+            "connections_refused_total",
             "Connections refused by reason.",
-            "reason",
+            &["reason"],
         )?;
-        let timed_out = counters(
-            registry,
-            "flashsale_gateway_connections_timed_out_total",
+        let timed_out = register.counters(
+            "connections_timed_out_total",
             "Connections cut off by what their clients kept waiting for.",
-            "waiting",
+            &["waiting"],
         )?;
         Ok(Self {
-            open: registered(registry, open)?,
-            limit: registered(registry, limit)?,
+            open: register.gauge("connections", "Open connections, sockets included.")?,
+            limit: register.gauge(
+                "connections_limit",
+                "Connections that may be open at a time.",
+            )?,
             refused_total: refused.with_label_values(&["total"]),
             refused_address: refused.with_label_values(&["address"]),
             refused_memory: refused.with_label_values(&["memory"]),

@@ -1,8 +1,7 @@
 //! Passes that were asked for.
 
-use prometheus::{IntCounter, Registry};
-
-use super::counters;
+use flashsale_telemetry::Register;
+use prometheus::IntCounter;
 
 /// Passes that were asked for.
 #[derive(Debug, Clone)]
@@ -16,12 +15,11 @@ pub struct PassMetrics {
 }
 
 impl PassMetrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let asked = counters(
-            registry,
-            "flashsale_gateway_passes_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let asked = register.counters(
+            "passes_total",
             "Passes that were asked for by what came of it.",
-            "result",
+            &["result"],
         )?;
         Ok(Self {
             issued: asked.with_label_values(&["issued"]),

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use flashsale_telemetry::Register;
 use http::StatusCode;
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::IntCounter;
 
 /// The routes there are, so that no path of a shopper becomes a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,20 +86,18 @@ struct Counters {
 }
 
 impl RequestCounters {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let options = Opts::new(
-            "flashsale_gateway_requests_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let counters = register.counters(
+            "requests_total",
             "HTTP requests by route and class of status.",
-        );
-        let counters = IntCounterVec::new(options, &["route", "status"])?;
-        registry.register(Box::new(counters.clone()))?;
+            &["route", "status"],
+        )?;
         let answered = ROUTES
             .map(|(_, route)| CLASSES.map(|class| counters.with_label_values(&[route, class])));
-        let refused = super::counters(
-            registry,
-            "flashsale_gateway_requests_refused_total",
+        let refused = register.counters(
+            "requests_refused_total",
             "HTTP requests refused by route, since their address sends too many.",
-            "route",
+            &["route"],
         )?;
         let refused = ROUTES.map(|(_, route)| refused.with_label_values(&[route]));
         Ok(Self(Arc::new(Counters { answered, refused })))

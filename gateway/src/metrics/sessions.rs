@@ -1,8 +1,7 @@
 //! Sessions of sockets: how many there are, and were not taken.
 
-use prometheus::{IntCounter, IntGauge, Registry};
-
-use super::{counters, registered};
+use flashsale_telemetry::Register;
+use prometheus::{IntCounter, IntGauge};
 
 /// Engine.IO sessions, of which every socket has one.
 #[derive(Debug, Clone)]
@@ -24,25 +23,20 @@ pub struct SessionMetrics {
 }
 
 impl SessionMetrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| registered(registry, IntGauge::new(name, help)?);
-        let refused = counters(
-            registry,
-            "flashsale_gateway_sessions_refused_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let refused = register.counters(
+            "sessions_refused_total",
             "Engine.IO sessions refused by reason.",
-            "reason",
+            &["reason"],
         )?;
         Ok(Self {
-            open: gauge(
-                "flashsale_gateway_sessions",
-                "Open Engine.IO sessions, one for each socket.",
-            )?,
-            pending: gauge(
-                "flashsale_gateway_sessions_pending",
+            open: register.gauge("sessions", "Open Engine.IO sessions, one for each socket.")?,
+            pending: register.gauge(
+                "sessions_pending",
                 "Engine.IO sessions that have joined no namespace.",
             )?,
-            of_shoppers: gauge(
-                "flashsale_gateway_sessions_of_shoppers",
+            of_shoppers: register.gauge(
+                "sessions_of_shoppers",
                 "Engine.IO sessions whose shopper is known.",
             )?,
             refused_total: refused.with_label_values(&["total"]),

@@ -2,10 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use prometheus::{IntCounter, IntGaugeVec, Opts, Registry};
-
-use super::{counters, registered};
-use crate::identity::IdentityError;
+use flashsale_telemetry::Register;
+use prometheus::{IntCounter, IntGaugeVec};
 
 /// Checks of tokens.
 #[derive(Debug, Clone)]
@@ -40,12 +38,11 @@ pub struct IssuerMetrics {
 }
 
 impl TokenMetrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let checks = counters(
-            registry,
-            "flashsale_gateway_token_checks_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let checks = register.counters(
+            "token_checks_total",
             "Bearer tokens by result: cached, verified, refused, or unavailable for want of keys.",
-            "result",
+            &["result"],
         )?;
         Ok(Self {
             cached: checks.with_label_values(&["cached"]),
@@ -54,33 +51,23 @@ impl TokenMetrics {
             unavailable: checks.with_label_values(&["unavailable"]),
         })
     }
-
-    /// Counts a token that was not known from before.
-    pub(crate) fn count<T>(&self, outcome: &Result<T, IdentityError>) {
-        match outcome {
-            Ok(_) => self.verified.inc(),
-            Err(IdentityError::NoKeys | IdentityError::KeyPending(_)) => self.unavailable.inc(),
-            Err(_) => self.refused.inc(),
-        }
-    }
 }
 
 impl JwksMetrics {
-    pub(super) fn new(registry: &Registry) -> prometheus::Result<Self> {
-        let refreshes = counters(
-            registry,
-            "flashsale_gateway_jwks_refreshes_total",
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+        let refreshes = register.counters(
+            "jwks_refreshes_total",
             "Reads of the JSON Web Key Set by result.",
-            "result",
+            &["result"],
         )?;
-        let options = Opts::new(
-            "flashsale_gateway_jwks_read_timestamp_seconds",
-            "When the signing keys in use were read, in seconds since 1970.",
-        );
         Ok(Self {
             read: refreshes.with_label_values(&["ok"]),
             failed: refreshes.with_label_values(&["failed"]),
-            read_at: registered(registry, IntGaugeVec::new(options, &["issuer"])?)?,
+            read_at: register.gauges(
+                "jwks_read_timestamp_seconds",
+                "When the signing keys in use were read, in seconds since 1970.",
+                &["issuer"],
+            )?,
         })
     }
 

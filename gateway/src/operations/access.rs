@@ -2,19 +2,15 @@
 
 use std::time::Instant;
 
-use axum::extract::FromRequestParts;
-use http::{HeaderValue, header::WWW_AUTHENTICATE, request::Parts};
+use http::{HeaderValue, header::WWW_AUTHENTICATE};
 use prometheus::IntCounter;
 use subtle::ConstantTimeEq as _;
 
-use super::Operations;
 use crate::{
-    app::Gateway,
+    client::Client,
     config::Hidden,
-    front::log_budget::LogBudget,
-    identity::bearer,
-    problem::{Problem, ProblemKind, not_found},
-    server::Client,
+    log_budget::LogBudget,
+    problem::{Problem, ProblemKind},
 };
 
 /// Lines about refused attempts of this process.
@@ -57,28 +53,6 @@ impl AccessCheck {
             );
         }
         Err(NotAdmitted)
-    }
-}
-
-/// A request that brought the operations token.
-#[derive(Debug, Clone)]
-pub struct Operator(pub Operations);
-
-impl FromRequestParts<Gateway> for Operator {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, gateway: &Gateway) -> Result<Self, Problem> {
-        // Where operations are off, these addresses are like any that is not there.
-        let operations = gateway.operations.clone().ok_or_else(not_found)?;
-        let token = bearer::token(&parts.headers);
-        let admitted = operations.admit(
-            token.as_ref().ok().copied(),
-            parts.extensions.get().copied(),
-        );
-        // What is wrong with the header says more than that the token in it is not the one.
-        token?;
-        admitted?;
-        Ok(Self(operations))
     }
 }
 

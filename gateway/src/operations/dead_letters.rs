@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     json,
-    openapi::schemas,
     problem::{Problem, ProblemKind},
+    schemas,
 };
 
 use search::Wanted;

@@ -1,6 +1,6 @@
 //! What operations are shown: all sales and processes, as of one moment.
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::HashMap;
 
 use flashsale_core::{
     figures::BuysByAnswer,
@@ -11,12 +11,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    BatchCounts, GatewayView, Operations, OutcomeCounts, WorkerView, history::Sample, tally::Second,
+    fleet::{GatewayView, WorkerView},
+    history::Sample,
+    tally::{BatchCounts, OutcomeCounts, Second},
 };
 use crate::{
-    catalogue::{Observed, SaleEntry},
-    openapi::schemas,
-    sale_status,
+    catalogue::{Catalogue, Observed, SaleEntry},
+    schemas,
     stocks::Stocks,
 };
 
@@ -90,29 +91,27 @@ pub struct LaneFigures {
     pub driver: Option<String>,
 }
 
-impl Operations {
-    /// The running of all sales, as of now.
-    #[must_use]
-    pub fn figures(&self) -> Figures {
-        let now = Instant::now();
-        let (gateways, workers, last) = {
-            let state = self.state();
-            let (gateways, workers) = (state.fleet.gateways(now), state.fleet.workers(now));
-            (gateways, workers, state.last.clone())
-        };
-        let catalogue = &self.0.catalogue;
+impl Figures {
+    /// The figures of all sales in `catalogue` as of now, and what processes have told.
+    pub(super) fn new(
+        catalogue: &Catalogue,
+        stocks: &Stocks,
+        last: &Second,
+        gateways: Vec<GatewayView>,
+        workers: Vec<WorkerView>,
+    ) -> Self {
         let observed = catalogue.observed();
         let observed = observed.borrow();
         let moment = Moment {
             now: catalogue.clock().now(),
             by_sale: by_sale(&observed),
             observed: &observed,
-            stocks: &self.0.stocks,
-            last: &last,
+            stocks,
+            last,
         };
         let snapshot = catalogue.snapshot();
         let sales = snapshot.sales().iter();
-        Figures {
+        Self {
             server_time: moment.now.to_string(),
             is_current: observed.is_current,
             gateways,
@@ -120,25 +119,23 @@ impl Operations {
             sales: sales.filter_map(|entry| moment.sale(entry)).collect(),
         }
     }
+}
 
-    /// What the history keeps of the second `last`, for every sale in force.
-    pub(super) fn samples(&self, last: &Second) -> HashMap<SaleId, Sample> {
-        let observed = self.0.catalogue.observed();
-        let observed = observed.borrow();
-        let sales = observed.sales.iter();
-        let sample = |sale: &SaleObservation| {
-            let tally = last.of(&sale.sale);
-            Sample {
-                confirmed: tally.outcomes.confirmed,
-                queued: tally.queued(),
-                refused: tally.refused(),
-                depth: sale.depth(),
-            }
-        };
-        sales
-            .map(|sale| (sale.sale.clone(), sample(sale)))
-            .collect()
-    }
+/// What the history keeps of the second `last`, for every sale in force.
+pub(super) fn samples(observed: &Observed, last: &Second) -> HashMap<SaleId, Sample> {
+    let sales = observed.sales.iter();
+    let sample = |sale: &SaleObservation| {
+        let tally = last.of(&sale.sale);
+        Sample {
+            confirmed: tally.outcomes.confirmed,
+            queued: tally.queued(),
+            refused: tally.refused(),
+            depth: sale.depth(),
+        }
+    };
+    sales
+        .map(|sale| (sale.sale.clone(), sample(sale)))
+        .collect()
 }
 
 /// All that one moment's figures are made of.
@@ -161,7 +158,7 @@ impl Moment<'_> {
     fn sale(&self, entry: &SaleEntry) -> Option<SaleFigures> {
         let seen = self.by_sale.get(entry.id())?;
         let schedule = entry.sale().schedule;
-        let readings = sale_status::readings(entry, self.observed, self.stocks);
+        let readings = self.observed.readings(entry, self.stocks);
         let tally = self.last.of(entry.id());
         let names: HashMap<_, _> = entry
             .sale()

@@ -6,8 +6,10 @@ use socketioxide::{
     extract::{SocketRef, TryData},
     handler::ConnectHandler as _,
 };
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
-use super::{Operations, access::NotAdmitted};
+use super::{access::NotAdmitted, live::Operations, seconds};
 use crate::sockets::{NotJoined, Session};
 
 /// The namespace.
@@ -25,7 +27,7 @@ struct Handshake {
 
 /// Opens the namespace. Who is refused hears `connect_error`; who is let in hears the figures at
 /// once.
-pub(super) fn open(io: &SocketIo, operations: &Operations) {
+pub(crate) fn open(io: &SocketIo, operations: &Operations) {
     let door = operations.clone();
     let admit = move |socket: SocketRef, TryData(handshake): TryData<Handshake>| {
         let door = door.clone();
@@ -66,7 +68,7 @@ enum Refused {
 }
 
 /// Tells who listens; makes no figures when nobody does.
-pub(super) async fn tell(io: &SocketIo, operations: &Operations) {
+async fn tell(io: &SocketIo, operations: &Operations) {
     let listeners = io.of(NAMESPACE).map(|namespace| namespace.sockets().len());
     let (Some(1..), Some(namespace)) = (listeners, io.of(NAMESPACE)) else {
         return;
@@ -74,5 +76,18 @@ pub(super) async fn tell(io: &SocketIo, operations: &Operations) {
     if let Err(error) = namespace.emit(FIGURES, &operations.figures()).await {
         // Sockets that are full or just closing; the others have it.
         tracing::debug!(%error, "the figures did not reach every socket: {error}");
+    }
+}
+
+/// Ends each second, and tells it to who listens on `io`, until `shutdown`.
+pub(crate) async fn run(operations: Operations, io: SocketIo, shutdown: CancellationToken) {
+    loop {
+        let wait = seconds::until(operations.now(), seconds::ENDING);
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sleep(wait) => {}
+        }
+        operations.end_second();
+        tell(&io, &operations).await;
     }
 }

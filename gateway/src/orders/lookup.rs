@@ -12,7 +12,6 @@ use flashsale_core::{
 use redis::AsyncCommands;
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::FoundOrder;
 use crate::{
     catalogue::{Catalogue, SaleEntry},
     problem::{Problem, ProblemKind, unavailable},
@@ -59,6 +58,19 @@ impl From<OrderLookupError> for Problem {
         tracing::debug!(%error, "a buy could not be looked up: {error}");
         unavailable("the order cannot be looked up right now; try again in a second")
     }
+}
+
+/// A buy as the stores know it.
+#[derive(Debug)]
+pub struct FoundOrder {
+    /// Whose it is.
+    pub owner: String,
+    /// What was asked for.
+    pub product_id: String,
+    /// Where it stands.
+    pub state: JobState,
+    /// How many jobs of its lane have ended, for the position of a queued one.
+    pub settled: u64,
 }
 
 /// Finds jobs.

@@ -8,14 +8,15 @@ use axum::{
     response::Response,
 };
 use flashsale_core::id::UserId;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 
+use super::{ChallengeView, PassView, Passes};
 use crate::{
-    app::Gateway,
-    buy::request::read,
-    catalogue::SaleEntry,
+    body::{Limits, invalid, read},
+    catalogue::{Catalogue, SaleEntry},
+    identity::Identity,
     json,
-    problem::{Problem, ProblemDocument, ProblemKind},
+    problem::{Problem, ProblemDocument},
     sales::{fresh, in_force},
 };
 
@@ -53,45 +54,6 @@ pub struct PassRequest {
     /// verifier's widget gave.
     #[schema(example = "271828", min_length = 1)]
     pub proof: String,
-}
-
-/// What has to be proven.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct ChallengeView {
-    /// Who approves.
-    pub verifier: VerifierName,
-    /// With `proof-of-work`: the text to work on. It is accepted for ten minutes at least.
-    #[schema(required = true)]
-    pub challenge: Option<String>,
-    /// With `proof-of-work`: with how many zero bits the SHA-256 digest of challenge, dot and proof
-    /// has to begin.
-    #[schema(required = true)]
-    pub difficulty: Option<u32>,
-    /// With `site-verify`: the key for the verifier's widget, where the gateway has one.
-    #[schema(required = true)]
-    pub site_key: Option<String>,
-}
-
-/// Who approves of shoppers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum VerifierName {
-    /// The gateway, of whoever has worked for it.
-    ProofOfWork,
-    /// A service beside it.
-    SiteVerify,
-}
-
-/// A pass.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct PassView {
-    /// To be sent with buys as `Flashsale-Pass`.
-    pub pass: String,
-    /// When it ends (RFC 3339).
-    #[schema(format = DateTime)]
-    pub expires_at: String,
 }
 
 /// Refusals of both calls, for the OpenAPI document.
@@ -154,12 +116,15 @@ enum Refusals {
     security((), ("bearer" = []))
 )]
 pub async fn challenge(
-    State(gateway): State<Gateway>,
+    State(identity): State<Identity>,
+    State(limits): State<Limits>,
+    State(catalogue): State<Catalogue>,
+    State(passes): State<Arc<Passes>>,
     request: Request,
 ) -> Result<Response, Problem> {
-    let (asked, user) = take::<PassAsked>(&gateway, request).await?;
-    let (sale, user) = who_and_where(&gateway, &asked, user).await?;
-    Ok(fresh(Json(gateway.passes.challenge(sale.id(), &user))))
+    let (asked, user) = take::<PassAsked>(&identity, &limits, request).await?;
+    let (sale, user) = who_and_where(&catalogue, &asked, user).await?;
+    Ok(fresh(Json(passes.challenge(sale.id(), &user))))
 }
 
 /// Get a pass for a sale.
@@ -181,28 +146,35 @@ pub async fn challenge(
     ),
     security((), ("bearer" = []))
 )]
-pub async fn pass(State(gateway): State<Gateway>, request: Request) -> Result<Response, Problem> {
-    let (PassRequest { asked, proof }, user) = take(&gateway, request).await?;
-    let (sale, user) = who_and_where(&gateway, &asked, user).await?;
-    let pass = gateway.passes.issue(sale.id(), &user, &proof).await?;
+pub async fn pass(
+    State(identity): State<Identity>,
+    State(limits): State<Limits>,
+    State(catalogue): State<Catalogue>,
+    State(passes): State<Arc<Passes>>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (PassRequest { asked, proof }, user) = take(&identity, &limits, request).await?;
+    let (sale, user) = who_and_where(&catalogue, &asked, user).await?;
+    let pass = passes.issue(sale.id(), &user, &proof).await?;
     Ok(fresh(Json(pass)))
 }
 
 /// The body, and the shopper by their token where there are tokens.
 async fn take<T: DeserializeOwned>(
-    gateway: &Gateway,
+    identity: &Identity,
+    limits: &Limits,
     request: Request,
 ) -> Result<(T, Option<UserId>), Problem> {
     let (parts, body) = request.into_parts();
-    let user = gateway.identity.of_headers(&parts.headers).await?;
-    let body = read(&parts.headers, body, &gateway.limits).await?;
+    let user = identity.of_headers(&parts.headers).await?;
+    let body = read(&parts.headers, body, limits).await?;
     let asked = json::object(&body)
         .map_err(|error| invalid(format!("the body is not one for a pass: {error}")))?;
     Ok((asked, user))
 }
 
 async fn who_and_where(
-    gateway: &Gateway,
+    catalogue: &Catalogue,
     asked: &PassAsked,
     user: Option<UserId>,
 ) -> Result<(Arc<SaleEntry>, UserId), Problem> {
@@ -211,9 +183,5 @@ async fn who_and_where(
     let user = user.or(named).ok_or_else(|| {
         invalid("userId is missing; where authentication is off, the body says who buys")
     })?;
-    Ok((in_force(gateway, &asked.sale).await?, user))
-}
-
-fn invalid(detail: impl Into<std::borrow::Cow<'static, str>>) -> Problem {
-    Problem::new(ProblemKind::BodyInvalid, detail)
+    Ok((in_force(catalogue, &asked.sale).await?, user))
 }

@@ -13,13 +13,10 @@ use bytes::Bytes;
 use socket2::SockRef;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, sync::Semaphore, time::timeout};
 
-use super::{
-    ConnectionLimits,
-    address::{Client, Proxies},
-    refusal::whole,
-};
+use super::{limits::ConnectionLimits, refusal::whole};
 use crate::{
-    front::log_budget::LogBudget,
+    client::{Client, Proxies},
+    log_budget::LogBudget,
     metrics::ConnectionMetrics,
     places::{Full, Place, Places},
     problem::unavailable,

@@ -18,13 +18,9 @@ use tokio::{
     time::{Sleep, sleep},
 };
 
-use super::{
-    Times,
-    admission::Admitted,
-    link::{Link, Phase},
-    refusal::whole_without_head,
-};
+use super::{admission::Admitted, limits::Times, refusal::whole_without_head};
 use crate::{
+    client::{Link, Phase},
     metrics::ConnectionMetrics,
     places::Place,
     problem::{Problem, ProblemKind},

@@ -1,6 +1,7 @@
-//! How many connections there may be, from what the process may use.
+//! How many connections there may be, from what the process may use, and how long a client may
+//! keep one waiting.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, time::Duration};
 
 use crate::config::ConnectionConfig;
 
@@ -28,6 +29,17 @@ pub struct ConnectionLimits {
     pub per_address: usize,
     /// Connections that may be refused at a time with an answer; further ones are closed without.
     pub refusals: usize,
+}
+
+/// How long a client may keep its connection waiting.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// Without a request.
+    pub idle: Duration,
+    /// For the rest of a head.
+    pub head: Duration,
+    /// To take some of what is sent.
+    pub write: Duration,
 }
 
 impl ConnectionLimits {

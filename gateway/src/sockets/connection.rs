@@ -13,11 +13,15 @@ use socketioxide::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    LaneProgress, NotJoined, SaleStatus, Session, StockUpdate, Welcome, presence::PresenceId,
+    payload::{LaneProgress, SaleStatus, StockUpdate},
+    presence::{Presence, PresenceId},
+    sessions::{NotJoined, Session},
 };
 use crate::{
-    identity::{IdentityError, SocketOwner},
-    lane_ticker, sale_status,
+    catalogue::Catalogue,
+    identity::{Identity, IdentityError, SocketOwner},
+    metrics::SocketMetrics,
+    stocks::Stocks,
 };
 
 /// Pause before a packet is offered again to a socket that has no room.
@@ -43,6 +47,16 @@ enum NotAdmitted {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Session(#[from] NotJoined),
+}
+
+/// What a new socket is greeted with, and by whom it is let in.
+#[derive(Debug, Clone)]
+pub(super) struct Welcome {
+    pub(super) identity: Identity,
+    pub(super) catalogue: Catalogue,
+    pub(super) stocks: Stocks,
+    pub(super) presence: Arc<Presence<SocketRef>>,
+    pub(super) metrics: SocketMetrics,
 }
 
 /// Lets sockets in on the default namespace.
@@ -164,9 +178,9 @@ impl Greeting {
             let readings = {
                 let observed = self.welcome.catalogue.observed();
                 let observed = observed.borrow();
-                sale_status::readings(entry, &observed, &self.welcome.stocks)
+                observed.readings(entry, &self.welcome.stocks)
             };
-            let status = sale_status::of(entry, readings, now);
+            let status = SaleStatus::new(entry, readings, now);
             self.emit(SaleStatus::NAME, &status).await?;
         }
         Ok(())
@@ -194,7 +208,7 @@ impl Greeting {
         let observed = self.welcome.catalogue.observed();
         let mut told = Vec::new();
         loop {
-            let lanes: Vec<_> = lane_ticker::lanes(&observed.borrow())
+            let lanes: Vec<_> = LaneProgress::all(&observed.borrow())
                 .filter(|lane| !lane.is_untouched())
                 .collect();
             // Changes told to all may pass between looking and telling: then look again.

@@ -10,8 +10,8 @@ use http::{
 };
 
 use crate::{
+    client::{Client, Link},
     problem::{Problem, ProblemKind},
-    server::{Client, Link},
 };
 
 /// Where a proxy says which host it was asked for.

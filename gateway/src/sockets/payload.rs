@@ -2,9 +2,14 @@
 
 use flashsale_core::{
     id::{JobId, ProductId, SaleId},
+    lifecycle::Readings,
+    observation::LaneObservation,
     outcome::Outcome,
 };
+use jiff::Timestamp;
 use serde::Serialize;
+
+use crate::catalogue::{Observed, SaleEntry};
 
 /// How much of a product is left.
 #[derive(Debug, Clone, Serialize)]
@@ -89,6 +94,43 @@ impl OrderConfirmed {
 impl OrderRejected {
     /// The event's name.
     pub const NAME: &'static str = "order_rejected";
+}
+
+impl LaneProgress {
+    /// How far a lane is.
+    #[must_use]
+    pub fn of(lane: &LaneObservation) -> Self {
+        Self {
+            product_id: lane.product.clone(),
+            settled: lane.stock.settled,
+            waiting: lane.depth,
+        }
+    }
+
+    /// Whether nobody was ever in this lane.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.settled == 0 && self.waiting == 0
+    }
+
+    /// All lanes at a look, those that nobody was ever in included.
+    pub(crate) fn all(observed: &Observed) -> impl Iterator<Item = Self> {
+        let lanes = observed.sales.iter().flat_map(|sale| &sale.lanes);
+        lanes.map(Self::of)
+    }
+}
+
+impl SaleStatus {
+    /// The status of a sale at `now`, of which `readings` are known.
+    pub(crate) fn new(entry: &SaleEntry, readings: Readings, now: Timestamp) -> Self {
+        let schedule = entry.sale().schedule;
+        Self {
+            sale: entry.id().clone(),
+            status: entry.phase(readings, now).as_str(),
+            opens_at: schedule.opens_at.map(|at| at.to_string()),
+            closes_at: schedule.closes_at.map(|at| at.to_string()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -24,12 +24,12 @@ use socketioxide::extract::SocketRef;
 use tokio::time::sleep;
 
 use crate::{
+    client::{Client, Link},
     config::SocketConfig,
-    front::log_budget::LogBudget,
+    log_budget::LogBudget,
     metrics::SessionMetrics,
     places::{Full, Place, Places},
     problem::{Problem, unavailable},
-    server::{Client, Link},
 };
 
 /// Lines about refused sessions of this process.

@@ -9,10 +9,13 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-use super::{
-    HASHED, PAGE,
-    encoding::{self, Encoding},
-};
+use super::encoding::{self, Encoding};
+
+/// The page that every address of the shop shows; what to show there it reads from the address.
+pub(super) const PAGE: &str = "index.html";
+
+/// Where the names of files change with their contents.
+pub(super) const HASHED: &str = "assets/";
 
 /// The type of pages.
 pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");

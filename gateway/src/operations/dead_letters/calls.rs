@@ -13,9 +13,8 @@ use flashsale_core::dead_letter::LetterId;
 
 use super::{DeadLetters, LetterIds, LetterQuery, LettersDone, desk, letter_ids, wanted};
 use crate::{
-    app::Gateway,
-    buy::{Limits, request},
-    catalogue::SaleEntry,
+    body::{self, Limits},
+    catalogue::{Catalogue, SaleEntry},
     operations::Operator,
     problem::{Problem, ProblemDocument},
     sales,
@@ -51,11 +50,11 @@ const BODY_BYTES: usize = 16 * 1024;
 )]
 pub async fn list(
     Operator(operations): Operator,
-    State(gateway): State<Gateway>,
+    State(catalogue): State<Catalogue>,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<LetterQuery>, QueryRejection>,
 ) -> Result<Json<DeadLetters>, Problem> {
-    let sale = sale_of(&gateway, path).await?;
+    let sale = sale_of(&catalogue, path).await?;
     let wanted = wanted(query)?;
     let letters = desk::list(operations.pool(), &sale, &wanted).await?;
     Ok(Json(letters))
@@ -93,11 +92,12 @@ pub async fn list(
 )]
 pub async fn replay(
     Operator(operations): Operator,
-    State(gateway): State<Gateway>,
+    State(catalogue): State<Catalogue>,
+    State(limits): State<Limits>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Json<LettersDone>, Problem> {
-    let (sale, ids) = act(&gateway, path, request).await?;
+    let (sale, ids) = act(&catalogue, limits, path, request).await?;
     let done = desk::replay(operations.pool(), &sale, &ids).await?;
     tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
         "{} dead letters of {} were replayed by hand", done.done, sale.id());
@@ -136,11 +136,12 @@ pub async fn replay(
 )]
 pub async fn discard(
     Operator(operations): Operator,
-    State(gateway): State<Gateway>,
+    State(catalogue): State<Catalogue>,
+    State(limits): State<Limits>,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Json<LettersDone>, Problem> {
-    let (sale, ids) = act(&gateway, path, request).await?;
+    let (sale, ids) = act(&catalogue, limits, path, request).await?;
     let done = desk::discard(operations.pool(), &sale.keys, &ids).await?;
     tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
         "{} dead letters of {} were discarded by hand", done.done, sale.id());
@@ -149,24 +150,25 @@ pub async fn discard(
 
 /// Which letters of which sale are meant.
 async fn act(
-    gateway: &Gateway,
+    catalogue: &Catalogue,
+    limits: Limits,
     path: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<(Arc<SaleEntry>, Vec<LetterId>), Problem> {
     let (parts, body) = request.into_parts();
     let limits = Limits {
-        body_bytes: gateway.limits.body_bytes.max(BODY_BYTES),
-        ..gateway.limits
+        body_bytes: limits.body_bytes.max(BODY_BYTES),
+        ..limits
     };
-    let body = request::read(&parts.headers, body, &limits).await?;
+    let body = body::read(&parts.headers, body, &limits).await?;
     let ids = letter_ids(&body)?;
-    Ok((sale_of(gateway, path).await?, ids))
+    Ok((sale_of(catalogue, path).await?, ids))
 }
 
 async fn sale_of(
-    gateway: &Gateway,
+    catalogue: &Catalogue,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Arc<SaleEntry>, Problem> {
     let Path(name) = path.map_err(|_| sales::unknown_sale())?;
-    sales::in_force(gateway, &name).await
+    sales::in_force(catalogue, &name).await
 }

@@ -1,0 +1,66 @@
+//! The calls for figures.
+
+use axum::{Json, extract::State, response::Response};
+use http::{HeaderValue, header::CACHE_CONTROL};
+
+use super::{figures::Figures, history::HistoryView, operator::Operator};
+use crate::{
+    catalogue::Catalogue,
+    problem::{Problem, ProblemDocument, unavailable},
+};
+
+/// Figures are of this instant, and nobody else's business.
+pub(crate) async fn unstored(mut response: Response) -> Response {
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(CACHE_CONTROL, no_store);
+    response
+}
+
+/// The running of all sales, as of now.
+///
+/// The same is told each second as the event `figures` of the Socket.io namespace `/operations`
+/// (handshake `auth: { token }`).
+#[utoipa::path(
+    get,
+    path = "/operations/figures",
+    operation_id = "figures",
+    tag = "operations",
+    responses(
+        (status = 200, description = "All sales and processes", body = Figures),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "not-found: operations are off",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 503, description = "unavailable: the sales were never read yet",
+            body = ProblemDocument<'_>, content_type = "application/problem+json",
+            headers(("Retry-After" = u64, description = "Seconds"))),
+    ),
+    security(("operations" = []))
+)]
+pub async fn figures(
+    Operator(operations): Operator,
+    State(catalogue): State<Catalogue>,
+) -> Result<Json<Figures>, Problem> {
+    let known = catalogue.be_known().await;
+    known.map_err(|error| unavailable(error.to_string()))?;
+    Ok(Json(operations.figures()))
+}
+
+/// The last two minutes of every sale in which something happened, one figure a second.
+#[utoipa::path(
+    get,
+    path = "/operations/history",
+    operation_id = "history",
+    tag = "operations",
+    responses(
+        (status = 200, description = "The history, as this gateway heard it", body = HistoryView),
+        (status = 401, description = "unauthorized",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        (status = 404, description = "not-found: operations are off",
+            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+    ),
+    security(("operations" = []))
+)]
+pub async fn history(Operator(operations): Operator) -> Json<HistoryView> {
+    Json(operations.history())
+}
