@@ -12,6 +12,7 @@
 //! that a batch between its commit and its acknowledgement is no finding.
 
 mod findings;
+mod jobs;
 mod letters;
 mod outcomes;
 mod records;
@@ -35,7 +36,7 @@ use crate::{
 
 pub use crate::ledger::ProductBooks;
 pub use findings::{Findings, SHOWN};
-pub use outcomes::OutcomeAudit;
+pub use jobs::OutcomeAudit;
 pub use stock::StockAudit;
 pub use uniqueness::UniquenessAudit;
 

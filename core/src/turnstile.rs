@@ -209,9 +209,11 @@ fn read_answers(answer: Value, buys: usize) -> Result<Vec<Admission>, TurnstileE
 
 fn read_answer(value: Value) -> Result<Admission, TurnstileError> {
     if let Value::Int(position) = value {
-        return Ok(Admission::Queued {
-            position: u64::try_from(position).unwrap_or(0),
-        });
+        let position = u64::try_from(position);
+        return match position {
+            Ok(position) => Ok(Admission::Queued { position }),
+            Err(_) => Err(TurnstileError::Answer(format!("{value:?}"))),
+        };
     }
     let text = String::from_redis_value(value).map_err(redis::RedisError::from)?;
     read_text(&text).ok_or(TurnstileError::Answer(text))

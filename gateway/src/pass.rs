@@ -137,12 +137,15 @@ impl Passes {
         };
         self.metrics.issued.inc();
         let expires_at = i64::try_from(until).ok().map(Timestamp::from_second);
+        let Some(Ok(expires_at)) = expires_at else {
+            return Err(Problem::new(
+                ProblemKind::Internal,
+                "the pass would end at a time that cannot be written; see --pass-lifetime-seconds",
+            ));
+        };
         Ok(PassView {
             pass,
-            expires_at: expires_at
-                .and_then(Result::ok)
-                .unwrap_or(Timestamp::MAX)
-                .to_string(),
+            expires_at: expires_at.to_string(),
         })
     }
 }

@@ -120,9 +120,7 @@ pub fn seconds_rounded_up(wait: Duration) -> u64 {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        // Five plain fields cannot fail to serialize.
-        let json = serde_json::to_vec(&self.document()).unwrap_or_default();
-        let mut response = Response::new(Body::from(json));
+        let mut response = Response::new(Body::from(self.document().to_json()));
         *response.status_mut() = self.kind.status();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, PROBLEM_JSON);

@@ -37,3 +37,8 @@ impl Findings {
         self.rows.extend(other.rows);
     }
 }
+
+/// A count, which PostgreSQL gives as a signed number.
+pub(super) fn unsigned(count: i64) -> Result<u64, sqlx::Error> {
+    u64::try_from(count).map_err(|error| sqlx::Error::Decode(error.into()))
+}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use uuid::Uuid;
 
-use super::{AuditError, outcomes::OutcomeAudit, records};
+use super::{AuditError, jobs::OutcomeAudit, records};
 use crate::{
     connect::Queue,
     id::SaleId,

@@ -6,9 +6,10 @@ use std::collections::{HashMap, HashSet};
 use uuid::Uuid;
 
 use super::{
-    AuditError, Findings,
+    AuditError,
+    findings::Findings,
+    jobs::is_turned_away,
     letters::{self, Letter},
-    outcomes::is_turned_away,
     records, rejections,
     waiting::Waiting,
 };

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Findings, SHOWN};
+use super::findings::{Findings, SHOWN, unsigned};
 use crate::{
     id::SaleId,
     ledger::{LedgerConnection, ProductBooks, books},
@@ -126,8 +126,7 @@ async fn beyond_limit(
     let Some((_, _, _, _, total, excess)) = rows.first() else {
         return Ok((0, Findings::default()));
     };
-    let unsigned = |number: &i64| u64::try_from(*number).unwrap_or(0);
-    let (total, excess) = (unsigned(total), unsigned(excess));
+    let (total, excess) = (unsigned(*total)?, unsigned(*excess)?);
     let rows = rows.iter().map(|(user, product, units, limit, _, _)| {
         format!(
             "shopper {user} has {units} units of {product}, allowed are {limit} (was maxPerUser \

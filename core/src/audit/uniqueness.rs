@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Findings, SHOWN};
+use super::findings::{Findings, SHOWN, unsigned};
 use crate::{id::SaleId, ledger::LedgerConnection};
 
 /// The orders of a sale, counted against each other.
@@ -37,8 +37,8 @@ pub(super) async fn audit(
     .fetch_one(&mut *connection)
     .await?;
     let mut audit = UniquenessAudit {
-        orders: unsigned(orders),
-        cancelled: unsigned(cancelled),
+        orders: unsigned(orders)?,
+        cancelled: unsigned(cancelled)?,
         ..UniquenessAudit::default()
     };
     for question in [REPEATED_KEYS, REPEATED_JOBS, UNKNOWN_PRODUCTS] {
@@ -47,21 +47,22 @@ pub(super) async fn audit(
             .bind(i64::try_from(SHOWN).unwrap_or(i64::MAX))
             .fetch_all(&mut *connection)
             .await?;
-        audit.take(answer);
+        audit.take(answer)?;
     }
     Ok(audit)
 }
 
 impl UniquenessAudit {
-    fn take(&mut self, answer: Answer) {
+    fn take(&mut self, answer: Answer) -> Result<(), sqlx::Error> {
         let Some((_, total, surplus)) = answer.first() else {
-            return;
+            return Ok(());
         };
-        self.surplus += unsigned(*surplus);
+        self.surplus += unsigned(*surplus)?;
         self.findings.extend(Findings {
-            total: unsigned(*total),
+            total: unsigned(*total)?,
             rows: answer.into_iter().map(|(row, _, _)| row).collect(),
         });
+        Ok(())
     }
 }
 
@@ -90,8 +91,3 @@ const UNKNOWN_PRODUCTS: &str = "\
       FROM orders o
      WHERE o.sale_id = $1 AND NOT EXISTS (SELECT FROM products p WHERE p.id = o.product_id)
      ORDER BY o.id LIMIT $2";
-
-/// A count, which PostgreSQL gives as a signed number.
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or(0)
-}

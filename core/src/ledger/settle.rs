@@ -129,7 +129,7 @@ impl Ledger {
             verdicts: verdicts(jobs.len(), &row.outcomes, &row.order_ids)?,
             stock: row.stock_left,
             version: row.version,
-            confirmed: u32::try_from(row.confirmed).unwrap_or(0),
+            confirmed: u32::try_from(row.confirmed).map_err(|_| LedgerError::Mismatch)?,
         })
     }
 

@@ -29,9 +29,7 @@ static SOLD_OUT: LazyLock<Bytes> = LazyLock::new(|| {
         ProblemKind::SoldOut,
         "every unit is sold or spoken for; a unit may come back while others' buys fail",
     );
-    serde_json::to_vec(&problem.document())
-        .unwrap_or_default()
-        .into()
+    problem.document().to_json()
 });
 
 /// In line.

@@ -175,7 +175,7 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
     let public = PublicKey::new(&DecodingKey::from_jwk(jwk).ok()?, first)?;
     Some(Key {
         id: jwk.common.key_id.clone(),
-        fingerprint: fingerprint(jwk, rules),
+        fingerprint: fingerprint(jwk, rules)?,
         public,
         algorithms,
     })
@@ -183,18 +183,17 @@ fn usable(jwk: &Jwk, rules: &TokenRules) -> Option<Key> {
 
 /// Of what the key consists of and of the issuer whose key it is, but not of what else is said of it,
 /// such as its certificates, which are renewed.
-fn fingerprint(jwk: &Jwk, rules: &TokenRules) -> KeyFingerprint {
+fn fingerprint(jwk: &Jwk, rules: &TokenRules) -> Option<KeyFingerprint> {
     let Jwk { common, algorithm } = jwk;
-    // Strings and numbers cannot fail to serialize.
     let parts = (
         &rules.issuer,
         &common.key_id,
         common.key_algorithm,
         algorithm,
     );
-    let digest = digest(&SHA256, &serde_json::to_vec(&parts).unwrap_or_default());
-    let first = digest.as_ref().first_chunk().copied().unwrap_or_default();
-    KeyFingerprint(u64::from_le_bytes(first))
+    let digest = digest(&SHA256, &serde_json::to_vec(&parts).ok()?);
+    let first = digest.as_ref().first_chunk().copied()?;
+    Some(KeyFingerprint(u64::from_le_bytes(first)))
 }
 
 /// The algorithms that a key of this type can serve. A shared secret serves none.

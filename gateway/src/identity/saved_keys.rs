@@ -82,11 +82,10 @@ impl SavedKeys {
         let read_at = unix_seconds();
         let mut copies = self.copies.lock().await;
         copies.insert(source.to_owned(), Copy { read_at, keys });
-        // Strings and numbers cannot fail to serialize.
-        let json = serde_json::to_vec(&*copies).unwrap_or_default();
+        let json = serde_json::to_vec(&*copies).map_err(io::Error::from);
         let target = self.path.clone();
         // The lock is held until then, so that a later copy cannot be overwritten by an earlier one.
-        let written = tokio::task::spawn_blocking(move || replace(&target, &json)).await;
+        let written = tokio::task::spawn_blocking(move || replace(&target, &json?)).await;
         if let Err(error) = written.unwrap_or_else(|error| Err(io::Error::other(error))) {
             let path = self.path.display();
             tracing::warn!(%error, %path, "the keys could not be saved in {path}: {error}");
@@ -104,7 +103,8 @@ fn read(path: &Path) -> Result<BTreeMap<String, Copy>, LoadError> {
 
 /// Writes another file and renames it, so that the file is always whole.
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
+    let no_name = || io::Error::new(io::ErrorKind::InvalidInput, "the path names no file");
+    let mut name = path.file_name().ok_or_else(no_name)?.to_owned();
     // Two gateways of one machine may share the file.
     name.push(format!(".{}", std::process::id()));
     let temporary = path.with_file_name(name);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 /// An RFC 9457 problem document.
@@ -25,4 +26,33 @@ pub struct ProblemDocument<'a> {
     #[serde(rename = "opensAt", skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub opens_at: Option<String>,
+}
+
+/// Sent in place of a document that cannot be written, which none is known to be.
+const UNWRITABLE: &[u8] = br#"{"type":"https://flashsale.dev/problems/internal-error","title":"Internal error","status":500,"detail":"the answer could not be written; try again in a second"}"#;
+
+impl ProblemDocument<'_> {
+    /// The document as it is sent.
+    pub(crate) fn to_json(&self) -> Bytes {
+        match serde_json::to_vec(self) {
+            Ok(json) => json.into(),
+            Err(error) => {
+                tracing::error!(%error, kind = %self.kind, "a problem document could not be written: {error}");
+                Bytes::from_static(UNWRITABLE)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_sent_in_place_of_a_document_is_one() {
+        let read: ProblemDocument<'_> = serde_json::from_slice(UNWRITABLE).unwrap();
+        assert_eq!(read.status, 500);
+        let kind = crate::problem::ProblemKind::Internal;
+        assert!(read.kind.ends_with(kind.slug()));
+    }
 }

@@ -45,7 +45,7 @@ static REFUSALS: LazyLock<[(&[u8], Problem); 2]> = LazyLock::new(|| {
 /// connection ends with it.
 pub(super) fn whole(problem: &Problem, headers: &[(&str, &str)]) -> Bytes {
     let status = problem.kind().status();
-    let json = serde_json::to_string(&problem.document()).unwrap_or_default();
+    let json = problem.document().to_json();
     let mut answer = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
          x-content-type-options: nosniff\r\nconnection: close\r\ncontent-length: {}\r\n",
@@ -55,7 +55,8 @@ pub(super) fn whole(problem: &Problem, headers: &[(&str, &str)]) -> Bytes {
         // Writing to a string cannot fail.
         let _ = write!(answer, "{name}: {value}\r\n");
     }
-    (answer + "\r\n" + &json).into()
+    answer.push_str("\r\n");
+    [answer.as_bytes(), &json].concat().into()
 }
 
 /// The answer to a request whose head cannot be read, and with it the id that it may have brought.
