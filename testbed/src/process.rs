@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use tokio::sync::{oneshot, watch};
 
@@ -228,6 +229,15 @@ impl Process {
 
     /// Its resident memory in bytes, shared pages included.
     pub fn resident_memory(&self) -> Result<u64, ProcessError> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever had resident, in bytes.
+    pub fn peak_memory(&self) -> Result<u64, ProcessError> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64, ProcessError> {
         if !self.is_running() {
             return Err(ProcessError::Ended {
                 name: self.name().to_owned(),
@@ -237,7 +247,7 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/status", self.pid))
             .ok()
             .as_deref()
-            .and_then(resident_bytes)
+            .and_then(|status| bytes(status, name))
             .ok_or_else(|| ProcessError::Memory {
                 name: self.name().to_owned(),
             })
@@ -321,10 +331,15 @@ fn guard(
     ended.send_modify(|exit| *exit = Some(child.wait().ok()));
 }
 
-fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// Processor time that the process `pid` has used since it started, all its threads together: by
+/// its own clock, not in ticks, which say nothing of a process that sleeps most of the time.
+pub fn processor_time(pid: i32) -> io::Result<Duration> {
+    let used = clock_getcpuclockid(Pid::from_raw(pid)).and_then(clock_gettime);
+    Ok(Duration::from(used?))
+}
+
+fn bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * BYTES_PER_KIB)
 }
@@ -334,9 +349,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resident_memory_is_read_in_bytes() {
+    fn memory_is_read_in_bytes() {
         let status = "Name:\tworker\nVmHWM:\t  9000 kB\nVmRSS:\t    2048 kB\n";
-        assert_eq!(resident_bytes(status), Some(2_097_152));
-        assert_eq!(resident_bytes("Name:\tzombie\n"), None);
+        assert_eq!(bytes(status, "VmRSS:"), Some(2_097_152));
+        assert_eq!(bytes(status, "VmHWM:"), Some(9_216_000));
+        assert_eq!(bytes("Name:\tzombie\n", "VmRSS:"), None);
+    }
+
+    #[test]
+    fn processor_time_is_known_of_processes_that_run() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(processor_time(own).unwrap() > Duration::ZERO);
+        // More than the kernel ever gives (`PID_MAX_LIMIT`).
+        assert!(processor_time((1 << 22) + 1).is_err());
     }
 }
