@@ -5,7 +5,7 @@ use std::{fs, num::NonZero, path::Path, thread};
 use nix::sys::statfs::{self, TMPFS_MAGIC};
 use serde::Serialize;
 
-use crate::{error::BenchError, report::value, stores::Stores};
+use crate::{error::Result, fixtures::stores::Stores, metrics::Unit};
 
 /// Share of the processor that other programs may use before it is worth a warning: what a system
 /// at rest does beside.
@@ -37,7 +37,7 @@ pub struct Machine {
 
 impl Machine {
     /// Asks the system and the servers.
-    pub async fn look(stores: &Stores) -> Result<Self, BenchError> {
+    pub(crate) async fn look(stores: &Stores) -> Result<Self> {
         Ok(Self {
             processor: fs::read_to_string("/proc/cpuinfo")
                 .ok()
@@ -84,7 +84,7 @@ impl Machine {
             warnings.push(format!(
                 "other programs used up to {} of the processor: the figures are too low, and more \
                  so where several processes work together than where one does",
-                value::share(self.others_used)
+                Unit::Share.format(self.others_used)
             ));
         }
         if self.in_memory {
@@ -96,7 +96,7 @@ impl Machine {
     }
 }
 
-async fn setting(stores: &Stores, statement: &'static str) -> Result<String, BenchError> {
+async fn setting(stores: &Stores, statement: &'static str) -> Result<String> {
     Ok(sqlx::query_scalar(statement)
         .fetch_one(stores.ledger.pool())
         .await?)

@@ -2,7 +2,7 @@
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::error::BenchError;
+use crate::error::Result;
 
 /// Files that a process has open besides the sockets of a crowd: logs, stores, libraries, and the
 /// connections that buy.
@@ -10,25 +10,25 @@ const BESIDES: u64 = 1_000;
 
 /// Raises the limit of this process, and of the children that it starts afterwards, so that
 /// `sockets` may be open at once.
-pub fn allow(sockets: u32) -> Result<(), BenchError> {
-    let limits = getrlimit(Resource::RLIMIT_NOFILE).map_err(BenchError::OpenFiles)?;
-    match raised(sockets, limits)? {
-        None => Ok(()),
-        Some(limit) => {
-            setrlimit(Resource::RLIMIT_NOFILE, limit, limits.1).map_err(BenchError::OpenFiles)
-        }
+pub(crate) fn allow(sockets: u32) -> Result<()> {
+    let not_changed = |error| {
+        format!("the limit of open files could not be changed: {error}; raise it with `ulimit -n`")
+    };
+    let limits = getrlimit(Resource::RLIMIT_NOFILE).map_err(not_changed)?;
+    if let Some(limit) = raised(sockets, limits)? {
+        setrlimit(Resource::RLIMIT_NOFILE, limit, limits.1).map_err(not_changed)?;
     }
+    Ok(())
 }
 
 /// The soft limit that is needed; none when the one in force is enough.
-fn raised(sockets: u32, (soft, hard): (u64, u64)) -> Result<Option<u64>, BenchError> {
+fn raised(sockets: u32, (soft, hard): (u64, u64)) -> Result<Option<u64>> {
     let needed = u64::from(sockets) + BESIDES;
     if needed > hard {
-        return Err(BenchError::TooFewFiles {
-            sockets,
-            needed,
-            allowed: hard,
-        });
+        Err(format!(
+            "{sockets} sockets need {needed} open files, {hard} are allowed: raise the hard limit \
+             (`ulimit -Hn`, or LimitNOFILE of the service), or leave the part `sockets` out with --only"
+        ))?;
     }
     Ok((needed > soft).then_some(needed))
 }

@@ -5,12 +5,10 @@
 
 use std::{fs, time::Duration};
 
-use nix::{
-    time::{ClockId, clock_getcpuclockid, clock_gettime},
-    unistd::Pid,
-};
+use flashsale_testbed::process::processor_time;
+use nix::time::{ClockId, clock_gettime};
 
-use crate::error::BenchError;
+use crate::error::{Error, Result};
 
 /// Ticks a second in which `/proc` gives times. Linux has fixed it at 100 for every architecture
 /// we run on (`USER_HZ`, `proc(5)`).
@@ -31,24 +29,20 @@ const ENDED_CHILDREN_TIMES: [usize; 2] = [13, 14];
 /// nobody is told whose they are.
 const IN_USE: [usize; 4] = [0, 1, 2, 7];
 
-/// Seconds that the process `pid` has used, exactly: by its own clock, not in ticks, which say
-/// nothing of a process that sleeps most of the time.
-pub fn seconds(pid: i32) -> Result<f64, BenchError> {
-    clock_getcpuclockid(Pid::from_raw(pid))
-        .and_then(clock_gettime)
-        .map(|used| Duration::from(used).as_secs_f64())
-        .map_err(|_| gone(pid))
+/// Seconds that the process `pid` has used.
+pub(crate) fn seconds(pid: i32) -> Result<f64> {
+    let used = processor_time(pid).map_err(|_| gone(pid))?;
+    Ok(used.as_secs_f64())
 }
 
 /// Seconds that this thread has used.
-pub fn own_thread_seconds() -> Result<f64, BenchError> {
-    clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
-        .map(|used| Duration::from(used).as_secs_f64())
-        .map_err(|_| untold("/proc/thread-self/stat".to_owned()))
+pub(crate) fn own_thread_seconds() -> nix::Result<f64> {
+    let used = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)?;
+    Ok(Duration::from(used).as_secs_f64())
 }
 
 /// Seconds that the process `pid` and all its children have used, those that have ended included.
-pub fn seconds_with_children(pid: i32) -> Result<f64, BenchError> {
+pub(crate) fn seconds_with_children(pid: i32) -> Result<f64> {
     let read = || read_stat(pid).ok_or_else(|| gone(pid));
     let mut before = read()?;
     loop {
@@ -63,25 +57,24 @@ pub fn seconds_with_children(pid: i32) -> Result<f64, BenchError> {
         if ended(&before) == ended(&after) {
             let own = ticks(&after, &OWN_TIMES).zip(ended(&after));
             let (own, ended) = own.ok_or_else(|| gone(pid))?;
-            return Ok(in_seconds(own + ended + children));
+            return Ok((own + ended + children) / TICKS_PER_SECOND);
         }
         before = after;
     }
 }
 
 /// Seconds that this process has used, and those of its children that have ended.
-pub fn own_seconds() -> Result<f64, BenchError> {
+pub(crate) fn own_seconds() -> Result<f64> {
     let file = "/proc/self/stat";
-    fs::read_to_string(file)
+    let used = fs::read_to_string(file)
         .ok()
-        .and_then(|stat| Some(ticks(&stat, &OWN_TIMES)? + ticks(&stat, &ENDED_CHILDREN_TIMES)?))
-        .map(in_seconds)
-        .ok_or_else(|| untold(file.to_owned()))
+        .and_then(|stat| Some(ticks(&stat, &OWN_TIMES)? + ticks(&stat, &ENDED_CHILDREN_TIMES)?));
+    Ok(used.ok_or_else(|| untold(file))? / TICKS_PER_SECOND)
 }
 
-/// Seconds that all cores of the machine have spent since it started.
+/// Ticks that all cores of the machine have spent since it started.
 #[derive(Debug, Clone, Copy)]
-pub struct MachineTime {
+pub(crate) struct MachineTime {
     /// On programs.
     used: f64,
     /// On anything, idling included.
@@ -90,30 +83,29 @@ pub struct MachineTime {
 
 impl MachineTime {
     /// Reads both.
-    pub fn look() -> Result<Self, BenchError> {
+    pub(crate) fn look() -> Result<Self> {
         let file = "/proc/stat";
         let stat = fs::read_to_string(file).ok();
-        stat.as_deref()
-            .and_then(machine_time)
-            .ok_or_else(|| untold(file.to_owned()))
+        let times = stat.as_deref().and_then(machine_time);
+        times.ok_or_else(|| untold(file))
     }
 
     /// The share of the time since `before` that went to programs which together did not use
     /// `ours` seconds of it.
-    #[must_use]
-    pub fn share_of_others(&self, before: &Self, ours: f64) -> f64 {
+    pub(crate) fn share_of_others(&self, before: &Self, ours: f64) -> f64 {
         let (used, all) = (self.used - before.used, self.all - before.all);
-        ((used - ours) / all.max(1.0)).max(0.0)
+        let ours = ours * TICKS_PER_SECOND;
+        ((used - ours) / all.max(TICKS_PER_SECOND)).max(0.0)
     }
 }
 
-fn gone(pid: i32) -> BenchError {
-    untold(format!("/proc/{pid}/stat"))
+fn gone(pid: i32) -> Error {
+    untold(&format!("/proc/{pid}/stat"))
 }
 
-fn untold(file: String) -> BenchError {
-    let what = "processor times";
-    BenchError::Untold { file, what }
+fn untold(file: &str) -> Error {
+    format!("`{file}` does not tell processor times; is /proc mounted, does the process still run?")
+        .into()
 }
 
 fn read_stat(pid: i32) -> Option<String> {
@@ -121,15 +113,8 @@ fn read_stat(pid: i32) -> Option<String> {
 }
 
 fn processes() -> impl Iterator<Item = i32> {
-    fs::read_dir("/proc")
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-}
-
-fn in_seconds(ticks: f64) -> f64 {
-    ticks / TICKS_PER_SECOND
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
 fn ticks(stat: &str, positions: &[usize]) -> Option<f64> {
@@ -141,25 +126,18 @@ fn ticks(stat: &str, positions: &[usize]) -> Option<f64> {
 
 /// The command's name may hold spaces and brackets, so counting starts behind its last bracket.
 fn field(stat: &str, position: usize) -> Option<f64> {
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(position)?
-        .parse()
-        .ok()
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(position)?.parse().ok()
 }
 
 fn machine_time(stat: &str) -> Option<MachineTime> {
     let line = stat.lines().next()?.strip_prefix("cpu ")?;
-    let times: Vec<f64> = line
-        .split_whitespace()
-        .map(str::parse)
-        .collect::<Result<_, _>>()
-        .ok()?;
+    let times = line.split_whitespace().map(|time| time.parse().ok());
+    let times: Vec<f64> = times.collect::<Option<_>>()?;
     let used: Option<f64> = IN_USE.iter().map(|position| times.get(*position)).sum();
     Some(MachineTime {
-        used: in_seconds(used?),
-        all: in_seconds(times.iter().sum()),
+        used: used?,
+        all: times.iter().sum(),
     })
 }
 

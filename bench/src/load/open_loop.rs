@@ -1,0 +1,125 @@
+//! Load at a fixed rate, whatever the answers do (open loop): every request is due at its own
+//! instant of a timetable, and its latency counts from then. One that has to wait because the
+//! server is slow has waited, as its shopper has; a closed loop would simply have asked later and
+//! not have noticed (coordinated omission).
+//!
+//! The generator shares the cores with what it measures, so it does as little as it can: one
+//! thread, one `epoll`, requests put together from a template, answers read by their length. What
+//! it uses is told ([`Report::processor_seconds`]).
+
+mod answer;
+mod generator;
+mod tally;
+
+use std::{io, net::SocketAddr, thread};
+
+use tokio::sync::oneshot;
+
+pub(crate) use answer::Answer;
+pub(crate) use tally::Report;
+
+use crate::error::{Error, Result, wrong};
+
+/// Connections that suffice for most loads: at 10,000 requests a second each may be busy for 25 ms.
+pub(crate) const CONNECTIONS: u32 = 256;
+
+/// How many requests are sent, how fast, and where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// Speaks HTTP/1.1 and keeps connections open.
+    pub(crate) address: SocketAddr,
+    /// Requests a second, at least one.
+    pub(crate) rate: u32,
+    /// How many requests.
+    pub(crate) count: u32,
+    /// Keep-alive connections with one request on its way each. Those that are idle take turns, as
+    /// shoppers do. A request that finds none idle is late.
+    pub(crate) connections: u32,
+}
+
+/// What is sent, and what is made of the answers. Both happen on the generator's thread, which
+/// sends nothing meanwhile.
+pub(crate) trait Traffic: Send + 'static {
+    /// Writes request `number`, head and body, to the end of `bytes`, which is empty. Called once a
+    /// request, in order, from 0.
+    fn request(&mut self, number: u32, bytes: &mut Vec<u8>);
+
+    /// Takes an answer, whatever its status. Answers come in any order.
+    fn answered(&mut self, answer: &Answer<'_>) {
+        let _ = answer;
+    }
+}
+
+/// Sends what `plan` says; answers what came of it, and the traffic with what it has noted.
+///
+/// Requests that are refused, late or not answered are counted, and told by the report alone: see
+/// [`Report::check`]. A connection that fails or answers no HTTP is an error.
+pub(crate) async fn run<T: Traffic>(plan: Plan, traffic: T) -> Result<(Report, T)> {
+    let (tell, told) = oneshot::channel();
+    let generator = thread::Builder::new().name("open-loop".to_owned());
+    generator
+        .spawn(move || {
+            // Nobody waits for the outcome any more when the run was interrupted.
+            let outcome = generator::drive(&plan, traffic, &|| tell.is_closed());
+            let _ = tell.send(outcome);
+        })
+        .map_err(not_answered)?;
+    told.await
+        .map_err(|_| wrong("the load generator's thread broke"))?
+        .map_err(not_answered)
+}
+
+fn not_answered(error: io::Error) -> Error {
+    format!("a buy was not answered: {error}; did the gateway end?").into()
+}
+
+/// Stands for the number of a request where the template is made.
+const NUMBER: &str = "##########";
+
+/// SingleBuys of one product.
+#[derive(Debug, Clone)]
+pub(crate) struct SingleBuys {
+    /// A request with [`NUMBER`] in place of its number.
+    template: Vec<u8>,
+    /// Where its numbers begin.
+    numbers: Vec<usize>,
+}
+
+impl SingleBuys {
+    /// SingleBuys of `product` at `address`. Keys and shoppers begin with `run`, which must differ from
+    /// all runs before on the same sale.
+    pub(crate) fn new(address: SocketAddr, product: &str, run: u32) -> Self {
+        let body = format!(r#"{{"productId":"{product}","userId":"user_r{run}_{NUMBER}"}}"#);
+        let template = format!(
+            "POST /buy HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\nIdempotency-Key: r{run}-00000000-0000-4000-8000-{NUMBER}\r\n\
+             \r\n{body}",
+            body.len()
+        );
+        let numbers = template.match_indices(NUMBER).map(|(at, _)| at).collect();
+        Self {
+            template: template.into_bytes(),
+            numbers,
+        }
+    }
+}
+
+impl Traffic for SingleBuys {
+    fn request(&mut self, number: u32, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.template);
+        for at in &self.numbers {
+            write_digits(&mut bytes[*at..*at + NUMBER.len()], number);
+        }
+    }
+}
+
+/// Writes `number` to the end of `place`, with zeros before it.
+fn write_digits(place: &mut [u8], mut number: u32) {
+    for digit in place.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).unwrap_or(0);
+        number /= 10;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! The thread that sends and reads.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout},
+        timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+    },
+};
+
+use super::{Answer, Plan, Report, Traffic, answer, tally::Tally};
+use crate::processor::own_thread_seconds;
+
+/// How often the clock is looked at when no answer comes: what a request may be sent late at rest.
+const TICK: Duration = Duration::from_micros(250);
+
+/// How long answers may take after the last request was due: what wrk gives them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// From the opening of the connections to the first request.
+const HEAD_START: Duration = Duration::from_millis(200);
+
+/// Events taken in one call.
+const EVENTS: usize = 128;
+
+/// Room for an answer: the gateway's have some 300 bytes.
+const ANSWER: usize = 2_048;
+
+/// Names the timer among the connections, which are named by their index.
+const TIMER: u64 = u64::MAX;
+
+/// Sends what `plan` says, until all is answered or given up, or `is_over`.
+pub(super) fn drive<T: Traffic>(
+    plan: &Plan,
+    traffic: T,
+    is_over: &dyn Fn() -> bool,
+) -> io::Result<(Report, T)> {
+    let before = own_thread_seconds()?;
+    let mut generator = Generator::new(plan, traffic)?;
+    let mut events = [EpollEvent::empty(); EVENTS];
+    while !generator.is_done(Instant::now()) && !is_over() {
+        let count = match generator.epoll.wait(&mut events, EpollTimeout::NONE) {
+            Err(Errno::EINTR) => 0,
+            waited => waited?,
+        };
+        for event in &events[..count] {
+            generator.handle(event.data())?;
+        }
+        generator.send_due()?;
+    }
+    let used = own_thread_seconds()? - before;
+    Ok(generator.finish(used))
+}
+
+#[derive(Debug)]
+struct Connection {
+    /// Blocks, which never happens: it is read only when there is something, and written only
+    /// when all that was written before has been answered.
+    stream: TcpStream,
+    /// When the request on its way was due.
+    due: Option<Instant>,
+    /// What has come of the answer.
+    answer: Vec<u8>,
+}
+
+struct Generator<T> {
+    epoll: Epoll,
+    timer: TimerFd,
+    connections: Vec<Connection>,
+    /// Connections without a request, the one that has been so for longest first.
+    idle: VecDeque<usize>,
+    timetable: Timetable,
+    /// The request that is sent next.
+    next: u32,
+    count: u32,
+    traffic: T,
+    tally: Tally,
+    request: Vec<u8>,
+    read: Box<[u8]>,
+}
+
+impl<T: Traffic> Generator<T> {
+    fn new(plan: &Plan, traffic: T) -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let mut connections = Vec::new();
+        for index in 0..plan.connections.min(plan.count) {
+            let connection = Connection::open(plan)?;
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(index));
+            epoll.add(&connection.stream, event)?;
+            connections.push(connection);
+        }
+        let timer = ticking(TICK)?;
+        epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
+        Ok(Self {
+            epoll,
+            timer,
+            idle: (0..connections.len()).collect(),
+            connections,
+            timetable: Timetable::new(Instant::now() + HEAD_START, plan.rate, plan.count),
+            next: 0,
+            count: plan.count,
+            traffic,
+            tally: Tally::new(plan.count),
+            request: Vec::with_capacity(ANSWER),
+            read: vec![0; ANSWER].into(),
+        })
+    }
+
+    fn is_done(&self, now: Instant) -> bool {
+        let all_answered = self.next == self.count && self.idle.len() == self.connections.len();
+        all_answered || now > self.timetable.end() + PATIENCE
+    }
+
+    fn handle(&mut self, name: u64) -> io::Result<()> {
+        match usize::try_from(name) {
+            Ok(index) if index < self.connections.len() => self.receive(index),
+            _ => Ok(self.timer.wait()?),
+        }
+    }
+
+    fn receive(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        let length = connection.stream.read(&mut self.read)?;
+        if length == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        connection.answer.extend_from_slice(&self.read[..length]);
+        let Some((status, body)) = answer::parse(&connection.answer)? else {
+            return Ok(());
+        };
+        let Some(due) = connection.due.take() else {
+            return Err(io::Error::other("an answer came to no request"));
+        };
+        let answer = Answer {
+            status,
+            body,
+            due,
+            read: Instant::now(),
+        };
+        self.tally.answered(&answer);
+        self.traffic.answered(&answer);
+        connection.answer.clear();
+        self.idle.push_back(index);
+        Ok(())
+    }
+
+    /// Sends what is due, as far as there are idle connections.
+    fn send_due(&mut self) -> io::Result<()> {
+        let mut sent = Instant::now();
+        while self.timetable.is_due(self.next, sent) {
+            let Some(index) = self.idle.pop_front() else {
+                return Ok(());
+            };
+            let due = self.timetable.due(self.next);
+            self.request.clear();
+            self.traffic.request(self.next, &mut self.request);
+            let connection = &mut self.connections[index];
+            connection.stream.write_all(&self.request)?;
+            connection.due = Some(due);
+            self.tally.sent(due, sent);
+            self.next += 1;
+            sent = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// Gives up what has no answer.
+    fn finish(mut self, processor_seconds: f64) -> (Report, T) {
+        let now = Instant::now();
+        for due in self.connections.iter().filter_map(|one| one.due) {
+            self.tally.unanswered(due, now);
+        }
+        for number in self.next..self.count {
+            self.tally.unsent(self.timetable.due(number), now);
+        }
+        (self.tally.finish(processor_seconds), self.traffic)
+    }
+}
+
+impl Connection {
+    fn open(plan: &Plan) -> io::Result<Self> {
+        let stream = TcpStream::connect(plan.address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            stream,
+            due: None,
+            answer: Vec::with_capacity(ANSWER),
+        })
+    }
+}
+
+/// A timer that wakes every `interval`: epoll's own timeout counts milliseconds.
+fn ticking(interval: Duration) -> io::Result<TimerFd> {
+    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
+    timer.set(
+        Expiration::Interval(interval.into()),
+        TimerSetTimeFlags::empty(),
+    )?;
+    Ok(timer)
+}
+
+/// Nanoseconds of a second.
+const SECOND_NS: u64 = 1_000_000_000;
+
+/// Requests at equal distances.
+#[derive(Debug, Clone, Copy)]
+struct Timetable {
+    start: Instant,
+    rate: u32,
+    count: u32,
+}
+
+impl Timetable {
+    /// `count` requests, `rate` of them a second, the first at `start`.
+    fn new(start: Instant, rate: u32, count: u32) -> Self {
+        Self { start, rate, count }
+    }
+
+    /// When request `number` is due.
+    fn due(&self, number: u32) -> Instant {
+        // Reckoned from the start and not from the one before, so that rounding does not add up.
+        let after = u64::from(number) * SECOND_NS / u64::from(self.rate.max(1));
+        self.start + Duration::from_nanos(after)
+    }
+
+    /// Whether request `number` exists and is due.
+    fn is_due(&self, number: u32, now: Instant) -> bool {
+        number < self.count && self.due(number) <= now
+    }
+
+    /// When the last request has been due.
+    fn end(&self) -> Instant {
+        self.due(self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_due_at_equal_distances_that_do_not_drift() {
+        let start = Instant::now();
+        let table = Timetable::new(start, 3, 10);
+        assert_eq!(table.due(0), start);
+        assert_eq!(table.due(1) - start, Duration::from_nanos(333_333_333));
+        assert_eq!(table.due(9) - start, Duration::from_secs(3));
+    }
+
+    #[test]
+    fn nothing_is_due_before_its_time_or_after_the_last() {
+        let start = Instant::now();
+        let table = Timetable::new(start, 1_000, 2);
+        assert!(table.is_due(0, start));
+        assert!(!table.is_due(1, start + Duration::from_micros(999)));
+        assert!(table.is_due(1, start + Duration::from_millis(1)));
+        assert!(!table.is_due(2, start + Duration::from_secs(1)));
+    }
+}

@@ -1,0 +1,68 @@
+//! What TLS to the stores costs: the same buys and the same settlement with it and without, in turn,
+//! at servers of their own that speak both.
+
+use std::mem;
+
+use flashsale_testbed::program::Program;
+
+use super::settlement;
+use crate::{
+    error::{Result, wrong},
+    fixtures::{
+        programs::Way,
+        stores::{Stores, Used},
+        verification::all_taken,
+    },
+    load::wrk::{self, Buys},
+    session::Session,
+};
+
+/// Measures one round.
+pub(crate) async fn round(session: &mut Session) -> Result<()> {
+    let secured = Stores::start_secured().await?;
+    let usual = mem::replace(&mut session.stores, secured);
+    let measured = both(session).await;
+    let secured = mem::replace(&mut session.stores, usual);
+    secured.stop().await?;
+    measured
+}
+
+async fn both(session: &mut Session) -> Result<()> {
+    for (link, way) in ways(&session.stores)? {
+        let gateway = way.gateway().await?;
+        let (used, requests) = buys(session, &gateway).await?;
+        let used = [
+            ("gateway-for-buy", used.programs),
+            ("redis-for-buy", used.redis),
+        ];
+        let used = used.map(|(id, seconds)| (format!("link-time of={id} link={link}"), seconds));
+        session.record_each(used, requests)?;
+        gateway.stop().await?;
+    }
+    for (link, way) in ways(&session.stores)? {
+        let used = settlement::settle_by(session, way).await?;
+        let used = used.of_orders(|id| format!("link-time of={id} link={link}"));
+        session.record_each(used, session.arguments.jobs())?;
+    }
+    Ok(())
+}
+
+fn ways(stores: &Stores) -> Result<[(&'static str, Way); 2]> {
+    let secured = stores
+        .secured_way()
+        .ok_or_else(|| wrong("the stores do not speak TLS"))?;
+    Ok([("plain", stores.way()), ("tls", secured)])
+}
+
+/// What buys over 64 connections used, and how many there were.
+async fn buys(session: &mut Session, gateway: &Program) -> Result<(Used, u32)> {
+    let sale = session.open_sale(gateway, 0).await?;
+    let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
+    let stores = &session.stores;
+    let before = stores.used([gateway])?;
+    let buys = Buys::of(gateway, sale.products[0].id.as_str(), run, seconds);
+    let load = wrk::run(stores.data_dir.path(), buys).await?;
+    let used = stores.used([gateway])?.since(before);
+    all_taken(stores, &sale, load.requests, wrk::CONNECTIONS).await?;
+    Ok((used, load.requests))
+}
