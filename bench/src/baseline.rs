@@ -238,7 +238,6 @@ impl Verdict {
         self.gain() < -self.held.margin
     }
 
-    /// In one word.
     fn word(&self) -> &'static str {
         if self.fell() {
             "FELL"

@@ -20,7 +20,6 @@ impl Latencies {
         self.quantile(share).as_secs_f64() * 1e3
     }
 
-    /// The same as a duration.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,

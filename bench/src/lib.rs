@@ -28,7 +28,6 @@ pub mod figures;
 mod latencies;
 pub mod machine;
 pub mod metrics;
-mod open_files;
 mod processor;
 pub mod report;
 mod run;
@@ -37,7 +36,6 @@ pub mod targets;
 
 /// What measurements start from: servers, programs, sales, and what came of them.
 mod fixtures {
-    pub(crate) mod distance;
     pub(crate) mod lane_hold;
     pub(crate) mod outcomes;
     pub(crate) mod programs;

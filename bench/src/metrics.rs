@@ -6,7 +6,7 @@
 
 pub mod table;
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::sync::LazyLock;
 
 use table::SECTIONS;
 
@@ -68,14 +68,25 @@ pub enum Label {
     Words(&'static str, &'static [(&'static str, &'static str)]),
 }
 
+/// In which order a block's lines stand.
+#[derive(Debug, Clone, Copy)]
+pub enum Order {
+    /// All metrics for the first combination of the labels' values, then all for the next.
+    Rows,
+    /// Each metric at every value of its one label, as a share of what it is at the first. The label
+    /// is added to series and titles.
+    Growth,
+}
+
 /// Lines that stand together.
 #[derive(Debug, Clone, Copy)]
-pub enum Block {
-    /// All metrics for the first combination of the labels' values, then all for the next.
-    Rows(&'static [Label], &'static [Metric]),
-    /// Each metric at every value of the label, as a share of what it is at the first. The label
-    /// is added to series and titles.
-    Growth(Label, &'static [Metric]),
+pub struct Block {
+    /// Their order.
+    pub order: Order,
+    /// Labels that their templates name.
+    pub labels: &'static [Label],
+    /// What is measured.
+    pub metrics: &'static [Metric],
 }
 
 /// Lines under one heading.
@@ -172,30 +183,29 @@ fn grouped(value: f64) -> String {
 }
 
 /// A label's name, one of its values, and how that is shown.
-type Chosen = (&'static str, Cow<'static, str>, Cow<'static, str>);
+type Chosen = (&'static str, String, String);
 
 impl Label {
     fn choices(self) -> Vec<Chosen> {
         match self {
             Self::Numbers(name, numbers) => {
-                let text = |number: &u32| Cow::Owned(number.to_string());
-                numbers
-                    .iter()
-                    .map(|one| (name, text(one), text(one)))
-                    .collect()
+                let choice = |one: &u32| (name, one.to_string(), one.to_string());
+                numbers.iter().map(choice).collect()
             }
             Self::Counts(name, noun, numbers) => {
-                let shown = |number: &u32| match number {
-                    1 => format!("1 {noun}"),
-                    _ => format!("{number} {noun}s"),
+                let plural = |one: &u32| if *one == 1 { "" } else { "s" };
+                let choice = |one| {
+                    (
+                        name,
+                        format!("{one}"),
+                        format!("{one} {noun}{}", plural(one)),
+                    )
                 };
-                let choice = |one: &u32| (name, one.to_string().into(), shown(one).into());
                 numbers.iter().map(choice).collect()
             }
             Self::Words(name, words) => {
-                let choice = |(value, text): &(&'static str, &'static str)| {
-                    (name, Cow::Borrowed(*value), Cow::Borrowed(*text))
-                };
+                let choice =
+                    |(value, text): &(&str, &str)| (name, (*value).to_owned(), (*text).to_owned());
                 words.iter().map(choice).collect()
             }
         }
@@ -203,45 +213,39 @@ impl Label {
 }
 
 impl Section {
-    /// Its lines.
     fn rows(&self) -> Vec<Row> {
-        let rows = |block: &Block| match block {
-            Block::Rows(labels, metrics) => self.combined(labels, metrics),
-            Block::Growth(label, metrics) => self.grown(*label, metrics),
-        };
-        self.blocks.iter().flat_map(rows).collect()
-    }
-
-    fn combined(&self, labels: &[Label], metrics: &[Metric]) -> Vec<Row> {
-        let mut combinations: Vec<Vec<Chosen>> = vec![Vec::new()];
-        for label in labels {
-            let with = |before: &Vec<Chosen>| {
-                let one_more = |choice| [before.as_slice(), &[choice]].concat();
-                label
-                    .choices()
-                    .into_iter()
-                    .map(one_more)
-                    .collect::<Vec<_>>()
-            };
-            combinations = combinations.iter().flat_map(with).collect();
+        let mut rows = Vec::new();
+        for block in self.blocks {
+            match block.order {
+                Order::Rows => {
+                    for chosen in combinations(block.labels) {
+                        rows.extend(block.metrics.iter().map(|metric| self.row(metric, &chosen)));
+                    }
+                }
+                Order::Growth => {
+                    let sizes = block.labels.iter().flat_map(|label| label.choices());
+                    let sizes: Vec<Chosen> = sizes.collect();
+                    for metric in block.metrics {
+                        rows.extend(self.grown(metric, &sizes));
+                    }
+                }
+            }
         }
-        let of_one = |chosen: &Vec<Chosen>| {
-            let row = |metric: &Metric| self.row(metric, chosen);
-            metrics.iter().map(row).collect::<Vec<_>>()
-        };
-        combinations.iter().flat_map(of_one).collect()
+        rows
     }
 
     fn row(&self, metric: &Metric, chosen: &[Chosen]) -> Row {
-        let series = filled(metric.series, chosen, |(name, value, _)| (name, value));
+        let value = |(name, value, _): &Chosen| (format!("{{{name}}}"), value.clone());
+        let text = |(name, _, text): &Chosen| (format!("{{{name}}}"), text.clone());
+        let series = filled(metric.series, chosen.iter().map(value));
         let limit = match metric.limit {
-            Limit::Series(limit) => Some(filled(limit, chosen, |(name, value, _)| (name, value))),
+            Limit::Series(limit) => Some(filled(limit, chosen.iter().map(value))),
             Limit::None | Limit::Itself => None,
         };
         let is_limit = matches!(metric.limit, Limit::Itself) || limit.as_ref() == Some(&series);
         Row {
             section: self.title,
-            title: filled(metric.title, chosen, |(name, _, text)| (name, text)),
+            title: filled(metric.title, chosen.iter().map(text)),
             unit: metric.unit,
             limit: limit.filter(|_| !is_limit),
             is_limit,
@@ -249,35 +253,40 @@ impl Section {
         }
     }
 
-    fn grown(&self, label: Label, metrics: &[Metric]) -> Vec<Row> {
-        let choices = label.choices();
-        let at_all_sizes = |metric: &Metric| {
-            let series = |(name, value, _): &Chosen| format!("{} {name}={value}", metric.series);
-            let smallest = choices.first().map(series);
-            let row = |choice: &Chosen| Row {
-                section: self.title,
-                series: series(choice),
-                title: format!("{}: {}", choice.2, metric.title),
-                unit: metric.unit,
-                limit: smallest.clone().filter(|limit| *limit != series(choice)),
-                is_limit: false,
-            };
-            choices.iter().map(row).collect::<Vec<_>>()
+    fn grown(&self, metric: &Metric, sizes: &[Chosen]) -> Vec<Row> {
+        let series = |(name, value, _): &Chosen| format!("{} {name}={value}", metric.series);
+        let smallest = sizes.first().map(series);
+        let row = |size: &Chosen| Row {
+            section: self.title,
+            series: series(size),
+            title: format!("{}: {}", size.2, metric.title),
+            unit: metric.unit,
+            limit: smallest.clone().filter(|limit| *limit != series(size)),
+            is_limit: false,
         };
-        metrics.iter().flat_map(at_all_sizes).collect()
+        sizes.iter().map(row).collect()
     }
 }
 
-/// The template with the labels' values or texts in their places.
-fn filled<'a>(
-    template: &str,
-    chosen: &'a [Chosen],
-    part: impl Fn(&'a Chosen) -> (&'a &'static str, &'a Cow<'static, str>),
-) -> String {
-    let fill = |text: String, (name, part): (&&str, &Cow<'_, str>)| {
-        text.replace(&format!("{{{name}}}"), part)
-    };
-    chosen.iter().map(part).fold(template.to_owned(), fill)
+/// Every choice of each label with every choice of the others, those of the last label nearest.
+fn combinations(labels: &[Label]) -> Vec<Vec<Chosen>> {
+    let mut all = vec![Vec::new()];
+    for label in labels {
+        let choices = label.choices();
+        let with_each = |before: &Vec<Chosen>| {
+            let with = |choice: &Chosen| [before.as_slice(), std::slice::from_ref(choice)].concat();
+            choices.iter().map(with).collect::<Vec<_>>()
+        };
+        all = all.iter().flat_map(with_each).collect();
+    }
+    all
+}
+
+/// The template with every part in the place of its name.
+fn filled(template: &str, parts: impl Iterator<Item = (String, String)>) -> String {
+    parts.fold(template.to_owned(), |text, (name, part)| {
+        text.replace(&name, &part)
+    })
 }
 
 #[cfg(test)]

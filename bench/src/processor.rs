@@ -82,7 +82,6 @@ pub(crate) struct MachineTime {
 }
 
 impl MachineTime {
-    /// Reads both.
     pub(crate) fn look() -> Result<Self> {
         let file = "/proc/stat";
         let stat = fs::read_to_string(file).ok();

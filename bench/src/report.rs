@@ -11,13 +11,11 @@ use crate::{
     targets::{Bound, Judgement},
 };
 
-/// Width of the lines' titles.
 pub(crate) const TITLE: usize = 52;
 
 /// Width of a value and of a share.
 pub(crate) const VALUE: usize = 13;
 
-/// Width of the range.
 const RANGE: usize = 19;
 
 /// Everything that was measured, and what is to be thought of it.

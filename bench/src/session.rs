@@ -17,12 +17,10 @@ use crate::{
     processor::{self, MachineTime},
 };
 
-/// One run.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) arguments: RunArguments,
     pub(crate) stores: Stores,
-    /// What was measured so far.
     pub(crate) figures: Figures,
     /// The greatest share of the processor that other programs used during a round.
     pub(crate) others_used: f64,
@@ -39,7 +37,6 @@ pub(crate) struct Round {
 }
 
 impl Session {
-    /// Starts the servers.
     pub(crate) async fn start(arguments: RunArguments) -> Result<Self> {
         let started = Instant::now();
         Ok(Self {
@@ -82,7 +79,6 @@ impl Session {
         Ok(gateway.answers(gateway.address, &path).await?)
     }
 
-    /// Begins a round.
     pub(crate) fn begin(&self, round: u32) -> Result<Round> {
         self.tell(&format!("round {round} of {}", self.arguments.rounds()));
         Ok(Round {

@@ -22,7 +22,6 @@ use crate::{
     },
 };
 
-/// The program, for messages.
 const PROGRAM: &str = "pgbench";
 
 /// Rows sent to PostgreSQL at a time.
@@ -57,11 +56,9 @@ pub(crate) async fn load(stores: &Stores, buys: &[Buy]) -> Result<()> {
     Ok(())
 }
 
-/// What a run came to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Run {
     pub(crate) orders_per_second: f64,
-    /// Processor time of PostgreSQL.
     pub(crate) postgres_seconds: f64,
 }
 

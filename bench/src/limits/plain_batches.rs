@@ -54,7 +54,6 @@ const TYPES: [Type; 7] = [
 pub(crate) struct Task<'a> {
     /// Where PostgreSQL is; it may be at a distance.
     pub(crate) url: &'a str,
-    /// Number of the sale.
     pub(crate) number: u32,
     /// Its products, each with as large a share of the jobs.
     pub(crate) products: u32,
@@ -113,7 +112,6 @@ fn shares(sale: &Sale, buys: &[Buy], batch: usize) -> Vec<Vec<Rows>> {
     shares.into_iter().map(in_turn).collect()
 }
 
-/// One client with its statements.
 struct Settler {
     client: Client,
     lock: Statement,
@@ -176,7 +174,6 @@ impl Settler {
     }
 }
 
-/// `COPY` as a prepared statement.
 struct Copy(Statement);
 
 impl Copy {

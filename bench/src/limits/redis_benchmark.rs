@@ -15,7 +15,6 @@ use crate::{
     load::prefill,
 };
 
-/// The program, for messages.
 const PROGRAM: &str = "redis-benchmark";
 
 /// Connections, as many as load the gateway.

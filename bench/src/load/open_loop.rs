@@ -7,15 +7,13 @@
 //! thread, one `epoll`, requests put together from a template, answers read by their length. What
 //! it uses is told ([`Report::processor_seconds`]).
 
-mod answer;
 mod generator;
 mod tally;
 
-use std::{io, net::SocketAddr, thread};
+use std::{io, net::SocketAddr, thread, time::Instant};
 
 use tokio::sync::oneshot;
 
-pub(crate) use answer::Answer;
 pub(crate) use tally::Report;
 
 use crate::error::{Error, Result, wrong};
@@ -30,11 +28,21 @@ pub(crate) struct Plan {
     pub(crate) address: SocketAddr,
     /// Requests a second, at least one.
     pub(crate) rate: u32,
-    /// How many requests.
     pub(crate) count: u32,
     /// Keep-alive connections with one request on its way each. Those that are idle take turns, as
     /// shoppers do. A request that finds none idle is late.
     pub(crate) connections: u32,
+}
+
+/// An answer, and the instants of its request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer<'a> {
+    pub(crate) status: u16,
+    pub(crate) body: &'a [u8],
+    /// When the request was due.
+    pub(crate) due: Instant,
+    /// When the last byte of the answer was read.
+    pub(crate) read: Instant,
 }
 
 /// What is sent, and what is made of the answers. Both happen on the generator's thread, which
@@ -76,7 +84,7 @@ fn not_answered(error: io::Error) -> Error {
 /// Stands for the number of a request where the template is made.
 const NUMBER: &str = "##########";
 
-/// SingleBuys of one product.
+/// Buys of one product, each the first of another shopper.
 #[derive(Debug, Clone)]
 pub(crate) struct SingleBuys {
     /// A request with [`NUMBER`] in place of its number.

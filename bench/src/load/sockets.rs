@@ -39,7 +39,7 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// Connects `count` shoppers to the gateway at `address`; both processes must be allowed to
-    /// (`open_files::allow` before the gateway is started).
+    /// (`programs::allow_sockets` before the gateway is started).
     pub(crate) async fn connect(address: SocketAddr, count: u32) -> Result<Self> {
         // As long as the ids that identity providers hand out.
         let users: Arc<[String]> = (0..count)
@@ -69,7 +69,6 @@ impl Sockets {
         }
     }
 
-    /// Closes all sockets.
     pub(crate) async fn close(mut self) -> Result<()> {
         self.check()?;
         self.listening.shutdown().await;
@@ -105,7 +104,6 @@ async fn connect_all(address: SocketAddr, users: &[String]) -> Result<Vec<Socket
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Confirmation {
     pub(crate) job: JobId,
-    /// When the packet was read.
     pub(crate) at: Instant,
 }
 

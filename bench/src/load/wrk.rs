@@ -12,7 +12,6 @@ use crate::{
     external,
 };
 
-/// The program, and its package.
 const PROGRAM: &str = "wrk";
 
 /// Connections, each with one request on its way at a time.
@@ -66,7 +65,6 @@ pub(crate) struct ExactBuys<'a> {
 /// What wrk says at the end, as `buy.lua` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
 pub(crate) struct Load {
-    /// Requests answered.
     pub(crate) requests: u32,
     duration_us: f64,
     p50_us: f64,
@@ -79,7 +77,6 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Requests answered per second.
     pub(crate) fn rate(&self) -> f64 {
         f64::from(self.requests) / (self.duration_us / 1e6)
     }

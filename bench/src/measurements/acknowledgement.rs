@@ -20,7 +20,6 @@ use crate::{
         wrk::{self, Buys, Load},
     },
     metrics::table::{CONNECTIONS, DEFAULT_BATCH, LOADS, PIPELINE, QUANTILES},
-    open_files,
     session::Session,
 };
 
@@ -55,10 +54,9 @@ impl<'a> Target<'a> {
 const EMPTY_ROUTE: Target<'_> = Target::of("server=empty-route");
 const GATEWAY: Target<'_> = Target::of("server=buy");
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     // As many files for each server as for the load; children inherit the limit.
-    open_files::allow(CONNECTIONS.into_iter().max().unwrap_or_default())?;
+    programs::allow_sockets(CONNECTIONS.into_iter().max().unwrap_or_default())?;
     let servers = Servers::start(&session.stores).await?;
     let most = alone(session, &servers).await?;
     others(session, &servers).await?;

@@ -23,11 +23,9 @@ use crate::{
     latencies::Latencies,
     load::sockets::Sockets,
     metrics::table::DEFAULT_BATCH,
-    open_files,
     session::Session,
 };
 
-/// Connected shoppers.
 const SOCKETS: u32 = 10_000;
 
 /// The same in a quick run.
@@ -46,14 +44,13 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// After connecting, until the greetings are read and what handshakes needed is given back.
 const GREETING: Duration = Duration::from_secs(2);
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     let count = if session.arguments.quick {
         QUICK_SOCKETS
     } else {
         SOCKETS
     };
-    open_files::allow(count)?;
+    programs::allow_sockets(count)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
     let sale = session.open_sale(&gateway, 0).await?;

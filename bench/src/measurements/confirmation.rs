@@ -15,17 +15,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     error::Result,
-    fixtures::{outcomes::Listener, verification},
+    fixtures::{outcomes::Listener, programs, verification},
     load::sockets::Sockets,
     metrics::table::{DEFAULT_BATCH, QUANTILES},
-    open_files,
     session::Session,
 };
 
 use buyers::{Bought, Buyers};
 use pairing::Ways;
 
-/// Connected shoppers.
 const SHOPPERS: u32 = 1_000;
 
 /// Seconds of each load.
@@ -52,9 +50,8 @@ const LOADS: [Load; 2] = [("steady", 1_000), ("busy", 5_000)];
 /// By all shoppers of the part `sockets`, who also hear every stock update.
 pub(crate) const CROWDED: Load = ("crowded", 5_000);
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
-    open_files::allow(SHOPPERS)?;
+    programs::allow_sockets(SHOPPERS)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
     let sale = session.open_sale(&gateway, 0).await?;

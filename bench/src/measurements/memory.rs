@@ -19,7 +19,6 @@ const FULL_LANE: u64 = 100_000;
 /// Lanes that the worker may drive: its default.
 const LANES: u32 = 8;
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     let way = session.stores.way();
     let gateway = way.gateway().await?;

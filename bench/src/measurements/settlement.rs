@@ -7,13 +7,15 @@ mod scenario;
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use flashsale_testbed::program::Program;
+use flashsale_testbed::{
+    fault_proxy::{FaultProxy, Flow},
+    program::Program,
+};
 
 use self::scenario::{JUDGED, MANY_PRODUCTS, MANY_WORKERS, Scenario};
 use crate::{
     error::{Result, check, wrong},
     fixtures::{
-        distance::Distance,
         lane_hold::{Drained, LaneHold},
         programs::Way,
         shop,
@@ -29,7 +31,6 @@ use crate::{
     session::Session,
 };
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     load_rows(session).await?;
     limit(session, JUDGED, true).await?;
@@ -100,7 +101,7 @@ async fn beside_limit(session: &mut Session, scenario: Scenario) -> Result<()> {
 
 async fn limit(session: &mut Session, scenario: Scenario, by_copy: bool) -> Result<()> {
     let number = session.next_sale();
-    let route = Route::to_stores(&session.stores, scenario)?;
+    let route = Route::to_stores(&session.stores, scenario).await?;
     let task = plain_batches::Task {
         url: &route.way.database,
         number,
@@ -129,13 +130,13 @@ async fn write_plainly(session: &mut Session) -> Result<()> {
 /// Orders per second of one hot product with one worker and the default batch, for others who hold
 /// something against it in turn.
 pub(crate) async fn hot_product(session: &mut Session) -> Result<f64> {
-    let route = Route::to_stores(&session.stores, JUDGED)?;
+    let route = Route::to_stores(&session.stores, JUDGED).await?;
     let (_, drained) = fill_and_drain(session, JUDGED, route).await?;
     Ok(drained.outcomes.rate())
 }
 
 async fn settle(session: &mut Session, scenario: Scenario) -> Result<()> {
-    let route = Route::to_stores(&session.stores, scenario)?;
+    let route = Route::to_stores(&session.stores, scenario).await?;
     let (admitted, drained) = fill_and_drain(session, scenario, route).await?;
     session.record(&scenario.series(), drained.outcomes.rate())?;
     if scenario != JUDGED {
@@ -151,8 +152,7 @@ async fn settle(session: &mut Session, scenario: Scenario) -> Result<()> {
 /// Processor time for settling one hot product at the default batch, all orders together, by
 /// another way to the stores.
 pub(crate) async fn settle_by(session: &mut Session, way: Way) -> Result<Used> {
-    let distance = None;
-    let (_, drained) = fill_and_drain(session, JUDGED, Route { way, distance }).await?;
+    let (_, drained) = fill_and_drain(session, JUDGED, Route { way, delay: None }).await?;
     Ok(drained.used)
 }
 
@@ -181,43 +181,40 @@ async fn fill_and_drain(
     Ok((admitted, drained))
 }
 
-/// How the stores are reached, and what is put before PostgreSQL.
+/// How the stores are reached, and what delays the way to PostgreSQL.
 struct Route {
     way: Way,
-    distance: Option<Distance>,
+    delay: Option<FaultProxy>,
 }
 
 impl Route {
-    fn to_stores(stores: &Stores, scenario: Scenario) -> Result<Self> {
+    /// Each way takes half of the round trip.
+    async fn to_stores(stores: &Stores, scenario: Scenario) -> Result<Self> {
         let mut way = stores.way();
-        let mut distance = None;
-        if scenario.away_ms > 0 {
-            let round_trip = Duration::from_millis(scenario.away_ms.into());
-            let target = (Ipv4Addr::LOCALHOST, stores.postgres.port()).into();
-            let between = Distance::put(round_trip, target).map_err(|error| {
-                format!(
-                    "could not put PostgreSQL at a distance: {error}; check the limit of open files \
-                     (ulimit -n)"
-                )
-            })?;
-            let mut url = stores.postgres_url()?;
-            let is_set = url.set_port(Some(between.address.port())).is_ok();
-            check(is_set, || "PostgreSQL's address has no port".to_owned())?;
-            url.set_query(Some("sslmode=disable"));
-            way.database = url.into();
-            distance = Some(between);
+        if scenario.away_ms == 0 {
+            return Ok(Self { way, delay: None });
         }
-        Ok(Self { way, distance })
+        let postgres = (Ipv4Addr::LOCALHOST, stores.postgres.port()).into();
+        let delay = FaultProxy::start(postgres).await.map_err(|error| {
+            format!(
+                "could not put PostgreSQL at a distance: {error}; check the limit of open files \
+                 (ulimit -n)"
+            )
+        })?;
+        let round_trip = Duration::from_millis(scenario.away_ms.into());
+        delay.set_both(Flow::Delayed(round_trip / 2));
+        let no_host = || wrong("PostgreSQL's address names no host");
+        way.database = delay.url(&way.database).ok_or_else(no_host)?;
+        let delay = Some(delay);
+        Ok(Self { way, delay })
     }
 
     /// Fails when there is a distance that nobody went, since what was measured then was none.
     fn check_gone(&self) -> Result<()> {
-        match &self.distance {
-            Some(distance) if distance.connections() == 0 => Err(wrong(
-                "PostgreSQL was reached past the distance put before it",
-            )),
-            _ => Ok(()),
-        }
+        let gone = self.delay.as_ref().is_none_or(|delay| delay.accepted() > 0);
+        check(gone, || {
+            "PostgreSQL was reached past the distance put before it".to_owned()
+        })
     }
 }
 

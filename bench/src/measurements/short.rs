@@ -9,7 +9,6 @@ use crate::{
     session::Session,
 };
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     settlement::load_rows(session).await?;
     settlement::default_batch(session).await?;

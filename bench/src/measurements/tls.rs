@@ -17,7 +17,6 @@ use crate::{
     session::Session,
 };
 
-/// Measures one round.
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     let secured = Stores::start_secured().await?;
     let usual = mem::replace(&mut session.stores, secured);

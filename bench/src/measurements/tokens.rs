@@ -82,7 +82,6 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-/// What buys cost the gateway.
 #[derive(Debug, Default)]
 struct Cost {
     processor_seconds: f64,

@@ -2,9 +2,11 @@
 //! promise is a line of [`crate::targets::TARGETS`].
 
 use super::{
-    Block::{self, Growth, Rows},
-    Label::{self, Counts, Numbers, Words},
-    Limit, Metric, Section,
+    Block,
+    Label::{Counts, Numbers, Words},
+    Limit, Metric,
+    Order::{Growth, Rows},
+    Section,
     Unit::{Bytes, Count, Megabytes, Microseconds, Milliseconds, MillisecondsPerSecond, PerSecond},
 };
 
@@ -71,11 +73,11 @@ pub const GROWING_SALES: [u32; 3] = [1, 10, 100];
 /// Jobs in work at a time that the usual stack's worker is tried with.
 pub const CONCURRENCIES: [u32; 4] = [1, 4, 16, 64];
 
-/// Metrics, one a line: series, unit, title; then `limit` where it is one, or `of` the limit that it
-/// is held against.
+/// Metrics, each as `"series" Unit "title";`, with `limit` before the semicolon where it is one, or
+/// `of` the limit that it is held against.
 macro_rules! metrics {
     ($($series:literal $unit:ident $title:literal $($how:ident $($limit:literal)?)?;)*) => {
-        [$(Metric {
+        &[$(Metric {
             series: $series,
             unit: $unit,
             title: $title,
@@ -87,391 +89,307 @@ macro_rules! metrics {
     (@of $limit:literal) => { Limit::Series($limit) };
 }
 
-const ONE_WORKER: Label = Counts("workers", "worker", &[1]);
-const ONE_PRODUCT: Label = Counts("products", "product", &[1]);
-const USUAL_BATCH: Label = Numbers("batch", &[DEFAULT_BATCH]);
+/// Sections, each as `"heading" { Order [labels…] { metrics… } … }`.
+macro_rules! sections {
+    ($($title:literal { $($order:ident [$($label:expr),*] { $($metrics:tt)* })* })*) => {
+        &[$(Section {
+            title: $title,
+            blocks: &[$(Block {
+                order: $order,
+                labels: &[$($label),*],
+                metrics: metrics! { $($metrics)* },
+            }),*],
+        }),*]
+    };
+}
 
-/// The same arrays by plain statements, and orders of real workers.
-const SETTLEMENT: [Metric; 2] = metrics! {
-    "plain-batches products={products} batch={batch}" PerSecond
-        "plain statements, {products}, batches of {batch}" limit;
-    "settlement workers={workers} products={products} batch={batch}" PerSecond
-        "{workers}, {products}, batches of {batch}" of "plain-batches products={products} batch={batch}";
-};
-
-const BY_BATCH: &[Block] = &[
-    Rows(
-        &[],
-        &metrics! {
-            "pgbench" PerSecond "pgbench, 1 product, batches of 1000" limit;
-            "copy" PerSecond "COPY, 1 product, batches of 1000" limit;
-        },
-    ),
-    Rows(
-        &[ONE_WORKER, ONE_PRODUCT, Numbers("batch", &BATCHES)],
-        &SETTLEMENT,
-    ),
-];
-
-const WORKERS_AND_PRODUCTS: &[Block] = &[
-    Rows(
-        &[
-            Counts("workers", "worker", &COMPETING_WORKERS),
-            ONE_PRODUCT,
-            USUAL_BATCH,
-        ],
-        &[SETTLEMENT[1]],
-    ),
-    Rows(
-        &[
-            ONE_WORKER,
-            Counts("products", "product", &SEVERAL_PRODUCTS),
-            USUAL_BATCH,
-        ],
-        &SETTLEMENT,
-    ),
-];
-
-const BY_DISTANCE: &[Block] = &[Rows(
-    &[Numbers("ms", &DISTANCES_MS), Numbers("batch", &FAR_BATCHES)],
-    &metrics! {
-        "far-plain-batches ms={ms} batch={batch}" PerSecond
-            "plain statements, {ms} ms away, batches of {batch}" limit;
-        "far-settlement ms={ms} batch={batch}" PerSecond
-            "1 worker, {ms} ms away, batches of {batch}" of "far-plain-batches ms={ms} batch={batch}";
-    },
-)];
-
-const TURNSTILE: &[Block] = &[Rows(
-    &[],
-    &metrics! {
-        "plain-writes" PerSecond "the same writes by plain commands, 128 at a time" limit;
-        "turnstile" PerSecond "turnstile script, calls of 128 buys" of "plain-writes";
-        "redis-benchmark pipeline=1" PerSecond "redis-benchmark, 64 connections" limit;
-        "redis-benchmark pipeline=16" PerSecond "redis-benchmark, 64 connections, 16 calls each" limit;
-    },
-)];
-
-const EMPTY_ROUTE: (&str, &str) = ("empty-route", "empty axum route");
-const BUY: (&str, &str) = ("buy", "POST /buy");
-
-const REQUESTS: [Metric; 4] = metrics! {
-    "requests server={server}" PerSecond "{server}, requests" of "requests server=empty-route";
-    "latency server={server} quantile=p50" Milliseconds "{server}, p50";
-    "latency server={server} quantile=p99" Milliseconds "{server}, p99";
-    "latency server={server} quantile=p99.9" Milliseconds "{server}, p99.9";
-};
-
-/// The rate of a gateway that waits for a replica stands beside one that does not.
-const REPLICATED_REQUESTS: [Metric; 4] = {
-    let [requests, p50, p99, p999] = REQUESTS;
-    let limit = Limit::Series("requests server=buy-followed");
-    [Metric { limit, ..requests }, p50, p99, p999]
-};
-
-const ACKNOWLEDGEMENTS: &[Block] = &[
-    Rows(
-        &[Words(
-            "server",
-            &[
-                EMPTY_ROUTE,
-                BUY,
-                ("buy-syncing", "POST /buy, appendfsync always"),
-                ("buy-followed", "POST /buy, a replica following"),
-            ],
-        )],
-        &REQUESTS,
-    ),
-    Rows(
-        &[Words(
-            "server",
-            &[("buy-replicated", "POST /buy, redisReplicas 1")],
-        )],
-        &REPLICATED_REQUESTS,
-    ),
-    Rows(
-        &[Words(
-            "server",
-            &[("buy-with-worker", "POST /buy, a worker settling")],
-        )],
-        &REQUESTS,
-    ),
-];
-
-const CROWDS: &[Block] = &[Rows(
-    &[
-        Counts("connections", "connection", &CONNECTIONS),
-        Words("server", &[EMPTY_ROUTE, BUY]),
-    ],
-    &metrics! {
-        "requests server={server} connections={connections}" PerSecond
-            "{server}, {connections}, requests" of "requests server=empty-route connections={connections}";
-        "latency server={server} connections={connections} quantile=p50" Milliseconds
-            "{server}, {connections}, p50";
-        "latency server={server} connections={connections} quantile=p99" Milliseconds
-            "{server}, {connections}, p99";
-        "latency server={server} connections={connections} quantile=p99.9" Milliseconds
-            "{server}, {connections}, p99.9";
-    },
-)];
-
-/// At half of the most, where latency is promised, beside the empty route at the same rate.
-const AT_HALF: [Metric; 8] = metrics! {
-    "due server={server} load=half" PerSecond "{server}, half of the most: due";
-    "due-latency server={server} load=half quantile=p50" Milliseconds
-        "{server}, half of the most: p50" of "due-latency server=empty-route load=half quantile=p50";
-    "due-latency server={server} load=half quantile=p99" Milliseconds
-        "{server}, half of the most: p99" of "due-latency server=empty-route load=half quantile=p99";
-    "due-latency server={server} load=half quantile=p99.9" Milliseconds
-        "{server}, half of the most: p99.9" of "due-latency server=empty-route load=half quantile=p99.9";
-    "due-latency server={server} load=half quantile=longest" Milliseconds
-        "{server}, half of the most: longest" of "due-latency server=empty-route load=half quantile=longest";
-    "late server={server} load=half" Count "{server}, half of the most: sent late";
-    "lost server={server} load=half" Count "{server}, half of the most: not answered";
-    "generator server={server} load=half" Microseconds "{server}, half of the most: generator";
-};
-
-const AT_OTHER_LOADS: [Metric; 8] = metrics! {
-    "due server=buy load={load}" PerSecond "POST /buy, {load} of the most: due";
-    "due-latency server=buy load={load} quantile=p50" Milliseconds "POST /buy, {load} of the most: p50";
-    "due-latency server=buy load={load} quantile=p99" Milliseconds "POST /buy, {load} of the most: p99";
-    "due-latency server=buy load={load} quantile=p99.9" Milliseconds "POST /buy, {load} of the most: p99.9";
-    "due-latency server=buy load={load} quantile=longest" Milliseconds
-        "POST /buy, {load} of the most: longest";
-    "late server=buy load={load}" Count "POST /buy, {load} of the most: sent late";
-    "lost server=buy load={load}" Count "POST /buy, {load} of the most: not answered";
-    "generator server=buy load={load}" Microseconds "POST /buy, {load} of the most: generator";
-};
-
-const OPEN_LOOP: &[Block] = &[
-    Rows(&[Words("server", &[EMPTY_ROUTE])], &AT_HALF),
-    Rows(
-        &[Words("load", &[("quarter", "a quarter")])],
-        &AT_OTHER_LOADS,
-    ),
-    Rows(&[Words("server", &[BUY])], &AT_HALF),
-    Rows(
-        &[Words("load", &[("three-quarters", "three quarters")])],
-        &AT_OTHER_LOADS,
-    ),
-];
-
-const GATEWAY_FOR_BUY: (&str, &str) = ("gateway-for-buy", "a buy: gateway");
-const REDIS_FOR_BUY: (&str, &str) = ("redis-for-buy", "a buy: Redis");
-const WORKER_FOR_ORDER: (&str, &str) = ("worker-for-order", "an order: worker");
-const REDIS_FOR_ORDER: (&str, &str) = ("redis-for-order", "an order: Redis");
-const POSTGRES_FOR_ORDER: (&str, &str) = ("postgres-for-order", "an order: PostgreSQL");
-
-const PROCESSOR_TIME: &[Block] = &[Rows(
-    &[Words(
-        "of",
-        &[
-            ("postgres-for-pgbench", "an order of pgbench: PostgreSQL"),
-            POSTGRES_FOR_ORDER,
-            WORKER_FOR_ORDER,
-            REDIS_FOR_ORDER,
-            ("empty-route", "a request: empty axum route"),
-            GATEWAY_FOR_BUY,
-            REDIS_FOR_BUY,
-        ],
-    )],
-    &metrics! { "processor-time of={of}" Microseconds "{of}"; },
-)];
-
-const TOKENS: &[Block] = &[Rows(
-    &[Words(
-        "signature",
-        &[("RS256", "RS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")],
-    )],
-    &metrics! {
-        "token-none signature={signature}" Microseconds "{signature}: a buy without a token" limit;
-        "token-known signature={signature}" Microseconds
-            "{signature}: a buy with a known token" of "token-none signature={signature}";
-        "token-new signature={signature}" Microseconds "{signature}: a buy with a new token";
-        "token-ring signature={signature}" Microseconds "{signature}: a check by ring alone" limit;
-        "token-first-check signature={signature}" Microseconds
-            "{signature}: first check, new less known" of "token-ring signature={signature}";
-    },
-)];
-
-const TLS: &[Block] = &[Rows(
-    &[
-        Words(
-            "of",
-            &[
-                GATEWAY_FOR_BUY,
-                REDIS_FOR_BUY,
-                WORKER_FOR_ORDER,
-                REDIS_FOR_ORDER,
-                POSTGRES_FOR_ORDER,
-            ],
-        ),
-        Words("link", &[("plain", "without TLS"), ("tls", "with TLS")]),
-    ],
-    &metrics! { "link-time of={of} link={link}" Microseconds "{of}, {link}" of "link-time of={of} link=plain"; },
-)];
-
-const MEMORY: &[Block] = &[Rows(
-    &[],
-    &metrics! {
-        "jobs-queued" Count "jobs queued";
-        "gateway-resident" Megabytes "gateway, resident";
-        "worker-most-resident" Megabytes "worker draining the lane, most resident";
-        "redis-queued" Bytes "Redis, for one queued buy";
-        "redis-settled" Bytes "Redis, for one settled buy";
-    },
-)];
-
-const CONFIRMATIONS: &[Block] = &[Rows(
-    &[Words(
-        "load",
-        &[
-            ("steady", "1,000 buys/s"),
-            ("busy", "5,000 buys/s"),
-            ("crowded", "5,000 buys/s, all sockets"),
-        ],
-    )],
-    &metrics! {
-        "acknowledged load={load} quantile=p50" Milliseconds "{load}: acknowledged, p50";
-        "acknowledged load={load} quantile=p99" Milliseconds "{load}: acknowledged, p99";
-        "settled load={load} quantile=p50" Milliseconds "{load}: settled, p50";
-        "settled load={load} quantile=p99" Milliseconds "{load}: settled, p99";
-        "confirmed load={load} quantile=p50" Milliseconds "{load}: order_confirmed, p50";
-        "confirmed load={load} quantile=p99" Milliseconds "{load}: order_confirmed, p99";
-        "confirmed load={load} quantile=p99.9" Milliseconds "{load}: order_confirmed, p99.9";
-        "confirmed load={load} quantile=longest" Milliseconds "{load}: order_confirmed, longest";
-    },
-)];
-
-const SOCKETS: &[Block] = &[Rows(
-    &[],
-    &metrics! {
-        "sockets" Count "sockets connected";
-        "sockets-per-second" PerSecond "sockets connected a second";
-        "socket-memory-connected" Bytes "gateway, for one socket, just connected";
-        "socket-memory-updated" Bytes "gateway, for one socket, after updates to all";
-        "update-half" Milliseconds "a stock update, half of the sockets";
-        "update-last" Milliseconds "a stock update, the last socket";
-        "update-last-longest" Milliseconds "a stock update, the last socket, longest";
-        "update-processor-time" Milliseconds "a stock update, processor time of the gateway";
-    },
-)];
-
-const BUYS_OF_ONE_SALE: &[Block] = &[Growth(
-    Counts("buys", "buy", &GROWING_BUYS),
-    &metrics! {
-        "orders" PerSecond "orders";
-        "gateway-memory" Megabytes "gateway, most resident";
-        "worker-memory" Megabytes "worker, most resident";
-        "settled-bytes" Bytes "Redis, a settled buy";
-        "deleting" Milliseconds "deleting the sale";
-        "redis-left" Megabytes "Redis, left of the deleted sale";
-    },
-)];
-
-const JOBS_OF_ONE_LANE: &[Block] = &[Growth(
-    Counts("jobs", "job", &GROWING_JOBS),
-    &metrics! {
-        "orders" PerSecond "orders";
-        "postgres-for-order" Microseconds "an order, PostgreSQL";
-        "worker-for-order" Microseconds "an order, worker";
-        "redis-for-order" Microseconds "an order, Redis";
-        "worker-memory" Megabytes "worker, most resident";
-        "queued-bytes" Bytes "Redis, a queued buy";
-        "settled-bytes" Bytes "Redis, a settled buy";
-    },
-)];
-
-const PRODUCTS_OF_ONE_SALE: &[Block] = &[Growth(
-    Counts("products", "product", &GROWING_PRODUCTS),
-    &metrics! {
-        "gateway-for-buy" Microseconds "a buy, gateway";
-        "redis-for-buy" Microseconds "a buy, Redis";
-        "orders" PerSecond "orders";
-        "emptying" Milliseconds "first to last order";
-        "postgres-for-order" Microseconds "an order, PostgreSQL";
-        "worker-for-order" Microseconds "an order, worker";
-        "redis-for-order" Microseconds "an order, Redis";
-    },
-)];
-
-const OPEN_SALES: &[Block] = &[Growth(
-    Counts("sales", "sale", &GROWING_SALES),
-    &metrics! {
-        "gateway-asleep" MillisecondsPerSecond "asleep, gateway";
-        "worker-asleep" MillisecondsPerSecond "asleep, worker";
-        "redis-asleep" MillisecondsPerSecond "asleep, Redis";
-        "commands-asleep" PerSecond "asleep, commands to Redis";
-        "gateway-for-buy" Microseconds "a buy, gateway";
-        "gateway-memory" Megabytes "gateway, most resident";
-        "worker-memory" Megabytes "worker, most resident";
-    },
-)];
-
-/// The usual stack above ours.
-const STACKS: Label = Words(
-    "stack",
-    &[
-        ("express-bullmq", "Express and BullMQ"),
-        ("flashsale", "flashsale in turn with it"),
-    ],
-);
-
-const PEER: &[Block] = &[
-    Rows(
-        &[STACKS],
-        &metrics! {
-            "peer-requests stack={stack}" PerSecond "{stack}, buys, requests";
-            "peer-latency stack={stack} quantile=p50" Milliseconds "{stack}, buys, p50";
-            "peer-latency stack={stack} quantile=p99" Milliseconds "{stack}, buys, p99";
-        },
-    ),
-    Rows(
-        &[Numbers("concurrency", &CONCURRENCIES)],
-        &metrics! {
-            "peer-orders concurrency={concurrency}" PerSecond "Express and BullMQ, concurrency {concurrency}";
-        },
-    ),
-    Rows(
-        &[STACKS],
-        &metrics! { "peer-orders stack={stack}" PerSecond "{stack}, orders of one product"; },
-    ),
+/// Whose processor time is measured with TLS and without.
+const TLS_USERS: &[(&str, &str)] = &[
+    ("gateway-for-buy", "a buy: gateway"),
+    ("redis-for-buy", "a buy: Redis"),
+    ("worker-for-order", "an order: worker"),
+    ("redis-for-order", "an order: Redis"),
+    ("postgres-for-order", "an order: PostgreSQL"),
 ];
 
 /// The report, from top to bottom.
-pub const SECTIONS: &[Section] = &[
-    section("Settlement, orders: 1 product, 1 worker", BY_BATCH),
-    section(
-        "Settlement, orders: workers and products",
-        WORKERS_AND_PRODUCTS,
-    ),
-    section(
-        "Settlement, orders: PostgreSQL a round trip away",
-        BY_DISTANCE,
-    ),
-    section("Turnstile, buys", TURNSTILE),
-    section("Acknowledgements, 64 connections", ACKNOWLEDGEMENTS),
-    section("Acknowledgements, other numbers of connections", CROWDS),
-    section("Open loop, of the most POST /buy does", OPEN_LOOP),
-    section("Processor time", PROCESSOR_TIME),
-    section("Tokens of 1 kB, processor time of the gateway", TOKENS),
-    section("TLS to the stores, processor time", TLS),
-    section("Memory", MEMORY),
-    section("From a buy to order_confirmed", CONFIRMATIONS),
-    section("Connected shoppers", SOCKETS),
-    section("Buys through one sale, beside the fewest", BUYS_OF_ONE_SALE),
-    section("Jobs in one lane, beside the fewest", JOBS_OF_ONE_LANE),
-    section(
-        "Products of one sale, 8 lanes at a time",
-        PRODUCTS_OF_ONE_SALE,
-    ),
-    section("Open sales, all but one asleep", OPEN_SALES),
-    section("Beside the usual stack, 64 connections", PEER),
-];
-
-const fn section(title: &'static str, blocks: &'static [Block]) -> Section {
-    Section { title, blocks }
-}
+pub const SECTIONS: &[Section] = sections! {
+    "Settlement, orders: 1 product, 1 worker" {
+        Rows [] {
+            "pgbench" PerSecond "pgbench, 1 product, batches of 1000" limit;
+            "copy" PerSecond "COPY, 1 product, batches of 1000" limit;
+        }
+        Rows [Numbers("batch", &BATCHES)] {
+            "plain-batches products=1 batch={batch}" PerSecond
+                "plain statements, 1 product, batches of {batch}" limit;
+            "settlement workers=1 products=1 batch={batch}" PerSecond
+                "1 worker, 1 product, batches of {batch}" of "plain-batches products=1 batch={batch}";
+        }
+    }
+    "Settlement, orders: workers and products" {
+        Rows [Numbers("workers", &COMPETING_WORKERS)] {
+            "settlement workers={workers} products=1 batch=1000" PerSecond
+                "{workers} workers, 1 product, batches of 1000" of "plain-batches products=1 batch=1000";
+        }
+        Rows [Numbers("products", &SEVERAL_PRODUCTS)] {
+            "plain-batches products={products} batch=1000" PerSecond
+                "plain statements, {products} products, batches of 1000" limit;
+            "settlement workers=1 products={products} batch=1000" PerSecond
+                "1 worker, {products} products, batches of 1000"
+                of "plain-batches products={products} batch=1000";
+        }
+    }
+    "Settlement, orders: PostgreSQL a round trip away" {
+        Rows [Numbers("ms", &DISTANCES_MS), Numbers("batch", &FAR_BATCHES)] {
+            "far-plain-batches ms={ms} batch={batch}" PerSecond
+                "plain statements, {ms} ms away, batches of {batch}" limit;
+            "far-settlement ms={ms} batch={batch}" PerSecond
+                "1 worker, {ms} ms away, batches of {batch}" of "far-plain-batches ms={ms} batch={batch}";
+        }
+    }
+    "Turnstile, buys" {
+        Rows [] {
+            "plain-writes" PerSecond "the same writes by plain commands, 128 at a time" limit;
+            "turnstile" PerSecond "turnstile script, calls of 128 buys" of "plain-writes";
+            "redis-benchmark pipeline=1" PerSecond "redis-benchmark, 64 connections" limit;
+            "redis-benchmark pipeline=16" PerSecond
+                "redis-benchmark, 64 connections, 16 calls each" limit;
+        }
+    }
+    "Acknowledgements, 64 connections" {
+        Rows [Words("server", &[
+            ("empty-route", "empty axum route"),
+            ("buy", "POST /buy"),
+            ("buy-syncing", "POST /buy, appendfsync always"),
+            ("buy-followed", "POST /buy, a replica following")
+        ])] {
+            "requests server={server}" PerSecond "{server}, requests" of "requests server=empty-route";
+            "latency server={server} quantile=p50" Milliseconds "{server}, p50";
+            "latency server={server} quantile=p99" Milliseconds "{server}, p99";
+            "latency server={server} quantile=p99.9" Milliseconds "{server}, p99.9";
+        }
+        Rows [] {
+            "requests server=buy-replicated" PerSecond
+                "POST /buy, redisReplicas 1, requests" of "requests server=buy-followed";
+            "latency server=buy-replicated quantile=p50" Milliseconds "POST /buy, redisReplicas 1, p50";
+            "latency server=buy-replicated quantile=p99" Milliseconds "POST /buy, redisReplicas 1, p99";
+            "latency server=buy-replicated quantile=p99.9" Milliseconds
+                "POST /buy, redisReplicas 1, p99.9";
+            "requests server=buy-with-worker" PerSecond
+                "POST /buy, a worker settling, requests" of "requests server=empty-route";
+            "latency server=buy-with-worker quantile=p50" Milliseconds
+                "POST /buy, a worker settling, p50";
+            "latency server=buy-with-worker quantile=p99" Milliseconds
+                "POST /buy, a worker settling, p99";
+            "latency server=buy-with-worker quantile=p99.9" Milliseconds
+                "POST /buy, a worker settling, p99.9";
+        }
+    }
+    "Acknowledgements, other numbers of connections" {
+        Rows [
+            Numbers("connections", &CONNECTIONS),
+            Words("server", &[("empty-route", "empty axum route"), ("buy", "POST /buy")])
+        ] {
+            "requests server={server} connections={connections}" PerSecond
+                "{server}, {connections} connections, requests"
+                of "requests server=empty-route connections={connections}";
+            "latency server={server} connections={connections} quantile=p50" Milliseconds
+                "{server}, {connections} connections, p50";
+            "latency server={server} connections={connections} quantile=p99" Milliseconds
+                "{server}, {connections} connections, p99";
+            "latency server={server} connections={connections} quantile=p99.9" Milliseconds
+                "{server}, {connections} connections, p99.9";
+        }
+    }
+    "Open loop, of the most POST /buy does" {
+        Rows [] {
+            "due server=empty-route load=half" PerSecond "empty axum route, half of the most: due";
+            "due-latency server=empty-route load=half quantile=p50" Milliseconds
+                "empty axum route, half of the most: p50" limit;
+            "due-latency server=empty-route load=half quantile=p99" Milliseconds
+                "empty axum route, half of the most: p99" limit;
+            "due-latency server=empty-route load=half quantile=p99.9" Milliseconds
+                "empty axum route, half of the most: p99.9" limit;
+            "due-latency server=empty-route load=half quantile=longest" Milliseconds
+                "empty axum route, half of the most: longest" limit;
+            "late server=empty-route load=half" Count "empty axum route, half of the most: sent late";
+            "lost server=empty-route load=half" Count "empty axum route, half of the most: not answered";
+            "generator server=empty-route load=half" Microseconds
+                "empty axum route, half of the most: generator";
+        }
+        Rows [] {
+            "due server=buy load=quarter" PerSecond "POST /buy, a quarter of the most: due";
+            "due-latency server=buy load=quarter quantile=p50" Milliseconds
+                "POST /buy, a quarter of the most: p50";
+            "due-latency server=buy load=quarter quantile=p99" Milliseconds
+                "POST /buy, a quarter of the most: p99";
+            "due-latency server=buy load=quarter quantile=p99.9" Milliseconds
+                "POST /buy, a quarter of the most: p99.9";
+            "due-latency server=buy load=quarter quantile=longest" Milliseconds
+                "POST /buy, a quarter of the most: longest";
+            "late server=buy load=quarter" Count "POST /buy, a quarter of the most: sent late";
+            "lost server=buy load=quarter" Count "POST /buy, a quarter of the most: not answered";
+            "generator server=buy load=quarter" Microseconds "POST /buy, a quarter of the most: generator";
+        }
+        Rows [] {
+            "due server=buy load=half" PerSecond "POST /buy, half of the most: due";
+            "due-latency server=buy load=half quantile=p50" Milliseconds
+                "POST /buy, half of the most: p50"
+                of "due-latency server=empty-route load=half quantile=p50";
+            "due-latency server=buy load=half quantile=p99" Milliseconds
+                "POST /buy, half of the most: p99"
+                of "due-latency server=empty-route load=half quantile=p99";
+            "due-latency server=buy load=half quantile=p99.9" Milliseconds
+                "POST /buy, half of the most: p99.9"
+                of "due-latency server=empty-route load=half quantile=p99.9";
+            "due-latency server=buy load=half quantile=longest" Milliseconds
+                "POST /buy, half of the most: longest"
+                of "due-latency server=empty-route load=half quantile=longest";
+            "late server=buy load=half" Count "POST /buy, half of the most: sent late";
+            "lost server=buy load=half" Count "POST /buy, half of the most: not answered";
+            "generator server=buy load=half" Microseconds "POST /buy, half of the most: generator";
+        }
+        Rows [] {
+            "due server=buy load=three-quarters" PerSecond "POST /buy, three quarters of the most: due";
+            "due-latency server=buy load=three-quarters quantile=p50" Milliseconds
+                "POST /buy, three quarters of the most: p50";
+            "due-latency server=buy load=three-quarters quantile=p99" Milliseconds
+                "POST /buy, three quarters of the most: p99";
+            "due-latency server=buy load=three-quarters quantile=p99.9" Milliseconds
+                "POST /buy, three quarters of the most: p99.9";
+            "due-latency server=buy load=three-quarters quantile=longest" Milliseconds
+                "POST /buy, three quarters of the most: longest";
+            "late server=buy load=three-quarters" Count "POST /buy, three quarters of the most: sent late";
+            "lost server=buy load=three-quarters" Count "POST /buy, three quarters of the most: not answered";
+            "generator server=buy load=three-quarters" Microseconds "POST /buy, three quarters of the most: generator";
+        }
+    }
+    "Processor time" {
+        Rows [] {
+            "processor-time of=postgres-for-pgbench" Microseconds "an order of pgbench: PostgreSQL";
+            "processor-time of=postgres-for-order" Microseconds "an order: PostgreSQL";
+            "processor-time of=worker-for-order" Microseconds "an order: worker";
+            "processor-time of=redis-for-order" Microseconds "an order: Redis";
+            "processor-time of=empty-route" Microseconds "a request: empty axum route";
+            "processor-time of=gateway-for-buy" Microseconds "a buy: gateway";
+            "processor-time of=redis-for-buy" Microseconds "a buy: Redis";
+        }
+    }
+    "Tokens of 1 kB, processor time of the gateway" {
+        Rows [Words("signature", &[("RS256", "RS256"), ("ES256", "ES256"), ("EdDSA", "EdDSA")])] {
+            "token-none signature={signature}" Microseconds "{signature}: a buy without a token" limit;
+            "token-known signature={signature}" Microseconds
+                "{signature}: a buy with a known token" of "token-none signature={signature}";
+            "token-new signature={signature}" Microseconds "{signature}: a buy with a new token";
+            "token-ring signature={signature}" Microseconds "{signature}: a check by ring alone" limit;
+            "token-first-check signature={signature}" Microseconds
+                "{signature}: first check, new less known" of "token-ring signature={signature}";
+        }
+    }
+    "TLS to the stores, processor time" {
+        Rows [Words("of", TLS_USERS)] {
+            "link-time of={of} link=plain" Microseconds "{of}, without TLS" limit;
+            "link-time of={of} link=tls" Microseconds "{of}, with TLS" of "link-time of={of} link=plain";
+        }
+    }
+    "Memory" {
+        Rows [] {
+            "jobs-queued" Count "jobs queued";
+            "gateway-resident" Megabytes "gateway, resident";
+            "worker-most-resident" Megabytes "worker draining the lane, most resident";
+            "redis-queued" Bytes "Redis, for one queued buy";
+            "redis-settled" Bytes "Redis, for one settled buy";
+        }
+    }
+    "From a buy to order_confirmed" {
+        Rows [Words("load", &[
+            ("steady", "1,000 buys/s"),
+            ("busy", "5,000 buys/s"),
+            ("crowded", "5,000 buys/s, all sockets")
+        ])] {
+            "acknowledged load={load} quantile=p50" Milliseconds "{load}: acknowledged, p50";
+            "acknowledged load={load} quantile=p99" Milliseconds "{load}: acknowledged, p99";
+            "settled load={load} quantile=p50" Milliseconds "{load}: settled, p50";
+            "settled load={load} quantile=p99" Milliseconds "{load}: settled, p99";
+            "confirmed load={load} quantile=p50" Milliseconds "{load}: order_confirmed, p50";
+            "confirmed load={load} quantile=p99" Milliseconds "{load}: order_confirmed, p99";
+            "confirmed load={load} quantile=p99.9" Milliseconds "{load}: order_confirmed, p99.9";
+            "confirmed load={load} quantile=longest" Milliseconds "{load}: order_confirmed, longest";
+        }
+    }
+    "Connected shoppers" {
+        Rows [] {
+            "sockets" Count "sockets connected";
+            "sockets-per-second" PerSecond "sockets connected a second";
+            "socket-memory-connected" Bytes "gateway, for one socket, just connected";
+            "socket-memory-updated" Bytes "gateway, for one socket, after updates to all";
+            "update-half" Milliseconds "a stock update, half of the sockets";
+            "update-last" Milliseconds "a stock update, the last socket";
+            "update-last-longest" Milliseconds "a stock update, the last socket, longest";
+            "update-processor-time" Milliseconds "a stock update, processor time of the gateway";
+        }
+    }
+    "Buys through one sale, beside the fewest" {
+        Growth [Counts("buys", "buy", &GROWING_BUYS)] {
+            "orders" PerSecond "orders";
+            "gateway-memory" Megabytes "gateway, most resident";
+            "worker-memory" Megabytes "worker, most resident";
+            "settled-bytes" Bytes "Redis, a settled buy";
+            "deleting" Milliseconds "deleting the sale";
+            "redis-left" Megabytes "Redis, left of the deleted sale";
+        }
+    }
+    "Jobs in one lane, beside the fewest" {
+        Growth [Counts("jobs", "job", &GROWING_JOBS)] {
+            "orders" PerSecond "orders";
+            "postgres-for-order" Microseconds "an order, PostgreSQL";
+            "worker-for-order" Microseconds "an order, worker";
+            "redis-for-order" Microseconds "an order, Redis";
+            "worker-memory" Megabytes "worker, most resident";
+            "queued-bytes" Bytes "Redis, a queued buy";
+            "settled-bytes" Bytes "Redis, a settled buy";
+        }
+    }
+    "Products of one sale, 8 lanes at a time" {
+        Growth [Counts("products", "product", &GROWING_PRODUCTS)] {
+            "gateway-for-buy" Microseconds "a buy, gateway";
+            "redis-for-buy" Microseconds "a buy, Redis";
+            "orders" PerSecond "orders";
+            "emptying" Milliseconds "first to last order";
+            "postgres-for-order" Microseconds "an order, PostgreSQL";
+            "worker-for-order" Microseconds "an order, worker";
+            "redis-for-order" Microseconds "an order, Redis";
+        }
+    }
+    "Open sales, all but one asleep" {
+        Growth [Counts("sales", "sale", &GROWING_SALES)] {
+            "gateway-asleep" MillisecondsPerSecond "asleep, gateway";
+            "worker-asleep" MillisecondsPerSecond "asleep, worker";
+            "redis-asleep" MillisecondsPerSecond "asleep, Redis";
+            "commands-asleep" PerSecond "asleep, commands to Redis";
+            "gateway-for-buy" Microseconds "a buy, gateway";
+            "gateway-memory" Megabytes "gateway, most resident";
+            "worker-memory" Megabytes "worker, most resident";
+        }
+    }
+    "Beside the usual stack, 64 connections" {
+        Rows [Words("stack", &[
+            ("express-bullmq", "Express and BullMQ"), ("flashsale", "flashsale in turn with it")
+        ])] {
+            "peer-requests stack={stack}" PerSecond "{stack}, buys, requests";
+            "peer-latency stack={stack} quantile=p50" Milliseconds "{stack}, buys, p50";
+            "peer-latency stack={stack} quantile=p99" Milliseconds "{stack}, buys, p99";
+        }
+        Rows [Numbers("concurrency", &CONCURRENCIES)] {
+            "peer-orders concurrency={concurrency}" PerSecond
+                "Express and BullMQ, concurrency {concurrency}";
+        }
+        Rows [] {
+            "peer-orders stack=express-bullmq" PerSecond "Express and BullMQ, orders of one product";
+            "peer-orders stack=flashsale" PerSecond "flashsale in turn with it, orders of one product";
+        }
+    }
+};
 
 #[cfg(test)]
 mod tests {

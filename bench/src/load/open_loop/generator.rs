@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale_testbed::http::Head;
 use nix::{
     errno::Errno,
     sys::{
@@ -15,7 +16,7 @@ use nix::{
     },
 };
 
-use super::{Answer, Plan, Report, Traffic, answer, tally::Tally};
+use super::{Answer, Plan, Report, Traffic, tally::Tally};
 use crate::processor::own_thread_seconds;
 
 /// How often the clock is looked at when no answer comes: what a request may be sent late at rest.
@@ -27,7 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// From the opening of the connections to the first request.
 const HEAD_START: Duration = Duration::from_millis(200);
 
-/// Events taken in one call.
 const EVENTS: usize = 128;
 
 /// Room for an answer: the gateway's have some 300 bytes.
@@ -132,14 +132,21 @@ impl<T: Traffic> Generator<T> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         connection.answer.extend_from_slice(&self.read[..length]);
-        let Some((status, body)) = answer::parse(&connection.answer)? else {
+        let Some(head) = Head::parse(&connection.answer)? else {
             return Ok(());
         };
+        let body = &connection.answer[head.length..];
+        if body.len() > head.body {
+            return Err(io::Error::other("an answer is longer than it says"));
+        }
+        if body.len() < head.body {
+            return Ok(());
+        }
         let Some(due) = connection.due.take() else {
             return Err(io::Error::other("an answer came to no request"));
         };
         let answer = Answer {
-            status,
+            status: head.status,
             body,
             due,
             read: Instant::now(),
@@ -209,7 +216,6 @@ fn ticking(interval: Duration) -> io::Result<TimerFd> {
 /// Nanoseconds of a second.
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Requests at equal distances.
 #[derive(Debug, Clone, Copy)]
 struct Timetable {
     start: Instant,
@@ -223,7 +229,6 @@ impl Timetable {
         Self { start, rate, count }
     }
 
-    /// When request `number` is due.
     fn due(&self, number: u32) -> Instant {
         // Reckoned from the start and not from the one before, so that rounding does not add up.
         let after = u64::from(number) * SECOND_NS / u64::from(self.rate.max(1));

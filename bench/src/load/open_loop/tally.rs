@@ -15,7 +15,6 @@ const LATE: Duration = Duration::from_millis(1);
 /// The one status that is not a refusal.
 const OK: u16 = 200;
 
-/// What came of a load.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Report {
     /// From when a request was due until the last byte of its answer was read. Requests without an
@@ -58,7 +57,6 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Of `due` requests.
     pub(super) fn new(due: u32) -> Self {
         let report = Report {
             due,
@@ -76,7 +74,6 @@ impl Tally {
         self.report.late += u32::from(sent.saturating_duration_since(due) > LATE);
     }
 
-    /// Notes an answer.
     pub(super) fn answered(&mut self, answer: &Answer<'_>) {
         self.latencies
             .push(answer.read.saturating_duration_since(answer.due));
@@ -102,7 +99,6 @@ impl Tally {
         self.report.unsent += 1;
     }
 
-    /// What came of it all.
     pub(super) fn finish(self, processor_seconds: f64) -> Report {
         Report {
             latencies: self.latencies.into_iter().collect(),

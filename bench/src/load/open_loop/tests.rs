@@ -13,7 +13,6 @@ use std::{
 
 use super::*;
 
-/// An answer.
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 /// Says its number, and notes what was answered to it.

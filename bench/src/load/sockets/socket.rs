@@ -21,7 +21,6 @@ const READ_BUFFER: usize = 512;
 /// The same for writing: a pong.
 const WRITE_BUFFER: usize = 64;
 
-/// A connected socket.
 #[derive(Debug)]
 pub(super) struct Socket(WebSocketStream<TcpStream>);
 
@@ -90,7 +89,6 @@ fn unwanted(text: &str) -> Error {
 /// What an event of the default namespace begins with.
 const EVENT: &str = "42";
 
-/// One packet.
 #[derive(Debug, PartialEq, Eq)]
 enum Packet {
     /// Is this client still there?

@@ -11,21 +11,16 @@ use crate::{
     load::open_loop::{self, Answer, CONNECTIONS, Plan, Traffic},
 };
 
-/// The one status that acknowledges.
 const OK: u16 = 200;
 
-/// An acknowledged buy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bought {
-    /// Its job.
     pub(super) job: JobId,
     /// When it should have been sent.
     pub(super) due: Instant,
-    /// When its answer was read.
     pub(super) acknowledged: Instant,
 }
 
-/// Who buys what.
 #[derive(Debug)]
 pub(super) struct Buyers {
     address: SocketAddr,

@@ -20,7 +20,6 @@ use crate::{
 /// Buys, spread over the products: a hundred for each of a thousand.
 const BUYS: u32 = 100_000;
 
-/// Measures each size.
 pub(super) async fn measure(session: &mut Session) -> Result<()> {
     let gateway = session.stores.way().gateway().await?;
     for products in GROWING_PRODUCTS {

@@ -31,7 +31,6 @@ const ASLEEP: Duration = Duration::from_secs(5);
 /// Buys through the one sale that is awake.
 const BUYS: u32 = 20_000;
 
-/// Measures each size.
 pub(super) async fn measure(session: &mut Session) -> Result<()> {
     for sales in GROWING_SALES {
         session.tell(&format!("growth: {sales} open sales"));

@@ -26,7 +26,6 @@ use crate::{
 /// other work.
 const FREEING_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often it is asked.
 const FREEING_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Bytes by which its memory differs from minute to minute without any sale.

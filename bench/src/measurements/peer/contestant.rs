@@ -15,13 +15,11 @@ use crate::{
     fixtures::stores::Stores,
 };
 
-/// The product that all want.
 pub(super) const PRODUCT: &str = "sneaker-001";
 
 /// Schema of PostgreSQL that holds its tables, beside ours.
 const SCHEMA: &str = "peer";
 
-/// Its tables.
 const TABLES: &str = include_str!("../../../peers/express-bullmq/schema.sql");
 
 /// What the keys of its queue begin with.
@@ -67,7 +65,6 @@ pub(super) async fn open(stores: &Stores, stock: u32) -> Result<()> {
     Ok(())
 }
 
-/// Takes its tables away.
 pub(super) async fn clear(stores: &Stores) -> Result<()> {
     sqlx::raw_sql("DROP SCHEMA IF EXISTS peer CASCADE")
         .execute(stores.ledger.pool())
@@ -75,7 +72,6 @@ pub(super) async fn clear(stores: &Stores) -> Result<()> {
     Ok(())
 }
 
-/// Starts its gateway.
 pub(super) async fn gateway(stores: &Stores, installed: &Installed) -> Result<Program> {
     let address = loopback()?;
     let launch = launch(stores, installed, "gateway")?

@@ -40,7 +40,6 @@ impl fmt::Display for Unavailable {
 #[derive(Debug, Clone)]
 pub(crate) struct Installed {
     pub(super) node: PathBuf,
-    /// Its own.
     pub(super) directory: PathBuf,
 }
 

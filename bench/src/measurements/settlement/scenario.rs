@@ -12,7 +12,6 @@ const MOST_BATCHES: u32 = 3_000;
 /// The same where PostgreSQL is away, and every batch waits for the way.
 const MOST_FAR_BATCHES: u32 = 300;
 
-/// One settlement.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Scenario {
     pub(super) workers: u32,
@@ -30,13 +29,11 @@ pub(super) const JUDGED: Scenario = Scenario {
     away_ms: 0,
 };
 
-/// Several workers on one product.
 pub(super) const MANY_WORKERS: Scenario = Scenario {
     workers: WORKERS,
     ..JUDGED
 };
 
-/// One worker on several products.
 pub(super) const MANY_PRODUCTS: Scenario = Scenario {
     products: PRODUCTS,
     ..JUDGED
