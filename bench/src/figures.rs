@@ -6,12 +6,11 @@ use crate::metrics::{self, Unit};
 
 /// Values in the order of the rounds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Samples(Vec<f64>);
+pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
     /// The value in the middle; the mean of both when there are two.
-    #[must_use]
-    pub fn median(&self) -> Option<f64> {
+    pub(crate) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
@@ -24,16 +23,14 @@ impl Samples {
     }
 
     /// The least and the greatest value.
-    #[must_use]
-    pub fn range(&self) -> Option<(f64, f64)> {
-        let least = self.0.iter().copied().min_by(f64::total_cmp)?;
-        let greatest = self.0.iter().copied().max_by(f64::total_cmp)?;
-        Some((least, greatest))
+    pub(crate) fn range(&self) -> Option<(f64, f64)> {
+        let values = || self.0.iter().copied();
+        values()
+            .min_by(f64::total_cmp)
+            .zip(values().max_by(f64::total_cmp))
     }
 
-    /// All values.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
+    pub(crate) fn values(&self) -> &[f64] {
         &self.0
     }
 
@@ -46,30 +43,26 @@ impl Samples {
 
 /// Everything measured in a run, by its series.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(BTreeMap<String, Samples>);
+pub(crate) struct Figures(BTreeMap<String, Samples>);
 
 impl Figures {
     /// Adds this round's value of `series`.
-    pub fn add(&mut self, series: &str, value: f64) {
+    pub(crate) fn add(&mut self, series: &str, value: f64) {
         self.0.entry(series.to_owned()).or_default().0.push(value);
     }
 
     /// The values of `series`; none when it was not measured.
-    #[must_use]
-    pub fn samples(&self, series: &str) -> Option<&Samples> {
+    pub(crate) fn samples(&self, series: &str) -> Option<&Samples> {
         self.0.get(series)
     }
 
-    /// The median of `series`.
-    #[must_use]
-    pub fn median(&self, series: &str) -> Option<f64> {
+    pub(crate) fn median(&self, series: &str) -> Option<f64> {
         self.samples(series)?.median()
     }
 
     /// The median over the rounds of `series` as a share of `limit`. Both were measured one right
     /// after the other, so what slows the machine for a while slows both.
-    #[must_use]
-    pub fn share(&self, series: &str, limit: &str) -> Option<f64> {
+    pub(crate) fn share(&self, series: &str, limit: &str) -> Option<f64> {
         let (series, limit) = (self.samples(series)?, self.samples(limit)?);
         series.with(limit, |one, limit| one / limit).median()
     }
@@ -84,7 +77,7 @@ impl Figures {
 
 /// Something that is judged, made of one or more series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quantity {
+pub(crate) enum Quantity {
     /// A series as it is.
     Of(&'static str),
     /// The first as a share of the second, round by round.
@@ -102,8 +95,7 @@ pub enum Quantity {
 
 impl Quantity {
     /// Its values; none when not all of it was measured.
-    #[must_use]
-    pub fn samples(self, figures: &Figures) -> Option<Samples> {
+    pub(crate) fn samples(self, figures: &Figures) -> Option<Samples> {
         let share = |one: &[&str], other| {
             let (one, other) = (figures.sum(one)?, figures.samples(other)?);
             Some(one.with(other, |one, other| one / other))
@@ -122,9 +114,7 @@ impl Quantity {
         }
     }
 
-    /// What it counts.
-    #[must_use]
-    pub fn unit(self) -> Unit {
+    pub(crate) fn unit(self) -> Unit {
         match self {
             Self::Of(series) | Self::More(&[series, ..], _) => {
                 metrics::row(series).map_or(Unit::Count, |row| row.unit)

@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use flashsale_bench::{arguments::Arguments, error, execute};
+use flashsale_bench::{arguments::Arguments, error, run};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match execute(Arguments::parse()).await {
+    match run::execute(Arguments::parse()).await {
         Ok(status) => status,
         Err(error) => {
             eprintln!("flashsale-bench: {}", error::message(&error));

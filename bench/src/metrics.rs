@@ -332,7 +332,7 @@ mod tests {
     #[test]
     fn every_metric_is_recorded_by_a_measurement() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let text = sources(&source.join("measurements")) + &sources(&source.join("fixtures"));
+        let text = sources(&source.join("measurements")) + &sources(&source.join("environment"));
         for row in rows() {
             let id = row.series.split(' ').next().unwrap();
             let is_recorded = ["\"", " "].map(|end| text.contains(&format!("\"{id}{end}")));

@@ -1,7 +1,5 @@
 //! What a run shows at its end: a table for people, and JSON for programs.
 
-use std::fmt::Write as _;
-
 use serde::Serialize;
 
 use crate::{
@@ -19,8 +17,7 @@ pub(crate) const VALUE: usize = 13;
 const RANGE: usize = 19;
 
 /// Everything that was measured, and what is to be thought of it.
-#[must_use]
-pub fn table(
+pub(crate) fn table(
     machine: &Machine,
     figures: &Figures,
     judgements: &[Judgement],
@@ -28,45 +25,38 @@ pub fn table(
 ) -> String {
     let mut text = format!("{}\n", machine.describe());
     for warning in machine.warnings() {
-        line(&mut text, &format!("WARNING: {warning}"));
+        text += &format!("WARNING: {warning}\n");
     }
-    let taken = match rounds {
-        1 => "one round: an impression, not a figure".to_owned(),
-        rounds => format!("medians of {rounds} rounds, and their range"),
+    text += &match rounds {
+        1 => "one round: an impression, not a figure\n".to_owned(),
+        rounds => format!("medians of {rounds} rounds, and their range\n"),
     };
-    line(&mut text, &taken);
     for section in SECTIONS {
         let rows = rows().iter().filter(|row| row.section == section.title);
-        render_section(&mut text, &rows.collect::<Vec<_>>(), figures);
+        let lines: Vec<String> = rows
+            .clone()
+            .filter_map(|row| row_line(row, figures))
+            .collect();
+        if !lines.is_empty() {
+            let has_limits = rows.clone().any(|row| row.is_limit);
+            let share = if has_limits { "of its limit" } else { "" };
+            text += &format!("\n{}", columns(section.title, "", "", share));
+            text += &lines.concat();
+        }
     }
-    render_targets(&mut text, judgements);
-    text
+    if !judgements.is_empty() {
+        text += "\nTargets\n";
+    }
+    text + &judgements.iter().map(target_line).collect::<String>()
 }
 
-fn render_section(text: &mut String, rows: &[&Row], figures: &Figures) {
-    let lines: Vec<String> = rows
-        .iter()
-        .filter_map(|row| render_row(row, figures))
-        .collect();
-    let (Some(first), false) = (rows.first(), lines.is_empty()) else {
-        return;
-    };
-    let has_limits = rows.iter().any(|row| row.is_limit);
-    let (title, share) = (first.section, if has_limits { "of its limit" } else { "" });
-    line(text, "");
-    line(
-        text,
-        &format!(
-            "{title:<TITLE$}{:>VALUE$}  {:<RANGE$}{share:>VALUE$}",
-            "", ""
-        ),
-    );
-    for one in lines {
-        line(text, &one);
-    }
+/// A line without blanks at its end.
+fn columns(title: &str, value: &str, range: &str, share: &str) -> String {
+    let line = format!("{title:<TITLE$}{value:>VALUE$}  {range:<RANGE$}{share:>VALUE$}");
+    format!("{}\n", line.trim_end())
 }
 
-fn render_row(row: &Row, figures: &Figures) -> Option<String> {
+fn row_line(row: &Row, figures: &Figures) -> Option<String> {
     let samples = figures.samples(&row.series)?;
     let (median, (least, most)) = (samples.median()?, samples.range()?);
     let unit = row.unit;
@@ -79,9 +69,11 @@ fn render_row(row: &Row, figures: &Figures) -> Option<String> {
         None if row.is_limit => "limit".to_owned(),
         None => String::new(),
     };
-    let (title, value) = (format!("  {}", row.title), unit.format(median));
-    Some(format!(
-        "{title:<TITLE$}{value:>VALUE$}  {range:<RANGE$}{share:>VALUE$}"
+    Some(columns(
+        &format!("  {}", row.title),
+        &unit.format(median),
+        &range,
+        &share,
     ))
 }
 
@@ -90,32 +82,15 @@ fn share(row: &Row, figures: &Figures) -> Option<f64> {
     figures.share(&row.series, row.limit.as_deref()?)
 }
 
-fn render_targets(text: &mut String, judgements: &[Judgement]) {
-    if judgements.is_empty() {
-        return;
-    }
-    line(text, "");
-    line(text, "Targets");
-    for judgement in judgements {
-        let unit = judgement.unit();
-        let measured = unit.format(judgement.measured);
-        let bound = match judgement.target.bound {
-            Bound::AtLeast(least) => format!("at least {}", unit.format(least)),
-            Bound::Below(most) => format!("below {}", unit.format(most)),
-        };
-        let verdict = if judgement.is_met() { "ok" } else { "MISSED" };
-        let promise = format!("  {}", judgement.target.promise);
-        line(
-            text,
-            &format!("{promise:<TITLE$}{measured:>VALUE$}  {bound:<RANGE$}{verdict:>VALUE$}"),
-        );
-    }
-}
-
-/// Adds a line without blanks at its end.
-fn line(text: &mut String, line: &str) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(text, "{}", line.trim_end());
+fn target_line(judgement: &Judgement) -> String {
+    let unit = judgement.unit();
+    let bound = match judgement.target.bound {
+        Bound::AtLeast(least) => format!("at least {}", unit.format(least)),
+        Bound::Below(most) => format!("below {}", unit.format(most)),
+    };
+    let promise = format!("  {}", judgement.target.promise);
+    let verdict = if judgement.is_met() { "ok" } else { "MISSED" };
+    columns(&promise, &unit.format(judgement.measured), &bound, verdict)
 }
 
 #[derive(Debug, Serialize)]
@@ -152,8 +127,7 @@ struct TargetReport {
     met: bool,
 }
 
-/// All figures as JSON.
-pub fn json(
+pub(crate) fn json(
     machine: &Machine,
     figures: &Figures,
     judgements: &[Judgement],
@@ -233,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_line_has_median_range_and_share() {
-        let line = render_row(metrics::row(HOT).unwrap(), &figures()).unwrap();
+        let line = row_line(metrics::row(HOT).unwrap(), &figures()).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(
             words.join(" "),

@@ -1,12 +1,15 @@
 //! A whole run: rounds, table, judgement. The short form is judged by a baseline, the other by the
 //! targets.
 
-use std::{fs, mem};
+use std::{fs, mem, process::ExitCode};
+
+use flashsale_telemetry::shutdown;
 
 use crate::{
-    arguments::{Part, RunArguments},
+    arguments::{Arguments, Command, Part, RunArguments},
     baseline::{self, Baseline, Verdict},
     error::{self, Result},
+    limits::empty_route,
     load::wrk,
     machine::Machine,
     measurements::{
@@ -17,6 +20,9 @@ use crate::{
     session::Session,
     targets::{Judgement, judge},
 };
+
+/// Status of a process ended by Ctrl-C, by the shells' convention.
+const INTERRUPTED: u8 = 130;
 
 /// Exit status when a target was missed and `--check` asked for it, or a ratio of the baseline fell.
 const MISSED: u8 = 1;
@@ -30,8 +36,24 @@ const BY_WRK: [Part; 5] = [
     Part::Growth,
 ];
 
+/// Does what `arguments` say; answers the status to exit with.
+pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
+    let interrupted = shutdown::on_signals().map_err(|error| {
+        format!("could not listen to signals: {error}; check the limit of open files (ulimit -n)")
+    })?;
+    if let Some(Command::EmptyRoute { listen }) = arguments.command {
+        empty_route::serve(listen, interrupted).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    tokio::select! {
+        outcome = run(arguments.run) => outcome.map(ExitCode::from),
+        // Dropping the run ends its servers and removes its files.
+        () = interrupted.cancelled() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
 /// Measures what `arguments` ask for, prints the table, and answers the exit status.
-pub(crate) async fn run(arguments: RunArguments) -> Result<u8> {
+async fn run(arguments: RunArguments) -> Result<u8> {
     if arguments.is_short() {
         return run_short(arguments).await;
     }

@@ -1,18 +1,20 @@
 //! One run: its servers, its figures, and what is told while it goes on.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use flashsale_core::sale::Sale;
 use flashsale_testbed::program::Program;
 
 use crate::{
     arguments::RunArguments,
+    environment::{
+        shop::{self, HUGE_STOCK, product_prefix},
+        stores::{Stores, Used},
+        verification::all_taken,
+    },
     error::Result,
     figures::Figures,
-    fixtures::{
-        shop::{self, HUGE_STOCK},
-        stores::Stores,
-    },
+    load::wrk::{self, Buys, ExactBuys, Load},
     metrics::{self, Unit},
     processor::{self, MachineTime},
 };
@@ -28,6 +30,26 @@ pub(crate) struct Session {
     /// Sales so far; each gets a name of its own, so that a gateway cannot take one for the next.
     sales: u32,
 }
+
+/// How buys are sent to a gateway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How<'a> {
+    /// Replicas of Redis that must have each of them.
+    pub(crate) replicas: u8,
+    pub(crate) connections: u32,
+    /// For so long, or as long as the run says.
+    pub(crate) seconds: Option<u32>,
+    /// A file of tokens, one a line, that the shoppers take in turn.
+    pub(crate) tokens: Option<&'a Path>,
+}
+
+/// Without tokens over the usual number of connections.
+pub(crate) const USUAL: How<'_> = How {
+    replicas: 0,
+    connections: wrk::CONNECTIONS,
+    seconds: None,
+    tokens: None,
+};
 
 /// A round that has begun.
 pub(crate) struct Round {
@@ -61,9 +83,13 @@ impl Session {
         self.sales
     }
 
-    /// Opens a new sale of one product that does not sell out, whose buys `replicas` of Redis must
-    /// have before they are answered, and waits until `gateway` knows it.
-    pub(crate) async fn open_sale(&mut self, gateway: &Program, replicas: u8) -> Result<Sale> {
+    /// Opens a new sale of one product that does not sell out, and waits until `gateway` knows it.
+    pub(crate) async fn open_sale(&mut self, gateway: &Program) -> Result<Sale> {
+        self.open_replicated_sale(gateway, 0).await
+    }
+
+    /// The same for a sale whose buys `replicas` of Redis must have before they are answered.
+    async fn open_replicated_sale(&mut self, gateway: &Program, replicas: u8) -> Result<Sale> {
         let mut sale = shop::sale(self.next_sale(), 1, HUGE_STOCK);
         sale.durability.redis_replicas = replicas;
         self.stores.empty().await?;
@@ -77,6 +103,46 @@ impl Session {
         shop::open(&self.stores, sale).await?;
         let path = format!("/sales/{}", sale.id);
         Ok(gateway.answers(gateway.address, &path).await?)
+    }
+
+    /// Has `gateway` take as many buys of a new sale as it can, and checks that all it acknowledged
+    /// were taken. Answers what wrk says, and the processor time used meanwhile.
+    pub(crate) async fn buy(&mut self, gateway: &Program, how: How<'_>) -> Result<(Load, Used)> {
+        let sale = self.open_replicated_sale(gateway, how.replicas).await?;
+        let seconds = how.seconds.unwrap_or(self.arguments.load_seconds());
+        let buys = Buys {
+            connections: how.connections,
+            tokens: how.tokens,
+            ..Buys::of(
+                gateway,
+                sale.products[0].id.as_str(),
+                self.next_sale(),
+                seconds,
+            )
+        };
+        let before = self.stores.used([gateway])?;
+        let load = wrk::run(self.stores.data_dir.path(), buys).await?;
+        let used = self.stores.used([gateway])?.since(before);
+        // wrk gives up the answers that are on their way when its time is over, one a connection.
+        all_taken(&self.stores, &sale, load.requests, how.connections).await?;
+        Ok((load, used))
+    }
+
+    /// Has `gateway` take `buys` buys of sale number `sale`, spread over its `products`.
+    pub(crate) async fn buy_exactly(
+        &mut self,
+        gateway: &Program,
+        (sale, products): (u32, u32),
+        buys: u32,
+    ) -> Result<()> {
+        let buys = ExactBuys {
+            address: gateway.address,
+            product_prefix: &product_prefix(sale),
+            products,
+            run: self.next_sale(),
+            buys,
+        };
+        wrk::run_exact(self.stores.data_dir.path(), buys).await
     }
 
     pub(crate) fn begin(&self, round: u32) -> Result<Round> {

@@ -10,7 +10,7 @@ use crate::{
 
 /// Which side of a number is the good one.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Bound {
+pub(crate) enum Bound {
     /// No less than this.
     AtLeast(f64),
     /// Less than this.
@@ -19,15 +19,12 @@ pub enum Bound {
 
 use Bound::{AtLeast, Below};
 
-/// A promise.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Target {
+pub(crate) struct Target {
     /// What is promised, without the number.
-    pub promise: &'static str,
-    /// What it is judged by.
-    pub quantity: Quantity,
-    /// What that is held against.
-    pub bound: Bound,
+    pub(crate) promise: &'static str,
+    pub(crate) quantity: Quantity,
+    pub(crate) bound: Bound,
 }
 
 /// Promises, each as `"what" Quantity(series…) Bound(number);`.
@@ -43,7 +40,7 @@ macro_rules! targets {
 
 /// All promises, in the order of the report. "No slower" is judged by 0.9: one and the same
 /// measurement differs by a tenth from minute to minute where all compete for two cores.
-pub const TARGETS: &[Target] = targets! {
+pub(crate) const TARGETS: &[Target] = targets! {
     "one hot product is settled, batches of 1000"
         Of("settlement workers=1 products=1 batch=1000") AtLeast(45_000.0);
     "the same as a share of the plain statements"
@@ -109,17 +106,13 @@ pub const TARGETS: &[Target] = targets! {
 
 /// A promise, and what was measured about it.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Judgement {
-    /// The promise.
-    pub target: Target,
-    /// What was measured.
-    pub measured: f64,
+pub(crate) struct Judgement {
+    pub(crate) target: Target,
+    pub(crate) measured: f64,
 }
 
 impl Judgement {
-    /// Whether the promise was kept.
-    #[must_use]
-    pub fn is_met(&self) -> bool {
+    pub(crate) fn is_met(&self) -> bool {
         match self.target.bound {
             AtLeast(least) => self.measured >= least,
             Below(most) => self.measured < most,
@@ -127,15 +120,13 @@ impl Judgement {
     }
 
     /// What both measured and bound count.
-    #[must_use]
-    pub fn unit(&self) -> Unit {
+    pub(crate) fn unit(&self) -> Unit {
         self.target.quantity.unit()
     }
 }
 
 /// Judges what was measured; a part that was not measured is not judged.
-#[must_use]
-pub fn judge(figures: &Figures) -> Vec<Judgement> {
+pub(crate) fn judge(figures: &Figures) -> Vec<Judgement> {
     let judged = |target: &Target| {
         let measured = target.quantity.samples(figures)?.median()?;
         Some(Judgement {

@@ -13,13 +13,13 @@ use flashsale_testbed::postgres::Installation;
 use tokio::process::Command;
 
 use crate::{
-    error::{self, Result},
-    external,
-    fixtures::{
+    environment::{
         shop::{self, PRICE, product_prefix},
         stores::Stores,
         verification,
     },
+    error::{self, Result},
+    external,
 };
 
 const PROGRAM: &str = "pgbench";

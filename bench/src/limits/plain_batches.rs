@@ -23,31 +23,22 @@ use tokio_postgres::{
 use uuid::Uuid;
 
 use crate::{
-    error::{Result, check},
-    fixtures::{
+    environment::{
         shop::{self, PRICE},
         stores::Stores,
         verification,
     },
+    error::{Result, check},
     load::prefill,
 };
 
 /// Clients at most; more of them only wait for each other's turn on the processor.
 const CLIENTS: usize = 10;
 
-/// What an order is when it is made.
-const STATUS: &str = "COMPLETED";
+const TEXT: Type = Type::VARCHAR;
 
-/// Types of the columns, in the order of the statement.
-const TYPES: [Type; 7] = [
-    Type::VARCHAR,
-    Type::VARCHAR,
-    Type::VARCHAR,
-    Type::VARCHAR,
-    Type::UUID,
-    Type::VARCHAR,
-    Type::INT4,
-];
+/// Types of the columns, in the order of `COPY`.
+const TYPES: [Type; 7] = [TEXT, TEXT, TEXT, TEXT, Type::UUID, TEXT, Type::INT4];
 
 /// What is to be settled, and how.
 #[derive(Debug)]
@@ -117,7 +108,7 @@ struct Settler {
     lock: Statement,
     insert: Statement,
     take: Statement,
-    copy: Option<Copy>,
+    copy: Option<Statement>,
 }
 
 impl Settler {
@@ -135,12 +126,15 @@ impl Settler {
         );
         let take = "UPDATE products
                       SET stock_quantity = stock_quantity - $2, sold = sold + $2 WHERE id = $1";
+        let copy = "COPY orders
+            (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
+            FROM STDIN (FORMAT binary)";
         Ok(Self {
             lock: client.prepare(lock).await?,
             insert: client.prepare(&insert).await?,
             take: client.prepare(take).await?,
             copy: match by_copy {
-                true => Some(Copy::prepare(&client).await?),
+                true => Some(client.prepare(copy).await?),
                 false => None,
             },
             client,
@@ -160,45 +154,24 @@ impl Settler {
         let commit = client.batch_execute("COMMIT");
         if let Some(copy) = &self.copy {
             // The rows may only be sent once PostgreSQL has said that it waits for them.
-            let ((), locked, sink) = try_join!(begin, lock, copy.begin(client))?;
+            let ((), locked, sink) = try_join!(begin, lock, client.copy_in(copy))?;
             require(locked, 1)?;
-            copy.send(sink, rows).await?;
+            rows.send(sink).await?;
             try_join!(take, commit)?;
             return Ok(());
         }
-        let values = rows.values();
+        let Rows {
+            sale,
+            product,
+            jobs,
+            users,
+            keys,
+        } = rows;
+        let values: [&(dyn ToSql + Sync); 5] = [product, sale, jobs, users, keys];
         let insert = client.execute(&self.insert, &values);
         let ((), locked, inserted, ..) = try_join!(begin, lock, insert, take, commit)?;
         require(locked, 1)?;
         require(inserted, rows.len())
-    }
-}
-
-struct Copy(Statement);
-
-impl Copy {
-    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        let copy = "COPY orders
-            (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
-            FROM STDIN (FORMAT binary)";
-        Ok(Self(client.prepare(copy).await?))
-    }
-
-    /// Waits until PostgreSQL waits for rows.
-    async fn begin(&self, client: &Client) -> Result<CopyInSink<Bytes>, tokio_postgres::Error> {
-        client.copy_in(&self.0).await
-    }
-
-    /// Sends the rows and waits until they are in.
-    async fn send(&self, sink: CopyInSink<Bytes>, rows: &Rows) -> Result<()> {
-        let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
-        let each = rows.jobs.iter().zip(&rows.users).zip(&rows.keys);
-        for ((job, user), key) in each {
-            let row: [&(dyn ToSql + Sync); 7] =
-                [user, &rows.product, &STATUS, &rows.sale, job, key, &PRICE];
-            writer.as_mut().write(&row).await?;
-        }
-        require(writer.finish().await?, rows.len())
     }
 }
 
@@ -227,15 +200,16 @@ impl Rows {
         self.jobs.len() as u64
     }
 
-    /// Product, sale, and the three arrays.
-    fn values(&self) -> [&(dyn ToSql + Sync); 5] {
-        [
-            &self.product,
-            &self.sale,
-            &self.jobs,
-            &self.users,
-            &self.keys,
-        ]
+    /// Sends them by `COPY` and waits until they are in.
+    async fn send(&self, sink: CopyInSink<Bytes>) -> Result<()> {
+        let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
+        let Self { sale, product, .. } = self;
+        for ((job, user), key) in self.jobs.iter().zip(&self.users).zip(&self.keys) {
+            let row: [&(dyn ToSql + Sync); 7] =
+                [user, product, &"COMPLETED", sale, job, key, &PRICE];
+            writer.as_mut().write(&row).await?;
+        }
+        require(writer.finish().await?, self.len())
     }
 }
 

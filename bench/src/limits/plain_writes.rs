@@ -9,7 +9,7 @@ use flashsale_core::{
     turnstile::Buy,
 };
 
-use crate::{error::Result, fixtures::stores::Stores, load::prefill};
+use crate::{environment::stores::Stores, error::Result, load::prefill};
 
 /// What is remembered of a shopper's pace: microseconds into the middle of a turn of a minute.
 const SINCE_TURN_US: u32 = 30_000_000;

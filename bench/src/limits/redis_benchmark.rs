@@ -9,9 +9,9 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::{
+    environment::{shop, stores::Stores, verification},
     error::{Result, check, wrong},
     external,
-    fixtures::{shop, stores::Stores, verification},
     load::prefill,
 };
 

@@ -8,15 +8,20 @@
 //! it uses is told ([`Report::processor_seconds`]).
 
 mod generator;
-mod tally;
 
-use std::{io, net::SocketAddr, thread, time::Instant};
+use std::{
+    io,
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::oneshot;
 
-pub(crate) use tally::Report;
-
-use crate::error::{Error, Result, wrong};
+use crate::{
+    error::{Error, Result, check, wrong},
+    latencies::Latencies,
+};
 
 /// Connections that suffice for most loads: at 10,000 requests a second each may be busy for 25 ms.
 pub(crate) const CONNECTIONS: u32 = 256;
@@ -58,6 +63,57 @@ pub(crate) trait Traffic: Send + 'static {
     }
 }
 
+/// From when on a request counts as sent late. The generator looks at the clock four times as
+/// often, so what is late found no idle connection, or the generator no processor.
+const LATE: Duration = Duration::from_millis(1);
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Report {
+    /// From when a request was due until the last byte of its answer was read. Requests without an
+    /// answer are in it with the time until they were given up.
+    pub(crate) latencies: Latencies,
+    /// Requests that were due.
+    pub(crate) due: u32,
+    /// Requests answered 200.
+    pub(crate) succeeded: u32,
+    /// Requests answered otherwise, and the first such answer: status and body.
+    refused: u32,
+    first_refusal: Option<String>,
+    /// Requests that were sent and not answered until 2 s after the last one was due.
+    pub(crate) unanswered: u32,
+    /// Requests that were not sent until then, since no connection became idle.
+    pub(crate) unsent: u32,
+    /// Requests that were sent more than 1 ms after they were due.
+    pub(crate) late: u32,
+    pub(crate) processor_seconds: f64,
+}
+
+impl Report {
+    /// An error if anything was refused.
+    pub(crate) fn check(&self) -> Result<()> {
+        let first = self.first_refusal.as_deref();
+        check(first.is_none(), || {
+            let (due, refused, first) = (self.due, self.refused, first.unwrap_or_default());
+            format!("of {due} requests {refused} were not answered 200, the first `{first}`")
+        })
+    }
+
+    fn sent(&mut self, due: Instant, sent: Instant) {
+        self.late += u32::from(sent.saturating_duration_since(due) > LATE);
+    }
+
+    fn answered(&mut self, answer: &Answer<'_>) {
+        if answer.status == 200 {
+            self.succeeded += 1;
+            return;
+        }
+        self.refused += 1;
+        self.first_refusal.get_or_insert_with(|| {
+            format!("{} {}", answer.status, String::from_utf8_lossy(answer.body))
+        });
+    }
+}
+
 /// Sends what `plan` says; answers what came of it, and the traffic with what it has noted.
 ///
 /// Requests that are refused, late or not answered are counted, and told by the report alone: see
@@ -68,7 +124,7 @@ pub(crate) async fn run<T: Traffic>(plan: Plan, traffic: T) -> Result<(Report, T
     generator
         .spawn(move || {
             // Nobody waits for the outcome any more when the run was interrupted.
-            let outcome = generator::drive(&plan, traffic, &|| tell.is_closed());
+            let outcome = generator::drive(plan, traffic, &|| tell.is_closed());
             let _ = tell.send(outcome);
         })
         .map_err(not_answered)?;

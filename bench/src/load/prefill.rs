@@ -11,8 +11,8 @@ use flashsale_core::{
 use tokio::task::JoinSet;
 
 use crate::{
+    environment::stores::Stores,
     error::{Result, broke, check},
-    fixtures::stores::Stores,
 };
 
 /// Calls on their way at a time, as many as a gateway has: while Redis decides one, the next

@@ -100,13 +100,6 @@ async fn connect_all(address: SocketAddr, users: &[String]) -> Result<Vec<Socket
     Ok(sockets)
 }
 
-/// `order_confirmed` as one socket heard it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Confirmation {
-    pub(crate) job: JobId,
-    pub(crate) at: Instant,
-}
-
 /// What all sockets heard; each of them notes here, a few thousand times a second at most.
 #[derive(Debug)]
 pub(crate) struct Heard {
@@ -114,7 +107,8 @@ pub(crate) struct Heard {
     /// The stock that is waited for, and when each socket heard of it.
     stock: Mutex<(Option<i32>, Vec<Instant>)>,
     everyone: Notify,
-    confirmations: Mutex<Vec<Confirmation>>,
+    /// Buys, each with when `order_confirmed` of it was read.
+    confirmations: Mutex<Vec<(JobId, Instant)>>,
 }
 
 impl Heard {
@@ -148,7 +142,7 @@ impl Heard {
     }
 
     /// The confirmations since this was last asked.
-    pub(crate) fn take_confirmations(&self) -> Vec<Confirmation> {
+    pub(crate) fn take_confirmations(&self) -> Vec<(JobId, Instant)> {
         mem::take(&mut *lock(&self.confirmations))
     }
 
@@ -163,7 +157,7 @@ impl Heard {
     }
 
     fn confirmed(&self, job: JobId, at: Instant) {
-        lock(&self.confirmations).push(Confirmation { job, at });
+        lock(&self.confirmations).push((job, at));
     }
 }
 

@@ -12,56 +12,27 @@ use flashsale_testbed::{
 };
 
 use crate::{
+    environment::{programs, stores::Used, verification::all_taken},
     error::Result,
-    fixtures::{programs, stores::Stores, verification::all_taken},
     limits::redis_benchmark,
     load::{
         open_loop::{self, Plan, Report, SingleBuys},
         wrk::{self, Buys, Load},
     },
     metrics::table::{CONNECTIONS, DEFAULT_BATCH, LOADS, PIPELINE, QUANTILES},
-    session::Session,
+    session::{How, Session, USUAL},
 };
-
-/// The two that are loaded in turn.
-#[derive(Debug)]
-struct Servers {
-    empty_route: Program,
-    gateway: Program,
-}
-
-/// What is loaded in the closed loop.
-#[derive(Debug, Clone, Copy)]
-struct Target<'a> {
-    /// Its labels in the table.
-    labels: &'a str,
-    connections: u32,
-    /// Replicas of Redis that must have each buy.
-    replicas: u8,
-}
-
-impl<'a> Target<'a> {
-    const fn of(labels: &'a str) -> Self {
-        Self {
-            labels,
-            connections: wrk::CONNECTIONS,
-            replicas: 0,
-        }
-    }
-}
-
-/// The empty route, and the gateway, over the usual connections.
-const EMPTY_ROUTE: Target<'_> = Target::of("server=empty-route");
-const GATEWAY: Target<'_> = Target::of("server=buy");
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     // As many files for each server as for the load; children inherit the limit.
     programs::allow_sockets(CONNECTIONS.into_iter().max().unwrap_or_default())?;
-    let servers = Servers::start(&session.stores).await?;
-    let most = alone(session, &servers).await?;
-    others(session, &servers).await?;
-    at_fixed_rates(session, &servers, most).await?;
-    servers.stop().await?;
+    let way = session.stores.way();
+    let (empty_route, gateway) = (way.empty_route().await?, way.gateway().await?);
+    let most = alone(session, &empty_route, &gateway).await?;
+    others(session, &empty_route, &gateway).await?;
+    at_fixed_rates(session, &empty_route, &gateway, most).await?;
+    gateway.stop().await?;
+    empty_route.stop().await?;
     for pipeline in [1, PIPELINE] {
         let (number, seconds) = (session.next_sale(), session.arguments.load_seconds());
         let rate = redis_benchmark::run(&session.stores, number, seconds, pipeline).await?;
@@ -72,120 +43,94 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
 
 /// Measures the gateway over 64 connections beside the empty route, and nothing else.
 pub(crate) async fn gateway_alone(session: &mut Session) -> Result<()> {
-    let servers = Servers::start(&session.stores).await?;
-    alone(session, &servers).await?;
-    servers.stop().await
+    let way = session.stores.way();
+    let (empty_route, gateway) = (way.empty_route().await?, way.gateway().await?);
+    alone(session, &empty_route, &gateway).await?;
+    gateway.stop().await?;
+    Ok(empty_route.stop().await?)
 }
 
-impl Servers {
-    async fn start(stores: &Stores) -> Result<Self> {
-        let way = stores.way();
-        Ok(Self {
-            empty_route: way.empty_route().await?,
-            gateway: way.gateway().await?,
-        })
-    }
-
-    async fn stop(self) -> Result<()> {
-        self.gateway.stop().await?;
-        Ok(self.empty_route.stop().await?)
-    }
-}
-
-/// Measures the gateway over 64 connections beside the empty route; answers the buys per second
-/// that it acknowledged.
-async fn alone(session: &mut Session, servers: &Servers) -> Result<f64> {
-    let before = programs::processor_seconds(&servers.empty_route)?;
-    let load = empty_route(session, EMPTY_ROUTE, &servers.empty_route).await?;
-    let used = programs::processor_seconds(&servers.empty_route)? - before;
+/// The same; answers the buys per second that the gateway acknowledged.
+async fn alone(session: &mut Session, limit: &Program, gateway: &Program) -> Result<f64> {
+    let before = programs::processor_seconds(limit)?;
+    let load = empty_route(session, "server=empty-route", limit, USUAL).await?;
+    let used = programs::processor_seconds(limit)? - before;
     session.record_each([("processor-time of=empty-route", used)], load.requests)?;
-    let load = buys(session, GATEWAY, &servers.gateway).await?;
+    let (load, used) = buys(session, "server=buy", gateway, USUAL).await?;
+    let used = [
+        ("processor-time of=gateway-for-buy", used.programs),
+        ("processor-time of=redis-for-buy", used.redis),
+    ];
+    session.record_each(used, load.requests)?;
     Ok(load.rate())
 }
 
 /// Measures the gateway while Redis syncs before each answer, beside a replica that answers do not
 /// wait for and with one that they do, while a worker settles, and, unless the run is a quick one,
 /// over other numbers of connections.
-async fn others(
-    session: &mut Session,
-    Servers {
-        empty_route: limit,
-        gateway,
-    }: &Servers,
-) -> Result<()> {
+async fn others(session: &mut Session, limit: &Program, gateway: &Program) -> Result<()> {
     session.stores.set_append_fsync(AppendFsync::Always).await?;
-    buys(session, Target::of("server=buy-syncing"), gateway).await?;
-    session
-        .stores
-        .set_append_fsync(AppendFsync::EverySecond)
-        .await?;
+    buys(session, "server=buy-syncing", gateway, USUAL).await?;
+    let usual = AppendFsync::EverySecond;
+    session.stores.set_append_fsync(usual).await?;
     let data_dir = DataDir::temporary()?;
     let mut replica = Redis::start_replica(&data_dir, &session.stores.redis).await?;
     session.stores.wait_for_replica().await?;
-    buys(session, Target::of("server=buy-followed"), gateway).await?;
-    let replicated = Target {
+    buys(session, "server=buy-followed", gateway, USUAL).await?;
+    let replicated = How {
         replicas: 1,
-        ..Target::of("server=buy-replicated")
+        ..USUAL
     };
-    buys(session, replicated, gateway).await?;
+    buys(session, "server=buy-replicated", gateway, replicated).await?;
     replica.stop().await?;
-    let worker = session
-        .stores
-        .way()
-        .worker("worker", 1, DEFAULT_BATCH)
-        .await?;
-    buys(session, Target::of("server=buy-with-worker"), gateway).await?;
+    let way = session.stores.way();
+    let worker = way.worker("worker", 1, DEFAULT_BATCH).await?;
+    buys(session, "server=buy-with-worker", gateway, USUAL).await?;
     worker.stop().await?;
     if session.arguments.quick {
         return Ok(());
     }
     for connections in CONNECTIONS {
-        let over = |labels| Target {
+        let how = How {
             connections,
-            ..Target::of(labels)
+            ..USUAL
         };
         let labels = format!("server=empty-route connections={connections}");
-        empty_route(session, over(&labels), limit).await?;
+        empty_route(session, &labels, limit, how).await?;
         let labels = format!("server=buy connections={connections}");
-        buys(session, over(&labels), gateway).await?;
+        buys(session, &labels, gateway, how).await?;
     }
     Ok(())
 }
 
-async fn empty_route(session: &mut Session, target: Target<'_>, server: &Program) -> Result<Load> {
+async fn empty_route(
+    session: &mut Session,
+    labels: &str,
+    server: &Program,
+    how: How<'_>,
+) -> Result<Load> {
     let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
-    load(session, target, Buys::of(server, "none", run, seconds)).await
-}
-
-async fn buys(session: &mut Session, target: Target<'_>, gateway: &Program) -> Result<Load> {
-    let sale = session.open_sale(gateway, target.replicas).await?;
-    let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
-    let before = session.stores.used([gateway])?;
-    let buys = Buys::of(gateway, sale.products[0].id.as_str(), run, seconds);
-    let load = load(session, target, buys).await?;
-    let used = session.stores.used([gateway])?.since(before);
-    all_taken(&session.stores, &sale, load.requests, target.connections).await?;
-    if target.labels == GATEWAY.labels {
-        let used = [
-            ("processor-time of=gateway-for-buy", used.programs),
-            ("processor-time of=redis-for-buy", used.redis),
-        ];
-        session.record_each(used, load.requests)?;
-    }
+    let buys = Buys {
+        connections: how.connections,
+        ..Buys::of(server, "none", run, seconds)
+    };
+    let load = wrk::run(session.stores.data_dir.path(), buys).await?;
+    record_load(session, labels, &load)?;
     Ok(load)
 }
 
-async fn load(session: &mut Session, target: Target<'_>, buys: Buys<'_>) -> Result<Load> {
-    let Target {
-        labels,
-        connections,
-        ..
-    } = target;
-    let buys = Buys {
-        connections,
-        ..buys
-    };
-    let load = wrk::run(session.stores.data_dir.path(), buys).await?;
+async fn buys(
+    session: &mut Session,
+    labels: &str,
+    gateway: &Program,
+    how: How<'_>,
+) -> Result<(Load, Used)> {
+    let (load, used) = session.buy(gateway, how).await?;
+    record_load(session, labels, &load)?;
+    Ok((load, used))
+}
+
+fn record_load(session: &mut Session, labels: &str, load: &Load) -> Result<()> {
     session.record(&format!("requests {labels}"), load.rate())?;
     for (quantile, milliseconds) in load.quantiles_ms() {
         session.record(
@@ -193,20 +138,25 @@ async fn load(session: &mut Session, target: Target<'_>, buys: Buys<'_>) -> Resu
             milliseconds,
         )?;
     }
-    Ok(load)
+    Ok(())
 }
 
 /// Measures all loads, as shares of `most`: buys per second that were acknowledged before.
-async fn at_fixed_rates(session: &mut Session, servers: &Servers, most: f64) -> Result<()> {
+async fn at_fixed_rates(
+    session: &mut Session,
+    limit: &Program,
+    gateway: &Program,
+    most: f64,
+) -> Result<()> {
     let [quarter, half, three_quarters] = LOADS;
     let at_half = rate(most, half.1);
-    let report = send(session, &servers.empty_route, "none", at_half).await?;
+    let report = send(session, limit, "none", at_half).await?;
     record(session, "server=empty-route load=half", at_half, &report)?;
     // The promised one first, next to what it is held against.
     for (load, share) in [half, quarter, three_quarters] {
-        let sale = session.open_sale(&servers.gateway, 0).await?;
+        let sale = session.open_sale(gateway).await?;
         let (product, rate) = (sale.products[0].id.as_str(), rate(most, share));
-        let report = send(session, &servers.gateway, product, rate).await?;
+        let report = send(session, gateway, product, rate).await?;
         all_taken(&session.stores, &sale, report.succeeded, report.unanswered).await?;
         record(session, &format!("server=buy load={load}"), rate, &report)?;
     }

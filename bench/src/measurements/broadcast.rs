@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 
 use super::confirmation;
 use crate::{
+    environment::{programs, stores::Stores, verification},
     error::{Error, Result, check},
-    fixtures::{programs, stores::Stores, verification},
     latencies::Latencies,
     load::sockets::Sockets,
     metrics::table::DEFAULT_BATCH,
@@ -53,7 +53,7 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
     programs::allow_sockets(count)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
-    let sale = session.open_sale(&gateway, 0).await?;
+    let sale = session.open_sale(&gateway).await?;
     let before = programs::memory(&gateway)?;
     let bytes_each =
         || Ok::<_, Error>((programs::memory(&gateway)? - before) * 1e6 / f64::from(count));

@@ -14,8 +14,8 @@ use flashsale_testbed::program::Program;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    environment::{outcomes::Listener, programs, verification},
     error::Result,
-    fixtures::{outcomes::Listener, programs, verification},
     load::sockets::Sockets,
     metrics::table::{DEFAULT_BATCH, QUANTILES},
     session::Session,
@@ -54,7 +54,7 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
     programs::allow_sockets(SHOPPERS)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
-    let sale = session.open_sale(&gateway, 0).await?;
+    let sale = session.open_sale(&gateway).await?;
     let worker = way.worker("worker", 1, DEFAULT_BATCH).await?;
     let mut sockets = Sockets::connect(gateway.address, SHOPPERS).await?;
     let mut bought = 0;

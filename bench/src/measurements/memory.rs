@@ -2,12 +2,12 @@
 //! Redis for each buy.
 
 use crate::{
-    error::Result,
-    fixtures::{
+    environment::{
         lane_hold::LaneHold,
         programs::{self, bytes_each},
         verification,
     },
+    error::Result,
     load::wrk::{self, Buys},
     metrics::table::DEFAULT_BATCH,
     session::Session,
@@ -22,7 +22,7 @@ const LANES: u32 = 8;
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     let way = session.stores.way();
     let gateway = way.gateway().await?;
-    let sale = session.open_sale(&gateway, 0).await?;
+    let sale = session.open_sale(&gateway).await?;
     let hold = LaneHold::take(&session.stores, &sale).await?;
     let worker = [way.worker("worker", LANES, DEFAULT_BATCH).await?];
     let empty = session.stores.redis_memory().await?;

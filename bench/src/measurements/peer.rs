@@ -6,11 +6,11 @@ pub(crate) mod install;
 
 use super::settlement;
 use crate::{
+    environment::verification::is_plausible,
     error::{Result, check},
-    fixtures::verification::{all_taken, is_plausible},
     load::wrk::{self, Buys, CONNECTIONS, Load},
     metrics::table::CONCURRENCIES,
-    session::Session,
+    session::{Session, USUAL},
 };
 
 use contestant::PRODUCT;
@@ -65,11 +65,7 @@ async fn their_acknowledgements(session: &mut Session, installed: &Installed) ->
 
 async fn our_acknowledgements(session: &mut Session) -> Result<()> {
     let gateway = session.stores.way().gateway().await?;
-    let sale = session.open_sale(&gateway, 0).await?;
-    let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
-    let buys = Buys::of(&gateway, sale.products[0].id.as_str(), run, seconds);
-    let load = wrk::run(session.stores.data_dir.path(), buys).await?;
-    all_taken(&session.stores, &sale, load.requests, CONNECTIONS).await?;
+    let (load, _) = session.buy(&gateway, USUAL).await?;
     gateway.stop().await?;
     record(session, "flashsale", &load)
 }

@@ -14,14 +14,14 @@ use flashsale_testbed::{
 
 use self::scenario::{JUDGED, MANY_PRODUCTS, MANY_WORKERS, Scenario};
 use crate::{
-    error::{Result, check, wrong},
-    fixtures::{
+    environment::{
         lane_hold::{Drained, LaneHold},
         programs::Way,
         shop,
         stores::{Stores, Used},
         verification,
     },
+    error::{Result, check, wrong},
     limits::{pgbench, plain_batches, plain_writes},
     load::prefill,
     metrics::table::{

@@ -2,8 +2,8 @@
 
 use super::{acknowledgement, settlement};
 use crate::{
+    environment::{lane_hold::LaneHold, programs::bytes_each, shop, verification},
     error::Result,
-    fixtures::{lane_hold::LaneHold, programs::bytes_each, shop, verification},
     load::prefill,
     metrics::table::DEFAULT_BATCH,
     session::Session,

@@ -3,18 +3,11 @@
 
 use std::mem;
 
-use flashsale_testbed::program::Program;
-
 use super::settlement;
 use crate::{
+    environment::{programs::Way, stores::Stores},
     error::{Result, wrong},
-    fixtures::{
-        programs::Way,
-        stores::{Stores, Used},
-        verification::all_taken,
-    },
-    load::wrk::{self, Buys},
-    session::Session,
+    session::{Session, USUAL},
 };
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
@@ -29,13 +22,13 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
 async fn both(session: &mut Session) -> Result<()> {
     for (link, way) in ways(&session.stores)? {
         let gateway = way.gateway().await?;
-        let (used, requests) = buys(session, &gateway).await?;
+        let (load, used) = session.buy(&gateway, USUAL).await?;
         let used = [
             ("gateway-for-buy", used.programs),
             ("redis-for-buy", used.redis),
         ];
         let used = used.map(|(id, seconds)| (format!("link-time of={id} link={link}"), seconds));
-        session.record_each(used, requests)?;
+        session.record_each(used, load.requests)?;
         gateway.stop().await?;
     }
     for (link, way) in ways(&session.stores)? {
@@ -51,17 +44,4 @@ fn ways(stores: &Stores) -> Result<[(&'static str, Way); 2]> {
         .secured_way()
         .ok_or_else(|| wrong("the stores do not speak TLS"))?;
     Ok([("plain", stores.way()), ("tls", secured)])
-}
-
-/// What buys over 64 connections used, and how many there were.
-async fn buys(session: &mut Session, gateway: &Program) -> Result<(Used, u32)> {
-    let sale = session.open_sale(gateway, 0).await?;
-    let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
-    let stores = &session.stores;
-    let before = stores.used([gateway])?;
-    let buys = Buys::of(gateway, sale.products[0].id.as_str(), run, seconds);
-    let load = wrk::run(stores.data_dir.path(), buys).await?;
-    let used = stores.used([gateway])?.since(before);
-    all_taken(stores, &sale, load.requests, wrk::CONNECTIONS).await?;
-    Ok((used, load.requests))
 }

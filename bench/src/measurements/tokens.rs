@@ -13,12 +13,11 @@ use flashsale_testbed::{
 use serde_json::json;
 
 use crate::{
+    environment::stores::Stores,
     error::{self, Result},
-    fixtures::{programs, stores::Stores, verification::all_taken},
-    load::wrk::{self, Buys},
     metrics::table::SIGNATURES,
     processor::own_thread_seconds,
-    session::Session,
+    session::{How, Session, USUAL},
 };
 
 /// Tokens that take turns, each of another shopper: a small share of what a gateway remembers, and few
@@ -60,21 +59,17 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
             buys(session, &known, Some(&tokens), turn, &mut of_known).await?;
         }
         let mut of_new = Cost::default();
-        session.record(
-            &format!("token-none signature={signature}"),
-            none.microseconds(),
-        )?;
-        let of_known = of_known.microseconds();
-        session.record(&format!("token-known signature={signature}"), of_known)?;
         buys(session, &new, Some(&tokens), seconds, &mut of_new).await?;
-        let of_new = of_new.microseconds();
-        session.record(&format!("token-new signature={signature}"), of_new)?;
-        session.record(
-            &format!("token-ring signature={signature}"),
-            tokens.check_alone()?,
-        )?;
-        let first_check = format!("token-first-check signature={signature}");
-        session.record(&first_check, of_new - of_known)?;
+        let [none, of_known, of_new] = [none, of_known, of_new].map(|cost| cost.microseconds());
+        for (id, microseconds) in [
+            ("token-none", none),
+            ("token-known", of_known),
+            ("token-new", of_new),
+            ("token-ring", tokens.check_alone()?),
+            ("token-first-check", of_new - of_known),
+        ] {
+            session.record(&format!("{id} signature={signature}"), microseconds)?;
+        }
         for gateway in [without, known, new] {
             gateway.stop().await?;
         }
@@ -103,17 +98,15 @@ async fn buys(
     seconds: u32,
     cost: &mut Cost,
 ) -> Result<()> {
-    let sale = session.open_sale(gateway, 0).await?;
-    let run = session.next_sale();
-    let buys = Buys {
+    let how = How {
+        seconds: Some(seconds),
         tokens: tokens.map(|tokens| tokens.file.as_path()),
-        ..Buys::of(gateway, sale.products[0].id.as_str(), run, seconds)
+        ..USUAL
     };
-    let before = programs::processor_seconds(gateway)?;
-    let load = wrk::run(session.stores.data_dir.path(), buys).await?;
-    cost.processor_seconds += programs::processor_seconds(gateway)? - before;
+    let (load, used) = session.buy(gateway, how).await?;
+    cost.processor_seconds += used.programs;
     cost.buys += load.requests;
-    all_taken(&session.stores, &sale, load.requests, wrk::CONNECTIONS).await
+    Ok(())
 }
 
 impl Tokens {
@@ -194,11 +187,7 @@ mod tests {
             SigningKey::ed25519("bench", 1).unwrap(),
         ] {
             let token = token(&key, "auth0|000000000000000000000007").unwrap();
-            assert!(
-                (990..=TOKEN_BYTES).contains(&token.len()),
-                "{}",
-                token.len()
-            );
+            assert!((990..=TOKEN_BYTES).contains(&token.len()), "{token}");
             let (message, signature) = split(&token).unwrap();
             assert!(key.verifier().check(message, &signature).is_ok());
             assert!(key.verifier().check(b"another", &signature).is_err());

@@ -1,5 +1,5 @@
 //! The table of all metrics. A new one is a line here and a measurement that records it; its
-//! promise is a line of [`crate::targets::TARGETS`].
+//! promise is a line of `targets::TARGETS`.
 
 use super::{
     Block,

@@ -16,14 +16,14 @@ use nix::{
     },
 };
 
-use super::{Answer, Plan, Report, Traffic, tally::Tally};
+use super::{Answer, Plan, Report, Traffic};
 use crate::processor::own_thread_seconds;
 
 /// How often the clock is looked at when no answer comes: what a request may be sent late at rest.
 const TICK: Duration = Duration::from_micros(250);
 
 /// How long answers may take after the last request was due: what wrk gives them.
-const PATIENCE: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// From the opening of the connections to the first request.
 const HEAD_START: Duration = Duration::from_millis(200);
@@ -38,7 +38,7 @@ const TIMER: u64 = u64::MAX;
 
 /// Sends what `plan` says, until all is answered or given up, or `is_over`.
 pub(super) fn drive<T: Traffic>(
-    plan: &Plan,
+    plan: Plan,
     traffic: T,
     is_over: &dyn Fn() -> bool,
 ) -> io::Result<(Report, T)> {
@@ -76,46 +76,71 @@ struct Generator<T> {
     connections: Vec<Connection>,
     /// Connections without a request, the one that has been so for longest first.
     idle: VecDeque<usize>,
-    timetable: Timetable,
+    plan: Plan,
+    /// When the first request is due.
+    start: Instant,
     /// The request that is sent next.
     next: u32,
-    count: u32,
     traffic: T,
-    tally: Tally,
+    report: Report,
+    latencies: Vec<Duration>,
     request: Vec<u8>,
     read: Box<[u8]>,
 }
 
 impl<T: Traffic> Generator<T> {
-    fn new(plan: &Plan, traffic: T) -> io::Result<Self> {
+    fn new(plan: Plan, traffic: T) -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let mut connections = Vec::new();
         for index in 0..plan.connections.min(plan.count) {
-            let connection = Connection::open(plan)?;
-            let event = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(index));
-            epoll.add(&connection.stream, event)?;
-            connections.push(connection);
+            let stream = TcpStream::connect(plan.address)?;
+            stream.set_nodelay(true)?;
+            epoll.add(
+                &stream,
+                EpollEvent::new(EpollFlags::EPOLLIN, u64::from(index)),
+            )?;
+            let answer = Vec::with_capacity(ANSWER);
+            connections.push(Connection {
+                stream,
+                due: None,
+                answer,
+            });
         }
-        let timer = ticking(TICK)?;
+        // Epoll's own timeout counts milliseconds.
+        let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
+        timer.set(
+            Expiration::Interval(TICK.into()),
+            TimerSetTimeFlags::empty(),
+        )?;
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         Ok(Self {
             epoll,
             timer,
             idle: (0..connections.len()).collect(),
             connections,
-            timetable: Timetable::new(Instant::now() + HEAD_START, plan.rate, plan.count),
+            plan,
+            start: Instant::now() + HEAD_START,
             next: 0,
-            count: plan.count,
             traffic,
-            tally: Tally::new(plan.count),
+            report: Report {
+                due: plan.count,
+                ..Report::default()
+            },
+            // One more would have the generator copy them all while requests are due.
+            latencies: Vec::with_capacity(plan.count as usize),
             request: Vec::with_capacity(ANSWER),
             read: vec![0; ANSWER].into(),
         })
     }
 
+    fn due(&self, number: u32) -> Instant {
+        due(self.start, self.plan.rate, number)
+    }
+
     fn is_done(&self, now: Instant) -> bool {
-        let all_answered = self.next == self.count && self.idle.len() == self.connections.len();
-        all_answered || now > self.timetable.end() + PATIENCE
+        let all_sent = self.next == self.plan.count;
+        (all_sent && self.idle.len() == self.connections.len())
+            || now > self.due(self.plan.count) + ANSWER_TIMEOUT
     }
 
     fn handle(&mut self, name: u64) -> io::Result<()> {
@@ -151,7 +176,9 @@ impl<T: Traffic> Generator<T> {
             due,
             read: Instant::now(),
         };
-        self.tally.answered(&answer);
+        self.latencies
+            .push(answer.read.saturating_duration_since(due));
+        self.report.answered(&answer);
         self.traffic.answered(&answer);
         connection.answer.clear();
         self.idle.push_back(index);
@@ -160,20 +187,20 @@ impl<T: Traffic> Generator<T> {
 
     /// Sends what is due, as far as there are idle connections.
     fn send_due(&mut self) -> io::Result<()> {
-        let mut sent = Instant::now();
-        while self.timetable.is_due(self.next, sent) {
+        let mut now = Instant::now();
+        while self.next < self.plan.count && self.due(self.next) <= now {
             let Some(index) = self.idle.pop_front() else {
                 return Ok(());
             };
-            let due = self.timetable.due(self.next);
+            let due = self.due(self.next);
             self.request.clear();
             self.traffic.request(self.next, &mut self.request);
             let connection = &mut self.connections[index];
             connection.stream.write_all(&self.request)?;
             connection.due = Some(due);
-            self.tally.sent(due, sent);
+            self.report.sent(due, now);
             self.next += 1;
-            sent = Instant::now();
+            now = Instant::now();
         }
         Ok(())
     }
@@ -182,68 +209,29 @@ impl<T: Traffic> Generator<T> {
     fn finish(mut self, processor_seconds: f64) -> (Report, T) {
         let now = Instant::now();
         for due in self.connections.iter().filter_map(|one| one.due) {
-            self.tally.unanswered(due, now);
+            self.latencies.push(now.saturating_duration_since(due));
+            self.report.unanswered += 1;
         }
-        for number in self.next..self.count {
-            self.tally.unsent(self.timetable.due(number), now);
+        for number in self.next..self.plan.count {
+            self.latencies
+                .push(now.saturating_duration_since(self.due(number)));
+            self.report.unsent += 1;
         }
-        (self.tally.finish(processor_seconds), self.traffic)
+        let latencies = self.latencies.into_iter().collect();
+        let report = Report {
+            latencies,
+            processor_seconds,
+            ..self.report
+        };
+        (report, self.traffic)
     }
 }
 
-impl Connection {
-    fn open(plan: &Plan) -> io::Result<Self> {
-        let stream = TcpStream::connect(plan.address)?;
-        stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            due: None,
-            answer: Vec::with_capacity(ANSWER),
-        })
-    }
-}
-
-/// A timer that wakes every `interval`: epoll's own timeout counts milliseconds.
-fn ticking(interval: Duration) -> io::Result<TimerFd> {
-    let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-    timer.set(
-        Expiration::Interval(interval.into()),
-        TimerSetTimeFlags::empty(),
-    )?;
-    Ok(timer)
-}
-
-/// Nanoseconds of a second.
-const SECOND_NS: u64 = 1_000_000_000;
-
-#[derive(Debug, Clone, Copy)]
-struct Timetable {
-    start: Instant,
-    rate: u32,
-    count: u32,
-}
-
-impl Timetable {
-    /// `count` requests, `rate` of them a second, the first at `start`.
-    fn new(start: Instant, rate: u32, count: u32) -> Self {
-        Self { start, rate, count }
-    }
-
-    fn due(&self, number: u32) -> Instant {
-        // Reckoned from the start and not from the one before, so that rounding does not add up.
-        let after = u64::from(number) * SECOND_NS / u64::from(self.rate.max(1));
-        self.start + Duration::from_nanos(after)
-    }
-
-    /// Whether request `number` exists and is due.
-    fn is_due(&self, number: u32, now: Instant) -> bool {
-        number < self.count && self.due(number) <= now
-    }
-
-    /// When the last request has been due.
-    fn end(&self) -> Instant {
-        self.due(self.count)
-    }
+/// When request `number` is due: reckoned from the start and not from the one before, so that
+/// rounding does not add up.
+fn due(start: Instant, rate: u32, number: u32) -> Instant {
+    let after = u64::from(number) * 1_000_000_000 / u64::from(rate.max(1));
+    start + Duration::from_nanos(after)
 }
 
 #[cfg(test)]
@@ -253,19 +241,8 @@ mod tests {
     #[test]
     fn requests_are_due_at_equal_distances_that_do_not_drift() {
         let start = Instant::now();
-        let table = Timetable::new(start, 3, 10);
-        assert_eq!(table.due(0), start);
-        assert_eq!(table.due(1) - start, Duration::from_nanos(333_333_333));
-        assert_eq!(table.due(9) - start, Duration::from_secs(3));
-    }
-
-    #[test]
-    fn nothing_is_due_before_its_time_or_after_the_last() {
-        let start = Instant::now();
-        let table = Timetable::new(start, 1_000, 2);
-        assert!(table.is_due(0, start));
-        assert!(!table.is_due(1, start + Duration::from_micros(999)));
-        assert!(table.is_due(1, start + Duration::from_millis(1)));
-        assert!(!table.is_due(2, start + Duration::from_secs(1)));
+        assert_eq!(due(start, 3, 0), start);
+        assert_eq!(due(start, 3, 1) - start, Duration::from_nanos(333_333_333));
+        assert_eq!(due(start, 3, 9) - start, Duration::from_secs(3));
     }
 }

@@ -15,7 +15,7 @@ use super::*;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// Says its number, and notes what was answered to it.
+/// Says its number, and notes what was answered.
 #[derive(Debug, Default)]
 struct Numbers(Vec<Vec<u8>>);
 
@@ -55,22 +55,26 @@ fn write(stream: &mut TcpStream, text: &str) {
     let _ = stream.write_all(text.as_bytes());
 }
 
-fn plan(address: SocketAddr, rate: u32, count: u32, connections: u32) -> Plan {
-    Plan {
+async fn load(
+    address: SocketAddr,
+    rate: u32,
+    count: u32,
+    connections: u32,
+) -> Result<(Report, Numbers)> {
+    let plan = Plan {
         address,
         rate,
         count,
         connections,
-    }
+    };
+    run(plan, Numbers::default()).await
 }
 
 #[tokio::test]
 async fn every_request_is_sent_in_its_time_and_its_answer_handed_over() {
     let address = server(|_, stream| write(stream, OK));
     let started = Instant::now();
-    let (report, heard) = run(plan(address, 1_000, 200, 4), Numbers::default())
-        .await
-        .unwrap();
+    let (report, heard) = load(address, 1_000, 200, 4).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(199));
     assert_eq!((report.due, report.succeeded), (200, 200), "{report:?}");
     assert!(report.processor_seconds > 0.0);
@@ -88,9 +92,7 @@ async fn a_pause_of_the_server_delays_all_that_is_due_meanwhile() {
         }
         write(stream, OK);
     });
-    let (report, _) = run(plan(address, 1_000, 500, 1), Numbers::default())
-        .await
-        .unwrap();
+    let (report, _) = load(address, 1_000, 500, 1).await.unwrap();
     assert_eq!(report.succeeded, 500);
     // Some 200 of 500 were due in the pause. A closed loop would have had one slow answer.
     let delayed = report.latencies.quantile(0.7);
@@ -109,11 +111,13 @@ async fn answers_in_pieces_and_refusals_are_understood() {
         thread::sleep(Duration::from_millis(2));
         write(stream, second);
     });
-    let (report, _) = run(plan(address, 1_000, 10, 2), Numbers::default())
-        .await
-        .unwrap();
+    let (report, _) = load(address, 1_000, 10, 2).await.unwrap();
     assert_eq!((report.succeeded, report.refused), (9, 1));
-    assert_eq!(report.first_refusal.as_deref(), Some("429 wait"));
+    let refusal = report.check().unwrap_err().to_string();
+    assert!(
+        refusal.contains("10 requests 1 were not answered 200, the first `429 wait`"),
+        "{refusal}"
+    );
 }
 
 #[tokio::test]
@@ -123,9 +127,7 @@ async fn a_server_that_falls_silent_leaves_requests_unanswered_and_unsent() {
             write(stream, OK);
         }
     });
-    let (report, _) = run(plan(address, 1_000, 20, 2), Numbers::default())
-        .await
-        .unwrap();
+    let (report, _) = load(address, 1_000, 20, 2).await.unwrap();
     let counts = (report.succeeded, report.unanswered, report.unsent);
     assert_eq!(counts, (5, 2, 13));
     assert!(report.latencies.quantile(0.5) > Duration::from_secs(1));
@@ -136,8 +138,7 @@ async fn a_connection_that_is_closed_is_an_error() {
     let address = server(|_, stream| {
         let _ = stream.shutdown(std::net::Shutdown::Both);
     });
-    let outcome = run(plan(address, 1_000, 5, 1), Numbers::default()).await;
-    assert!(outcome.is_err());
+    assert!(load(address, 1_000, 5, 1).await.is_err());
 }
 
 #[test]
@@ -152,4 +153,13 @@ fn every_buy_has_its_own_key_and_shopper_and_the_length_it_says() {
         assert!(body.contains(&format!("\"user_r7_{digits}\"")), "{body}");
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())));
     }
+}
+
+#[test]
+fn only_what_is_sent_after_more_than_a_millisecond_is_late() {
+    let due = Instant::now();
+    let mut report = Report::default();
+    report.sent(due, due + LATE);
+    report.sent(due, due + LATE + Duration::from_micros(1));
+    assert_eq!(report.late, 1);
 }

@@ -11,8 +11,6 @@ use crate::{
     load::open_loop::{self, Answer, CONNECTIONS, Plan, Traffic},
 };
 
-const OK: u16 = 200;
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bought {
     pub(super) job: JobId,
@@ -91,7 +89,7 @@ impl Traffic for Buyers {
     }
 
     fn answered(&mut self, answer: &Answer<'_>) {
-        if answer.status != OK {
+        if answer.status != 200 {
             return;
         }
         match serde_json::from_slice::<Queued>(answer.body) {
@@ -109,23 +107,19 @@ impl Traffic for Buyers {
 mod tests {
     use super::*;
 
-    fn request(buyers: &mut Buyers, number: u32) -> String {
-        let mut bytes = Vec::new();
-        buyers.request(number, &mut bytes);
-        String::from_utf8(bytes).unwrap()
-    }
-
     #[test]
     fn shoppers_take_turns_and_never_repeat_a_key() {
         let users: Arc<[String]> = ["ann", "bob"].map(str::to_owned).into();
         let mut buyers = Buyers::new(([127, 0, 0, 1], 80).into(), "p", users);
-        let [first, second, third] = [0, 1, 2].map(|number| request(&mut buyers, number));
-        assert!(
-            first.ends_with(r#"{"productId":"p","userId":"ann"}"#),
-            "{first}"
-        );
-        assert!(second.ends_with(r#""userId":"bob"}"#), "{second}");
-        assert!(third.ends_with(r#""userId":"ann"}"#), "{third}");
+        let [first, second, third] = [0, 1, 2].map(|number| {
+            let mut bytes = Vec::new();
+            buyers.request(number, &mut bytes);
+            String::from_utf8(bytes).unwrap()
+        });
+        for (request, user) in [(&first, "ann"), (&second, "bob"), (&third, "ann")] {
+            let body = format!(r#"{{"productId":"p","userId":"{user}"}}"#);
+            assert!(request.ends_with(&body), "{request}");
+        }
         assert_ne!(first, third);
     }
 
@@ -134,7 +128,7 @@ mod tests {
         let now = Instant::now();
         let mut buyers = Buyers::new(([127, 0, 0, 1], 80).into(), "p", Arc::new([]));
         let answer = |body| Answer {
-            status: OK,
+            status: 200,
             body,
             due: now,
             read: now,
@@ -142,15 +136,21 @@ mod tests {
         let body =
             br#"{"jobId":"00000000-0000-0000-0000-000000000007","status":"queued","position":1}"#;
         buyers.answered(&answer(body));
-        let bought = Bought {
-            job: JobId(Uuid::from_u128(7)),
-            due: now,
-            acknowledged: now,
+        let [
+            Bought {
+                job,
+                due,
+                acknowledged,
+            },
+        ] = buyers.bought[..]
+        else {
+            panic!("{buyers:?}");
         };
         assert_eq!(
-            (buyers.bought.as_slice(), buyers.failure.is_none()),
-            (&[bought][..], true)
+            (job, due, acknowledged),
+            (JobId(Uuid::from_u128(7)), now, now)
         );
+        assert!(buyers.failure.is_none());
         buyers.answered(&answer(b"{}"));
         assert!(buyers.failure.is_some());
     }

@@ -11,7 +11,6 @@ use super::buyers::Bought;
 use crate::{
     error::{Result, check},
     latencies::Latencies,
-    load::sockets::Confirmation,
 };
 
 /// How long after it was due each buy reached a stage.
@@ -29,17 +28,16 @@ pub(super) struct Ways {
 pub(super) fn pair(
     bought: &[Bought],
     told: &[(JobId, Instant)],
-    heard: &[Confirmation],
+    heard: &[(JobId, Instant)],
 ) -> Result<Ways> {
     let due: HashMap<JobId, Instant> = bought.iter().map(|buy| (buy.job, buy.due)).collect();
-    let heard: Vec<_> = heard.iter().map(|event| (event.job, event.at)).collect();
     Ok(Ways {
         acknowledged: bought
             .iter()
             .map(|buy| buy.acknowledged - buy.due)
             .collect(),
         settled: after_due(&due, told, "told by a worker")?,
-        confirmed: after_due(&due, &heard, "confirmed on a socket")?,
+        confirmed: after_due(&due, heard, "confirmed on a socket")?,
     })
 }
 
@@ -54,10 +52,7 @@ fn after_due(
     for (job, at) in events {
         match due.get(job) {
             None => unknown += 1,
-            Some(due) => {
-                let repeats = first.insert(*job, *at - *due).is_some();
-                repeated += u32::from(repeats);
-            }
+            Some(due) => repeated += u32::from(first.insert(*job, *at - *due).is_some()),
         }
     }
     let missing = due.len() - first.len();
@@ -90,10 +85,7 @@ mod tests {
         let bought = bought(due);
         let at = due + Duration::from_millis(3);
         let told = bought.map(|buy| (buy.job, at));
-        let heard = bought.map(|buy| Confirmation {
-            job: buy.job,
-            at: at + Duration::from_millis(2),
-        });
+        let heard = bought.map(|buy| (buy.job, at + Duration::from_millis(2)));
         let ways = pair(&bought, &told, &heard).unwrap();
         let medians = [ways.acknowledged, ways.settled, ways.confirmed];
         assert_eq!(

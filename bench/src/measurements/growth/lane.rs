@@ -3,12 +3,12 @@
 
 use super::LANES;
 use crate::{
-    error::Result,
-    fixtures::{
+    environment::{
         lane_hold::LaneHold,
         programs::{self, bytes_each},
         shop, verification,
     },
+    error::Result,
     load::prefill,
     metrics::table::{DEFAULT_BATCH, GROWING_JOBS},
     session::Session,

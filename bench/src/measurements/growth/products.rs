@@ -6,13 +6,8 @@ use flashsale_testbed::program::Program;
 
 use super::LANES;
 use crate::{
+    environment::{outcomes, shop, verification},
     error::{Result, check},
-    fixtures::{
-        outcomes,
-        shop::{self, product_prefix},
-        verification,
-    },
-    load::wrk::{self, ExactBuys},
     metrics::table::{DEFAULT_BATCH, GROWING_PRODUCTS},
     session::Session,
 };
@@ -32,23 +27,17 @@ pub(super) async fn measure(session: &mut Session) -> Result<()> {
 
 /// Opens a sale and sells it out to shoppers whom no worker serves yet.
 async fn buy(session: &mut Session, gateway: &Program, products: u32) -> Result<Sale> {
-    let (number, run) = (session.next_sale(), session.next_sale());
+    let number = session.next_sale();
     let sale = shop::sale(number, products, BUYS);
     session.stores.empty().await?;
     session.put_on_sale(gateway, &sale).await?;
-    let stores = &session.stores;
-    stores.settle_down().await?;
-    let buys = ExactBuys {
-        address: gateway.address,
-        product_prefix: &product_prefix(number),
-        products,
-        run,
-        buys: BUYS,
-    };
-    let before = stores.used([gateway])?;
-    wrk::run_exact(stores.data_dir.path(), buys).await?;
-    let used = stores.used([gateway])?.since(before);
-    let queued = verification::waiting(stores, &sale).await?;
+    session.stores.settle_down().await?;
+    let before = session.stores.used([gateway])?;
+    session
+        .buy_exactly(gateway, (number, products), BUYS)
+        .await?;
+    let used = session.stores.used([gateway])?.since(before);
+    let queued = verification::waiting(&session.stores, &sale).await?;
     check(queued == u64::from(BUYS), || {
         format!("{BUYS} buys were sent and {queued} taken")
     })?;

@@ -8,15 +8,14 @@ use flashsale_testbed::program::Program;
 
 use super::LANES;
 use crate::{
-    error::{Error, Result, wrong},
-    fixtures::{
+    environment::{
         outcomes,
         programs::{most_memory, processor_seconds},
-        shop::{self, product_prefix},
+        shop,
         stores::Stores,
         verification,
     },
-    load::wrk::{self, ExactBuys},
+    error::{Error, Result, wrong},
     metrics::table::{DEFAULT_BATCH, GROWING_SALES},
     session::Session,
 };
@@ -69,16 +68,9 @@ async fn measure_one(session: &mut Session, sales: u32, number: u32, awake: &Sal
 
 /// Buys in one sale, settled at once; answers the seconds that the gateway used.
 async fn wake(session: &mut Session, gateway: &Program, sale: u32) -> Result<f64> {
-    let buys = ExactBuys {
-        address: gateway.address,
-        product_prefix: &product_prefix(sale),
-        products: 1,
-        run: session.next_sale(),
-        buys: BUYS,
-    };
     let outcomes = outcomes::listen(&session.stores, BUYS).await?;
     let before = processor_seconds(gateway)?;
-    wrk::run_exact(session.stores.data_dir.path(), buys).await?;
+    session.buy_exactly(gateway, (sale, 1), BUYS).await?;
     let used = processor_seconds(gateway)? - before;
     outcomes::finish(outcomes).await?;
     Ok(used)

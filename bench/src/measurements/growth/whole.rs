@@ -9,15 +9,14 @@ use redis::AsyncCommands;
 
 use super::LANES;
 use crate::{
-    error::{Result, check},
-    fixtures::{
+    environment::{
         outcomes,
         programs::{bytes_each, megabytes, most_memory},
-        shop::{self, product_prefix},
+        shop,
         stores::Stores,
         verification,
     },
-    load::wrk::{self, ExactBuys},
+    error::{Result, check},
     metrics::table::DEFAULT_BATCH,
     session::Session,
 };
@@ -68,16 +67,9 @@ pub(super) async fn measure(session: &mut Session, sizes: &[u32]) -> Result<()> 
 
 /// Sells `units` units and waits for the last order; answers orders per second.
 async fn sell(session: &mut Session, gateway: &Program, sale: u32, units: u32) -> Result<f64> {
-    let buys = ExactBuys {
-        address: gateway.address,
-        product_prefix: &product_prefix(sale),
-        products: 1,
-        run: session.next_sale(),
-        buys: units,
-    };
     let outcomes = outcomes::listen(&session.stores, units).await?;
     let started = Instant::now();
-    wrk::run_exact(session.stores.data_dir.path(), buys).await?;
+    session.buy_exactly(gateway, (sale, 1), units).await?;
     outcomes::finish(outcomes).await?;
     Ok(f64::from(units) / started.elapsed().as_secs_f64())
 }

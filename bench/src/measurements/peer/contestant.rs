@@ -8,11 +8,12 @@ use flashsale_testbed::{
     program::{Program, loopback},
 };
 use redis::AsyncCommands as _;
+use sqlx::AssertSqlSafe;
 
 use super::install::Installed;
 use crate::{
+    environment::stores::Stores,
     error::{Result, check, too_late},
-    fixtures::stores::Stores,
 };
 
 pub(super) const PRODUCT: &str = "sneaker-001";
@@ -48,20 +49,13 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 pub(super) async fn open(stores: &Stores, stock: u32) -> Result<()> {
     stores.empty().await?;
     clear(stores).await?;
-    let pool = stores.ledger.pool();
-    let tables = format!(
-        "BEGIN; CREATE SCHEMA {SCHEMA}; SET LOCAL search_path TO {SCHEMA}; {TABLES} COMMIT"
-    );
-    sqlx::raw_sql(sqlx::AssertSqlSafe(tables))
-        .execute(pool)
-        .await?;
-    sqlx::query(
-        "INSERT INTO peer.products (id, name, price, stock_quantity) VALUES ($1, $1, 9900, $2)",
-    )
-    .bind(PRODUCT)
-    .bind(i32::try_from(stock).unwrap_or(i32::MAX))
-    .execute(pool)
-    .await?;
+    let tables = AssertSqlSafe(format!(
+        "BEGIN; CREATE SCHEMA {SCHEMA}; SET LOCAL search_path TO {SCHEMA}; {TABLES}
+         INSERT INTO products (id, name, price, stock_quantity)
+           VALUES ('{PRODUCT}', '{PRODUCT}', 9900, {stock});
+         COMMIT"
+    ));
+    sqlx::raw_sql(tables).execute(stores.ledger.pool()).await?;
     Ok(())
 }
 
@@ -100,7 +94,7 @@ pub(super) async fn settle(
     let launch = launch(stores, installed, "worker")?.env("CONCURRENCY", concurrency.to_string());
     let worker = Process::start(launch).await?;
     wait_for_orders(stores, &worker, jobs).await?;
-    stop(&worker).await?;
+    ended(&worker, worker.stop(STOP_TIMEOUT).await?)?;
     verify(stores, jobs).await?;
     rate(stores).await
 }
@@ -134,17 +128,18 @@ async fn wait_for_orders(stores: &Stores, worker: &Process, jobs: u32) -> Result
 }
 
 async fn orders(stores: &Stores) -> Result<i64> {
-    Ok(sqlx::query_scalar("SELECT count(*) FROM peer.orders")
-        .fetch_one(stores.ledger.pool())
-        .await?)
+    count(stores, "SELECT count(*) FROM peer.orders").await
+}
+
+async fn count(stores: &Stores, statement: &'static str) -> Result<i64> {
+    let count = sqlx::query_scalar(statement).fetch_one(stores.ledger.pool());
+    Ok(count.await?)
 }
 
 /// Checks that each job made one order, that each order took one unit, and that no job is left.
 async fn verify(stores: &Stores, jobs: u32) -> Result<()> {
     let made = orders(stores).await?;
-    let stock: i32 = sqlx::query_scalar("SELECT stock_quantity FROM peer.products")
-        .fetch_one(stores.ledger.pool())
-        .await?;
+    let stock = count(stores, "SELECT sum(stock_quantity) FROM peer.products").await?;
     let mut queue = stores.queue.clone();
     let (waiting, active, failed): (u64, u64, u64) = redis::pipe()
         .llen(format!("{QUEUE}:wait"))
@@ -153,7 +148,7 @@ async fn verify(stores: &Stores, jobs: u32) -> Result<()> {
         .query_async(&mut queue)
         .await?;
     let is_right = made == i64::from(jobs)
-        && i64::from(stock) == i64::from(LEFT_OVER)
+        && stock == i64::from(LEFT_OVER)
         && (waiting, active, failed) == (0, 0, 0);
     check(is_right, || {
         format!(
@@ -188,10 +183,6 @@ fn launch(stores: &Stores, installed: &Installed, name: &str) -> Result<Launch> 
             .env("REDIS_URL", stores.redis.url())
             .env("DATABASE_URL", database.as_str()),
     )
-}
-
-async fn stop(process: &Process) -> Result<()> {
-    ended(process, process.stop(STOP_TIMEOUT).await?)
 }
 
 fn ended(process: &Process, status: std::process::ExitStatus) -> Result<()> {

@@ -1,7 +1,7 @@
 //! Installs the packages of the usual stack, once for each state of its lock file.
 
 use std::{
-    fmt, fs,
+    fs,
     io::ErrorKind,
     path::{Path, PathBuf},
 };
@@ -25,16 +25,9 @@ const NOTE: &str = "node_modules/.flashsale-installed";
 const OLDEST_NODE: u32 = 20;
 
 /// Why it cannot be measured here.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 struct Unavailable(String);
-
-impl std::error::Error for Unavailable {}
-
-impl fmt::Display for Unavailable {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the usual stack cannot be measured: {}", self.0)
-    }
-}
 
 /// The usual stack, ready to run.
 #[derive(Debug, Clone)]
@@ -51,8 +44,11 @@ pub(crate) async fn prepare(arguments: &RunArguments) -> Result<Option<Installed
         return Ok(None);
     }
     match install().await {
-        Err(error) if !is_named && error.is::<Unavailable>() => {
-            eprintln!("WARNING: left out: {error}");
+        Err(error) if error.is::<Unavailable>() && is_named => {
+            Err(format!("the usual stack cannot be measured: {error}").into())
+        }
+        Err(error) if error.is::<Unavailable>() => {
+            eprintln!("WARNING: the usual stack is left out: {error}");
             Ok(None)
         }
         outcome => outcome.map(Some),
