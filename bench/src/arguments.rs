@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::measure::{DEFAULT_BATCH, PRODUCTS};
+use crate::metrics::table::{DEFAULT_BATCH, PRODUCTS};
 
 /// Rounds of a full run: the least number whose median leaves an outlier on either side out.
 const ROUNDS: u32 = 3;

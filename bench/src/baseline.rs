@@ -1,143 +1,193 @@
 //! What was reached once and must not be lost: ratios, each with the margin that noise may take.
 //!
 //! Ratios and not times, so that one file holds on any machine of a kind: what slows the machine
-//! slows both sides of a ratio. A short form of the measurements ([`short`]) is taken and held
-//! against the file. What fell is measured once more, since noise seldom strikes the same ratio
-//! twice and a regression does.
+//! slows both sides of a ratio. A short form of the measurements
+//! ([`short`](crate::measurements::short)) is taken and held against the file. What fell is measured
+//! once more, since noise seldom strikes the same ratio twice and a regression does.
 
-pub mod ratio;
-pub mod run;
-pub mod short;
-pub mod verdict;
+use std::{collections::BTreeMap, fs, path::Path};
 
-use std::{collections::BTreeMap, fs, io, path::Path};
+use serde::{Deserialize, Serialize, Serializer};
 
-use serde::{Deserialize, Serialize};
-
-use crate::{error::BenchError, figures::Figures};
-
-use ratio::Ratio;
-use verdict::Verdict;
+use crate::{
+    error::{self, Result},
+    figures::{
+        Figures,
+        Quantity::{self, Of, Share, ShareOfSum},
+    },
+    metrics::Unit,
+    report::{TITLE, VALUE},
+};
 
 /// The greatest margin that is written: with more, a ratio could halve unseen.
 const GREATEST_MARGIN: f64 = 0.4;
 
+/// The least margin of a comparison of speeds: two cores are shared by all that takes part, and
+/// from hour to hour the same build differed by as much. What halves a speed is found all the same.
+const SPEED_MARGIN: f64 = 0.35;
+
+/// The same of processor time, which depends less on what else the machine does.
+const COST_MARGIN: f64 = 0.3;
+
+/// The same of bytes, which differ only by when Redis grows its tables.
+const BYTES_MARGIN: f64 = 0.05;
+
 /// Digits behind the point that a file has: fewer than noise changes.
 const DIGITS: f64 = 1e3;
 
-/// What is wrong with a baseline.
-#[derive(Debug, thiserror::Error)]
-pub enum BaselineError {
-    /// The file cannot be read.
-    #[error("could not read the baseline `{file}` ({source}); write one with --write-baseline")]
-    Read {
-        /// The file.
-        file: String,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The file has another form.
-    #[error("the baseline `{file}` is not understood ({source}); renew it with --write-baseline")]
-    Form {
-        /// The file.
-        file: String,
-        /// What the parser said.
-        source: serde_json::Error,
-    },
-    /// A ratio is not in the file, so nobody would notice if it fell.
-    #[error("the baseline `{file}` says nothing of {ratio}; renew it with --write-baseline")]
-    Incomplete {
-        /// The file.
-        file: String,
-        /// The ratio.
-        ratio: Ratio,
-    },
-    /// A ratio to be written was not measured.
-    #[error("{0} was not measured; this is a bug of the bench")]
-    Unmeasured(Ratio),
-    /// The program is not optimized.
-    #[error("a debug build says nothing about speed: build with --release")]
-    DebugBuild,
+/// Width of what the baseline says.
+const EXPECTED: usize = 32;
+
+/// One thing that must not get worse.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Ratio {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) quantity: Quantity,
+    /// Whether more of it is better.
+    pub(crate) is_better_higher: bool,
+    /// The least margin that a baseline gives it.
+    pub(crate) least_margin: f64,
 }
+
+/// Ratios, each as `"name" "title" Quantity(series…) better least-margin;`.
+macro_rules! ratios {
+    ($($name:literal $title:literal $quantity:ident($($of:expr),*) $better:ident $margin:ident;)*) => {
+        &[$(Ratio {
+            name: $name,
+            title: $title,
+            quantity: $quantity($($of),*),
+            is_better_higher: ratios!(@$better),
+            least_margin: $margin,
+        }),*]
+    };
+    (@higher) => { true };
+    (@lower) => { false };
+}
+
+/// All of them, in the order of the file.
+pub(crate) const RATIOS: &[Ratio] = ratios! {
+    "settlementOfLimit" "orders settled, of the plain batches'"
+        Share("settlement workers=1 products=1 batch=1000", "plain-batches products=1 batch=1000")
+        higher SPEED_MARGIN;
+    "manyWorkersOfOne" "orders of 8 workers, of 1 worker's"
+        Share("settlement workers=8 products=1 batch=1000", "settlement workers=1 products=1 batch=1000")
+        higher SPEED_MARGIN;
+    "turnstileOfPlainWrites" "turnstile's buys, of the plain writes'"
+        Share("turnstile", "plain-writes") higher SPEED_MARGIN;
+    "buysOfEmptyRoute" "buys acknowledged, of an empty route's"
+        Share("requests server=buy", "requests server=empty-route") higher SPEED_MARGIN;
+    "buyCostOfEmptyRoute" "processor time of a buy, of an empty route's"
+        ShareOfSum(&["processor-time of=gateway-for-buy", "processor-time of=redis-for-buy"],
+            "processor-time of=empty-route")
+        lower COST_MARGIN;
+    "orderCostOfPgbench" "processor time of an order, of pgbench's"
+        ShareOfSum(&["processor-time of=postgres-for-order", "processor-time of=worker-for-order",
+            "processor-time of=redis-for-order"], "processor-time of=postgres-for-pgbench")
+        lower COST_MARGIN;
+    "queuedBytes" "Redis, for one queued buy" Of("redis-queued") lower BYTES_MARGIN;
+    "settledBytes" "Redis, for one settled buy" Of("redis-settled") lower BYTES_MARGIN;
+};
 
 /// What a ratio was, and how much worse it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Held {
-    /// The ratio, or bytes.
-    pub value: f64,
+pub(crate) struct Held {
+    pub(crate) value: f64,
     /// By which share of the value it may be worse.
-    pub margin: f64,
+    pub(crate) margin: f64,
 }
 
-/// All ratios of a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Baseline {
-    /// By their names in the file.
-    ratios: BTreeMap<Ratio, Held>,
+#[serde(deny_unknown_fields)]
+pub(crate) struct Baseline {
+    #[serde(serialize_with = "in_order")]
+    ratios: BTreeMap<String, Held>,
+}
+
+fn in_order<S: Serializer>(
+    ratios: &BTreeMap<String, Held>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(
+        RATIOS
+            .iter()
+            .filter_map(|one| ratios.get_key_value(one.name)),
+    )
 }
 
 impl Baseline {
     /// Reads `file`, which must hold all ratios.
-    pub fn read(file: &Path) -> Result<Self, BenchError> {
-        let text = fs::read_to_string(file).map_err(|source| BaselineError::Read {
-            file: file.display().to_string(),
-            source,
+    pub(crate) fn read(file: &Path) -> Result<Self> {
+        let name = file.display().to_string();
+        let text = fs::read_to_string(file).map_err(|error| {
+            format!(
+                "could not read the baseline `{name}` ({error}); write one with --write-baseline"
+            )
         })?;
-        Ok(Self::parse(&text, &file.display().to_string())?)
+        Self::parse(&text, &name)
     }
 
-    fn parse(text: &str, file: &str) -> Result<Self, BaselineError> {
-        let file = file.to_owned();
-        let baseline: Self = match serde_json::from_str(text) {
-            Ok(baseline) => baseline,
-            Err(source) => return Err(BaselineError::Form { file, source }),
-        };
-        let missing = Ratio::ALL
-            .into_iter()
-            .find(|ratio| !baseline.ratios.contains_key(ratio));
-        match missing {
-            Some(ratio) => Err(BaselineError::Incomplete { file, ratio }),
-            None => Ok(baseline),
+    fn parse(text: &str, file: &str) -> Result<Self> {
+        let renew =
+            |why: String| format!("the baseline `{file}` {why}; renew it with --write-baseline");
+        let baseline: Self = serde_json::from_str(text)
+            .map_err(|error| renew(format!("is not understood ({error})")))?;
+        for name in baseline.ratios.keys() {
+            if !RATIOS.iter().any(|ratio| ratio.name == name) {
+                Err(renew(format!(
+                    "is not understood (there is no ratio `{name}`)"
+                )))?;
+            }
         }
+        for ratio in RATIOS {
+            // Nobody would notice if it fell.
+            if !baseline.ratios.contains_key(ratio.name) {
+                Err(renew(format!("says nothing of {}", ratio.title)))?;
+            }
+        }
+        Ok(baseline)
     }
 
     /// What was measured, with margins over the noise that showed itself meanwhile.
-    pub fn of(figures: &Figures) -> Result<Self, BaselineError> {
-        let held = |ratio: Ratio| {
-            let samples = ratio.samples(figures)?;
-            let (value, (least, most)) = (samples.median()?, samples.range()?);
+    pub(crate) fn of(figures: &Figures) -> Result<Self> {
+        let mut ratios = BTreeMap::new();
+        for ratio in RATIOS {
+            let samples = ratio.quantity.samples(figures).unwrap_or_default();
+            let (Some(value), Some((least, most))) = (samples.median(), samples.range()) else {
+                let title = ratio.title;
+                Err(format!(
+                    "{title} was not measured; this is a bug of the bench"
+                ))?
+            };
             let noise = (most - least) / value;
-            let margin = noise.max(ratio.least_margin()).min(GREATEST_MARGIN);
+            let margin = noise.max(ratio.least_margin).min(GREATEST_MARGIN);
             let (value, margin) = (rounded(value), rounded(margin));
-            Some((ratio, Held { value, margin }))
-        };
-        let ratios = Ratio::ALL
-            .into_iter()
-            .map(|ratio| held(ratio).ok_or(BaselineError::Unmeasured(ratio)))
-            .collect::<Result<_, _>>()?;
+            ratios.insert(ratio.name.to_owned(), Held { value, margin });
+        }
         Ok(Self { ratios })
     }
 
-    /// Writes it to `file`.
-    pub fn write(&self, file: &Path) -> Result<(), BenchError> {
+    pub(crate) fn write(&self, file: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)? + "\n";
-        fs::write(file, text).map_err(BenchError::file(file))
+        fs::write(file, text).map_err(error::file(file))
     }
 
     /// Holds what was measured against it.
-    #[must_use]
-    pub fn judge(&self, figures: &Figures) -> Vec<Verdict> {
-        let measured = |ratio: Ratio| ratio.samples(figures)?.median();
-        self.ratios
-            .iter()
-            .map(|(ratio, held)| Verdict {
-                ratio: *ratio,
-                held: *held,
-                measured: measured(*ratio),
+    pub(crate) fn judge(&self, figures: &Figures) -> Vec<Verdict> {
+        let verdict = |ratio: &'static Ratio| {
+            let held = *self.ratios.get(ratio.name)?;
+            let measured = ratio
+                .quantity
+                .samples(figures)
+                .and_then(|samples| samples.median());
+            Some(Verdict {
+                ratio,
+                held,
+                measured,
             })
-            .collect()
+        };
+        RATIOS.iter().filter_map(verdict).collect()
     }
 }
 
@@ -145,6 +195,225 @@ fn rounded(value: f64) -> f64 {
     (value * DIGITS).round() / DIGITS
 }
 
+/// A ratio beside what it was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) ratio: &'static Ratio,
+    pub(crate) held: Held,
+    /// What it is; none when it was not measured.
+    pub(crate) measured: Option<f64>,
+}
+
+impl Verdict {
+    /// By which share of what it was it has become better; negative when it became worse, and as
+    /// bad as can be when nobody knows.
+    fn gain(&self) -> f64 {
+        let change = match self.measured {
+            Some(measured) if measured.is_finite() => measured / self.held.value - 1.0,
+            _ => return f64::NEG_INFINITY,
+        };
+        if self.ratio.is_better_higher {
+            change
+        } else {
+            -change
+        }
+    }
+
+    /// Whether it became worse by more than its margin.
+    pub(crate) fn fell(&self) -> bool {
+        self.gain() < -self.held.margin
+    }
+
+    fn word(&self) -> &'static str {
+        match self.gain() {
+            gain if gain < -self.held.margin => "FELL",
+            gain if gain > self.held.margin => "better: renew",
+            _ => "ok",
+        }
+    }
+}
+
+pub(crate) fn any_fell(verdicts: &[Verdict]) -> bool {
+    verdicts.iter().any(Verdict::fell)
+}
+
+/// Of two looks at the same ratios the better one each: only what falls twice has fallen.
+pub(crate) fn better_of(first: &[Verdict], second: &[Verdict]) -> Vec<Verdict> {
+    let better = |(first, second): (&Verdict, &Verdict)| {
+        if first.gain() > second.gain() {
+            *first
+        } else {
+            *second
+        }
+    };
+    first.iter().zip(second).map(better).collect()
+}
+
+/// All of them as a table; nothing where there are none.
+pub(crate) fn render(verdicts: &[Verdict]) -> String {
+    let heading = if verdicts.is_empty() {
+        ""
+    } else {
+        "\nBaseline\n"
+    };
+    let line = |verdict: &Verdict| {
+        let title = format!("  {}", verdict.ratio.title);
+        let unit = verdict.ratio.quantity.unit();
+        let not_measured = || "not measured".to_owned();
+        let measured = verdict
+            .measured
+            .map_or_else(not_measured, |value| unit.format(value));
+        let (was, margin) = (
+            unit.format(verdict.held.value),
+            Unit::Share.format(verdict.held.margin),
+        );
+        let (expected, word) = (format!("was {was}, may be {margin} worse"), verdict.word());
+        format!("{title:<TITLE$}{measured:>VALUE$}  {expected:<EXPECTED$}{word}\n")
+    };
+    heading.to_owned() + &verdicts.iter().map(line).collect::<String>()
+}
+
 #[cfg(test)]
-#[path = "baseline/tests.rs"]
-mod tests;
+mod tests {
+    use super::*;
+    use crate::metrics::row;
+
+    const SETTLEMENT: &Ratio = &RATIOS[0];
+    const BUYS: &Ratio = &RATIOS[3];
+    const BUY_COST: &Ratio = &RATIOS[4];
+    const QUEUED: &Ratio = &RATIOS[6];
+    const LIMIT: &str = "plain-batches products=1 batch=1000";
+    const HOT: &str = "settlement workers=1 products=1 batch=1000";
+
+    fn verdict(ratio: &'static Ratio, was: f64, is: f64) -> Verdict {
+        let held = Held {
+            value: was,
+            margin: 0.2,
+        };
+        Verdict {
+            ratio,
+            held,
+            measured: Some(is),
+        }
+    }
+
+    /// As many rounds as settlement has values; everything else is 100 in each.
+    fn figures(settlement: &[f64]) -> Figures {
+        let mut figures = Figures::default();
+        let mut names: Vec<_> = RATIOS
+            .iter()
+            .flat_map(|ratio| ratio.quantity.series())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        for value in settlement {
+            for name in names.iter().filter(|name| **name != HOT) {
+                figures.add(name, 100.0);
+            }
+            figures.add(HOT, *value);
+        }
+        figures
+    }
+
+    #[test]
+    fn every_ratio_is_of_metrics_that_there_are() {
+        for ratio in RATIOS {
+            for series in ratio.quantity.series() {
+                assert!(row(series).is_some(), "{}: `{series}`", ratio.name);
+            }
+        }
+        assert_eq!(row(HOT).unwrap().limit.as_deref(), Some(LIMIT));
+    }
+
+    #[test]
+    fn a_share_falls_when_it_is_lower_and_a_cost_when_it_is_higher() {
+        assert!(!verdict(SETTLEMENT, 0.5, 0.41).fell());
+        assert!(verdict(SETTLEMENT, 0.5, 0.39).fell());
+        assert!(!verdict(SETTLEMENT, 0.5, 0.9).fell());
+        assert!(!verdict(BUY_COST, 4.0, 4.7).fell());
+        assert!(verdict(BUY_COST, 4.0, 4.9).fell());
+        assert!(verdict(QUEUED, 600.0, 750.0).fell());
+        assert!(!verdict(QUEUED, 600.0, 300.0).fell());
+    }
+
+    #[test]
+    fn what_was_not_measured_or_is_no_number_has_fallen() {
+        let unknown = verdict(BUYS, 0.5, f64::NAN);
+        assert!(unknown.fell());
+        assert!(
+            Verdict {
+                measured: None,
+                ..unknown
+            }
+            .fell()
+        );
+    }
+
+    #[test]
+    fn only_what_falls_twice_has_fallen() {
+        let good = [verdict(SETTLEMENT, 0.5, 0.5), verdict(QUEUED, 600.0, 600.0)];
+        let noisy = [verdict(SETTLEMENT, 0.5, 0.1), good[1]];
+        assert!(any_fell(&noisy));
+        assert!(!any_fell(&better_of(&noisy, &good)));
+        assert!(!any_fell(&better_of(&good, &noisy)));
+        assert!(any_fell(&better_of(&noisy, &noisy)));
+    }
+
+    #[test]
+    fn a_fall_and_a_gain_stand_in_the_table() {
+        let fell = render(&[verdict(SETTLEMENT, 0.5, 0.3)]);
+        assert!(fell.contains("30 %  was 50 %, may be 20 % worse"), "{fell}");
+        assert!(fell.contains("FELL"), "{fell}");
+        let gained = render(&[verdict(QUEUED, 600.0, 300.0)]);
+        assert!(gained.contains("300 B"), "{gained}");
+        assert!(gained.contains("better: renew"), "{gained}");
+        assert_eq!(render(&[]), "");
+    }
+
+    #[test]
+    fn the_margin_is_the_noise_of_the_rounds_but_never_less_than_the_least() {
+        let held =
+            |rounds: [f64; 3]| Baseline::of(&figures(&rounds)).unwrap().ratios[SETTLEMENT.name];
+        let quiet = held([50.0, 51.0, 50.0]);
+        assert_eq!((quiet.value, quiet.margin), (0.5, SPEED_MARGIN));
+        assert!((held([38.0, 50.0, 57.0]).margin - 0.38).abs() < 1e-9);
+        assert!((held([10.0, 50.0, 99.0]).margin - GREATEST_MARGIN).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_baseline_is_read_as_it_was_written_and_holds_what_it_was_made_of() {
+        let figures = figures(&[50.0]);
+        let baseline = Baseline::of(&figures).unwrap();
+        let text = serde_json::to_string(&baseline).unwrap();
+        assert!(
+            text.starts_with("{\"ratios\":{\"settlementOfLimit\":{\"value\":"),
+            "{text}"
+        );
+        assert_eq!(Baseline::parse(&text, "file").unwrap(), baseline);
+        let verdicts = baseline.judge(&figures);
+        assert_eq!(verdicts.len(), RATIOS.len());
+        assert!(!any_fell(&verdicts));
+        assert!(Baseline::parse(include_str!("../baseline.json"), "file").is_ok());
+    }
+
+    #[test]
+    fn a_ratio_that_the_file_leaves_out_or_makes_up_is_an_error() {
+        let mut baseline = Baseline::of(&figures(&[50.0])).unwrap();
+        baseline.ratios.remove(QUEUED.name);
+        let text = serde_json::to_string(&baseline).unwrap();
+        let error = Baseline::parse(&text, "file").unwrap_err().to_string();
+        assert!(
+            error.contains("says nothing of Redis, for one queued buy"),
+            "{error}"
+        );
+        let unknown = text.replace("settledBytes", "settledBites");
+        let error = Baseline::parse(&unknown, "file").unwrap_err().to_string();
+        assert!(error.contains("settledBites"), "{error}");
+    }
+
+    #[test]
+    fn nothing_is_written_of_what_was_not_measured() {
+        let error = Baseline::of(&Figures::default()).unwrap_err().to_string();
+        assert!(error.contains("was not measured"), "{error}");
+    }
+}

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::Measure;
+use crate::metrics::{self, Unit};
 
-/// The values of one measure, in the order of the rounds.
+/// Values in the order of the rounds.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Samples(Vec<f64>);
+pub(crate) struct Samples(Vec<f64>);
 
 impl Samples {
     /// The value in the middle; the mean of both when there are two.
-    #[must_use]
-    pub fn median(&self) -> Option<f64> {
+    pub(crate) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         let middle = sorted.len() / 2;
@@ -24,64 +23,120 @@ impl Samples {
     }
 
     /// The least and the greatest value.
-    #[must_use]
-    pub fn range(&self) -> Option<(f64, f64)> {
-        let least = self.0.iter().copied().min_by(f64::total_cmp)?;
-        let greatest = self.0.iter().copied().max_by(f64::total_cmp)?;
-        Some((least, greatest))
+    pub(crate) fn range(&self) -> Option<(f64, f64)> {
+        let values = || self.0.iter().copied();
+        values()
+            .min_by(f64::total_cmp)
+            .zip(values().max_by(f64::total_cmp))
     }
 
-    /// All values.
-    #[must_use]
-    pub fn values(&self) -> &[f64] {
+    pub(crate) fn values(&self) -> &[f64] {
         &self.0
     }
 
-    /// What each value is as a share of the other's value of the same round.
-    pub(crate) fn over(&self, other: &Self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .zip(&other.0)
-                .map(|(value, of)| value / of)
-                .collect(),
-        )
+    /// Both in each round, together.
+    fn with(&self, other: &Self, together: impl Fn(f64, f64) -> f64) -> Self {
+        let rounds = self.0.iter().zip(&other.0);
+        Self(rounds.map(|(one, other)| together(*one, *other)).collect())
     }
 }
 
-impl FromIterator<f64> for Samples {
-    fn from_iter<T: IntoIterator<Item = f64>>(values: T) -> Self {
-        Self(values.into_iter().collect())
-    }
-}
-
-/// Everything measured in a run.
+/// Everything measured in a run, by its series.
 #[derive(Debug, Clone, Default)]
-pub struct Figures(BTreeMap<Measure, Samples>);
+pub(crate) struct Figures(BTreeMap<String, Samples>);
 
 impl Figures {
-    /// Adds this round's value of `measure`.
-    pub fn add(&mut self, measure: Measure, value: f64) {
-        self.0.entry(measure).or_default().0.push(value);
+    /// Adds this round's value of `series`.
+    pub(crate) fn add(&mut self, series: &str, value: f64) {
+        self.0.entry(series.to_owned()).or_default().0.push(value);
     }
 
-    /// The values of `measure`; none when it was not measured.
-    #[must_use]
-    pub fn samples(&self, measure: Measure) -> Option<&Samples> {
-        self.0.get(&measure)
+    /// The values of `series`; none when it was not measured.
+    pub(crate) fn samples(&self, series: &str) -> Option<&Samples> {
+        self.0.get(series)
     }
 
-    /// The median of `measure`.
-    #[must_use]
-    pub fn median(&self, measure: Measure) -> Option<f64> {
-        self.samples(measure)?.median()
+    pub(crate) fn median(&self, series: &str) -> Option<f64> {
+        self.samples(series)?.median()
     }
 
-    /// The median over the rounds of `measure` as a share of `other`. Both were measured one
-    /// right after the other, so what slows the machine for a while slows both.
-    #[must_use]
-    pub fn share(&self, measure: Measure, other: Measure) -> Option<f64> {
-        self.samples(measure)?.over(self.samples(other)?).median()
+    /// The median over the rounds of `series` as a share of `limit`. Both were measured one right
+    /// after the other, so what slows the machine for a while slows both.
+    pub(crate) fn share(&self, series: &str, limit: &str) -> Option<f64> {
+        let (series, limit) = (self.samples(series)?, self.samples(limit)?);
+        series.with(limit, |one, limit| one / limit).median()
+    }
+
+    /// What `all` come to together, round by round.
+    fn sum(&self, all: &[&str]) -> Option<Samples> {
+        let mut all = all.iter().map(|series| self.samples(series));
+        let first = all.next()??.clone();
+        all.try_fold(first, |sum, one| Some(sum.with(one?, |sum, one| sum + one)))
+    }
+}
+
+/// Something that is judged, made of one or more series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Quantity {
+    /// A series as it is.
+    Of(&'static str),
+    /// The first as a share of the second, round by round.
+    Share(&'static str, &'static str),
+    /// The same, shown as how many times as much.
+    Times(&'static str, &'static str),
+    /// What the first come to together as a share of the second, round by round.
+    ShareOfSum(&'static [&'static str], &'static str),
+    /// The median of the first as a share of that of the second, where each has its own number of
+    /// samples.
+    ShareOfMedians(&'static str, &'static str),
+    /// What the first, of one unit, come to more than the second.
+    More(&'static [&'static str], &'static [&'static str]),
+}
+
+impl Quantity {
+    /// Its values; none when not all of it was measured.
+    pub(crate) fn samples(self, figures: &Figures) -> Option<Samples> {
+        let share = |one: &[&str], other| {
+            let (one, other) = (figures.sum(one)?, figures.samples(other)?);
+            Some(one.with(other, |one, other| one / other))
+        };
+        match self {
+            Self::Of(series) => figures.samples(series).cloned(),
+            Self::Share(one, other) | Self::Times(one, other) => share(&[one], other),
+            Self::ShareOfSum(some, other) => share(some, other),
+            Self::ShareOfMedians(one, other) => {
+                Some(Samples(vec![figures.median(one)? / figures.median(other)?]))
+            }
+            Self::More(some, others) => {
+                let (more, less) = (figures.sum(some)?, figures.sum(others)?);
+                Some(more.with(&less, |more, less| more - less))
+            }
+        }
+    }
+
+    pub(crate) fn unit(self) -> Unit {
+        match self {
+            Self::Of(series) | Self::More(&[series, ..], _) => {
+                metrics::row(series).map_or(Unit::Count, |row| row.unit)
+            }
+            Self::Times(..) => Unit::Times,
+            _ => Unit::Share,
+        }
+    }
+
+    /// The series that it is made of.
+    #[cfg(test)]
+    pub(crate) fn series(self) -> Vec<&'static str> {
+        match self {
+            Self::Of(one) => vec![one],
+            Self::Share(one, other)
+            | Self::Times(one, other)
+            | Self::ShareOfMedians(one, other) => {
+                vec![one, other]
+            }
+            Self::ShareOfSum(some, other) => [some, &[other]].concat(),
+            Self::More(some, others) => [some, others].concat(),
+        }
     }
 }
 
@@ -91,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_median_is_in_the_middle() {
-        let median = |values: &[f64]| values.iter().copied().collect::<Samples>().median();
+        let median = |values: &[f64]| Samples(values.to_vec()).median();
         assert_eq!(median(&[]), None);
         assert_eq!(median(&[3.0]), Some(3.0));
         assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5.0));
@@ -102,23 +157,27 @@ mod tests {
     fn a_share_compares_values_of_the_same_round() {
         let mut figures = Figures::default();
         for (script, plain) in [(50.0, 100.0), (10.0, 20.0), (30.0, 40.0)] {
-            figures.add(Measure::Turnstile, script);
-            figures.add(Measure::PlainWrites, plain);
+            figures.add("turnstile", script);
+            figures.add("plain-writes", plain);
         }
-        assert_eq!(
-            figures.share(Measure::Turnstile, Measure::PlainWrites),
-            Some(0.5)
-        );
+        assert_eq!(figures.share("turnstile", "plain-writes"), Some(0.5));
+        assert_eq!(figures.share("turnstile", "jobs-queued"), None);
+        let cost = Quantity::ShareOfSum(&["turnstile", "plain-writes"], "turnstile");
+        assert_eq!(cost.samples(&figures).unwrap().median(), Some(3.0));
+        let medians = Quantity::ShareOfMedians("turnstile", "plain-writes");
+        assert_eq!(medians.samples(&figures).unwrap().median(), Some(0.75));
     }
 
     #[test]
     fn what_was_not_measured_has_no_figure() {
         let mut figures = Figures::default();
-        figures.add(Measure::Turnstile, 1.0);
-        assert_eq!(
-            figures.share(Measure::Turnstile, Measure::PlainWrites),
-            None
-        );
-        assert_eq!(figures.median(Measure::PlainWrites), None);
+        figures.add("turnstile", 1.0);
+        assert_eq!(figures.median("plain-writes"), None);
+        for quantity in [
+            Quantity::ShareOfSum(&["turnstile", "plain-writes"], "turnstile"),
+            Quantity::More(&["turnstile"], &["plain-writes"]),
+        ] {
+            assert_eq!(quantity.samples(&figures), None);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// How long things took, shortest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Latencies(Vec<Duration>);
+pub(crate) struct Latencies(Vec<Duration>);
 
 impl FromIterator<Duration> for Latencies {
     fn from_iter<T: IntoIterator<Item = Duration>>(durations: T) -> Self {
@@ -16,20 +16,17 @@ impl FromIterator<Duration> for Latencies {
 
 impl Latencies {
     /// Milliseconds within which this share of all ended (nearest rank); 0 when there are none.
-    #[must_use]
-    pub fn quantile_ms(&self, share: f64) -> f64 {
+    pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
         self.quantile(share).as_secs_f64() * 1e3
     }
 
-    /// The same as a duration.
-    #[must_use]
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "a share of a length, far below 2^52"
     )]
-    pub fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Duration {
         let rank = (self.0.len() as f64 * share).ceil() as usize;
         self.0
             .get(rank.saturating_sub(1))

@@ -1,11 +1,11 @@
 //! What the figures were taken on: without it they mean nothing.
 
-use std::{fs, num::NonZero, path::Path, thread};
+use std::{fs, num::NonZero, thread};
 
 use nix::sys::statfs::{self, TMPFS_MAGIC};
 use serde::Serialize;
 
-use crate::{error::BenchError, report::value, stores::Stores};
+use crate::{environment::stores::Stores, error::Result, metrics::Unit};
 
 /// Share of the processor that other programs may use before it is worth a warning: what a system
 /// at rest does beside.
@@ -14,30 +14,26 @@ const OTHERS_MAY_USE: f64 = 0.05;
 /// The machine, and the settings that durability depends on, as the servers tell them.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Machine {
+pub(crate) struct Machine {
     /// The processor's name; none where the system does not tell.
-    pub processor: Option<String>,
+    pub(crate) processor: Option<String>,
     /// Cores that this process may use.
-    pub cores: usize,
-    /// Version of PostgreSQL.
-    pub postgres: String,
-    /// Its `fsync`.
-    pub fsync: String,
-    /// Its `synchronous_commit`.
-    pub synchronous_commit: String,
-    /// Version of Redis.
-    pub redis: String,
+    pub(crate) cores: usize,
+    pub(crate) postgres: String,
+    pub(crate) fsync: String,
+    pub(crate) synchronous_commit: String,
+    pub(crate) redis: String,
     /// Whether the servers' files are in memory, where syncing them costs nothing.
-    pub in_memory: bool,
+    pub(crate) in_memory: bool,
     /// The greatest share of the processor that other programs used during a round.
-    pub others_used: f64,
+    pub(crate) others_used: f64,
     /// Whether this program was built without optimization.
-    pub debug_build: bool,
+    pub(crate) debug_build: bool,
 }
 
 impl Machine {
     /// Asks the system and the servers.
-    pub async fn look(stores: &Stores) -> Result<Self, BenchError> {
+    pub(crate) async fn look(stores: &Stores) -> Result<Self> {
         Ok(Self {
             processor: fs::read_to_string("/proc/cpuinfo")
                 .ok()
@@ -52,15 +48,15 @@ impl Machine {
                 .await?
                 .get("redis_version")
                 .unwrap_or_default(),
-            in_memory: is_in_memory(stores.data_dir.path()),
+            // Where the system does not tell, no warning is given.
+            in_memory: statfs::statfs(stores.data_dir.path())
+                .is_ok_and(|status| status.filesystem_type() == TMPFS_MAGIC),
             others_used: 0.0,
             debug_build: cfg!(debug_assertions),
         })
     }
 
-    /// The machine in one line.
-    #[must_use]
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!(
             "{}, {} cores; PostgreSQL {} (fsync {}, synchronous_commit {}), Redis {}",
             self.processor.as_deref().unwrap_or("unknown processor"),
@@ -73,8 +69,7 @@ impl Machine {
     }
 
     /// What takes the meaning from the figures, if anything does.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.debug_build {
             let text = "this is a debug build, use `make bench`: the figures mean nothing";
@@ -84,7 +79,7 @@ impl Machine {
             warnings.push(format!(
                 "other programs used up to {} of the processor: the figures are too low, and more \
                  so where several processes work together than where one does",
-                value::share(self.others_used)
+                Unit::Share.format(self.others_used)
             ));
         }
         if self.in_memory {
@@ -96,22 +91,16 @@ impl Machine {
     }
 }
 
-async fn setting(stores: &Stores, statement: &'static str) -> Result<String, BenchError> {
+async fn setting(stores: &Stores, statement: &'static str) -> Result<String> {
     Ok(sqlx::query_scalar(statement)
         .fetch_one(stores.ledger.pool())
         .await?)
 }
 
 fn processor(cpuinfo: &str) -> Option<String> {
-    let line = cpuinfo
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))?;
+    let mut lines = cpuinfo.lines();
+    let line = lines.find_map(|line| line.strip_prefix("model name"))?;
     Some(line.split_once(':')?.1.trim().to_owned())
-}
-
-/// Where the system does not tell, no warning is given.
-fn is_in_memory(directory: &Path) -> bool {
-    statfs::statfs(directory).is_ok_and(|status| status.filesystem_type() == TMPFS_MAGIC)
 }
 
 #[cfg(test)]

@@ -1,37 +1,63 @@
-//! A whole run: rounds, table, judgement.
+//! A whole run: rounds, table, judgement. The short form is judged by a baseline, the other by the
+//! targets.
 
-use std::path::Path;
+use std::{fs, mem, process::ExitCode};
+
+use flashsale_telemetry::shutdown;
 
 use crate::{
-    acknowledgement,
-    arguments::{Part, RunArguments},
-    broadcast, confirmation,
-    error::BenchError,
-    growth,
+    arguments::{Arguments, Command, Part, RunArguments},
+    baseline::{self, Baseline, Verdict},
+    error::{self, Result},
+    limits::empty_route,
+    load::wrk,
     machine::Machine,
-    memory, peer,
-    report::{json, table},
+    measurements::{
+        acknowledgement, broadcast, confirmation, growth, memory, peer, settlement, short, tls,
+        tokens,
+    },
+    report,
     session::Session,
-    settlement,
     targets::{Judgement, judge},
-    tls, tokens, wrk,
 };
 
-/// Exit status when a target was missed and `--check` asked for it.
+/// Status of a process ended by Ctrl-C, by the shells' convention.
+const INTERRUPTED: u8 = 130;
+
+/// Exit status when a target was missed and `--check` asked for it, or a ratio of the baseline fell.
 const MISSED: u8 = 1;
 
+/// The parts whose load is made by wrk.
+const BY_WRK: [Part; 5] = [
+    Part::Acknowledgements,
+    Part::Tokens,
+    Part::Tls,
+    Part::Memory,
+    Part::Growth,
+];
+
+/// Does what `arguments` say; answers the status to exit with.
+pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
+    let interrupted = shutdown::on_signals().map_err(|error| {
+        format!("could not listen to signals: {error}; check the limit of open files (ulimit -n)")
+    })?;
+    if let Some(Command::EmptyRoute { listen }) = arguments.command {
+        empty_route::serve(listen, interrupted).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    tokio::select! {
+        outcome = run(arguments.run) => outcome.map(ExitCode::from),
+        // Dropping the run ends its servers and removes its files.
+        () = interrupted.cancelled() => Ok(ExitCode::from(INTERRUPTED)),
+    }
+}
+
 /// Measures what `arguments` ask for, prints the table, and answers the exit status.
-pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
-    if [
-        Part::Acknowledgements,
-        Part::Tokens,
-        Part::Tls,
-        Part::Memory,
-        Part::Growth,
-    ]
-    .into_iter()
-    .any(|part| arguments.wants(part))
-    {
+async fn run(arguments: RunArguments) -> Result<u8> {
+    if arguments.is_short() {
+        return run_short(arguments).await;
+    }
+    if BY_WRK.into_iter().any(|part| arguments.wants(part)) {
         wrk::check_installed()?;
     }
     let peer = peer::install::prepare(&arguments).await?;
@@ -43,7 +69,7 @@ pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
     }
     for number in 1..=arguments.rounds() {
         let round = session.begin(number)?;
-        measure(&mut session, &arguments).await?;
+        measure(&mut session).await?;
         if let Some(peer) = &peer {
             peer::round(&mut session, peer).await?;
         }
@@ -52,52 +78,103 @@ pub async fn run(arguments: RunArguments) -> Result<u8, BenchError> {
         }
         session.end(&round)?;
     }
-    let Session {
-        figures,
-        stores,
-        others_used,
-        ..
-    } = session;
-    stores.stop().await?;
-    machine.others_used = others_used;
+    machine.others_used = session.others_used;
+    let figures = session.stop().await?;
     let judgements = judge(&figures);
-    print!(
-        "{}",
-        table::render(&machine, &figures, &judgements, arguments.rounds())
-    );
+    let table = report::table(&machine, &figures, &judgements, arguments.rounds());
+    print!("{table}");
     if let Some(file) = &arguments.json {
         let sizes = (arguments.jobs(), arguments.load_seconds());
-        write(file, &json::render(&machine, &figures, &judgements, sizes)?)?;
+        let text = report::json(&machine, &figures, &judgements, sizes)?;
+        fs::write(file, text).map_err(error::file(file))?;
     }
     let missed = !judgements.iter().all(Judgement::is_met);
     Ok(if missed && arguments.check { MISSED } else { 0 })
 }
 
-async fn measure(session: &mut Session, arguments: &RunArguments) -> Result<(), BenchError> {
-    if arguments.wants(Part::Settlement) {
+async fn measure(session: &mut Session) -> Result<()> {
+    if session.arguments.wants(Part::Settlement) {
         settlement::round(session).await?;
     }
-    if arguments.wants(Part::Acknowledgements) {
+    if session.arguments.wants(Part::Acknowledgements) {
         acknowledgement::round(session).await?;
     }
-    if arguments.wants(Part::Tokens) {
+    if session.arguments.wants(Part::Tokens) {
         tokens::round(session).await?;
     }
-    if arguments.wants(Part::Tls) {
+    if session.arguments.wants(Part::Tls) {
         tls::round(session).await?;
     }
-    if arguments.wants(Part::Memory) {
+    if session.arguments.wants(Part::Memory) {
         memory::round(session).await?;
     }
-    if arguments.wants(Part::Confirmations) {
+    if session.arguments.wants(Part::Confirmations) {
         confirmation::round(session).await?;
     }
-    if arguments.wants(Part::Sockets) {
+    if session.arguments.wants(Part::Sockets) {
         broadcast::round(session).await?;
     }
     Ok(())
 }
 
-fn write(file: &Path, text: &str) -> Result<(), BenchError> {
-    std::fs::write(file, text).map_err(BenchError::file(file))
+/// Measures in short, prints the table, and holds it against the baseline or writes a new one.
+async fn run_short(arguments: RunArguments) -> Result<u8> {
+    if cfg!(debug_assertions) {
+        Err("a debug build says nothing about speed: build with --release")?;
+    }
+    wrk::check_installed()?;
+    // Before any time is spent.
+    let baseline = arguments
+        .baseline
+        .as_deref()
+        .map(Baseline::read)
+        .transpose()?;
+    let mut session = Session::start(arguments.clone()).await?;
+    let mut machine = Machine::look(&session.stores).await?;
+    rounds(&mut session).await?;
+    let verdicts = match &baseline {
+        Some(baseline) => hold(&mut session, baseline).await?,
+        None => Vec::new(),
+    };
+    machine.others_used = session.others_used;
+    let figures = session.stop().await?;
+    let table = report::table(&machine, &figures, &[], arguments.rounds());
+    print!("{table}{}", baseline::render(&verdicts));
+    if let Some(file) = &arguments.write_baseline {
+        Baseline::of(&figures)?.write(file)?;
+    }
+    Ok(if baseline::any_fell(&verdicts) {
+        MISSED
+    } else {
+        0
+    })
+}
+
+async fn rounds(session: &mut Session) -> Result<()> {
+    for number in 1..=session.arguments.rounds() {
+        let round = session.begin(number)?;
+        short::round(session).await?;
+        session.end(&round)?;
+    }
+    Ok(())
+}
+
+/// Judges what was measured, and measures once more where something fell.
+async fn hold(session: &mut Session, baseline: &Baseline) -> Result<Vec<Verdict>> {
+    let first = baseline.judge(&session.figures);
+    if !baseline::any_fell(&first) {
+        return Ok(first);
+    }
+    for fallen in first.iter().filter(|verdict| verdict.fell()) {
+        session.tell(&format!(
+            "{} fell; all is measured once more",
+            fallen.ratio.title
+        ));
+    }
+    mem::take(&mut session.figures);
+    rounds(session).await?;
+    Ok(baseline::better_of(
+        &first,
+        &baseline.judge(&session.figures),
+    ))
 }

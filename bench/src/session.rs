@@ -1,49 +1,69 @@
 //! One run: its servers, its figures, and what is told while it goes on.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
+
+use flashsale_core::sale::Sale;
+use flashsale_testbed::program::Program;
 
 use crate::{
     arguments::RunArguments,
-    error::BenchError,
+    environment::{
+        shop::{self, HUGE_STOCK, product_prefix},
+        stores::{Stores, Used},
+        verification::all_taken,
+    },
+    error::Result,
     figures::Figures,
-    measure::{Consumer, Measure},
+    load::wrk::{self, Buys, ExactBuys, Load},
+    metrics::{self, Unit},
     processor::{self, MachineTime},
-    report::value,
-    stores::Stores,
 };
 
-/// One run.
 #[derive(Debug)]
-pub struct Session {
-    /// What was chosen.
-    pub arguments: RunArguments,
-    /// The servers.
-    pub stores: Stores,
-    /// What was measured so far.
-    pub figures: Figures,
+pub(crate) struct Session {
+    pub(crate) arguments: RunArguments,
+    pub(crate) stores: Stores,
+    pub(crate) figures: Figures,
     /// The greatest share of the processor that other programs used during a round.
-    pub others_used: f64,
+    pub(crate) others_used: f64,
     started: Instant,
     /// Sales so far; each gets a name of its own, so that a gateway cannot take one for the next.
     sales: u32,
 }
 
+/// How buys are sent to a gateway.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct How<'a> {
+    /// Replicas of Redis that must have each of them.
+    pub(crate) replicas: u8,
+    pub(crate) connections: u32,
+    /// For so long, or as long as the run says.
+    pub(crate) seconds: Option<u32>,
+    /// A file of tokens, one a line, that the shoppers take in turn.
+    pub(crate) tokens: Option<&'a Path>,
+}
+
+/// Without tokens over the usual number of connections.
+pub(crate) const USUAL: How<'_> = How {
+    replicas: 0,
+    connections: wrk::CONNECTIONS,
+    seconds: None,
+    tokens: None,
+};
+
 /// A round that has begun.
-#[derive(Debug)]
-pub struct Round {
+pub(crate) struct Round {
     machine: MachineTime,
     /// Processor seconds that the run had used.
     ours: f64,
 }
 
 impl Session {
-    /// Starts the servers.
-    pub async fn start(arguments: RunArguments) -> Result<Self, BenchError> {
+    pub(crate) async fn start(arguments: RunArguments) -> Result<Self> {
         let started = Instant::now();
-        let stores = Stores::start().await?;
         Ok(Self {
             arguments,
-            stores,
+            stores: Stores::start().await?,
             figures: Figures::default(),
             others_used: 0.0,
             started,
@@ -51,14 +71,81 @@ impl Session {
         })
     }
 
+    /// Stops the servers; answers the figures.
+    pub(crate) async fn stop(self) -> Result<Figures> {
+        self.stores.stop().await?;
+        Ok(self.figures)
+    }
+
     /// The number of the next sale.
-    pub fn next_sale(&mut self) -> u32 {
+    pub(crate) fn next_sale(&mut self) -> u32 {
         self.sales += 1;
         self.sales
     }
 
-    /// Begins a round.
-    pub fn begin(&self, round: u32) -> Result<Round, BenchError> {
+    /// Opens a new sale of one product that does not sell out, and waits until `gateway` knows it.
+    pub(crate) async fn open_sale(&mut self, gateway: &Program) -> Result<Sale> {
+        self.open_replicated_sale(gateway, 0).await
+    }
+
+    /// The same for a sale whose buys `replicas` of Redis must have before they are answered.
+    async fn open_replicated_sale(&mut self, gateway: &Program, replicas: u8) -> Result<Sale> {
+        let mut sale = shop::sale(self.next_sale(), 1, HUGE_STOCK);
+        sale.durability.redis_replicas = replicas;
+        self.stores.empty().await?;
+        self.put_on_sale(gateway, &sale).await?;
+        self.stores.settle_down().await?;
+        Ok(sale)
+    }
+
+    /// Opens `sale` and waits until `gateway` knows it.
+    pub(crate) async fn put_on_sale(&self, gateway: &Program, sale: &Sale) -> Result<()> {
+        shop::open(&self.stores, sale).await?;
+        let path = format!("/sales/{}", sale.id);
+        Ok(gateway.answers(gateway.address, &path).await?)
+    }
+
+    /// Has `gateway` take as many buys of a new sale as it can, and checks that all it acknowledged
+    /// were taken. Answers what wrk says, and the processor time used meanwhile.
+    pub(crate) async fn buy(&mut self, gateway: &Program, how: How<'_>) -> Result<(Load, Used)> {
+        let sale = self.open_replicated_sale(gateway, how.replicas).await?;
+        let seconds = how.seconds.unwrap_or(self.arguments.load_seconds());
+        let buys = Buys {
+            connections: how.connections,
+            tokens: how.tokens,
+            ..Buys::of(
+                gateway,
+                sale.products[0].id.as_str(),
+                self.next_sale(),
+                seconds,
+            )
+        };
+        let before = self.stores.used([gateway])?;
+        let load = wrk::run(self.stores.data_dir.path(), buys).await?;
+        let used = self.stores.used([gateway])?.since(before);
+        // wrk gives up the answers that are on their way when its time is over, one a connection.
+        all_taken(&self.stores, &sale, load.requests, how.connections).await?;
+        Ok((load, used))
+    }
+
+    /// Has `gateway` take `buys` buys of sale number `sale`, spread over its `products`.
+    pub(crate) async fn buy_exactly(
+        &mut self,
+        gateway: &Program,
+        (sale, products): (u32, u32),
+        buys: u32,
+    ) -> Result<()> {
+        let buys = ExactBuys {
+            address: gateway.address,
+            product_prefix: &product_prefix(sale),
+            products,
+            run: self.next_sale(),
+            buys,
+        };
+        wrk::run_exact(self.stores.data_dir.path(), buys).await
+    }
+
+    pub(crate) fn begin(&self, round: u32) -> Result<Round> {
         self.tell(&format!("round {round} of {}", self.arguments.rounds()));
         Ok(Round {
             machine: MachineTime::look()?,
@@ -68,40 +155,47 @@ impl Session {
 
     /// Ends it: notes how much others used of the machine meanwhile. All children but the servers
     /// must have ended.
-    pub fn end(&mut self, round: &Round) -> Result<(), BenchError> {
+    pub(crate) fn end(&mut self, round: &Round) -> Result<()> {
         let ours = self.seconds()? - round.ours;
         let others = MachineTime::look()?.share_of_others(&round.machine, ours);
         self.others_used = self.others_used.max(others);
-        self.tell(&format!(
-            "other programs used {} of the processor",
-            value::share(others)
-        ));
+        let others = Unit::Share.format(others);
+        self.tell(&format!("other programs used {others} of the processor"));
         Ok(())
     }
 
     /// Processor seconds used by this run.
-    fn seconds(&self) -> Result<f64, BenchError> {
+    fn seconds(&self) -> Result<f64> {
         let servers = self.stores.postgres_seconds()? + self.stores.redis_seconds()?;
         Ok(processor::own_seconds()? + servers)
     }
 
-    /// Notes the processor time that `count` orders or requests cost, in seconds.
-    pub fn record_processor_time(&mut self, consumer: Consumer, seconds: f64, count: u32) {
-        let microseconds = seconds * 1e6 / f64::from(count);
-        self.record(Measure::ProcessorTime(consumer), microseconds);
+    /// Notes this round's value of `series` and tells it. A series that is in no table would be
+    /// shown nowhere, and is an error.
+    pub(crate) fn record(&mut self, series: &str, measured: f64) -> Result<()> {
+        let row = metrics::row(series).ok_or_else(|| {
+            format!("no table has the series `{series}`; this is a bug of the bench")
+        })?;
+        self.figures.add(series, measured);
+        self.tell(&format!("{}: {}", row.title, row.unit.format(measured)));
+        Ok(())
     }
 
-    /// Notes a value of this round and tells it.
-    pub fn record(&mut self, measure: Measure, measured: f64) {
-        self.figures.add(measure, measured);
-        self.tell(&format!(
-            "{measure}: {}",
-            value::format(measured, measure.unit())
-        ));
+    /// Notes the processor time, in seconds, that `count` orders or requests cost, under each series
+    /// in microseconds.
+    pub(crate) fn record_each<S: AsRef<str>>(
+        &mut self,
+        used: impl IntoIterator<Item = (S, f64)>,
+        count: u32,
+    ) -> Result<()> {
+        for (series, seconds) in used {
+            self.record(series.as_ref(), seconds * 1e6 / f64::from(count))?;
+        }
+        Ok(())
     }
 
     /// Says on stderr what goes on, with the seconds since the start.
-    pub fn tell(&self, text: &str) {
+    pub(crate) fn tell(&self, text: &str) {
         eprintln!("[{:>4} s] {text}", self.started.elapsed().as_secs());
     }
 }

@@ -7,10 +7,7 @@
 
 use std::process::Command;
 
-use flashsale_bench::{
-    measure::{Aspect, Consumer, DEFAULT_BATCH, Measure, Target, WORKERS, one_worker, open_loop},
-    redis_benchmark::PIPELINES,
-};
+use flashsale_bench::metrics::{Row, row, rows};
 
 #[test]
 fn what_a_short_run_measures_is_told_in_table_and_report() {
@@ -29,39 +26,38 @@ fn what_a_short_run_measures_is_told_in_table_and_report() {
     let report: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let table = String::from_utf8_lossy(&output.stdout);
     for row in measured_rows() {
-        let name = row.to_string();
-        assert!(table.contains(&name), "{name} is missing in\n{table}");
+        let name = row.title.as_str();
+        assert!(table.contains(name), "{name} is missing in\n{table}");
         let mut figures = report["figures"].as_array().unwrap().iter();
-        let figure = figures
-            .find(|figure| figure["name"] == name.as_str())
-            .unwrap();
+        let figure = figures.find(|figure| figure["name"] == name).unwrap();
         assert!(figure["median"].as_f64().unwrap() >= 0.0, "{figure}");
-        assert_eq!(figure["share"].is_f64(), row.limit().is_some(), "{figure}");
+        assert_eq!(figure["share"].is_f64(), row.limit.is_some(), "{figure}");
     }
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
 /// What both parts measure however short a run is.
-fn measured_rows() -> Vec<Measure> {
-    let (products, batch) = (1, DEFAULT_BATCH);
-    let many = Measure::Settlement {
-        workers: WORKERS,
-        products,
-        batch,
-    };
-    let mut rows = vec![
-        Measure::Pgbench { products, batch },
-        Measure::PlainWrites,
-        Measure::Turnstile,
-        one_worker(batch),
-        many,
+fn measured_rows() -> impl Iterator<Item = &'static Row> {
+    let settlement = [
+        "pgbench",
+        "copy",
+        "plain-batches products=1 batch=1000",
+        "settlement workers=1 products=1 batch=1000",
+        "settlement workers=8 products=1 batch=1000",
+        "settlement workers=1 products=10 batch=1000",
+        "far-settlement ms=1 batch=1000",
     ];
-    rows.extend(one_worker(batch).limit());
-    rows.extend(Consumer::ALL.map(Measure::ProcessorTime));
-    for target in Target::USUAL {
-        rows.extend(Aspect::ALL.map(|aspect| Measure::Http(target, aspect)));
-    }
-    rows.extend(open_loop::rows());
-    rows.extend(PIPELINES.map(|pipeline| Measure::RedisBenchmark { pipeline }));
-    rows
+    let sections = [
+        "Turnstile, buys",
+        "Acknowledgements, 64 connections",
+        "Open loop, of the most POST /buy does",
+        "Processor time",
+    ];
+    let whole = rows()
+        .iter()
+        .filter(move |row| sections.contains(&row.section));
+    settlement
+        .into_iter()
+        .map(|series| row(series).unwrap())
+        .chain(whole)
 }

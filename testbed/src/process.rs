@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::time::{clock_getcpuclockid, clock_gettime};
 use nix::unistd::Pid;
 use tokio::sync::{oneshot, watch};
 
@@ -228,6 +229,15 @@ impl Process {
 
     /// Its resident memory in bytes, shared pages included.
     pub fn resident_memory(&self) -> Result<u64, ProcessError> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most that it ever had resident, in bytes.
+    pub fn peak_memory(&self) -> Result<u64, ProcessError> {
+        self.memory("VmHWM:")
+    }
+
+    fn memory(&self, name: &str) -> Result<u64, ProcessError> {
         if !self.is_running() {
             return Err(ProcessError::Ended {
                 name: self.name().to_owned(),
@@ -237,7 +247,7 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/status", self.pid))
             .ok()
             .as_deref()
-            .and_then(resident_bytes)
+            .and_then(|status| bytes(status, name))
             .ok_or_else(|| ProcessError::Memory {
                 name: self.name().to_owned(),
             })
@@ -321,10 +331,64 @@ fn guard(
     ended.send_modify(|exit| *exit = Some(child.wait().ok()));
 }
 
-fn resident_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// Processor time that the process `pid` has used since it started, all its threads together: by
+/// its own clock, not in ticks, which say nothing of a process that sleeps most of the time.
+pub fn processor_time(pid: i32) -> io::Result<Duration> {
+    let used = clock_getcpuclockid(Pid::from_raw(pid)).and_then(clock_gettime);
+    Ok(Duration::from(used?))
+}
+
+/// The same of `pid` and all its children, those that have ended included; in hundredths of a
+/// second, in which `/proc` gives it.
+pub fn processor_time_with_children(pid: i32) -> io::Result<Duration> {
+    let read = || fs::read_to_string(format!("/proc/{pid}/stat"));
+    let mut before = read()?;
+    loop {
+        let children: u64 = fs::read_dir("/proc")?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .filter_map(|pid: i32| fs::read_to_string(format!("/proc/{pid}/stat")).ok())
+            .filter(|stat| field(stat, PARENT) == u64::try_from(pid).ok())
+            .filter_map(|stat| ticks(&stat, OWN_TIMES))
+            .sum();
+        let after = read()?;
+        // A child that ended meanwhile may have been counted in neither place, or in both.
+        if ticks(&before, ENDED_CHILDREN_TIMES) == ticks(&after, ENDED_CHILDREN_TIMES) {
+            let own = ticks(&after, OWN_TIMES).zip(ticks(&after, ENDED_CHILDREN_TIMES));
+            let (own, ended) = own.ok_or(io::ErrorKind::InvalidData)?;
+            return Ok(TICK * u32::try_from(own + ended + children).unwrap_or(u32::MAX));
+        }
+        before = after;
+    }
+}
+
+/// Linux has fixed it for every architecture we run on (`USER_HZ`, `proc(5)`).
+const TICK: Duration = Duration::from_millis(10);
+
+/// Positions in `/proc/PID/stat` behind the command's closing bracket, from 0 (`proc(5)` counts
+/// from 1 and starts before it, so its field 4 is our 1).
+const PARENT: usize = 1;
+
+/// The same of the time in user and in system mode: fields 14 and 15.
+const OWN_TIMES: [usize; 2] = [11, 12];
+
+/// The same of children that have ended: fields 16 and 17.
+const ENDED_CHILDREN_TIMES: [usize; 2] = [13, 14];
+
+fn ticks(stat: &str, positions: [usize; 2]) -> Option<u64> {
+    positions
+        .iter()
+        .map(|position| field(stat, *position))
+        .sum()
+}
+
+/// The command's name may hold spaces and brackets, so counting starts behind its last bracket.
+fn field(stat: &str, position: usize) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(position)?.parse().ok()
+}
+
+fn bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * BYTES_PER_KIB)
 }
@@ -334,9 +398,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resident_memory_is_read_in_bytes() {
+    fn memory_is_read_in_bytes() {
         let status = "Name:\tworker\nVmHWM:\t  9000 kB\nVmRSS:\t    2048 kB\n";
-        assert_eq!(resident_bytes(status), Some(2_097_152));
-        assert_eq!(resident_bytes("Name:\tzombie\n"), None);
+        assert_eq!(bytes(status, "VmRSS:"), Some(2_097_152));
+        assert_eq!(bytes(status, "VmHWM:"), Some(9_216_000));
+        assert_eq!(bytes("Name:\tzombie\n", "VmRSS:"), None);
+    }
+
+    #[test]
+    fn processor_time_is_known_of_processes_that_run() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(processor_time(own).unwrap() > Duration::ZERO);
+        // More than the kernel ever gives (`PID_MAX_LIMIT`).
+        assert!(processor_time((1 << 22) + 1).is_err());
+        let parent = i32::try_from(std::os::unix::process::parent_id()).unwrap();
+        let with_children = processor_time_with_children(parent).unwrap();
+        // Ticks are coarser than the clock.
+        assert!(with_children + 10 * TICK > processor_time(own).unwrap());
+    }
+
+    #[test]
+    fn times_are_read_behind_the_name_of_the_command() {
+        let stat = "77 (a ) b) S 12 77 77 0 -1 4194560 9 0 0 0 150 50 30 20 20 0 1 0 12000 1 2";
+        assert_eq!(ticks(stat, OWN_TIMES), Some(200));
+        assert_eq!(ticks(stat, ENDED_CHILDREN_TIMES), Some(50));
+        assert_eq!(field(stat, PARENT), Some(12));
+        assert_eq!(ticks("77 (a", OWN_TIMES), None);
     }
 }

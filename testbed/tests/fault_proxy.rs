@@ -106,6 +106,55 @@ async fn each_direction_is_delayed_by_itself_and_healing_lets_everything_through
     assert_eq!(hear(&mut client, LONG).await, Some(b'!'));
 }
 
+/// The timer of tokio alone would make two milliseconds or more of one.
+#[tokio::test]
+async fn a_delay_is_met_to_the_fraction_of_a_millisecond() {
+    let (proxy, mut client) = start().await;
+    let one_way = Duration::from_micros(500);
+    proxy.set_both(Flow::Delayed(one_way));
+    let mut quickest = LONG;
+    for _ in 0..50 {
+        let started = Instant::now();
+        assert_eq!(ask(&mut client).await, Some(b'!'));
+        quickest = quickest.min(started.elapsed());
+    }
+    // The quickest of many was held up by nothing but the delay.
+    let round_trip = one_way * 2;
+    assert!(
+        (round_trip..round_trip * 2).contains(&quickest),
+        "{quickest:?}"
+    );
+}
+
+/// A link does not send one chunk after the other.
+#[tokio::test]
+async fn many_bytes_are_on_their_way_at_a_time_and_arrive_in_order() {
+    let (proxy, mut client) = start().await;
+    let delay = Duration::from_millis(100);
+    proxy.set(Direction::ToTarget, Flow::Delayed(delay));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    proxy.lead_to(listener.local_addr().unwrap());
+    client.shutdown().await.unwrap();
+    let mut sender = connect(&proxy).await;
+    let (mut receiver, _) = listener.accept().await.unwrap();
+    let sent: Vec<u8> = (0..4_000_000_u32).map(|byte| (byte % 251) as u8).collect();
+    let started = Instant::now();
+    let (_, received) = tokio::join!(
+        async {
+            sender.write_all(&sent).await.unwrap();
+            sender.shutdown().await.unwrap();
+        },
+        async {
+            let mut received = Vec::new();
+            receiver.read_to_end(&mut received).await.unwrap();
+            received
+        }
+    );
+    assert!(received == sent);
+    // Chunk after chunk would take 24 s.
+    assert!(started.elapsed() < LONG, "{:?}", started.elapsed());
+}
+
 #[tokio::test]
 async fn connections_are_closed_or_reset_and_new_ones_are_taken() {
     let (proxy, mut client) = start().await;

@@ -134,7 +134,7 @@ async fn run(
         tokio::time::sleep(Duration::from_secs(settings.attack_seconds)).await;
         let used = processor::used(beside.pid())?.saturating_sub(began.1);
         let cores = used.as_secs_f64() / began.0.elapsed().as_secs_f64();
-        Ok::<_, ChaosError>((watch.stop().await?, cores))
+        Ok::<_, ChaosError>((watch.stop(&system.gateway).await?, cores))
     });
     let (gateway, companion_cores) = meanwhile?;
     beside

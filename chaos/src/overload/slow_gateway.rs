@@ -90,7 +90,7 @@ async fn point(
     // The crowd waits for its outcomes afterwards, and the gateway rests.
     let (crowd, watched) = tokio::join!(crowd::send(&plan, &environment, directory), async {
         tokio::time::sleep(Duration::from_secs(settings.point_seconds)).await;
-        watch.stop().await
+        watch.stop(&system.gateway).await
     });
     let watched = watched?;
     Ok(Point {

@@ -23,9 +23,6 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// How long a probe may take: as long as the kubelet waits by default.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// `/proc` gives memory in KiB.
-const BYTES_PER_KIB: u64 = 1024;
-
 /// What was seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -68,8 +65,8 @@ impl Watch {
         })
     }
 
-    /// Ends, and tells what was seen.
-    pub async fn stop(self) -> Result<Watched, ChaosError> {
+    /// Ends, and tells what was seen of `gateway`, the one it began with.
+    pub async fn stop(self, gateway: &Program) -> Result<Watched, ChaosError> {
         let used = processor::used(self.pid)?.saturating_sub(self.used_before);
         let elapsed = self.began.elapsed();
         self.stop.store(true, Ordering::Relaxed);
@@ -77,9 +74,7 @@ impl Watch {
             .task
             .await
             .map_err(|error| ChaosError::Wrong(format!("watching the gateway failed: {error}")))?;
-        watched.peak_memory = peak_memory(self.pid).ok_or_else(|| {
-            ChaosError::Wrong("the gateway has ended; its log says why".to_owned())
-        })?;
+        watched.peak_memory = gateway.process().peak_memory()?;
         watched.cores = used.as_secs_f64() / elapsed.as_secs_f64();
         Ok(watched)
     }
@@ -107,29 +102,4 @@ async fn look(probes: SocketAddr, pid: i32, stop: Arc<AtomicBool>) -> Watched {
 
 fn open_files(pid: i32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count)
-}
-
-fn peak_memory(pid: i32) -> Option<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    peak_bytes(&status)
-}
-
-fn peak_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kibibytes * BYTES_PER_KIB)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn peak_memory_is_read_in_bytes() {
-        let status = "Name:\tgateway\nVmHWM:\t  9000 kB\nVmRSS:\t    2048 kB\n";
-        assert_eq!(peak_bytes(status), Some(9_216_000));
-        assert_eq!(peak_bytes("Name:\tzombie\n"), None);
-    }
 }

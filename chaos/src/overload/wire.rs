@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use flashsale_testbed::http::Head;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpSocket, TcpStream},
@@ -21,25 +22,12 @@ const CHUNK: usize = 16 * 1024;
 /// Longest head of an answer.
 const LONGEST_HEAD: usize = 64 * 1024;
 
-/// The end of a head.
-const HEAD_END: &[u8] = b"\r\n\r\n";
-
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Wire {
     stream: TcpStream,
     /// What was read and belongs to no answer yet.
     buffer: Vec<u8>,
-}
-
-/// The head of an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Head {
-    status: u16,
-    /// Bytes of the head, its end included.
-    length: usize,
-    /// Bytes of the body.
-    body: usize,
 }
 
 impl Wire {
@@ -89,7 +77,7 @@ impl Wire {
     /// Reads a whole answer.
     pub(super) async fn answer_with_body(&mut self) -> io::Result<(u16, Vec<u8>)> {
         loop {
-            if let Some(head) = parse(&self.buffer)? {
+            if let Some(head) = Head::parse(&self.buffer)? {
                 while self.buffer.len() < head.length + head.body {
                     self.read().await?;
                 }
@@ -98,7 +86,8 @@ impl Wire {
                 return Ok((head.status, answer.split_off(head.length)));
             }
             if self.buffer.len() > LONGEST_HEAD {
-                return Err(malformed("the head of an answer has no end"));
+                let endless = "the head of an answer has no end";
+                return Err(io::Error::new(io::ErrorKind::InvalidData, endless));
             }
             self.read().await?;
         }
@@ -121,64 +110,11 @@ impl Wire {
     }
 }
 
-/// The head at the beginning of `buffer`, once it is complete.
-fn parse(buffer: &[u8]) -> io::Result<Option<Head>> {
-    let end = buffer
-        .windows(HEAD_END.len())
-        .position(|window| window == HEAD_END);
-    let Some(end) = end else {
-        return Ok(None);
-    };
-    let text = std::str::from_utf8(&buffer[..end])
-        .map_err(|_| malformed("the head of an answer is no text"))?;
-    let mut lines = text.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.strip_prefix("HTTP/1."))
-        .and_then(|line| line.split(' ').nth(1))
-        .and_then(|status| status.parse().ok())
-        .ok_or_else(|| malformed("the answer is no HTTP"))?;
-    let mut body = 0;
-    for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-        if name.eq_ignore_ascii_case("content-length") {
-            body = value
-                .trim()
-                .parse()
-                .map_err(|_| malformed("the answer has no valid length"))?;
-        } else if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Err(malformed("the answer comes in chunks"));
-        }
-    }
-    Ok(Some(Head {
-        status,
-        length: end + HEAD_END.len(),
-        body,
-    }))
-}
-
-fn malformed(what: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-
-    #[test]
-    fn a_head_is_read_once_it_is_complete() {
-        let answer = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\nno";
-        let head = Head {
-            status: 503,
-            length: answer.len() - 2,
-            body: 2,
-        };
-        assert_eq!(parse(answer).unwrap(), Some(head));
-        assert_eq!(parse(&answer[..30]).unwrap(), None);
-        assert!(parse(b"SSH-2.0\r\n\r\n").is_err());
-        assert!(parse(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").is_err());
-    }
 
     #[tokio::test]
     async fn answers_that_came_together_are_told_apart_until_the_end() {

@@ -1,6 +1,6 @@
 //! One forwarded connection.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,6 +19,9 @@ const CHUNK: usize = 16 * 1024;
 
 /// Chunks that may be on their way in one direction; with [`CHUNK`], a mebibyte.
 const CHUNKS_ON_THEIR_WAY: usize = 64;
+
+/// What tokio's timer may be late by.
+const TIMER_ERROR: Duration = Duration::from_millis(2);
 
 /// Bytes and the instant at which they were read.
 type Chunk = (Instant, Vec<u8>);
@@ -174,7 +177,7 @@ impl Orders {
             match due {
                 Some(due) if due <= Instant::now() => return,
                 Some(due) => tokio::select! {
-                    () = sleep_until(due) => return,
+                    () = until(due) => return,
                     () = self.change() => {}
                 },
                 None => self.change().await,
@@ -187,5 +190,16 @@ impl Orders {
         let number = self.number;
         let ended = self.plan.wait_for(|plan| number <= plan.ended_up_to).await;
         ended.map_or(End::Reset, |plan| plan.end)
+    }
+}
+
+/// Sleeps to the resolution of the kernel's clock: a link within a town delays by less than the
+/// millisecond that tokio's timer counts in, so a thread sleeps the rest.
+async fn until(due: Instant) {
+    sleep_until(due.checked_sub(TIMER_ERROR).unwrap_or(due)).await;
+    let rest = due.saturating_duration_since(Instant::now());
+    if !rest.is_zero() {
+        // It cannot break, and ends within the error of the timer.
+        let _ = tokio::task::spawn_blocking(move || std::thread::sleep(rest)).await;
     }
 }
