@@ -116,6 +116,7 @@ impl Stores {
             connections: CONNECTIONS,
             transaction_pooler: false,
             ping_before_use: false,
+            bounds: None,
         })?;
         ledger.migrate().await?;
         let client = redis::Client::open(redis.url())?;

@@ -65,6 +65,7 @@ impl Stores {
                 connections: LEDGER_CONNECTIONS,
                 transaction_pooler: addresses.transaction_pooler,
                 ping_before_use: true,
+                bounds: None,
             })?,
         })
     }
