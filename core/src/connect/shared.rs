@@ -353,6 +353,17 @@ impl SharedConnection {
         })
     }
 
+    /// The connection to send a command over. Behind a relay, one that could not be made is not told of once
+    /// more: whoever asked for it had the answer, and what is asked now is whether it can be made now.
+    fn current(&self) -> Arc<Current> {
+        let current = self.0.current.load_full();
+        if self.0.client.relay().is_none() || !current.server.is_lost() {
+            return current;
+        }
+        self.replace_soon(&current, CANNOT_BE_REACHED);
+        self.0.current.load_full()
+    }
+
     /// Replaces `old`, unless it is very young.
     fn replace_soon(&self, old: &Current, reason: &str) {
         if old.made.elapsed() >= REPLACE_PAUSE {
@@ -407,7 +418,7 @@ async fn follow_certificates(shared: Weak<Shared>) {
 impl ConnectionLike for SharedConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let current = self.0.current.load_full();
+            let current = self.current();
             let call = async { current.server.link().await?.send(command).await };
             self.watch(&current, call, slice::from_ref).await
         })
@@ -420,7 +431,7 @@ impl ConnectionLike for SharedConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let current = self.0.current.load_full();
+            let current = self.current();
             let call = async {
                 let link = current.server.link().await?;
                 link.send_all(pipeline, offset, count).await
