@@ -215,6 +215,7 @@ async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
         connections: LEDGER_CONNECTIONS,
         transaction_pooler: config.transaction_pooler,
         ping_before_use: true,
+        bounds: None,
     };
     let ledger = connect::ledger(&ledger_config)?;
     reach::ledger(&ledger).await?;

@@ -7,8 +7,10 @@ mod client;
 mod cluster;
 mod link;
 mod pool;
+mod relay;
 pub(crate) mod renewal;
 mod rights;
+mod sentinel;
 mod server_ids;
 mod servers;
 mod shared;
@@ -32,6 +34,8 @@ pub use blocking::BlockingConnection;
 pub use client::RedisClient;
 pub use link::DedicatedConnection;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
+pub(crate) use relay::Relay;
+pub use relay::ReplyBounds;
 use renewal::Renewal;
 pub use rights::{Missing, RightsError, acl_rules, check_rights, wait_for_rights};
 pub(crate) use servers::Server;
@@ -84,7 +88,17 @@ pub fn redis_client(url: &str) -> Result<RedisClient, ConnectError> {
 /// A client for `url`, see [`RedisClient`]; nothing is connected yet. Reads the files of `tls`. What
 /// is made from the client follows changes of them, in a runtime of tokio.
 pub fn redis_client_with(url: &str, tls: &TlsSource) -> Result<RedisClient, ConnectError> {
-    RedisClient::open(url, tls)
+    RedisClient::open(url, tls, None)
+}
+
+/// The same for a Redis that somebody else chose, which may send no more than `bounds` allow. Its
+/// subscriptions, and what it sends over a Unix socket, are not bounded.
+pub fn bounded_redis_client(
+    url: &str,
+    tls: &TlsSource,
+    bounds: &ReplyBounds,
+) -> Result<RedisClient, ConnectError> {
+    RedisClient::open(url, tls, Some(Relay::new(Peer::Redis, bounds)))
 }
 
 /// One connection that calls of many tasks pipeline over. Nothing is connected yet, so a service
@@ -135,6 +149,9 @@ pub struct LedgerConfig {
     /// Whether a connection is pinged before each use, so that one that died meanwhile is
     /// replaced unseen. A caller that repeats what failed anyway saves the round trip.
     pub ping_before_use: bool,
+    /// How much the servers may send, where somebody else chose them. What they send over a Unix socket
+    /// is not bounded, nor is anything where the system has no abstract Unix sockets, as Linux has.
+    pub bounds: Option<ReplyBounds>,
 }
 
 /// Without the password that the address may hold.
@@ -146,6 +163,7 @@ impl fmt::Debug for LedgerConfig {
             connections,
             transaction_pooler,
             ping_before_use,
+            bounds,
         } = self;
         formatter
             .debug_struct("LedgerConfig")
@@ -154,6 +172,7 @@ impl fmt::Debug for LedgerConfig {
             .field("connections", connections)
             .field("transaction_pooler", transaction_pooler)
             .field("ping_before_use", ping_before_use)
+            .field("bounds", bounds)
             .finish()
     }
 }
@@ -178,8 +197,15 @@ impl LedgerConfig {
 /// changes of them in a runtime of tokio.
 pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
     let certificates = config.tls.load(Peer::PostgreSql)?;
-    let servers = ledger_servers(&config.url, config.transaction_pooler, &certificates)
-        .map_err(ConnectError::PostgresAddress)?;
+    let bounds = config.bounds.as_ref();
+    let relay = bounds.map(|bounds| Relay::new(Peer::PostgreSql, bounds));
+    let servers = ledger_servers(
+        &config.url,
+        config.transaction_pooler,
+        &certificates,
+        relay.as_ref(),
+    )
+    .map_err(ConnectError::PostgresAddress)?;
     for server in servers.iter().filter(|server| !server.is_authenticated) {
         tracing::warn!(
             server = server.name,
@@ -201,15 +227,17 @@ pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
         servers,
         config.transaction_pooler,
         config.ping_before_use,
+        relay,
         renewal,
     ))
 }
 
-/// The servers that `url` names, ready to be connected to.
+/// The servers that `url` names, ready to be connected to, through `relay` if there is one.
 pub(crate) fn ledger_servers(
     url: &str,
     transaction_pooler: bool,
     certificates: &Certificates,
+    relay: Option<&Relay>,
 ) -> Result<Vec<Server>, sqlx::Error> {
     let mut servers = servers::parse(url, certificates)?;
     for server in &mut servers {
@@ -217,6 +245,13 @@ pub(crate) fn ledger_servers(
         if transaction_pooler {
             // PgBouncer refuses a session that sets it; PostgreSQL's own default is as exact.
             options = options.extra_float_digits(None);
+        }
+        if let Some(relay) = relay.filter(|_| cfg!(target_os = "linux"))
+            && options.get_socket().is_none()
+            && !options.get_host().starts_with('/')
+        {
+            let directory = relay.socket_directory(options.get_host(), options.get_port())?;
+            options = options.socket(directory);
         }
         server.options = options;
     }

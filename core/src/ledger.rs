@@ -51,6 +51,8 @@ use primary::Primary;
 use sqlx::PgPool;
 use std::sync::{Arc, atomic::AtomicU64};
 
+use crate::connect::Relay;
+
 /// A handle on the ledger; clones share one pool.
 #[derive(Debug, Clone)]
 pub struct Ledger {
@@ -61,6 +63,8 @@ pub struct Ledger {
     primary: Option<Primary>,
     /// Whether a pooler in transaction mode is between this process and PostgreSQL.
     transaction_pooler: bool,
+    /// What is between this process and servers that somebody else chose.
+    relay: Option<Relay>,
     /// How often the certificates for TLS changed.
     certificates: Arc<AtomicU64>,
 }

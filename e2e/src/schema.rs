@@ -33,6 +33,7 @@ pub async fn use_empty_database(services: &mut Services) {
         connections: 10,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds: None,
         tls: connect::TlsSource::System,
     })
     .unwrap();

@@ -46,6 +46,17 @@ pub struct OperatorArgs {
     #[arg(long, env = "FLASHSALE_PROBES_LISTEN", default_value = "[::]:9091")]
     pub probes_listen: SocketAddr,
 
+    /// Memory in bytes that the operator may have: above five eighths of it, the stores that send the
+    /// most are disconnected. Default: the limit of its control group, which is a container's memory
+    /// limit.
+    #[arg(
+        long,
+        env = "FLASHSALE_MEMORY_LIMIT_BYTES",
+        value_name = "BYTES",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    memory_limit_bytes: Option<u64>,
+
     #[command(flatten)]
     allowed: AllowedArgs,
 

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use flashsale_core::connect::ReplyBounds;
 use flashsale_telemetry::probes::Probes;
 use futures_util::{StreamExt, future::try_join_all, stream};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler};
@@ -59,6 +60,8 @@ pub struct Setup {
     pub events: Publisher,
     /// What Prometheus sees.
     pub metrics: Metrics,
+    /// What all stores together may send, of whichever namespace.
+    pub reply_bounds: ReplyBounds,
     /// Where the pulse shows that it beats.
     pub probes: Probes,
 }
@@ -113,7 +116,7 @@ async fn watch_in(
         roster: Roster::default(),
         statuses: WrittenStatuses::default(),
         backoff: Backoff::default(),
-        stores: StoreCache::default(),
+        stores: StoreCache::new(setup.reply_bounds),
         secrets: Secrets::new(client.clone()),
         autoscalers: Autoscalers::new(client.clone()),
         deployments_seen: seen(&deployments),

@@ -9,8 +9,9 @@ mod readiness;
 
 use std::{net::SocketAddr, time::Duration};
 
+use flashsale_core::connect::ReplyBounds;
 use flashsale_telemetry::{
-    listen,
+    listen, memory,
     probes::{self, Probes},
 };
 use prometheus::Registry;
@@ -101,6 +102,7 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
         fence: fence.clone(),
         events: Publisher::new(client.clone(), identity.clone()),
         client,
+        reply_bounds: reply_bounds(settings.memory_limit),
         settings,
         metrics,
         probes: probes.clone(),
@@ -115,6 +117,13 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
         Some(leadership) => lead(setup, leadership, stop).await,
         None => Ok(()),
     }
+}
+
+/// What stores may send to a process that may have `memory_limit` bytes, if there is a limit.
+fn reply_bounds(memory_limit: Option<u64>) -> ReplyBounds {
+    memory_limit.map_or_else(ReplyBounds::default, |limit| {
+        ReplyBounds::within(limit, memory::resident_bytes)
+    })
 }
 
 /// Answers probes until the process ends.

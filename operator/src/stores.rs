@@ -7,7 +7,10 @@ use std::{
 };
 
 use flashsale_core::{
-    connect::{self, ConnectError, LedgerConfig, SharedConnection, TlsSource, tls::Certificates},
+    connect::{
+        self, ConnectError, LedgerConfig, ReplyBounds, SharedConnection, TlsSource,
+        tls::Certificates,
+    },
     ledger::Ledger,
 };
 
@@ -54,9 +57,13 @@ pub struct Stores {
 }
 
 impl Stores {
-    fn open(addresses: &Addresses, certificates: &StoreCertificates) -> Result<Self, ConnectError> {
+    fn open(
+        addresses: &Addresses,
+        certificates: &StoreCertificates,
+        bounds: &ReplyBounds,
+    ) -> Result<Self, ConnectError> {
         let redis_tls = TlsSource::Given(certificates.redis.clone());
-        let client = connect::redis_client_with(&addresses.redis, &redis_tls)?;
+        let client = connect::bounded_redis_client(&addresses.redis, &redis_tls, bounds)?;
         Ok(Self {
             queue: connect::shared(&client)?,
             ledger: connect::ledger(&LedgerConfig {
@@ -65,6 +72,7 @@ impl Stores {
                 connections: LEDGER_CONNECTIONS,
                 transaction_pooler: addresses.transaction_pooler,
                 ping_before_use: true,
+                bounds: Some(bounds.clone()),
             })?,
         })
     }
@@ -75,9 +83,20 @@ impl Stores {
 pub struct StoreCache {
     /// Weak, so that connections nobody uses any more are closed.
     open: Mutex<HashMap<(Addresses, StoreCertificates), Weak<Stores>>>,
+    /// What all of them together may send: whoever writes a sale chooses its stores.
+    bounds: ReplyBounds,
 }
 
 impl StoreCache {
+    /// A cache without connections, whose stores may send as much as `bounds` allow.
+    #[must_use]
+    pub fn new(bounds: ReplyBounds) -> Self {
+        Self {
+            open: Mutex::default(),
+            bounds,
+        }
+    }
+
     /// The connections to `addresses` with `certificates`, opened if nobody has them yet.
     ///
     /// # Errors
@@ -93,7 +112,7 @@ impl StoreCache {
             return Ok(stores);
         }
         open.retain(|_, stores| stores.strong_count() > 0);
-        let stores = Arc::new(Stores::open(&place.0, &place.1)?);
+        let stores = Arc::new(Stores::open(&place.0, &place.1, &self.bounds)?);
         open.insert(place, Arc::downgrade(&stores));
         Ok(stores)
     }

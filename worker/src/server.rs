@@ -116,6 +116,7 @@ fn connect_all(
         connections: lanes + 2,
         transaction_pooler: connections.database_transaction_pooler,
         ping_before_use: false,
+        bounds: None,
     })?;
     let owner = format!("worker-{}", uuid::Uuid::new_v4().simple());
     Ok(Resources {

@@ -172,6 +172,7 @@ impl LedgerConnectionArgs {
             connections: LEDGER_CONNECTIONS,
             transaction_pooler: self.database_transaction_pooler,
             ping_before_use: true,
+            bounds: None,
         }
     }
 }

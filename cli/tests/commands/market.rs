@@ -54,6 +54,7 @@ impl Market {
             connections: 2,
             transaction_pooler: false,
             ping_before_use: true,
+            bounds: None,
         })
         .unwrap();
         ledger.migrate().await.unwrap();

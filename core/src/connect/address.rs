@@ -1,13 +1,17 @@
 //! What the address of Sentinels or of a cluster says: several hosts, and what follows them.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use redis::{
     ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo as _, RedisConnectionInfo,
     RedisError, RedisResult, TlsCertificates, TlsMode,
-    io::tcp::{TcpSettings, socket2::TcpKeepalive},
+    io::tcp::{
+        TcpSettings,
+        socket2::{SockRef, TcpKeepalive},
+    },
     sentinel::{SentinelClientBuilder, SentinelServerType},
 };
+use tokio::net::TcpStream;
 
 /// The port that Sentinel listens on by default.
 const SENTINEL_PORT: u16 = 26_379;
@@ -92,8 +96,8 @@ impl<'a> Address<'a> {
 /// What an address of Sentinels says.
 #[derive(Debug)]
 pub(super) struct SentinelAddress {
-    sentinels: Vec<ConnectionInfo>,
-    name: String,
+    pub(super) sentinels: Vec<ConnectionInfo>,
+    pub(super) name: String,
     /// How to speak to the primary. Its host is a Sentinel's, and means nothing.
     pub(super) primary: ConnectionInfo,
 }
@@ -192,14 +196,26 @@ pub(super) fn refusal(why: &'static str) -> RedisError {
     (ErrorKind::InvalidClientConfig, why).into()
 }
 
-pub(super) fn tcp_settings() -> TcpSettings {
-    let keepalive = TcpKeepalive::new()
+fn keepalive() -> TcpKeepalive {
+    TcpKeepalive::new()
         .with_time(KEEPALIVE_TIME)
-        .with_interval(KEEPALIVE_INTERVAL);
+        .with_interval(KEEPALIVE_INTERVAL)
+}
+
+/// Gives a connection [`tcp_settings`] where we make it ourselves.
+pub(super) fn apply_tcp_settings(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let socket = SockRef::from(stream);
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT))?;
+    socket.set_tcp_keepalive(&keepalive())
+}
+
+pub(super) fn tcp_settings() -> TcpSettings {
     // Commands are small, and each is waited for.
     let settings = TcpSettings::default()
         .set_nodelay(true)
-        .set_keepalive(keepalive);
+        .set_keepalive(keepalive());
     #[cfg(target_os = "linux")]
     let settings = settings.set_user_timeout(TCP_USER_TIMEOUT);
     settings

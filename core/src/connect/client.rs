@@ -10,10 +10,12 @@ use redis::{
 use tokio::{sync::Mutex, time::timeout};
 
 use super::{
-    CONNECT_TIMEOUT, ConnectError, TlsSource,
+    CONNECT_TIMEOUT, ConnectError, Relay, TlsSource,
     address::{Address, SentinelAddress, refusal, tcp_settings},
     cluster,
+    link::Relayed,
     renewal::Renewal,
+    sentinel,
     tls::{Certificates, Peer, explain, redis_certificates},
 };
 
@@ -37,11 +39,14 @@ pub struct RedisClient {
     current: Arc<ArcSwap<Version>>,
     /// How the certificates are followed; none where they do not change.
     renewal: Option<Arc<Renewal>>,
+    /// What is between this process and servers that somebody else chose.
+    relay: Option<Relay>,
 }
 
 /// The client with the certificates of one moment.
 struct Version {
     place: Place,
+    relay: Option<Relay>,
     database: i64,
     /// Counts how often the certificates changed.
     number: u64,
@@ -53,6 +58,8 @@ enum Place {
     Server(Box<Client>),
     /// The primary that Sentinel names. Clones ask one at a time, over the same connections.
     Sentinel(Arc<Mutex<SentinelClient>>),
+    /// The same through a relay, which the client library's own lookup would go round.
+    RelayedSentinel(Arc<sentinel::Lookup>),
     Cluster(Arc<Cluster>),
 }
 
@@ -60,12 +67,14 @@ enum Place {
 pub(super) struct Cluster {
     client: ClusterClient,
     servers: Vec<ConnectionInfo>,
+    relay: Option<Relay>,
 }
 
 /// Where a connection leads to.
 #[derive(Clone)]
 pub(super) enum Destination {
     Server(Box<Client>),
+    Relayed(Relayed),
     Cluster(Arc<Cluster>),
 }
 
@@ -99,7 +108,13 @@ impl RedisClient {
     /// | `redis://[[USER]:PASSWORD@]HOST[:PORT][/DATABASE]` | that server |
     /// | `redis+sentinel://[[USER]:PASSWORD@]HOST[:PORT][,…]/NAME[/DATABASE][?sentinel_username=…][&sentinel_password=…]` | the primary that the Sentinels at these hosts know by this name; user and password are those of the primary |
     /// | `redis+cluster://[[USER]:PASSWORD@]HOST[:PORT][,…]` | the cluster that these servers belong to |
-    pub(super) fn open(url: &str, tls: &TlsSource) -> Result<Self, ConnectError> {
+    ///
+    /// With a `relay`, connections go through it.
+    pub(super) fn open(
+        url: &str,
+        tls: &TlsSource,
+        relay: Option<Relay>,
+    ) -> Result<Self, ConnectError> {
         let uses_tls = is_tls(url);
         let certificates = tls.load(Peer::Redis)?;
         if !uses_tls && !certificates.is_empty() {
@@ -108,12 +123,13 @@ impl RedisClient {
                  connections to it are not encrypted"
             );
         }
-        let version = Version::open(url, &certificates, 0)?;
+        let version = Version::open(url, &certificates, relay.clone(), 0)?;
         let watched = tls.watched().filter(|_| uses_tls);
         Ok(Self {
             current: Arc::new(ArcSwap::from_pointee(version)),
             renewal: watched
                 .map(|_| Arc::new(Renewal::new(url.to_owned(), tls.clone(), certificates))),
+            relay,
         })
     }
 
@@ -136,10 +152,12 @@ impl RedisClient {
         let next = self.version() + 1;
         let connected = renewal
             .renew(Peer::Redis, async |url, certificates| {
-                let version = Version::open(url, certificates, next).map_err(|e| e.to_string())?;
+                let version = Version::open(url, certificates, self.relay.clone(), next)
+                    .map_err(|e| e.to_string())?;
                 let candidate = Self {
                     current: Arc::new(ArcSwap::from_pointee(version)),
                     renewal: None,
+                    relay: self.relay.clone(),
                 };
                 candidate
                     .try_to_connect()
@@ -166,12 +184,17 @@ impl RedisClient {
         self.current.load().database
     }
 
-    /// The server, if it is known without a lookup.
+    /// The server, if it is known without a lookup and connected to without a relay.
     pub(super) fn fixed(&self) -> Option<Box<Client>> {
         match &self.current.load().place {
-            Place::Server(client) => Some(client.clone()),
-            Place::Cluster(_) | Place::Sentinel(_) => None,
+            Place::Server(client) if self.relay.is_none() => Some(client.clone()),
+            _ => None,
         }
+    }
+
+    /// What is between this process and the servers, if there is anything.
+    pub(super) fn relay(&self) -> Option<&Relay> {
+        self.relay.as_ref()
     }
 
     /// Whether the address is that of a cluster.
@@ -181,7 +204,10 @@ impl RedisClient {
 
     /// Whether Sentinel is asked for the primary.
     pub(super) fn asks_sentinel(&self) -> bool {
-        matches!(self.current.load().place, Place::Sentinel(_))
+        matches!(
+            self.current.load().place,
+            Place::Sentinel(_) | Place::RelayedSentinel(_)
+        )
     }
 
     /// Where to connect to at present.
@@ -190,26 +216,46 @@ impl RedisClient {
     /// When no Sentinel names a primary that answers as one, or the servers are no cluster.
     pub(super) async fn destination(&self) -> RedisResult<Destination> {
         let version = self.current.load_full();
-        let found = version.place.look_up().await;
-        found.map_err(explain)
+        let found = version.place.look_up().await.map_err(explain)?;
+        Ok(match (found, &version.relay) {
+            (Destination::Server(client), Some(relay)) => Destination::Relayed(Relayed {
+                client,
+                relay: relay.clone(),
+            }),
+            (found, _) => found,
+        })
     }
 }
 
 impl Version {
-    fn open(url: &str, private: &Certificates, number: u64) -> Result<Self, ConnectError> {
+    fn open(
+        url: &str,
+        private: &Certificates,
+        relay: Option<Relay>,
+        number: u64,
+    ) -> Result<Self, ConnectError> {
         let certificates = is_tls(url)
             .then(|| redis_certificates(private))
             .transpose()?;
         let (place, database) = match url.split_once("://") {
-            Some(("redis+sentinel", rest)) => Place::sentinel("redis", rest, certificates),
-            Some(("rediss+sentinel", rest)) => Place::sentinel("rediss", rest, certificates),
-            Some(("redis+cluster", rest)) => Place::cluster("redis", rest, certificates),
-            Some(("rediss+cluster", rest)) => Place::cluster("rediss", rest, certificates),
+            Some(("redis+sentinel", rest)) => {
+                Place::sentinel("redis", rest, certificates, relay.as_ref())
+            }
+            Some(("rediss+sentinel", rest)) => {
+                Place::sentinel("rediss", rest, certificates, relay.as_ref())
+            }
+            Some(("redis+cluster", rest)) => {
+                Place::cluster("redis", rest, certificates, relay.as_ref())
+            }
+            Some(("rediss+cluster", rest)) => {
+                Place::cluster("rediss", rest, certificates, relay.as_ref())
+            }
             _ => Place::server(url, certificates.as_ref()),
         }
         .map_err(ConnectError::RedisAddress)?;
         Ok(Self {
             place,
+            relay,
             database,
             number,
         })
@@ -228,9 +274,14 @@ impl Place {
         scheme: &str,
         rest: &str,
         certificates: Option<TlsCertificates>,
+        relay: Option<&Relay>,
     ) -> RedisResult<(Self, i64)> {
         let address = SentinelAddress::parse(scheme, rest)?;
         let database = address.primary.redis_settings().db();
+        if let Some(relay) = relay {
+            let lookup = sentinel::Lookup::new(address, certificates, relay.clone());
+            return Ok((Self::RelayedSentinel(Arc::new(lookup)), database));
+        }
         let client = address.builder(certificates)?.build()?;
         Ok((Self::Sentinel(Arc::new(Mutex::new(client))), database))
     }
@@ -239,6 +290,7 @@ impl Place {
         scheme: &str,
         rest: &str,
         certificates: Option<TlsCertificates>,
+        relay: Option<&Relay>,
     ) -> RedisResult<(Self, i64)> {
         let address = Address::parse(scheme, rest);
         if !address.path.trim_matches('/').is_empty() {
@@ -260,8 +312,15 @@ impl Place {
         if let Some(certificates) = certificates {
             builder = builder.certs(certificates);
         }
-        let client = builder.build()?;
-        Ok((Self::Cluster(Arc::new(Cluster { client, servers })), 0))
+        if let Some(relay) = relay {
+            builder = builder.async_dns_resolver(relay.clone());
+        }
+        let cluster = Cluster {
+            client: builder.build()?,
+            servers,
+            relay: relay.cloned(),
+        };
+        Ok((Self::Cluster(Arc::new(cluster)), 0))
     }
 
     /// Where to connect to at present.
@@ -269,9 +328,15 @@ impl Place {
         match self {
             Place::Server(client) => Ok(Destination::Server(client.clone())),
             Place::Cluster(cluster) => {
-                let checked = timeout(LOOKUP_LIMIT, cluster::check_enabled(cluster.servers()));
+                let checking = cluster::check_enabled(cluster.servers(), cluster.relay.as_ref());
+                let checked = timeout(LOOKUP_LIMIT, checking);
                 checked.await.unwrap_or_else(|_| Err(no_answer()))?;
                 Ok(Destination::Cluster(Arc::clone(cluster)))
+            }
+            Place::RelayedSentinel(lookup) => {
+                let primary = timeout(LOOKUP_LIMIT, lookup.primary());
+                let primary = primary.await.unwrap_or_else(|_| Err(no_primary()))?;
+                Ok(Destination::Server(Box::new(primary)))
             }
             Place::Sentinel(sentinel) => {
                 let primary = timeout(LOOKUP_LIMIT, async {
@@ -293,7 +358,10 @@ fn is_tls(url: &str) -> bool {
     )
 }
 
-fn client(address: ConnectionInfo, certificates: Option<&TlsCertificates>) -> RedisResult<Client> {
+pub(super) fn client(
+    address: ConnectionInfo,
+    certificates: Option<&TlsCertificates>,
+) -> RedisResult<Client> {
     match certificates {
         Some(certificates) => Client::build_with_tls(address, certificates.clone()),
         None => Client::open(address),
@@ -322,14 +390,15 @@ mod tests {
 
     #[test]
     fn a_cluster_is_its_hosts_and_nothing_more() {
-        let (place, _) = Place::cluster("redis", ":secret@a,b:7000", None).unwrap();
+        let (place, _) = Place::cluster("redis", ":secret@a,b:7000", None, None).unwrap();
         let Place::Cluster(cluster) = place else {
             panic!("no cluster");
         };
         let hosts = cluster.servers().iter().map(|info| info.addr().to_string());
         assert_eq!(hosts.collect::<Vec<_>>(), ["a:6379", "b:7000"]);
         for rest in ["", "a/1", "a,", "a:x"] {
-            let refused = RedisClient::open(&format!("redis+cluster://{rest}"), &TlsSource::System);
+            let refused =
+                RedisClient::open(&format!("redis+cluster://{rest}"), &TlsSource::System, None);
             assert!(refused.is_err(), "{rest}");
         }
     }
@@ -346,10 +415,13 @@ mod tests {
             "a/shop?sentinel=1",
             "a:x/shop",
         ] {
-            let refused =
-                RedisClient::open(&format!("redis+sentinel://{rest}"), &TlsSource::System);
+            let refused = RedisClient::open(
+                &format!("redis+sentinel://{rest}"),
+                &TlsSource::System,
+                None,
+            );
             assert!(refused.is_err(), "{rest}");
         }
-        assert!(RedisClient::open("postgres+sentinel://a/shop", &TlsSource::System).is_err());
+        assert!(RedisClient::open("postgres+sentinel://a/shop", &TlsSource::System, None).is_err());
     }
 }

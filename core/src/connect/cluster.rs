@@ -12,14 +12,14 @@ use std::{
 
 use futures_util::future::try_join_all;
 use redis::{
-    Arg, AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline,
-    RedisError, RedisResult, Value,
+    Arg, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue, Pipeline, RedisError, RedisResult,
+    Value,
     aio::ConnectionLike as _,
     cluster_async::ClusterConnection,
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
 };
 
-use super::CONNECT_TIMEOUT;
+use super::{CONNECT_TIMEOUT, Relay, link::connection_config};
 use crate::{keys::PREFIX, recovery};
 
 /// The slot of a command's first key; none when it has no key of ours.
@@ -135,10 +135,13 @@ pub(super) async fn server_ids(
 
 /// Checks that the first of `servers` that answers belongs to a cluster. The client library would take
 /// a standalone server for a cluster of one.
-pub(super) async fn check_enabled(servers: &[ConnectionInfo]) -> RedisResult<()> {
+pub(super) async fn check_enabled(
+    servers: &[ConnectionInfo],
+    relay: Option<&Relay>,
+) -> RedisResult<()> {
     let mut last = None;
     for server in servers {
-        match info(&Client::open(server.clone())?).await {
+        match info(&Client::open(server.clone())?, relay).await {
             Ok(_) => return Ok(()),
             Err(error) if error.clone().into_server_errors().is_some() => {
                 let why = "the server belongs to no cluster: write redis:// for redis+cluster://";
@@ -151,10 +154,8 @@ pub(super) async fn check_enabled(servers: &[ConnectionInfo]) -> RedisResult<()>
     Err(last.unwrap_or_else(|| io::Error::other("the address names no server").into()))
 }
 
-async fn info(server: &Client) -> RedisResult<String> {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(Some(CONNECT_TIMEOUT));
+async fn info(server: &Client, relay: Option<&Relay>) -> RedisResult<String> {
+    let config = connection_config(relay, Some(CONNECT_TIMEOUT));
     let mut connection = server
         .get_multiplexed_async_connection_with_config(&config)
         .await?;
@@ -165,7 +166,7 @@ async fn info(server: &Client) -> RedisResult<String> {
 /// Checks that a server sees its cluster working. One that is cut off from the others hears no
 /// messages.
 pub(super) async fn check_member(server: &Client) -> RedisResult<()> {
-    let info = info(server).await?;
+    let info = info(server, None).await?;
     if info.lines().any(|line| line.trim() == "cluster_state:ok") {
         return Ok(());
     }

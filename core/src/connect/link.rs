@@ -14,7 +14,7 @@ use redis::{
 use tokio::time::timeout;
 
 use super::{
-    CONNECT_TIMEOUT,
+    CONNECT_TIMEOUT, Relay,
     client::{Cluster, Destination, LOOKUP_LIMIT},
     cluster,
     tls::explain,
@@ -26,10 +26,50 @@ pub(super) enum Link {
         client: Box<Client>,
         manager: ConnectionManager,
     },
+    /// To one server through a relay. It is replaced when it breaks: a connection manager takes no
+    /// resolver.
+    Relayed {
+        server: Relayed,
+        connection: MultiplexedConnection,
+    },
     Cluster {
         cluster: Arc<Cluster>,
         connection: ClusterConnection,
     },
+}
+
+/// A server, and the relay that leads to it.
+#[derive(Clone)]
+pub(super) struct Relayed {
+    pub(super) client: Box<Client>,
+    pub(super) relay: Relay,
+}
+
+impl Relayed {
+    async fn connect(
+        &self,
+        response_timeout: Option<Duration>,
+    ) -> RedisResult<MultiplexedConnection> {
+        let config = connection_config(Some(&self.relay), response_timeout);
+        let connecting = self
+            .client
+            .get_multiplexed_async_connection_with_config(&config);
+        connecting.await.map_err(explain)
+    }
+}
+
+/// How a connection to one server is made.
+pub(super) fn connection_config(
+    relay: Option<&Relay>,
+    response_timeout: Option<Duration>,
+) -> AsyncConnectionConfig {
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(response_timeout);
+    match relay {
+        Some(relay) => config.set_dns_resolver(relay.clone()),
+        None => config,
+    }
 }
 
 /// A connection that nobody else uses.
@@ -65,7 +105,7 @@ impl Link {
         Ok(Arc::new(Self::Server { client, manager }))
     }
 
-    /// To a server lazily, and to a cluster at once: connecting to all of its servers, with TLS, takes
+    /// To a server lazily, and through a relay or to a cluster at once: connecting to all of its servers, with TLS, takes
     /// longer than a server may be silent. A server of a cluster that does not answer within
     /// `response_timeout` is taken for lost.
     pub(super) async fn open(
@@ -74,6 +114,11 @@ impl Link {
     ) -> RedisResult<Arc<Self>> {
         let cluster = match destination {
             Destination::Server(client) => return Self::lazy(client),
+            Destination::Relayed(server) => {
+                // Waiting for an answer is limited outside.
+                let connection = server.connect(None).await?;
+                return Ok(Arc::new(Self::Relayed { server, connection }));
+            }
             Destination::Cluster(cluster) => cluster,
         };
         let config = cluster_config(response_timeout);
@@ -91,6 +136,9 @@ impl Link {
     pub(super) async fn send(&self, command: &Cmd) -> RedisResult<Value> {
         match self {
             Self::Server { manager, .. } => manager.clone().send_packed_command(command).await,
+            Self::Relayed { connection, .. } => {
+                connection.clone().send_packed_command(command).await
+            }
             Self::Cluster { connection, .. } => {
                 cluster::send(&mut connection.clone(), command).await
             }
@@ -108,6 +156,12 @@ impl Link {
                 let mut manager = manager.clone();
                 manager.send_packed_commands(pipeline, offset, count).await
             }
+            Self::Relayed { connection, .. } => {
+                let mut connection = connection.clone();
+                connection
+                    .send_packed_commands(pipeline, offset, count)
+                    .await
+            }
             Self::Cluster { connection, .. } => {
                 cluster::send_all(connection, pipeline, offset, count).await
             }
@@ -117,6 +171,7 @@ impl Link {
     pub(super) fn destination(&self) -> Destination {
         match self {
             Self::Server { client, .. } => Destination::Server(client.clone()),
+            Self::Relayed { server, .. } => Destination::Relayed(server.clone()),
             Self::Cluster { cluster, .. } => Destination::Cluster(Arc::clone(cluster)),
         }
     }
@@ -130,11 +185,12 @@ impl Destination {
     ) -> RedisResult<DedicatedConnection> {
         Ok(match self {
             Self::Server(client) => {
-                let config = AsyncConnectionConfig::new()
-                    .set_connection_timeout(Some(CONNECT_TIMEOUT))
-                    .set_response_timeout(Some(response_timeout));
+                let config = connection_config(None, Some(response_timeout));
                 let connection = client.get_multiplexed_async_connection_with_config(&config);
                 DedicatedConnection::Server(connection.await.map_err(explain)?)
+            }
+            Self::Relayed(server) => {
+                DedicatedConnection::Server(server.connect(Some(response_timeout)).await?)
             }
             Self::Cluster(cluster) => {
                 let config = cluster_config(response_timeout);
@@ -148,7 +204,9 @@ impl Destination {
     /// of them is enough.
     pub(super) async fn connect_for_messages(&self) -> RedisResult<PubSub> {
         let servers = match self {
-            Self::Server(client) => return client.get_async_pubsub().await.map_err(explain),
+            Self::Server(client) | Self::Relayed(Relayed { client, .. }) => {
+                return client.get_async_pubsub().await.map_err(explain);
+            }
             Self::Cluster(cluster) => cluster.servers(),
         };
         let mut last = None;

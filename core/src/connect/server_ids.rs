@@ -13,7 +13,7 @@ impl SharedConnection {
     pub async fn server_ids(&self, sales: &[&SaleId]) -> RedisResult<Vec<String>> {
         let link = self.link().await?;
         match &*link {
-            Link::Server { .. } => {
+            Link::Server { .. } | Link::Relayed { .. } => {
                 let id = recovery::server_id(&mut self.clone()).await?;
                 Ok(vec![id; sales.len()])
             }

@@ -30,7 +30,7 @@ use tokio::{
 
 use super::{
     BlockingConnection, ConnectError, DedicatedConnection, RELOAD_INTERVAL, RESPONSE_TIMEOUT,
-    RedisClient, Subscription,
+    RedisClient, Relay, Subscription,
     answers::{belongs_to_a_cluster, errors_in, is_of_the_wrong_server, is_redirection},
     client::Destination,
     link::Link,
@@ -300,6 +300,11 @@ impl SharedConnection {
         call: impl Future<Output = RedisResult<T>> + Send,
         values: impl FnOnce(&T) -> &[Value] + Send,
     ) -> RedisResult<T> {
+        let start = Instant::now();
+        let relay = self.0.client.relay();
+        if let Some(excess) = relay.and_then(Relay::excess) {
+            return Err(aborted(excess));
+        }
         let limit = self.0.response_timeout;
         let answer = timeout(limit, call)
             .await
@@ -327,14 +332,36 @@ impl SharedConnection {
                     self.replace_soon(current, TAKES_NO_WRITES);
                 }
                 // The connection manager keeps trying the same server, even after Sentinel has named
-                // another one.
-                None if self.0.client.asks_sentinel() || current.server.is_lost() => {
+                // another one. Behind a relay there is no manager.
+                None if self.0.client.asks_sentinel()
+                    || self.0.client.relay().is_some()
+                    || current.server.is_lost() =>
+                {
                     self.replace_soon(current, CANNOT_BE_REACHED);
                 }
                 _ => {}
             },
         }
-        answer.map_err(explain)
+        answer.map_err(|error| {
+            // The client library only sees a connection that was closed, maybe within an answer.
+            let is_answer = error.clone().into_server_errors().is_some();
+            let relay = relay.filter(|_| !is_answer);
+            match relay.and_then(|relay| relay.trouble_since(start)) {
+                Some(trouble) => aborted(trouble),
+                None => explain(error),
+            }
+        })
+    }
+
+    /// The connection to send a command over. Behind a relay, one that could not be made is not told of once
+    /// more: whoever asked for it had the answer, and what is asked now is whether it can be made now.
+    fn current(&self) -> Arc<Current> {
+        let current = self.0.current.load_full();
+        if self.0.client.relay().is_none() || !current.server.is_lost() {
+            return current;
+        }
+        self.replace_soon(&current, CANNOT_BE_REACHED);
+        self.0.current.load_full()
     }
 
     /// Replaces `old`, unless it is very young.
@@ -391,7 +418,7 @@ async fn follow_certificates(shared: Weak<Shared>) {
 impl ConnectionLike for SharedConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         Box::pin(async move {
-            let current = self.0.current.load_full();
+            let current = self.current();
             let call = async { current.server.link().await?.send(command).await };
             self.watch(&current, call, slice::from_ref).await
         })
@@ -404,7 +431,7 @@ impl ConnectionLike for SharedConnection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         Box::pin(async move {
-            let current = self.0.current.load_full();
+            let current = self.current();
             let call = async {
                 let link = current.server.link().await?;
                 link.send_all(pipeline, offset, count).await
@@ -416,6 +443,10 @@ impl ConnectionLike for SharedConnection {
     fn get_db(&self) -> i64 {
         self.0.client.database()
     }
+}
+
+fn aborted(why: String) -> RedisError {
+    io::Error::new(io::ErrorKind::ConnectionAborted, why).into()
 }
 
 fn no_answer(limit: Duration) -> RedisError {

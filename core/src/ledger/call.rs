@@ -25,7 +25,7 @@ use super::{
     Fault, Ledger, LedgerConnection, LedgerError, WaitReason, certificates,
     primary::{ATTEMPT_LIMIT, Primary, takes_writes},
 };
-use crate::connect::{Server, renewal::Renewal};
+use crate::connect::{Relay, Server, renewal::Renewal};
 
 /// How long settling a batch may take, with getting a connection. A batch of the largest size takes
 /// a tenth of it; a link that is silent stands still for this long, and then the batch is sent over
@@ -170,6 +170,7 @@ impl Ledger {
         servers: Vec<Server>,
         transaction_pooler: bool,
         ping_before_use: bool,
+        relay: Option<Relay>,
         renewal: Option<Arc<Renewal>>,
     ) -> Self {
         let trust = Trust::new();
@@ -195,6 +196,7 @@ impl Ledger {
             trust,
             primary,
             transaction_pooler,
+            relay,
             certificates: Arc::default(),
         };
         if let Some(renewal) = renewal {
@@ -241,6 +243,33 @@ impl Ledger {
     }
 
     async fn call_in<T>(
+        &self,
+        begin: Option<&'static str>,
+        limit: Duration,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        let start = std::time::Instant::now();
+        if let Some(excess) = self.relay.as_ref().and_then(Relay::excess) {
+            return Err(LedgerError::Relay(excess));
+        }
+        let answer = self.try_call(begin, limit, call).await;
+        answer.map_err(|error| self.explain(error, start))
+    }
+
+    /// `error` of a call that began at `start`, in the words of the relay: the driver only sees a
+    /// connection that was closed.
+    fn explain(&self, error: LedgerError, start: std::time::Instant) -> LedgerError {
+        let relay = self
+            .relay
+            .as_ref()
+            .filter(|_| error.is_outage() && !error.is_answer());
+        match relay.and_then(|relay| relay.trouble_since(start)) {
+            Some(trouble) => LedgerError::Relay(trouble),
+            None => error,
+        }
+    }
+
+    async fn try_call<T>(
         &self,
         begin: Option<&'static str>,
         limit: Duration,
@@ -322,6 +351,12 @@ impl Ledger {
     /// # Errors
     /// Why PostgreSQL lets nobody in, in its own words.
     pub async fn try_to_connect(&self) -> Result<(), LedgerError> {
+        let start = std::time::Instant::now();
+        let connected = self.connect_once().await;
+        connected.map_err(|error| self.explain(error, start))
+    }
+
+    async fn connect_once(&self) -> Result<(), LedgerError> {
         if let Some(primary) = &self.primary {
             primary.lead(&self.pool).await?;
         }

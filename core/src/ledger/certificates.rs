@@ -17,6 +17,7 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
     let in_use = Arc::downgrade(&ledger.certificates);
     let (pool, trust) = (ledger.pool.clone(), ledger.trust.clone());
     let (primary, transaction_pooler) = (ledger.primary.clone(), ledger.transaction_pooler);
+    let relay = ledger.relay.clone();
     tokio::spawn(async move {
         loop {
             sleep(RELOAD_INTERVAL).await;
@@ -28,6 +29,7 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
                 trust: trust.clone(),
                 primary: primary.clone(),
                 transaction_pooler,
+                relay: relay.clone(),
                 certificates,
             };
             ledger.renew(&renewal).await;
@@ -40,7 +42,8 @@ impl Ledger {
         let present = self.primary.as_ref().map_or(0, Primary::present);
         let connected = renewal
             .renew(Peer::PostgreSql, async |url, certificates| {
-                let servers = ledger_servers(url, self.transaction_pooler, certificates)
+                let relay = self.relay.as_ref();
+                let servers = ledger_servers(url, self.transaction_pooler, certificates, relay)
                     .map_err(|error| error.to_string())?;
                 one_lets_in(&servers, present).await?;
                 Ok(servers)

@@ -25,6 +25,9 @@ pub enum LedgerError {
     /// TLS with PostgreSQL failed, or it wants a certificate.
     #[error("the ledger cannot be reached: {0}")]
     Tls(String),
+    /// The server sent more than it may, or the way to it, on which that is counted, is blocked.
+    #[error("the ledger cannot be reached: {0}")]
+    Relay(String),
     /// The role that connects may not do what it asked for.
     #[error(
         "the ledger refused it ({0}): the role lacks a right, and `flashsale migrate --create-roles` \
@@ -143,7 +146,7 @@ impl LedgerError {
             | Self::MissingRight { .. }
             | Self::MayNotCreateRoles { .. }
             | Self::MayNotGrant { .. } => Fault::Server(WaitReason::NotPermitted),
-            Self::Tls(_) => Fault::Server(WaitReason::Unreachable),
+            Self::Tls(_) | Self::Relay(_) => Fault::Server(WaitReason::Unreachable),
             Self::ReadOnly => Fault::Server(WaitReason::ReadOnly),
             Self::TimedOut(_) => Fault::TooSlow,
             Self::NoPrimary { reason, .. } => Fault::Server(*reason),

@@ -49,6 +49,7 @@ impl Linked {
             connections,
             transaction_pooler: false,
             ping_before_use: false,
+            bounds: None,
         })
         .unwrap();
         let sale = sale("drop", &[("a", 100), ("b", 100)]);

@@ -60,6 +60,7 @@ async fn judged(url: &str) -> (Option<bool>, &'static str) {
         connections: 1,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds: None,
         tls: connect::TlsSource::System,
     });
     let found = judge_ledger(&ledger.unwrap().settings().await.unwrap());

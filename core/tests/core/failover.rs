@@ -100,6 +100,7 @@ fn ledger(url: &str, ping_before_use: bool) -> Ledger {
         connections: 4,
         transaction_pooler: false,
         ping_before_use,
+        bounds: None,
     })
     .unwrap()
 }

@@ -330,6 +330,7 @@ async fn behind_a_transaction_pooler_no_call_relies_on_a_statement_of_an_earlier
             connections: 1,
             transaction_pooler,
             ping_before_use: false,
+            bounds: None,
         })
         .unwrap();
         ledger.stock(&sale.id).await.unwrap();

@@ -16,6 +16,7 @@ mod ledger;
 mod looks;
 mod poolers;
 mod recovery;
+mod relay;
 mod replication;
 mod retirement;
 mod retries;

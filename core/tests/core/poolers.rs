@@ -87,6 +87,7 @@ fn ledger(url: &str, transaction_pooler: bool) -> Ledger {
         connections: 4,
         transaction_pooler,
         ping_before_use: false,
+        bounds: None,
     })
     .unwrap()
 }

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::connect::{self, SharedConnection};
+use flashsale_core::connect::{self, ReplyBounds, SharedConnection, TlsSource};
 use flashsale_testbed::{
     fixtures::patience::until,
     redis::AppendFsync,
@@ -80,6 +80,19 @@ async fn a_killed_primary_is_left_for_its_successor_by_every_connection() {
     assert_eq!(at(&watched, 1).await.as_deref(), Some("second"));
     let () = shared.set("after", "third").await.unwrap();
     assert_eq!(at(&watched, 1).await.as_deref(), Some("third"));
+}
+
+/// The relay asks the Sentinels itself.
+#[tokio::test]
+async fn a_killed_primary_is_left_for_its_successor_through_a_relay() {
+    let (mut watched, _) = watched().await;
+    let bounds = ReplyBounds::default();
+    let client = connect::bounded_redis_client(&watched.url(), &TlsSource::System, &bounds);
+    let mut shared = connect::shared(&client.unwrap()).unwrap();
+    let () = shared.set("before", "yes").await.unwrap();
+    watched.servers[0].kill().await.unwrap();
+    writes_succeed_again(&shared, "first").await;
+    assert_eq!(at(&watched, 1).await.as_deref(), Some("first"));
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod database_roles;
 mod edits;
 mod figures;
 mod health;
+mod hostile_stores;
 mod lifecycle;
 mod listening;
 mod many;

@@ -99,6 +99,7 @@ impl StoresConfig {
             connections: self.database_connections,
             transaction_pooler: self.database_transaction_pooler,
             ping_before_use: true,
+            bounds: None,
         }
     }
 }

@@ -158,6 +158,7 @@ pub(crate) async fn migrated(url: &str) -> flashsale_core::ledger::Ledger {
         connections: 2,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds: None,
     })
     .unwrap();
     ledger.migrate().await.unwrap();

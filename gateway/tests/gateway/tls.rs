@@ -213,6 +213,7 @@ async fn both_stores_are_reached_with_private_certificates() {
         connections: 1,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds: None,
     });
     ledger.unwrap().migrate().await.unwrap();
     // Redis knows nothing of it, so PostgreSQL is asked.

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
+use flashsale_telemetry::memory;
+
 use super::{Allowed, OperatorArgs, Pattern};
 
 /// A namespace or the name of a Secret, an image pull secret or a Lease is at most this long.
@@ -25,6 +27,8 @@ pub struct Settings {
     pub redis_secret: String,
     /// What FlashSales may name.
     pub allowed: Allowed,
+    /// Bytes of memory that the process may have, if there is a limit.
+    pub memory_limit: Option<u64>,
 }
 
 /// What the workers of every sale have in common.
@@ -66,6 +70,7 @@ impl Settings {
             worker_database_secret: None,
             redis_secret: "cache".to_owned(),
             allowed: Allowed::default(),
+            memory_limit: None,
         }
     }
 }
@@ -177,6 +182,7 @@ impl OperatorArgs {
             worker_database_secret: secrets.worker_database.clone(),
             redis_secret: secrets.redis.clone(),
             allowed,
+            memory_limit: self.memory_limit_bytes.or_else(memory::limit_bytes),
         })
     }
 

@@ -131,6 +131,7 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
         connections: 4,
         transaction_pooler: false,
         ping_before_use: false,
+        bounds: None,
     });
     let worker = Worker::start_at(&client, pool.unwrap(), name, 2);
     (worker, queue, ledger)

@@ -60,6 +60,7 @@ impl Scene {
             connections: 4,
             transaction_pooler: false,
             ping_before_use: false,
+            bounds: None,
         });
         let worker = Worker::start_at(&client, ledger.unwrap(), "w", 2);
         let scene = Self {

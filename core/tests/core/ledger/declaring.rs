@@ -316,6 +316,7 @@ async fn a_thousand_products_are_declared_over_a_slow_link() {
         connections: 1,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds: None,
     })
     .unwrap();
     link.set_both(Flow::Delayed(Duration::from_millis(10)));

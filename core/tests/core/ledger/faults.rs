@@ -30,6 +30,7 @@ fn with_setting(services: &Services, setting: &str) -> Ledger {
         connections: 2,
         transaction_pooler: false,
         ping_before_use: false,
+        bounds: None,
     })
     .unwrap()
 }

@@ -196,6 +196,7 @@ pub(super) async fn before(services: &Services) -> Ledger {
         connections: 10,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds: None,
     })
     .unwrap()
 }

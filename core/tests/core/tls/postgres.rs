@@ -1,7 +1,7 @@
 //! TLS with PostgreSQL.
 
 use flashsale_core::{
-    connect::{self, LedgerConfig, TlsSource},
+    connect::{self, LedgerConfig, ReplyBounds, TlsSource},
     ledger::{Ledger, LedgerError},
 };
 use flashsale_testbed::{
@@ -21,13 +21,23 @@ async fn start(files: &Files) -> Postgres {
     postgres
 }
 
+/// A ledger that connects by itself, and one that does so through a relay.
+fn ledgers(url: &str, tls: &TlsSource) -> [Ledger; 2] {
+    [None, Some(ReplyBounds::default())].map(|bounds| ledger_with(url, tls, bounds))
+}
+
 fn ledger(url: &str, tls: &TlsSource) -> Ledger {
+    ledger_with(url, tls, None)
+}
+
+fn ledger_with(url: &str, tls: &TlsSource, bounds: Option<ReplyBounds>) -> Ledger {
     connect::ledger(&LedgerConfig {
         url: url.to_owned(),
         tls: tls.clone(),
         connections: 1,
         transaction_pooler: false,
         ping_before_use: true,
+        bounds,
     })
     .unwrap()
 }
@@ -52,12 +62,13 @@ async fn backend(ledger: &Ledger) -> Result<i32, LedgerError> {
 }
 
 /// What a call and what a first look say.
-async fn refusals(url: &str, tls: &TlsSource) -> [String; 2] {
-    let ledger = ledger(url, tls);
-    [
-        ledger.check_writable().await.unwrap_err().to_string(),
-        ledger.try_to_connect().await.unwrap_err().to_string(),
-    ]
+async fn refusals(url: &str, tls: &TlsSource) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for ledger in ledgers(url, tls) {
+        refusals.push(ledger.check_writable().await.unwrap_err().to_string());
+        refusals.push(ledger.try_to_connect().await.unwrap_err().to_string());
+    }
+    refusals
 }
 
 #[tokio::test]
@@ -71,9 +82,10 @@ async fn the_right_certificates_are_taken_by_every_mode_that_looks_at_them() {
         "?sslmode=require",
         "",
     ] {
-        let ledger = ledger(&format!("{url}{mode}"), &files.source());
-        ledger.check_writable().await.unwrap();
-        assert!(is_encrypted(&ledger).await, "{mode}");
+        for ledger in ledgers(&format!("{url}{mode}"), &files.source()) {
+            ledger.check_writable().await.unwrap();
+            assert!(is_encrypted(&ledger).await, "{mode}");
+        }
     }
     // As libpq has it.
     let at = |name: &str| files.client.path().join(name).display().to_string();
@@ -145,10 +157,9 @@ async fn a_certificate_of_another_host_is_refused() {
         assert!(refusal.contains("is for another host"), "{refusal}");
     }
     let url = postgres.url().replace("127.0.0.1", "localhost");
-    ledger(&url, &files.source())
-        .check_writable()
-        .await
-        .unwrap();
+    for ledger in ledgers(&url, &files.source()) {
+        ledger.check_writable().await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -159,7 +170,8 @@ async fn replaced_files_are_used_without_a_restart() {
         .url()
         .replace("@127.0.0.1", "@127.0.0.1:1,127.0.0.1");
     let urls = [postgres.url(), several];
-    let ledgers = urls.map(|url| ledger(&url, &files.source()));
+    let [one, several] = urls.map(|url| ledgers(&url, &files.source()));
+    let ledgers = one.into_iter().chain(several).collect::<Vec<_>>();
     let mut backends = Vec::new();
     for ledger in &ledgers {
         // Of several servers the first call finds the primary, and its connection is not kept.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::connect::{self, SharedConnection, TlsSource};
+use flashsale_core::connect::{self, RedisClient, ReplyBounds, SharedConnection, TlsSource};
 use flashsale_testbed::{
     certificates::Authority,
     cluster::Cluster,
@@ -26,9 +26,23 @@ fn shared(url: &str, tls: &TlsSource) -> SharedConnection {
     connect::shared(&connect::redis_client_with(url, tls).unwrap()).unwrap()
 }
 
+/// A client that connects by itself, and one that does so through a relay.
+fn clients(url: &str, tls: &TlsSource) -> [RedisClient; 2] {
+    [
+        connect::redis_client_with(url, tls).unwrap(),
+        connect::bounded_redis_client(url, tls, &ReplyBounds::default()).unwrap(),
+    ]
+}
+
 /// Commands, messages, waiting and pooled connections: each connects in its own way.
 async fn every_connection_works(url: &str, tls: &TlsSource) {
-    let mut shared = shared(url, tls);
+    for client in clients(url, tls) {
+        every_connection_of(&client).await;
+    }
+}
+
+async fn every_connection_of(client: &RedisClient) {
+    let mut shared = connect::shared(client).unwrap();
     // The first command waits for a lookup and several handshakes.
     until("the first command is answered", NOTICED, || {
         let mut shared = shared.clone();
@@ -48,15 +62,16 @@ async fn every_connection_works(url: &str, tls: &TlsSource) {
 }
 
 /// What a single command and what a connection of one's own say.
-async fn refusals(url: &str, tls: &TlsSource) -> [String; 2] {
-    let client = connect::redis_client_with(url, tls).unwrap();
-    let mut shared = connect::shared(&client).unwrap();
-    let shared: Result<String, _> = shared.get("fs:{a}").await;
-    let own = connect::blocking(&client, Duration::from_secs(1)).await;
-    [
-        shared.unwrap_err().to_string(),
-        own.map(drop).unwrap_err().to_string(),
-    ]
+async fn refusals(url: &str, tls: &TlsSource) -> Vec<String> {
+    let mut refusals = Vec::new();
+    for client in clients(url, tls) {
+        let mut shared = connect::shared(&client).unwrap();
+        let shared: Result<String, _> = shared.get("fs:{a}").await;
+        let own = connect::blocking(&client, Duration::from_secs(1)).await;
+        refusals.push(shared.unwrap_err().to_string());
+        refusals.push(own.map(drop).unwrap_err().to_string());
+    }
+    refusals
 }
 
 #[tokio::test]

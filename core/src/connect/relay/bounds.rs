@@ -1,0 +1,253 @@
+//! How much stores may send: each connection by itself, and all of them together while memory is short.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::Notify, time::sleep};
+
+/// Bytes that a connection may bring at once. The largest answers that the operator asks for are the
+/// records of sales with 2,000 products together, which have a few MB.
+const AT_ONCE: u64 = 32 * MIB;
+
+/// Bytes per second that it may bring for long: several times what is read of a thousand sales.
+const PER_SECOND: u64 = 16 * MIB;
+
+/// A connection that brought no more than this lately is left alone, even while memory is short.
+const SMALL: u64 = 64 * 1024;
+
+/// How long "lately" is: longer than a command without an answer keeps its connection.
+const LATELY: Duration = Duration::from_secs(5);
+
+/// Bytes of connections that brought more, after which it is looked how much memory is in use. A hostile
+/// byte costs up to 64 in memory: each `*1\r\n` of a Redis is a vector with room for four values.
+const LOOK_AFTER: u64 = 64 * 1024;
+
+/// How long a closed connection's memory may take to be free before another one is closed.
+const SETTLE: Duration = Duration::from_millis(20);
+
+const MIB: u64 = 1024 * 1024;
+
+/// What the connections of one process may bring, which all that are made with it share.
+#[derive(Debug, Clone, Default)]
+pub struct ReplyBounds(Arc<Process>);
+
+#[derive(Debug, Default)]
+struct Process {
+    /// None: memory is never short.
+    memory: Option<Memory>,
+    /// Bytes forwarded since the last look at the memory.
+    unseen: AtomicU64,
+    connections: Mutex<Vec<Arc<Connection>>>,
+    /// Held by whoever waits for memory: one connection is closed at a time.
+    waiting: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Memory {
+    /// Bytes in use from which on memory is short.
+    short_from: u64,
+    /// Bytes in use; none where that cannot be read.
+    in_use: fn() -> Option<u64>,
+}
+
+impl Memory {
+    /// Bytes in use, if these are too many.
+    fn shortage(&self) -> Option<u64> {
+        (self.in_use)().filter(|bytes| *bytes >= self.short_from)
+    }
+}
+
+#[derive(Debug)]
+struct Connection {
+    /// Host and port.
+    name: String,
+    brought: Mutex<Brought>,
+    why_closed: Mutex<Option<String>>,
+    closed: Notify,
+}
+
+/// Bytes in this stretch of [`LATELY`] and in the one before.
+#[derive(Debug)]
+struct Brought {
+    since: Instant,
+    now: u64,
+    before: u64,
+}
+
+impl Brought {
+    fn add(&mut self, bytes: u64) -> u64 {
+        let elapsed = self.since.elapsed();
+        if elapsed >= LATELY {
+            self.before = if elapsed < 2 * LATELY { self.now } else { 0 };
+            self.now = 0;
+            self.since = Instant::now();
+        }
+        self.now += bytes;
+        self.now + self.before
+    }
+}
+
+impl Connection {
+    fn lately(&self) -> u64 {
+        self.add(0)
+    }
+
+    fn add(&self, bytes: u64) -> u64 {
+        let brought = self.brought.lock();
+        brought.unwrap_or_else(PoisonError::into_inner).add(bytes)
+    }
+
+    fn close(&self, why: String) {
+        let why_closed = self.why_closed.lock();
+        *why_closed.unwrap_or_else(PoisonError::into_inner) = Some(why);
+        self.closed.notify_one();
+    }
+}
+
+/// A connection, for as long as it is open.
+pub(super) struct Counted {
+    process: Arc<Process>,
+    connection: Arc<Connection>,
+}
+
+impl Counted {
+    pub(super) fn name(&self) -> &str {
+        &self.connection.name
+    }
+
+    /// Waits until the connection has to be closed for want of memory; answers why.
+    pub(super) async fn closed(&self) -> String {
+        self.connection.closed.notified().await;
+        let why = self.connection.why_closed.lock();
+        let why = why.unwrap_or_else(PoisonError::into_inner).clone();
+        why.unwrap_or_default()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let mut connections = self.process.connections();
+        connections.retain(|other| !Arc::ptr_eq(other, &self.connection));
+    }
+}
+
+impl Process {
+    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Connection>>> {
+        let connections = self.connections.lock();
+        connections.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ReplyBounds {
+    /// Bounds for a process that may have `limit` bytes of memory and has as many as `in_use` tells; the
+    /// default is for one without a limit. Memory is short from five eighths of it on: while a vector of
+    /// replies grows, it is in memory twice.
+    #[must_use]
+    pub fn within(limit: u64, in_use: fn() -> Option<u64>) -> Self {
+        Self(Arc::new(Process {
+            memory: Some(Memory {
+                short_from: limit / 8 * 5,
+                in_use,
+            }),
+            ..Process::default()
+        }))
+    }
+
+    pub(super) fn count(&self, name: String) -> Counted {
+        let connection = Arc::new(Connection {
+            name,
+            brought: Mutex::new(Brought {
+                since: Instant::now(),
+                now: 0,
+                before: 0,
+            }),
+            why_closed: Mutex::default(),
+            closed: Notify::new(),
+        });
+        self.0.connections().push(connection.clone());
+        Counted {
+            process: self.0.clone(),
+            connection,
+        }
+    }
+
+    /// Waits until these bytes may be read into memory. While memory is short, the connections that
+    /// brought the most lately are closed one after the other, maybe this one too. One that brought little
+    /// does not wait.
+    pub(super) async fn admit(&self, counted: &Counted, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let process = &*self.0;
+        let Some(memory) = &process.memory else {
+            return;
+        };
+        if counted.connection.add(bytes) <= SMALL {
+            return;
+        }
+        if process.unseen.fetch_add(bytes, Ordering::Relaxed) + bytes < LOOK_AFTER {
+            return;
+        }
+        let _waiting = process.waiting.lock().await;
+        while let Some(in_use) = memory.shortage() {
+            let connections = process.connections().clone();
+            let most = connections.iter().max_by_key(|one| one.lately());
+            let Some(most) = most.filter(|one| one.lately() > SMALL) else {
+                break;
+            };
+            most.close(format!(
+                "sent {} KiB in the last seconds, more than any other store, while the process was \
+                 short of memory ({} MiB in use)",
+                most.lately() / 1024,
+                in_use / MIB
+            ));
+            sleep(SETTLE).await;
+        }
+        process.unseen.store(0, Ordering::Relaxed);
+    }
+}
+
+/// What one connection may still bring: [`AT_ONCE`], and again as much after a while.
+pub(super) struct Allowance {
+    left: u64,
+    at: Instant,
+}
+
+impl Allowance {
+    pub(super) fn new() -> Self {
+        Self {
+            left: AT_ONCE,
+            at: Instant::now(),
+        }
+    }
+
+    /// # Errors
+    /// When `bytes` are more than are left; then what the store did.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let elapsed = u64::try_from(self.at.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.at = Instant::now();
+        let more = elapsed.saturating_mul(PER_SECOND) / 1_000_000;
+        self.left = self.left.saturating_add(more).min(AT_ONCE);
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| format!("sent more than {} MiB at once", AT_ONCE / MIB))?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_may_bring_so_much_at_once_and_no_more() {
+        let mut allowance = Allowance::new();
+        let all = usize::try_from(AT_ONCE).unwrap();
+        allowance.take(all).unwrap();
+        let error = allowance.take(all).unwrap_err();
+        assert_eq!(error, "sent more than 32 MiB at once");
+    }
+}
