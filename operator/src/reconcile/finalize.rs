@@ -25,8 +25,8 @@ use super::{Error, deployable::Deployable, dereference::Located, visit::Visit};
 use crate::{
     context::Context,
     crd::ABANDON_QUEUE,
-    events::Reason,
-    pulse::scale::scale,
+    events::{Reason, counted},
+    pulse::scale,
     roster::{Observation, WriteMode},
     stores::Stores,
 };
@@ -269,8 +269,13 @@ async fn free_queue(
     let dropped = log_letters(&mut queue, sale).await?;
     if dropped > 0 {
         let note = format!(
-            "{dropped} dead letters go with the sale; their shoppers were told that the buy failed, \
-             and the letters are in the operator's log"
+            "{} with the sale; each is a line of the operator's log, and its shopper was told that the \
+             buy failed",
+            counted(
+                i64::try_from(dropped).ok(),
+                "dead letter goes",
+                "dead letters go"
+            )
         );
         context
             .events
@@ -315,7 +320,7 @@ async fn stop_workers(context: &Context, sale: &SaleId) -> bool {
         return true;
     };
     if workers.asked > 0 {
-        scale(context, sale, workers.asked, 0).await;
+        scale::stop(context, sale, workers.asked).await;
     }
     workers.asked == 0 && workers.existing == 0
 }
@@ -345,11 +350,10 @@ async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResul
 
 /// How many jobs wait, with the verb.
 pub(super) fn waiting(observed: &Observation) -> String {
-    match (&observed.lanes, &observed.queue_error) {
-        (Some(lanes), None) if lanes.depth() == 1 => "1 job is".to_owned(),
-        (Some(lanes), None) => format!("{} jobs are", lanes.depth()),
-        _ => "an unknown number of jobs is".to_owned(),
-    }
+    let lanes = observed.lanes.as_ref();
+    let lanes = lanes.filter(|_| observed.queue_error.is_none());
+    let depth = lanes.and_then(|lanes| i64::try_from(lanes.depth()).ok());
+    counted(depth, "job is", "jobs are")
 }
 
 fn is_overdue(visit: &Visit<'_>, drain_timeout: Duration) -> bool {
