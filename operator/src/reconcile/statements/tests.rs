@@ -366,7 +366,6 @@ fn healthy(object: &FlashSale) -> View<'_> {
         ready: 1,
         available: 1,
         updated: 1,
-        generation: 1,
     });
     view
 }
