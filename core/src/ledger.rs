@@ -61,6 +61,8 @@ pub struct Ledger {
     primary: Option<Primary>,
     /// Whether a pooler in transaction mode is between this process and PostgreSQL.
     transaction_pooler: bool,
+    /// Hosts and ports, for messages.
+    address: Arc<str>,
     /// How often the certificates for TLS changed.
     certificates: Arc<AtomicU64>,
 }

@@ -17,6 +17,7 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
     let in_use = Arc::downgrade(&ledger.certificates);
     let (pool, trust) = (ledger.pool.clone(), ledger.trust.clone());
     let (primary, transaction_pooler) = (ledger.primary.clone(), ledger.transaction_pooler);
+    let address = ledger.address.clone();
     tokio::spawn(async move {
         loop {
             sleep(RELOAD_INTERVAL).await;
@@ -28,6 +29,7 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
                 trust: trust.clone(),
                 primary: primary.clone(),
                 transaction_pooler,
+                address: address.clone(),
                 certificates,
             };
             ledger.renew(&renewal).await;

@@ -38,6 +38,9 @@ use crate::{
 /// How long a declaration may take; it waits for the row locks of batches being settled.
 const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a ledger that did not answer may take to say why, for the message.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
+
 /// The worker Deployment as it was written, and what came of it. Another one means that somebody has
 /// changed it since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -184,11 +187,12 @@ async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Err
                 message: error.to_string(),
             }));
         }
-        Ok(Err(error)) => return Ok(Err(error.to_string())),
-        Err(_) => {
-            return Ok(Err(format!(
-                "the ledger did not take the declaration within {DECLARE_PATIENCE:?}"
-            )));
+        Ok(Err(error)) if !error.ran_out_of_time() => return Ok(Err(error.to_string())),
+        Ok(Err(_)) | Err(_) => {
+            let refusal = stores.ledger.refusal(REFUSAL_PATIENCE).await;
+            return Ok(Err(refusal.unwrap_or_else(|| {
+                format!("the ledger did not take the declaration within {DECLARE_PATIENCE:?}")
+            })));
         }
     };
     tell_stock(stores, sale, &levels).await;
