@@ -99,11 +99,6 @@ impl Looks {
         for (look, ((server, announced), lanes)) in self.sales.iter_mut().zip(read) {
             let (announced, unreadable) = match announced {
                 Ok(announced) => (Some(announced), None),
-                // A record that no release writes is as good as none: it is written again.
-                Err(error @ Unreadable::Json(_)) => {
-                    tracing::error!(%error, "{error}");
-                    (Some(None), None)
-                }
                 Err(error) => (None, Some(error.to_string())),
             };
             self.unreadable.push(unreadable);
