@@ -68,8 +68,11 @@ pub enum CatalogueError {
 /// Why this release cannot read the record of a sale.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// No release writes such a record; whoever keeps the sale writes it again.
-    #[error("the record of the sale is not readable ({0}); announce the sale again")]
+    /// No release up to this one writes such a record, and a later one may. It stays as it is.
+    #[error(
+        "the record of the sale is not readable ({0}); unless a later release keeps this sale, remove \
+         the field `sale` of its key in Redis (HDEL): it is written again then"
+    )]
     Json(#[from] serde_json::Error),
     /// A later release wrote it, and may mean something else by the same fields. It stays as it is.
     #[error(

@@ -65,6 +65,8 @@ pub struct Ledger {
     transaction_pooler: bool,
     /// What is between this process and servers that somebody else chose.
     relay: Option<Relay>,
+    /// Hosts and ports, for messages.
+    address: Arc<str>,
     /// How often the certificates for TLS changed.
     certificates: Arc<AtomicU64>,
 }

@@ -27,6 +27,7 @@ pub mod ledger;
 pub mod lifecycle;
 pub mod observation;
 pub mod outcome;
+mod reasons;
 pub mod recovery;
 pub mod retirement;
 pub mod retry;

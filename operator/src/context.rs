@@ -131,8 +131,6 @@ pub struct Workers {
     pub available: u32,
     /// Replicas that are made as the Deployment is written now.
     pub updated: u32,
-    /// Grows with every change of what is asked for, by whomever.
-    pub generation: i64,
 }
 
 impl Workers {
@@ -153,7 +151,6 @@ impl Workers {
             ready: count(status.and_then(|status| status.ready_replicas)),
             available: count(status.and_then(|status| status.available_replicas)),
             updated: count(status.and_then(|status| status.updated_replicas)),
-            generation: deployment.metadata.generation.unwrap_or_default(),
         }
     }
 

@@ -111,30 +111,13 @@ async fn watch_in(
         watcher::Config::default().labels(&format!("{label}={value}")),
         "Deployments",
     );
-    let context = Arc::new(Context {
-        sales: sales.clone(),
-        roster: Roster::default(),
-        statuses: WrittenStatuses::default(),
-        backoff: Backoff::default(),
-        stores: StoreCache::new(setup.reply_bounds),
-        secrets: Secrets::new(client.clone()),
-        autoscalers: Autoscalers::new(client.clone()),
-        deployments_seen: seen(&deployments),
-        deployments,
-        budgets: OnceCell::new(),
-        namespace: namespace.clone(),
-        ownership: Ownership::new(
-            client.clone(),
-            setup.settings.class.clone(),
-            setup.installation,
-        ),
+    let context = Arc::new(context(
+        namespace.clone(),
+        setup,
         visits,
-        client: setup.client,
-        settings: setup.settings,
-        fence: setup.fence,
-        events: setup.events,
-        metrics: setup.metrics,
-    });
+        &sales,
+        deployments,
+    ));
     let asked = stream::unfold(asked, async |mut asked| {
         let object = asked.recv().await?;
         Some((object, asked))
@@ -172,6 +155,41 @@ async fn watch_in(
         () = until_stop(pulse::rounds::run(context.clone(), stop.clone()), &stop) => stopped("rounds"),
         () = until_stop(pulse::shortfalls::run(context.clone(), stop.clone()), &stop) => stopped("shortfalls"),
         () = overdue => Ok(()),
+    }
+}
+
+/// What the visits and the pulse of one controller share. It asks for visits through `visits`.
+fn context(
+    namespace: Option<String>,
+    setup: Setup,
+    visits: mpsc::UnboundedSender<ObjectRef<Watched>>,
+    sales: &reflector::Store<Watched>,
+    deployments: reflector::Store<Deployment>,
+) -> Context {
+    let client = setup.client;
+    Context {
+        sales: sales.clone(),
+        roster: Roster::default(),
+        statuses: WrittenStatuses::default(),
+        backoff: Backoff::default(),
+        stores: StoreCache::new(setup.reply_bounds),
+        secrets: Secrets::new(client.clone()),
+        autoscalers: Autoscalers::new(client.clone()),
+        deployments_seen: seen(&deployments),
+        deployments,
+        budgets: OnceCell::new(),
+        namespace,
+        ownership: Ownership::new(
+            client.clone(),
+            setup.settings.class.clone(),
+            setup.installation,
+        ),
+        visits,
+        client,
+        settings: setup.settings,
+        fence: setup.fence,
+        events: setup.events,
+        metrics: setup.metrics,
     }
 }
 

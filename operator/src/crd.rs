@@ -30,6 +30,8 @@ use self::status::FlashSaleStatus;
 /// 63 characters, carries it.
 pub const LONGEST_NAME: usize = 44;
 
+// The category is what `kubectl get flashsale` looks for first. A second kind must not join it, or that
+// would list both.
 /// What is sold, from when to when, and how hard to work for it.
 #[derive(CustomResource, Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(

@@ -7,6 +7,7 @@ mod reason;
 mod series;
 
 pub use self::{
+    note::counted,
     publisher::{Draft, Publisher},
     reason::{Kind, Reason},
 };

@@ -25,7 +25,10 @@ pub use self::{
     memory::Memory,
     observation::Observation,
 };
-use crate::{reconcile::dereference::Located, stores::Stores};
+use crate::{
+    reconcile::{apply::Written, dereference::Located},
+    stores::Stores,
+};
 
 /// How long a sale may take to be in force in Redis as it shall be, before people are told that it
 /// is not: some looks.
@@ -254,15 +257,15 @@ impl Roster {
         decision.map_or(0, |decision| decision.workers)
     }
 
-    /// What was applied last as the worker Deployment, and its generation then.
-    pub fn applied(&self, sale: &SaleId) -> Option<(u64, i64)> {
+    /// The worker Deployment as it was written last.
+    pub fn written(&self, sale: &SaleId) -> Option<Written> {
         self.entries().get(sale)?.applied.deployment
     }
 
-    /// Remembers what was applied.
-    pub fn set_applied(&self, sale: &SaleId, applied: (u64, i64)) {
+    /// Remembers what was written.
+    pub fn set_written(&self, sale: &SaleId, written: Written) {
         if let Some(entry) = self.entries().get_mut(sale) {
-            entry.applied.deployment = Some(applied);
+            entry.applied.deployment = Some(written);
         }
     }
 

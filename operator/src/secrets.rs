@@ -6,7 +6,7 @@
 //! address may have changed, and [`SHORTEST`] counts.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -32,6 +32,9 @@ const EACH: Duration = Duration::from_millis(500);
 
 /// How long a Secret counts as missing: sales that name it share an answer, and its arrival is noticed.
 const MISSING: Duration = failure::SHARED;
+
+/// Keys of one Secret that are kept at most. Where sales name more, the Secret is read more often.
+const MOST_KEYS: usize = 64;
 
 /// Why an address could not be read from its Secret.
 #[derive(Debug, thiserror::Error)]
@@ -100,21 +103,23 @@ impl SecretError {
     }
 }
 
-/// What is kept of a Secret.
+/// What is kept of a Secret: nothing that no sale names.
 #[derive(Debug, Default)]
 struct Content {
-    /// What is under its keys.
+    /// What is under the keys that were asked for, and under those of certificates.
     data: BTreeMap<String, ByteString>,
     labels: BTreeMap<String, String>,
     /// Its `metadata.uid`.
     id: String,
 }
 
-impl From<Secret> for Content {
-    fn from(secret: Secret) -> Self {
+impl Content {
+    fn of(secret: Secret, keys: &BTreeSet<String>) -> Self {
         let ObjectMeta { uid, labels, .. } = secret.metadata;
+        let mut data = secret.data.unwrap_or_default();
+        data.retain(|key, _| keys.contains(key) || FILES.contains(&key.as_str()));
         Self {
-            data: secret.data.unwrap_or_default(),
+            data,
             labels: labels.unwrap_or_default(),
             id: uid.unwrap_or_default(),
         }
@@ -146,6 +151,8 @@ impl Read {
 /// What is known of a Secret: as it was read last, and the last failure to read it.
 #[derive(Debug, Default)]
 struct Known {
+    /// Keys that sales have named.
+    keys: BTreeSet<String>,
     read: Option<Read>,
     failure: Failure,
 }
@@ -205,7 +212,7 @@ impl Secrets {
     ) -> Result<(String, String), SecretError> {
         let name = &reference.name;
         let of = || (namespace.to_owned(), name.clone(), reference.key.clone());
-        let read = self.read(namespace, name, freshness).await?;
+        let read = self.read(namespace, reference, freshness).await?;
         let content = read.ok_or_else(|| {
             let (namespace, name, key) = of();
             SecretError::Missing {
@@ -246,7 +253,7 @@ impl Secrets {
         freshness: Freshness,
     ) -> Result<Certificates, SecretError> {
         let name = &reference.name;
-        let content = self.read(namespace, name, freshness).await?;
+        let content = self.read(namespace, reference, freshness).await?;
         let content = content.unwrap_or_default();
         let [authority, certificate, key] =
             FILES.map(|file| content.data.get(file).map(|value| value.0.clone()));
@@ -257,7 +264,7 @@ impl Secrets {
         })
     }
 
-    /// Whether the Secret `name` has `label` with `value`; none when there is no such Secret. Where it
+    /// Whether the Secret that `reference` names has `label` with `value`; none when there is no such Secret. Where it
     /// lacks the label, only what was read within [`SHORTEST`] counts: somebody may have added it since.
     ///
     /// # Errors
@@ -265,25 +272,25 @@ impl Secrets {
     pub async fn is_labelled(
         &self,
         namespace: &str,
-        name: &str,
+        reference: &SecretKeyRef,
         (label, value): (&str, &str),
     ) -> Result<Option<bool>, SecretError> {
         let has_it = |content: Arc<Content>| content.labels.get(label).is_some_and(|v| v == value);
         let known = self
-            .read(namespace, name, Freshness::Usual)
+            .read(namespace, reference, Freshness::Usual)
             .await?
             .map(has_it);
         if known != Some(false) {
             return Ok(known);
         }
-        let read = self.read(namespace, name, Freshness::Recent).await?;
+        let read = self.read(namespace, reference, Freshness::Recent).await?;
         Ok(read.map(has_it))
     }
 
     async fn read(
         &self,
         namespace: &str,
-        name: &str,
+        SecretKeyRef { name, key }: &SecretKeyRef,
         freshness: Freshness,
     ) -> Result<Option<Arc<Content>>, SecretError> {
         let (place, count) = self.place(namespace, name);
@@ -293,11 +300,22 @@ impl Secrets {
         };
         let unread = |source| SecretError::Api {
             namespace: namespace.to_owned(),
-            name: name.to_owned(),
+            name: name.clone(),
             source,
         };
         let mut known = place.lock().await;
-        let Known { read, failure } = &mut *known;
+        let Known {
+            keys,
+            read,
+            failure,
+        } = &mut *known;
+        if keys.len() >= MOST_KEYS && !keys.contains(key) {
+            keys.clear();
+        }
+        if keys.insert(key.clone()) && read.as_ref().is_some_and(|read| read.content.is_some()) {
+            // What is under that key was not kept.
+            *read = None;
+        }
         let current = read.as_ref();
         if let Some(read) = current.filter(|read| read.is_current(time, self.missing)) {
             return Ok(read.content.clone());
@@ -308,7 +326,7 @@ impl Secrets {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = api.get_opt(name).await;
         let secret = secret.map_err(|error| unread(failure.remember(error)))?;
-        let content = secret.map(|secret| Arc::new(Content::from(secret)));
+        let content = secret.map(|secret| Arc::new(Content::of(secret, keys)));
         *read = Some(Read {
             at: Instant::now(),
             content: content.clone(),
@@ -377,7 +395,7 @@ mod tests {
                 } else {
                     let secret = serde_json::json!({
                         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"},
-                        "data": {"url": "cmVkaXM6Ly9hCg=="},
+                        "data": {"url": "cmVkaXM6Ly9hCg==", "other": "b3RoZXI=", "third": ""},
                     });
                     (200, secret)
                 };
@@ -427,6 +445,32 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 3);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_kept_of_a_secret_but_what_sales_name() {
+        let (secrets, asked) = secrets();
+        let kept = || {
+            let (place, _) = secrets.place("shop", "shared");
+            let known = place.try_lock().unwrap();
+            let content = known.read.as_ref().unwrap().content.clone().unwrap();
+            content.data.keys().cloned().collect::<Vec<_>>()
+        };
+        let url = reference("shared");
+        let other = SecretKeyRef {
+            key: "other".to_owned(),
+            ..url.clone()
+        };
+        let text = async |reference| {
+            let read = secrets.text("shop", reference, Freshness::Usual).await;
+            read.unwrap().0
+        };
+        text(&url).await;
+        assert_eq!(kept(), ["url"]);
+        assert_eq!(text(&other).await, "other");
+        assert_eq!(text(&url).await, "redis://a");
+        assert_eq!(kept(), ["other", "url"]);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]

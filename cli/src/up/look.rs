@@ -41,8 +41,6 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
             for (look, ((server, announced), lanes)) in looks.sales.iter_mut().zip(read) {
                 look.announced = match announced {
                     Ok(announced) => Some(announced),
-                    // A record that no release writes is as good as none: it is written again.
-                    Err(Unreadable::Json(_)) => Some(None),
                     Err(error) => {
                         looks.failures.push(error.to_string());
                         None

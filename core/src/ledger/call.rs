@@ -175,6 +175,8 @@ impl Ledger {
     ) -> Self {
         let trust = Trust::new();
         let first = servers.first().map(|server| server.options.clone());
+        let names = servers.iter().map(|server| server.name.as_str());
+        let address = names.collect::<Vec<_>>().join(", ").into();
         let primary = (servers.len() > 1).then(|| Primary::new(servers));
         let mut pool =
             pool.test_before_acquire(false).before_acquire({
@@ -197,6 +199,7 @@ impl Ledger {
             primary,
             transaction_pooler,
             relay,
+            address,
             certificates: Arc::default(),
         };
         if let Some(renewal) = renewal {
@@ -363,6 +366,17 @@ impl Ledger {
         let options = self.pool.connect_options();
         let connection = PgConnection::connect_with(&options).await?;
         Ok(connection.close().await?)
+    }
+
+    /// Why PostgreSQL lets nobody in, with its address; none when it does, or does not say so within
+    /// `limit`. For a message about a call that got no connection in time.
+    pub async fn refusal(&self, limit: Duration) -> Option<String> {
+        let refused = timeout(limit, self.try_to_connect()).await;
+        match refused.ok()?.err()? {
+            // That has what each server said.
+            error @ LedgerError::NoPrimary { .. } => Some(error.to_string()),
+            error => Some(format!("{error} ({})", self.address)),
+        }
     }
 
     /// A connection without limits, for changes of the schema. It is not of the pool any more:

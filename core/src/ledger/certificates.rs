@@ -18,6 +18,7 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
     let (pool, trust) = (ledger.pool.clone(), ledger.trust.clone());
     let (primary, transaction_pooler) = (ledger.primary.clone(), ledger.transaction_pooler);
     let relay = ledger.relay.clone();
+    let address = ledger.address.clone();
     tokio::spawn(async move {
         loop {
             sleep(RELOAD_INTERVAL).await;
@@ -30,6 +31,7 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
                 primary: primary.clone(),
                 transaction_pooler,
                 relay: relay.clone(),
+                address: address.clone(),
                 certificates,
             };
             ledger.renew(&renewal).await;

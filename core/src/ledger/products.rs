@@ -134,13 +134,7 @@ impl Ledger {
         sale: &SaleId,
         products: &[ProductId],
     ) -> Result<(), LedgerError> {
-        self.take_off(
-            sale,
-            products,
-            "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
-              WHERE sale_id = $1 AND id = ANY ($2) AND NOT listed",
-        )
-        .await
+        self.take_off(sale, products, false).await
     }
 
     /// Takes those of `products` that it offers off `sale`, which is over: its lanes are empty and
@@ -150,23 +144,22 @@ impl Ledger {
         sale: &SaleId,
         products: &[ProductId],
     ) -> Result<(), LedgerError> {
-        self.take_off(
-            sale,
-            products,
-            "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
-              WHERE sale_id = $1 AND id = ANY ($2)",
-        )
-        .await
+        self.take_off(sale, products, true).await
     }
 
+    /// Takes those of `products` off `sale` that it does not list, or those that it lists as well.
     async fn take_off(
         &self,
         sale: &SaleId,
         products: &[ProductId],
-        statement: &'static str,
+        listed_as_well: bool,
     ) -> Result<(), LedgerError> {
         let ids: Vec<&str> = products.iter().map(ProductId::as_str).collect();
-        let query = sqlx::query(statement).bind(sale.as_str()).bind(ids);
+        let query = sqlx::query(
+            "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
+              WHERE sale_id = $1 AND id = ANY ($2) AND (NOT listed OR $3)",
+        );
+        let query = query.bind(sale.as_str()).bind(ids).bind(listed_as_well);
         self.call(CALL_LIMIT, async |connection| {
             query.execute(connection).await?;
             Ok(())

@@ -31,7 +31,7 @@ pub struct Manifest {
 pub struct Metadata {
     /// The sale's name: lower-case letters, digits, '.' and '-'.
     pub name: String,
-    /// The namespace; without meaning on one machine.
+    /// The namespace; ignored by `flashsale up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
 }

@@ -27,7 +27,7 @@ pub use worker::{UpdatePolicySpec, WorkerSpec};
 #[schemars(deny_unknown_fields)]
 pub struct FlashSaleSpec {
     /// The class of the operator that looks after the sale (its `--operator-class`). Left out: the
-    /// operator without a class does. Without meaning on one machine.
+    /// operator without a class does. Ignored by `flashsale up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
@@ -77,18 +77,18 @@ pub struct FlashSaleSpec {
     pub drain_timeout_seconds: i32,
     /// Seconds after which the operator deletes the FlashSale once it is closed and every buy has its
     /// outcome; other sales may offer its products then. Orders are kept. A sale with dead letters is
-    /// not deleted. Left out: it stays until somebody deletes it. Without meaning on one machine.
+    /// not deleted. Left out: it stays until somebody deletes it. Ignored by `flashsale up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub ttl_seconds_after_finished: Option<i32>,
-    /// Secret with the PostgreSQL address. Without meaning on one machine.
+    /// Secret with the PostgreSQL address. Ignored by `flashsale up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database_secret_ref: Option<SecretKeyRef>,
     /// Whether that address is a pooler in transaction mode (PgBouncer), which keeps no prepared
-    /// statements. Without meaning on one machine.
+    /// statements. Ignored by `flashsale up`.
     #[serde(default)]
     pub database_transaction_pooler: bool,
-    /// Secret with the Redis address. Without meaning on one machine.
+    /// Secret with the Redis address. Ignored by `flashsale up`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redis_secret_ref: Option<SecretKeyRef>,
 }

@@ -211,16 +211,14 @@ fn check_product(index: usize, spec: &ProductSpec, findings: &mut Findings) -> O
     if spec.name.trim().is_empty() || spec.name.chars().count() > 255 {
         findings.add(path("name"), "write a name of 1 to 255 characters");
     }
-    if spec.name.contains('\0')
-        || spec
-            .description
-            .as_ref()
-            .is_some_and(|text| text.contains('\0'))
-    {
-        findings.add(
-            path("name"),
-            "name and description must not contain NUL characters",
-        );
+    let texts = [
+        ("name", Some(&spec.name)),
+        ("description", spec.description.as_ref()),
+    ];
+    for (field, text) in texts {
+        if text.is_some_and(|text| text.contains('\0')) {
+            findings.add(path(field), "write it without NUL characters");
+        }
     }
     if spec
         .image

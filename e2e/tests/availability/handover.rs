@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use flashsale_core::catalogue;
 use flashsale_e2e::{
     operator::{Stage, one_product, with},
     patience::until,
@@ -10,6 +11,7 @@ use flashsale_e2e::{
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 /// Lease duration and retry period.
@@ -50,6 +52,36 @@ async fn a_sale_whose_operator_dies_is_opened_and_closed_once() {
         let told = stage.events("drop").await;
         let times = told.iter().filter(|(told, _)| told == reason).count();
         assert_eq!(times, 1, "{reason} in {told:#?}");
+    }
+}
+
+/// A leader that was paused does not put back what it knew before.
+#[tokio::test]
+async fn a_leader_that_wakes_up_puts_nothing_back() {
+    let stage = Stage::set(Services::start().await).await;
+    let one = stage.operator("one").await;
+    stage.create("drop", one_product("shoe", 5)).await;
+    stage.until_phase("drop", "Open").await;
+    let _two = stage.operator("two").await;
+    one.process.signal(Signal::SIGSTOP).unwrap();
+    until("two leads", TAKE_OVER, || async {
+        holder(&stage).await == "two"
+    })
+    .await;
+    stage.edit("drop", json!({"suspend": true})).await;
+    stage.until_phase("drop", "Suspended").await;
+    let id = stage.id("drop");
+    let watching = async {
+        let mut queue = stage.services.queue.clone();
+        loop {
+            let record = catalogue::read(&mut queue, &id).await.unwrap();
+            assert!(record.unwrap().sale.suspended);
+        }
+    };
+    one.process.signal(Signal::SIGCONT).unwrap();
+    tokio::select! {
+        () = watching => {}
+        ended = one.process.wait(TAKE_OVER) => assert!(!ended.unwrap().success()),
     }
 }
 

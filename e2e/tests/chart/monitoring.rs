@@ -2,6 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
+use flashsale_operator::reconcile::build::SALE_LABEL;
 use serde_json::{Value, json};
 
 use crate::{
@@ -60,13 +61,15 @@ fn every_process_is_scraped_at_a_port_that_it_has() {
 
 #[test]
 fn workers_are_found_wherever_their_sales_are() {
-    let selector = |values: &str| {
+    let monitor = |values: &str| {
         let values = with(parse(values), "monitoring.podMonitors", &json!("always"));
-        let monitor = render(&values, &[]);
-        monitor.named("PodMonitor", "flashsale-worker")["spec"]["namespaceSelector"].clone()
+        let manifests = render(&values, &[]);
+        manifests.named("PodMonitor", "flashsale-worker")["spec"].clone()
     };
-    assert_eq!(selector(PLAIN), json!({"any": true}));
-    assert_eq!(selector(NAMESPACED), Value::Null);
+    assert_eq!(monitor(PLAIN)["namespaceSelector"], json!({"any": true}));
+    assert_eq!(monitor(NAMESPACED)["namespaceSelector"], Value::Null);
+    let labels = &monitor(PLAIN)["podTargetLabels"];
+    assert_eq!(*labels, json!([SALE_LABEL]), "whose a worker is");
 }
 
 #[test]

@@ -181,7 +181,14 @@ async fn a_deleted_sale_is_drained_and_leaves_orders_alone() {
     })
     .await;
     // What was no job had become a dead letter, which does not go without a word.
-    stage.until_event("drop", "DeadLettersDropped").await;
+    let told = stage.until_event("drop", "DeadLettersDropped").await;
+    assert!(told.starts_with("1 dead letter goes"), "{told}");
+    let stopped = "workers 1 → 0: the sale is deleted, and every job has its outcome";
+    let events = stage.events("drop").await;
+    assert!(
+        events.iter().any(|(_, note)| note.starts_with(stopped)),
+        "{events:#?}"
+    );
     assert_eq!(catalogue::read(&mut queue, &id).await.unwrap(), None);
     let keys: Vec<String> = redis::cmd("KEYS")
         .arg("*")

@@ -8,6 +8,7 @@ mod leftovers;
 mod refused_edits;
 mod rights;
 mod watches;
+mod webhooks;
 
 use std::time::Duration;
 

@@ -50,6 +50,7 @@ async fn workers_leave_lost_nodes_soon_are_spread_and_go_one_at_a_time() {
     let leaves = |taint: &str| json!({"key": format!("node.kubernetes.io/{taint}"), "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 10});
     let expected = json!([leaves("not-ready"), leaves("unreachable")]);
     assert_eq!(pod["tolerations"], expected);
+    assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/os": "linux"}));
     let spread = pod["topologySpreadConstraints"].as_array().unwrap();
     let keys: Vec<_> = spread.iter().map(|over| &over["topologyKey"]).collect();
     assert_eq!(
@@ -91,6 +92,7 @@ async fn what_a_sale_says_of_placement_counts() {
     let stays = json!({"operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300});
     let worker = json!({"worker": {
         "tolerations": [stays],
+        "nodeSelector": {"kubernetes.io/os": "other"},
         "podAnnotations": {"karpenter.sh/do-not-disrupt": "false"},
     }});
     stage
@@ -99,6 +101,8 @@ async fn what_a_sale_says_of_placement_counts() {
     stage.until_replicas("own", 1).await;
     let template = template(&stage, "own").await;
     assert_eq!(template["spec"]["tolerations"], json!([stays]));
+    let nodes = &template["spec"]["nodeSelector"];
+    assert_eq!(*nodes, json!({"kubernetes.io/os": "other"}));
     let annotations = &template["metadata"]["annotations"];
     assert_eq!(annotations["karpenter.sh/do-not-disrupt"], "false");
 }

@@ -40,7 +40,8 @@ async fn fields_of_the_list_are_in_the_pods_and_others_are_refused_with_a_senten
     assert_eq!(made["metadata"]["labels"]["team"], "shop");
     assert_eq!(made["metadata"]["annotations"]["note"], "a");
     let pod = &made["spec"];
-    assert_eq!(pod["nodeSelector"], json!({"disk": "fast"}));
+    let nodes = json!({"disk": "fast", "kubernetes.io/os": "linux"});
+    assert_eq!(pod["nodeSelector"], nodes);
     let tolerations = pod["tolerations"].as_array().unwrap();
     let keys: Vec<_> = tolerations.iter().map(|one| one["key"].clone()).collect();
     let lost = ["not-ready", "unreachable"].map(|taint| format!("node.kubernetes.io/{taint}"));

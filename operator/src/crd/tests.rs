@@ -83,6 +83,22 @@ fn every_number_has_a_range_and_every_text_a_length() {
 }
 
 #[test]
+fn references_to_secrets_are_applied_as_a_whole() {
+    let mut references = 0;
+    walk("", &schema(), &mut |path, property| {
+        if path.ends_with("SecretRef") {
+            references += 1;
+            assert_eq!(
+                property.x_kubernetes_map_type.as_deref(),
+                Some("atomic"),
+                "{path}"
+            );
+        }
+    });
+    assert_eq!(references, 3);
+}
+
+#[test]
 fn no_entry_of_a_list_has_a_default() {
     // What an API server adds to an entry differs for ever from what was applied, since whoever
     // compares takes lists as a whole (Argo CD, `kubectl apply`).

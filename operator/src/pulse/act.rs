@@ -168,7 +168,10 @@ fn decide(
     );
     let told = entry.observe(observed);
     let memory = &mut entry.memory;
-    let visit = told || (memory.is_to_show && memory.shown.elapsed() >= show_every);
+    // A watch that had to begin anew does not tell what was deleted meanwhile.
+    let before = std::mem::replace(&mut memory.workers, workers);
+    let is_lost = before.is_some() && workers.is_none();
+    let visit = told || is_lost || (memory.is_to_show && memory.shown.elapsed() >= show_every);
     if visit {
         memory.shown = Instant::now();
         memory.is_to_show = false;

@@ -20,6 +20,9 @@ use crate::stores::Stores;
 /// How long the ledger may take; the pulse comes round every second, and scaling must not wait.
 const LEDGER_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long a ledger that did not answer may take to say why, for the message: a refusal comes at once.
+const REFUSAL_PATIENCE: Duration = Duration::from_millis(100);
+
 /// How long Redis may take over all its answers.
 const QUEUE_PATIENCE: Duration = Duration::from_millis(1_500);
 
@@ -79,9 +82,10 @@ pub(super) async fn look(stores: &Stores, records: &[Announced]) -> Looks {
         }
         Ok(Err(error)) => looks.ledger_error = Some(error.to_string()),
         Err(_) => {
-            looks.ledger_error = Some(format!(
-                "PostgreSQL did not answer within {LEDGER_PATIENCE:?}"
-            ));
+            let refusal = stores.ledger.refusal(REFUSAL_PATIENCE).await;
+            looks.ledger_error = Some(refusal.unwrap_or_else(|| {
+                format!("PostgreSQL did not answer within {LEDGER_PATIENCE:?}")
+            }));
         }
     }
     looks
@@ -95,11 +99,6 @@ impl Looks {
         for (look, ((server, announced), lanes)) in self.sales.iter_mut().zip(read) {
             let (announced, unreadable) = match announced {
                 Ok(announced) => (Some(announced), None),
-                // A record that no release writes is as good as none: it is written again.
-                Err(error @ Unreadable::Json(_)) => {
-                    tracing::error!(%error, "{error}");
-                    (Some(None), None)
-                }
                 Err(error) => (None, Some(error.to_string())),
             };
             self.unreadable.push(unreadable);

@@ -31,12 +31,16 @@ pub(super) async fn set(
     if !write(context, sale, wanted).await {
         return None;
     }
-    note(context, sale, asked, wanted)
+    note(context, sale, asked, wanted, None)
 }
 
-/// Sets them, and publishes that event.
-pub async fn scale(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
-    if let Some(event) = set(context, sale, asked, wanted).await {
+/// Takes all `asked` workers of a deleted sale away once its lanes are empty, whatever the last look
+/// decided, and publishes the event that tells it.
+pub async fn stop(context: &Context, sale: &SaleId, asked: u32) {
+    let why = "the sale is deleted, and every job has its outcome";
+    if write(context, sale, 0).await
+        && let Some(event) = note(context, sale, asked, 0, Some(why))
+    {
         context.events.publish_all(vec![event]).await;
     }
 }
@@ -45,7 +49,7 @@ pub async fn scale(context: &Context, sale: &SaleId, asked: u32, wanted: u32) {
 /// is said.
 pub async fn scale_new(context: &Context, sale: &SaleId, asks: u32, wanted: u32) {
     if (asks == wanted || write(context, sale, wanted).await)
-        && let Some(event) = note(context, sale, 0, wanted)
+        && let Some(event) = note(context, sale, 0, wanted, None)
     {
         context.events.publish_all(vec![event]).await;
     }
@@ -67,9 +71,17 @@ async fn write(context: &Context, sale: &SaleId, wanted: u32) -> bool {
     true
 }
 
-/// Logs and measures that the workers were set; the event that tells it.
-fn note(context: &Context, sale: &SaleId, asked: u32, wanted: u32) -> Option<Draft> {
-    let (object, why, satisfied) = facts(context, sale)?;
+/// Logs and measures that the workers were set; the event that tells it, with `why` or, if that is none,
+/// with what the last look decided by.
+fn note(
+    context: &Context,
+    sale: &SaleId,
+    asked: u32,
+    wanted: u32,
+    why: Option<&str>,
+) -> Option<Draft> {
+    let (object, decided, satisfied) = facts(context, sale)?;
+    let why = why.unwrap_or(&decided);
     if wanted > asked {
         context.metrics.spike_to_patch(satisfied.elapsed());
     }

@@ -2,6 +2,7 @@
 //! ledger that is away does not keep Redis or the Deployment from being right.
 
 use std::{
+    collections::BTreeMap,
     hash::{DefaultHasher, Hash, Hasher},
     time::Duration,
 };
@@ -16,11 +17,12 @@ use flashsale_core::{
     stock,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::OwnerReference};
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
+use serde::Serialize;
 use tokio::time::timeout;
 
 use super::{dereference::Located, rollout, validate::Refusal};
@@ -36,8 +38,67 @@ use crate::{
 /// How long a declaration may take; it waits for the row locks of batches being settled.
 const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
 
-/// In the place of a generation, for a Deployment that was only tried.
-const NOT_MADE: i64 = -1;
+/// How long a ledger that did not answer may take to say why, for the message.
+const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
+
+/// The worker Deployment as it was written, and what came of it. Another one means that somebody has
+/// changed it since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    manifest: u64,
+    /// None for a Deployment that was only tried.
+    made: Option<Made>,
+}
+
+/// What tells whether somebody has changed a Deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Made {
+    /// Grows with every change of the spec.
+    generation: Option<i64>,
+    /// Fingerprint of those labels, annotations and owners that the operator writes, with the values
+    /// that they have: a webhook may have changed one.
+    metadata: u64,
+}
+
+impl Written {
+    /// As `there` is, after `deployment` was written.
+    fn of(deployment: &Deployment, there: &Deployment) -> Self {
+        let (own, there) = (&deployment.metadata, &there.metadata);
+        let owners = own.owner_references.iter().flatten();
+        let is_own = |found: &&OwnerReference| owners.clone().any(|own| own.uid == found.uid);
+        let found = there.owner_references.iter().flatten();
+        let metadata = (
+            values(own.labels.as_ref(), there.labels.as_ref()),
+            values(own.annotations.as_ref(), there.annotations.as_ref()),
+            found.filter(is_own).collect::<Vec<_>>(),
+        );
+        Self {
+            manifest: fingerprint(deployment),
+            made: Some(Made {
+                generation: there.generation,
+                metadata: fingerprint(&metadata),
+            }),
+        }
+    }
+
+    /// `deployment`, which was only tried.
+    fn tried(deployment: &Deployment) -> Self {
+        Self {
+            manifest: fingerprint(deployment),
+            made: None,
+        }
+    }
+}
+
+/// The values in `there` of the keys of `own`.
+fn values<'a>(
+    own: Option<&BTreeMap<String, String>>,
+    there: Option<&'a BTreeMap<String, String>>,
+) -> Vec<Option<&'a String>> {
+    let keys = own.into_iter().flatten().map(|(key, _)| key);
+    keys.map(|key| there.and_then(|there| there.get(key)))
+        .collect()
+}
 
 /// Why this step failed.
 #[derive(Debug, thiserror::Error)]
@@ -126,11 +187,12 @@ async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Err
                 message: error.to_string(),
             }));
         }
-        Ok(Err(error)) => return Ok(Err(error.to_string())),
-        Err(_) => {
-            return Ok(Err(format!(
-                "the ledger did not take the declaration within {DECLARE_PATIENCE:?}"
-            )));
+        Ok(Err(error)) if !error.ran_out_of_time() => return Ok(Err(error.to_string())),
+        Ok(Err(_)) | Err(_) => {
+            let refusal = stores.ledger.refusal(REFUSAL_PATIENCE).await;
+            return Ok(Err(refusal.unwrap_or_else(|| {
+                format!("the ledger did not take the declaration within {DECLARE_PATIENCE:?}")
+            })));
         }
     };
     tell_stock(stores, sale, &levels).await;
@@ -160,18 +222,17 @@ pub async fn apply(
 ) -> Result<(), Error> {
     let namespace = object.namespace().unwrap_or_default();
     let found = context.deployment(sale);
-    let there = found.as_deref().map(Workers::of);
     let wanted = context.roster.wanted(sale);
     let deployment = match &found {
         Some(found) => hold(context, sale, built, found, policy).await,
         None => built,
     };
-    let fingerprint = fingerprint(&deployment);
-    if there.is_none() && wanted == 0 {
-        return try_out(context, sale, &deployment, fingerprint).await;
+    if found.is_none() && wanted == 0 {
+        return try_out(context, sale, &deployment).await;
     }
-    let as_applied = there.map(|there| (fingerprint, there.generation));
-    if as_applied.is_some() && context.roster.applied(sale) == as_applied {
+    let as_written = found.as_deref();
+    let as_written = as_written.map(|found| Written::of(&deployment, found));
+    if as_written.is_some() && context.roster.written(sale) == as_written {
         return Ok(());
     }
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
@@ -182,13 +243,12 @@ pub async fn apply(
         .await
         .map_err(refusal)?;
     let now = Workers::of(&applied);
-    context
-        .roster
-        .set_applied(sale, (fingerprint, now.generation));
+    let written = Written::of(&deployment, &applied);
+    context.roster.set_written(sale, written);
     let mode = context.roster.mode(sale).unwrap_or_default();
     // One that has more workers than are wanted was there all the time and had not been seen: the
     // control loop decides about it when it has.
-    if there.is_none() && mode == WriteMode::Full && now.asked <= wanted {
+    if found.is_none() && mode == WriteMode::Full && now.asked <= wanted {
         scale_new(context, sale, now.asked, wanted).await;
     }
     Ok(())
@@ -226,14 +286,9 @@ async fn hold(
 
 /// Asks the API server whether it would take a Deployment that is not needed yet, so that a mistake is
 /// told when it is made and not when the sale opens.
-async fn try_out(
-    context: &Context,
-    sale: &SaleId,
-    deployment: &Deployment,
-    fingerprint: u64,
-) -> Result<(), Error> {
-    let tried = Some((fingerprint, NOT_MADE));
-    if context.roster.applied(sale) == tried {
+async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> Result<(), Error> {
+    let tried = Written::tried(deployment);
+    if context.roster.written(sale) == Some(tried) {
         return Ok(());
     }
     let (namespace, _) = object_of(sale);
@@ -251,7 +306,7 @@ async fn try_out(
         Err(error) => tracing::debug!(%sale, %error, "the Deployment was not tried: {error}"),
         Ok(_) => {}
     }
-    context.roster.set_applied(sale, (fingerprint, NOT_MADE));
+    context.roster.set_written(sale, tried);
     Ok(())
 }
 
@@ -272,10 +327,10 @@ fn refusal(error: kube::Error) -> Error {
     }
 }
 
-/// Tells one manifest from another.
-fn fingerprint(deployment: &Deployment) -> u64 {
+/// Tells one value from another, within this process.
+fn fingerprint(value: &impl Serialize) -> u64 {
     let mut hasher = DefaultHasher::new();
-    serde_json::to_string(deployment)
+    serde_json::to_string(value)
         .unwrap_or_default()
         .hash(&mut hasher);
     hasher.finish()

@@ -156,14 +156,11 @@ async fn judge(
 ) -> Result<Judgement, SecretError> {
     let mut labelled = BTreeSet::new();
     for (_, reference) in allowed::secrets(written) {
-        let name = &reference.name;
-        let found = context
-            .secrets
-            .is_labelled(namespace, name, ALLOWED)
-            .await?;
+        let secrets = &context.secrets;
+        let found = secrets.is_labelled(namespace, reference, ALLOWED).await?;
         // That one is missing is told by whoever reads it.
         if found != Some(false) {
-            labelled.insert(name.as_str());
+            labelled.insert(reference.name.as_str());
         }
     }
     let is_labelled = |name: &str| labelled.contains(name);

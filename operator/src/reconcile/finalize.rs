@@ -25,8 +25,8 @@ use super::{Error, deployable::Deployable, dereference::Located, visit::Visit};
 use crate::{
     context::Context,
     crd::ABANDON_QUEUE,
-    events::Reason,
-    pulse::scale::scale,
+    events::{Reason, counted},
+    pulse::scale,
     roster::{Observation, WriteMode},
     stores::Stores,
 };
@@ -89,33 +89,17 @@ impl Visit<'_> {
             .filter(|(announced, _)| *announced == desired)
             .map(|(_, observed)| observed)
             .unwrap_or_default();
-        let drained = is_drained(&observed);
-        // Whoever deletes a sale means it, paused or not. Once it is drained, the pulse leaves the
-        // workers to us: its stabilization window would keep them.
-        let mode = if drained {
-            WriteMode::NoReplicas
-        } else {
-            WriteMode::Full
+        let put = |mode| {
+            let reference = self.reference.clone();
+            roster.put(reference, desired.clone(), located.clone(), mode);
         };
-        roster.put(
-            self.reference.clone(),
-            desired.clone(),
-            located.clone(),
-            mode,
-        );
-        if drained {
-            return if stop_workers(self.context, &self.sale).await {
-                self.free(&located.stores, may_leave).await
-            } else if is_overdue(self, in_force.sale.drain_timeout + WORKERS_END_WITHIN) {
-                End::Overdue(
-                    "every job has its outcome, but the workers have not ended yet; check their pods and \
-                     nodes"
-                        .to_owned(),
-                )
-            } else {
-                End::Draining
-            };
+        if is_drained(&observed) {
+            // The pulse leaves the workers to us: its stabilization window would keep them.
+            put(WriteMode::NoReplicas);
+            return self.stop_and_free(&desired.sale, &located, may_leave).await;
         }
+        // Whoever deletes a sale means it, paused or not.
+        put(WriteMode::Full);
         if may_leave {
             self.tell_abandoned(&observed).await;
             return self.free(&located.stores, true).await;
@@ -126,13 +110,28 @@ impl Visit<'_> {
         if let Some(error) = queue_error {
             return self.blocked(format!("the sale cannot be drained: {error}"));
         }
-        let waiting = waiting(&observed);
-        if is_overdue(self, in_force.sale.drain_timeout) {
+        if is_overdue(self, desired.sale.drain_timeout) {
             End::Overdue(format!(
-                "{waiting} not settled within drainTimeoutSeconds; see to the workers and the \
-                 ledger, or give these jobs up: {}",
+                "{} not settled within drainTimeoutSeconds; see to the workers and the ledger, or give \
+                 these jobs up: {}",
+                waiting(&observed),
                 self.way_out()
             ))
+        } else {
+            End::Draining
+        }
+    }
+
+    /// Takes the workers of the drained `sale` away, and then frees what it holds.
+    async fn stop_and_free(&self, sale: &Sale, located: &Located, may_leave: bool) -> End {
+        if stop_workers(self.context, &self.sale).await {
+            self.free(&located.stores, may_leave).await
+        } else if is_overdue(self, sale.drain_timeout + WORKERS_END_WITHIN) {
+            End::Overdue(
+                "every job has its outcome, but the workers have not ended yet; check their pods and \
+                 nodes"
+                    .to_owned(),
+            )
         } else {
             End::Draining
         }
@@ -269,8 +268,13 @@ async fn free_queue(
     let dropped = log_letters(&mut queue, sale).await?;
     if dropped > 0 {
         let note = format!(
-            "{dropped} dead letters go with the sale; their shoppers were told that the buy failed, \
-             and the letters are in the operator's log"
+            "{} with the sale; each is a line of the operator's log, and its shopper was told that the \
+             buy failed",
+            counted(
+                i64::try_from(dropped).ok(),
+                "dead letter goes",
+                "dead letters go"
+            )
         );
         context
             .events
@@ -315,7 +319,7 @@ async fn stop_workers(context: &Context, sale: &SaleId) -> bool {
         return true;
     };
     if workers.asked > 0 {
-        scale(context, sale, workers.asked, 0).await;
+        scale::stop(context, sale, workers.asked).await;
     }
     workers.asked == 0 && workers.existing == 0
 }
@@ -345,11 +349,10 @@ async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResul
 
 /// How many jobs wait, with the verb.
 pub(super) fn waiting(observed: &Observation) -> String {
-    match (&observed.lanes, &observed.queue_error) {
-        (Some(lanes), None) if lanes.depth() == 1 => "1 job is".to_owned(),
-        (Some(lanes), None) => format!("{} jobs are", lanes.depth()),
-        _ => "an unknown number of jobs is".to_owned(),
-    }
+    let lanes = observed.lanes.as_ref();
+    let lanes = lanes.filter(|_| observed.queue_error.is_none());
+    let depth = lanes.and_then(|lanes| i64::try_from(lanes.depth()).ok());
+    counted(depth, "job is", "jobs are")
 }
 
 fn is_overdue(visit: &Visit<'_>, drain_timeout: Duration) -> bool {

@@ -9,7 +9,7 @@ use crate::{
         condition::{self, State, Statement, Type},
         status::FlashSaleStatus,
     },
-    events::Reason,
+    events::{Reason, counted},
     obstacle::Cause,
 };
 
@@ -151,7 +151,9 @@ fn turn_of_phase(view: &View<'_>, before: Option<Phase>, now: &Told) -> Option<(
     let opens = schedule.and_then(|schedule| schedule.opens_at);
     let closes = schedule.and_then(|schedule| schedule.closes_at);
     let status = &now.status;
-    let (sold, remaining) = (count(status.sold), count(status.remaining));
+    let units = |count, one, many| counted(count, &format!("unit {one}"), &format!("units {many}"));
+    let sold = |one, many| units(status.sold, one, many);
+    let remaining = |one, many| units(status.remaining, one, many);
     let turn = match (before, now.phase) {
         // Redis is seen again, which is told as a recovery: the sale has not opened twice.
         (Some(Phase::Pending), Phase::Open | Phase::SoldOut | Phase::Closed)
@@ -167,18 +169,19 @@ fn turn_of_phase(view: &View<'_>, before: Option<Phase>, now: &Told) -> Option<(
             (Reason::Resumed, "intake is open again".to_owned())
         }
         (Some(Phase::SoldOut), Phase::Open) => {
-            (Reason::Restocked, format!("{remaining} units are left"))
+            (Reason::Restocked, remaining("is left", "are left"))
         }
         (_, Phase::Open) => (
             Reason::Opened,
             format!(
-                "{remaining} units are for sale; closes {}",
+                "{}; closes {}",
+                remaining("is for sale", "are for sale"),
                 at(closes, "by hand")
             ),
         ),
         (_, Phase::SoldOut) => (
             Reason::SoldOut,
-            format!("{sold} units are sold, none is left"),
+            format!("{}, none is left", sold("is sold", "are sold")),
         ),
         (_, Phase::Suspended) => (
             Reason::Suspended,
@@ -187,13 +190,16 @@ fn turn_of_phase(view: &View<'_>, before: Option<Phase>, now: &Told) -> Option<(
         (_, Phase::Draining) => (
             Reason::Closed,
             format!(
-                "intake is closed; {} jobs are still to be settled",
-                count(status.queue_depth)
+                "intake is closed; {} still to be settled",
+                counted(status.queue_depth, "job is", "jobs are")
             ),
         ),
         (_, Phase::Closed) => (
             Reason::Drained,
-            format!("every job has its outcome; {sold} units were sold"),
+            format!(
+                "every job has its outcome; {}",
+                sold("was sold", "were sold")
+            ),
         ),
         _ => return None,
     };
@@ -212,10 +218,4 @@ fn told_before(view: &View<'_>, now: Phase) -> bool {
 
 fn at(instant: Option<Timestamp>, otherwise: &str) -> String {
     instant.map_or(otherwise.to_owned(), |instant| format!("at {instant}"))
-}
-
-fn count(figure: Option<i64>) -> String {
-    figure.map_or("an unknown number of".to_owned(), |figure| {
-        figure.to_string()
-    })
 }

@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::task::JoinHandle;
 
 use super::Desired;
-use crate::pulse::shortfalls::Shortfall;
+use crate::{context::Workers, pulse::shortfalls::Shortfall, reconcile::apply::Written};
 
 /// What the pulse remembers from look to look. Written by the pulse alone.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub struct Memory {
     pub audited: Option<Instant>,
     /// Whether that was after the end of the sale, and it held.
     pub ended_well: bool,
+    /// The worker Deployment at the last look, if there was one.
+    pub workers: Option<Workers>,
     /// Since when workers that were asked for are not available; none while they are.
     pub shortfall: Option<Shortfall>,
     /// What was announced last, so that a record that reads back different is not written in a
@@ -66,6 +68,7 @@ impl Memory {
             awaited: false,
             audited: None,
             ended_well: false,
+            workers: None,
             shortfall: None,
             announced: None,
             generation: None,
@@ -95,9 +98,8 @@ impl Memory {
 /// What visits have applied to the cluster. Written by visits alone.
 #[derive(Debug)]
 pub(super) struct Applied {
-    /// The worker Deployment as it was applied last, and its generation then: another one means that
-    /// somebody has changed it since.
-    pub(super) deployment: Option<(u64, i64)>,
+    /// The worker Deployment as it was written last.
+    pub(super) deployment: Option<Written>,
     /// The pods that run, while a change of them waits.
     pub(super) kept_template: Option<PodTemplateSpec>,
     /// When the disruption budget of the workers is to be written next.

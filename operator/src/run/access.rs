@@ -11,7 +11,8 @@ use crate::{config::LeaseSettings, lease::Fence};
 /// The API server is near; a connection that takes longer will not come.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// Silence within an answer. Longer than a watch, which may be silent for almost five minutes.
+/// Silence within the answer to a watch, which may be silent for almost five minutes. Other answers have
+/// a limit of their own (`gate.rs`).
 const SILENCE: Duration = Duration::from_mins(6);
 
 /// Time to the head of an answer without a lease; with one, a write has less.

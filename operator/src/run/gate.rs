@@ -7,12 +7,19 @@ use std::{
     time::Duration,
 };
 
-use http::{Method, Request};
+use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, BodyStream, StreamBody, combinators::UnsyncBoxBody};
 use kube::client::Body;
+use tokio::time::{Instant, timeout_at};
 use tower::{BoxError, Layer, Service, ServiceExt as _};
 
 use super::pace::Pace;
 use crate::lease::Fence;
+
+/// Time for the rest of an answer. A page of a list may be tens of megabytes.
+const BODY: Duration = Duration::from_mins(1);
 
 /// Why a request was not made, or was given up.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +30,8 @@ enum GateError {
     TooMany(Duration),
     #[error("the API server did not answer within {} s", .0.as_secs())]
     Overdue(Duration),
+    #[error("the API server began an answer and did not finish it within {} s", .0.as_secs())]
+    Unfinished(Duration),
 }
 
 /// A layer of a client.
@@ -34,6 +43,8 @@ pub(super) struct Gate {
     write: Duration,
     /// The same for reads. Watches take as long as they like.
     read: Duration,
+    /// Time for the rest of an answer.
+    body: Duration,
 }
 
 impl Gate {
@@ -43,6 +54,7 @@ impl Gate {
             pace: Pace::new(),
             write,
             read,
+            body: BODY,
         }
     }
 
@@ -120,13 +132,20 @@ pub(super) struct Gated<S> {
     inner: S,
 }
 
-impl<S> Service<Request<Body>> for Gated<S>
+/// What an answer says, as it arrives.
+type Answer = UnsyncBoxBody<Bytes, BoxError>;
+
+impl<S, B> Service<Request<Body>> for Gated<S>
 where
-    S: Service<Request<Body>, Error: Into<BoxError>, Future: Send> + Clone + Send + 'static,
+    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Response<Answer>;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     /// Each call asks a clone of the service behind the gate.
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
@@ -142,19 +161,42 @@ where
             let limit = gate.admit(kind)?;
             let answer = inner.oneshot(request);
             let Some(limit) = limit else {
-                return answer.await.map_err(Into::into);
+                let answer = answer.await.map_err(Into::into)?;
+                return Ok(answer.map(|body| body.map_err(Into::into).boxed_unsync()));
             };
             match tokio::time::timeout(limit, answer).await {
-                Ok(answer) => answer.map_err(Into::into),
+                Ok(answer) => {
+                    let answer = answer.map_err(Into::into)?;
+                    Ok(answer.map(|body| within(gate.body, body)))
+                }
                 Err(_) => Err(GateError::Overdue(limit).into()),
             }
         })
     }
 }
 
+/// `body`, which ends with an error if it takes longer than `limit`.
+fn within<B>(limit: Duration, body: B) -> Answer
+where
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let deadline = Instant::now() + limit;
+    let frames = Box::pin(BodyStream::new(body));
+    let frames = stream::unfold(Some(frames), move |frames| async move {
+        let mut frames = frames?;
+        match timeout_at(deadline, frames.next()).await {
+            Ok(frame) => Some((frame?.map_err(Into::into), Some(frames))),
+            Err(_) => Some((Err(GateError::Unfinished(limit).into()), None)),
+        }
+    });
+    StreamBody::new(frames).boxed_unsync()
+}
+
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
+
+    use http_body::Frame;
 
     use tower::service_fn;
 
@@ -170,17 +212,39 @@ mod tests {
     async fn send_through(gate: &Gate, method: Method, path: &str) -> Result<(), String> {
         let server = service_fn(async |_: Request<Body>| {
             tokio::time::sleep(LIMIT * 3).await;
-            Ok::<_, Infallible>(())
+            Ok::<_, Infallible>(Response::new(Body::empty()))
         });
-        let request = Request::builder()
+        let answer = gate.layer(server).oneshot(request(method, path)).await;
+        answer.map(drop).map_err(|error| error.to_string())
+    }
+
+    fn request(method: Method, path: &str) -> Request<Body> {
+        Request::builder()
             .method(method)
             .uri(format!("https://cluster/apis{path}"))
             .body(Body::empty())
-            .unwrap();
-        gate.layer(server)
-            .oneshot(request)
-            .await
-            .map_err(|error| error.to_string())
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_begun_and_not_finished_is_given_up_unless_it_is_a_watch() {
+        let gate = Gate {
+            body: LIMIT,
+            ..Gate::new(Fence::open(), LIMIT, LIMIT)
+        };
+        let server = service_fn(async |_: Request<Body>| {
+            let begun = stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("begun")))]);
+            let body = StreamBody::new(begun.chain(stream::pending()));
+            Ok::<_, Infallible>(Response::new(body))
+        });
+        let collected = async |path| {
+            let answer = gate.layer(server).oneshot(request(Method::GET, path)).await;
+            answer.unwrap().into_body().collect().await.map(drop)
+        };
+        let error = collected("?limit=5").await.unwrap_err();
+        assert_eq!(error.to_string(), GateError::Unfinished(LIMIT).to_string());
+        let watch = collected("?watch=true");
+        assert!(tokio::time::timeout(LIMIT * 5, watch).await.is_err());
     }
 
     #[tokio::test]
@@ -207,6 +271,7 @@ mod tests {
             pace: Pace::of(each, 1, reserved),
             write: Duration::from_secs(10),
             read: Duration::from_secs(10),
+            body: BODY,
         }
     }
 

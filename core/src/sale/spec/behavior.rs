@@ -34,8 +34,8 @@ pub struct RulesSpec {
     /// Min, the one that allows the least; Disabled, this direction is never taken.
     pub select_policy: SelectPolicy,
     /// A need that differs from the workers that are there by no more than this part of them
-    /// changes nothing, e.g. 0.1. Left out: every difference counts. From none to some and from
-    /// some to none is never held back.
+    /// changes nothing, e.g. 0.1. Left out: every difference counts, where a
+    /// `HorizontalPodAutoscaler` has 0.1. From none to some and from some to none is never held back.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0.0, max = 1.0))]
     pub tolerance: Option<f64>,

@@ -28,7 +28,8 @@ pub struct WorkerSpec {
     /// Jobs settled in one transaction at most.
     #[schemars(range(min = 1, max = 10_000))]
     pub batch_size: i32,
-    /// Lanes (products) that one worker drives at once.
+    /// Lanes (products) that one worker drives at once. Where more are busy than the workers have room
+    /// for, they take turns of 200 ms; a greater `minReplicas` makes room.
     #[schemars(range(min = 1, max = 256))]
     pub lanes_per_worker: i32,
     /// Seconds before `opensAt` at which the workers for the opening are already there.
@@ -46,50 +47,49 @@ pub struct WorkerSpec {
     /// are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<FallbackSpec>,
-    /// Resources of a worker's container. Without meaning on one machine.
+    /// Resources of a worker's container. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resources: Option<ResourcesSpec>,
     /// Secret with the PostgreSQL address that workers connect to, with a role of their own. Left
     /// out: the one of `spec.databaseSecretRef`, if there is one, else the operator's own choice.
-    /// Without meaning on one machine.
+    /// Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub database_secret_ref: Option<SecretKeyRef>,
-    /// Image of the workers. Left out: the operator's own choice. Without meaning on one machine.
+    /// Image of the workers. Left out: the operator's own choice. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^\S+$"))]
     pub image: Option<String>,
-    /// Labels that a node must have to run a worker. Without meaning on one machine.
+    /// Labels that a node must have to run a worker. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints of nodes that a worker puts up with. Without meaning on one machine.
+    /// Taints of nodes that a worker puts up with. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub tolerations: Vec<TolerationSpec>,
-    /// `PriorityClass` of the workers' pods. Without meaning on one machine.
+    /// `PriorityClass` of the workers' pods. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub priority_class_name: Option<String>,
-    /// Annotations of the workers' pods. Without meaning on one machine.
+    /// Annotations of the workers' pods. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pod_annotations: BTreeMap<String, String>,
-    /// Labels of the workers' pods, besides the operator's own. Without meaning on one machine.
+    /// Labels of the workers' pods, besides the operator's own. Ignored by `flashsale up`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub pod_labels: BTreeMap<String, String>,
-    /// Seconds that a worker has to finish its batch after it was asked to go. Without meaning on
-    /// one machine.
+    /// Seconds that a worker has to finish its batch after it was asked to go. Ignored by `flashsale up`.
     #[schemars(range(min = 1, max = 3_600))]
     pub termination_grace_period_seconds: i32,
     /// Additions to the workers' pods, as in the template of a Deployment: labels and annotations; affinity,
     /// nodeSelector, tolerations, topologySpreadConstraints, priorityClassName, runtimeClassName,
     /// schedulerName and imagePullSecrets; of the one container `worker` its resources and variables
     /// with plain values. Any other field is refused, unless the operator's configuration permits it.
-    /// Without meaning on one machine.
+    /// Ignored by `flashsale up`.
     // Any field is stored, so that the operator can say which one is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "any_object")]
     pub pod_template: Option<Value>,
     /// When the workers' pods are replaced for a change that this spec did not ask for, such as
-    /// another default image of the operator. Left out: `WhenClosed`. Without meaning on one machine.
+    /// another default image of the operator. Left out: `WhenClosed`. Ignored by `flashsale up`.
     // Without a default that an API server would add: operators of the release before refuse what
     // they do not know.
     #[serde(skip_serializing_if = "is_default")]

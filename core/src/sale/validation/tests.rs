@@ -64,6 +64,7 @@ fn every_mistake_is_told_at_once_with_its_path() {
             {"id": "a", "name": "A", "price": -1, "stock": 1},
             {"id": "a", "name": "", "price": 1, "stock": -1, "maxPerUser": 0},
             {"id": "b b", "name": "B", "price": 1, "stock": 1},
+            {"id": "c", "name": "C", "description": "c\0d", "price": 1, "stock": 1},
         ]);
         value["worker"] = json!({"minReplicas": 5, "maxReplicas": 2, "batchSize": 0});
     });
@@ -75,6 +76,7 @@ fn every_mistake_is_told_at_once_with_its_path() {
         "spec.products[1].stock:",
         "spec.products[1].maxPerUser:",
         "spec.products[2].id:",
+        "spec.products[3].description:",
         "spec.worker.minReplicas:",
         "spec.worker.batchSize:",
     ] {

@@ -1,5 +1,7 @@
 //! What each failure of a real server means for the batch that met it.
 
+use std::time::Duration;
+
 use flashsale_core::{
     connect::{self, LedgerConfig},
     job::Job,
@@ -172,6 +174,21 @@ async fn what_cannot_be_connected_to_says_why() {
         let error = LedgerError::from(error);
         assert_eq!(error.fault(), Fault::Server(expected), "{error}");
     }
+    // A pool only knows that no connection came in time.
+    let nowhere = connect::ledger(&LedgerConfig {
+        url: "postgres://shop:secret@127.0.0.1:1/x".to_owned(),
+        tls: connect::TlsSource::System,
+        connections: 1,
+        transaction_pooler: false,
+        ping_before_use: false,
+        bounds: None,
+    });
+    let refusal = nowhere.unwrap().refusal(Duration::from_secs(10)).await;
+    let refusal = refusal.unwrap();
+    assert!(refusal.contains("refused"), "{refusal}");
+    assert!(refusal.ends_with("(127.0.0.1:1)"), "{refusal}");
+    let refusal = services.ledger.refusal(Duration::from_secs(10)).await;
+    assert_eq!(refusal, None);
 }
 
 #[tokio::test]

@@ -80,6 +80,33 @@ async fn what_is_changed_by_hand_is_put_back_and_what_is_added_stays() {
     assert!(!is_applied_in_a_circle(&stage).await);
 }
 
+/// A restored backup, for example, has the Deployment without its owner.
+#[tokio::test]
+async fn labels_and_owners_that_were_changed_by_hand_are_put_back() {
+    let (stage, _operator) = open().await;
+    let before = stage.workers("drop").await.unwrap().metadata;
+    let edit = json!({"metadata": {
+        "ownerReferences": null,
+        "labels": {"app.kubernetes.io/instance": "other", "flashsale.dev/sale": null, "team": "shop"},
+    }});
+    let parameters = PatchParams::default();
+    stage
+        .deployments
+        .patch("drop-worker", &parameters, &Patch::Merge(edit))
+        .await
+        .unwrap();
+    // Without an owner nothing tells that it was changed.
+    stage.annotate("drop", "touched", json!("yes")).await;
+    until("its owner and labels are there again", SOON, || async {
+        let now = stage.workers("drop").await.unwrap().metadata;
+        let mut labels = now.labels.unwrap();
+        labels.remove("team") == Some("shop".to_owned())
+            && Some(labels) == before.labels
+            && now.owner_references == before.owner_references
+    })
+    .await;
+}
+
 /// A quota that leaves no room for the Deployment, as any admission policy may.
 #[tokio::test]
 async fn a_deployment_that_the_api_server_refuses_is_told_of() {

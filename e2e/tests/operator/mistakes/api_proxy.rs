@@ -26,11 +26,26 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 const UNAVAILABLE: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+/// The answer to a watch of what the API server does not remember any more.
+fn expired() -> String {
+    let event = json!({"type": "ERROR", "object": {
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "too old resource version", "reason": "Expired", "code": 410,
+    }});
+    let length = event.to_string().len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{event}"
+    )
+}
+
 /// What is done with a request.
 pub(super) enum Handling {
     Passed,
     Delayed(Duration),
     Refused,
+    /// A watch that ends, since what it is to begin with is too old: a new list is needed.
+    Expired,
 }
 
 /// Passes requests on to the API server over `kubectl proxy`, until it is dropped.
@@ -122,26 +137,27 @@ async fn pass_on(client: TcpStream, port: u16, handling: Arc<impl Fn(&str) -> Ha
     let (mut from_client, mut to_client) = client.into_split();
     // Requests of one connection come one after the other, so this is only done between answers.
     let passing_back = copy(&mut answers, &mut to_client);
-    let refused = async {
+    let answered = async {
         let mut bytes = vec![0; 64 * 1024];
         while let Ok(read @ 1..) = from_client.read(&mut bytes).await {
             let text = String::from_utf8_lossy(&bytes[..read]);
             match handling(text.lines().next().unwrap_or_default()) {
                 Handling::Passed => {}
                 Handling::Delayed(delay) => tokio::time::sleep(delay).await,
-                Handling::Refused => return true,
+                Handling::Refused => return Some(UNAVAILABLE.to_vec()),
+                Handling::Expired => return Some(expired().into_bytes()),
             }
             if requests.write_all(&bytes[..read]).await.is_err() {
                 break;
             }
         }
-        false
+        None
     };
-    let refused = tokio::select! {
-        _ = passing_back => false,
-        refused = refused => refused,
+    let answer = tokio::select! {
+        _ = passing_back => None,
+        answer = answered => answer,
     };
-    if refused {
-        let _ = to_client.write_all(UNAVAILABLE).await;
+    if let Some(answer) = answer {
+        let _ = to_client.write_all(&answer).await;
     }
 }

@@ -30,9 +30,13 @@ async fn a_sale_that_never_was_in_force_goes_whatever_is_missing() {
     let mut spec = own_secrets(&stage, "no-secret").await;
     spec["redisSecretRef"]["name"] = json!("never-made");
     stage.create("no-secret", spec).await;
-    stage
+    let said = stage
         .until_condition("no-database", "Accepted", "Unknown", "Undeclared")
         .await;
+    assert!(
+        said.contains("refused") && said.contains("127.0.0.1:1"),
+        "{said}"
+    );
     stage
         .until_condition("no-redis", "QueueReachable", "False", "")
         .await;

@@ -18,10 +18,44 @@ async fn read(stage: &Stage, name: &str) -> Option<Value> {
 }
 
 async fn write(stage: &Stage, name: &str, record: &Value) {
+    write_text(stage, name, &record.to_string()).await;
+}
+
+async fn write_text(stage: &Stage, name: &str, text: &str) {
     let mut queue = stage.services.queue.clone();
     let key = SaleKeys::new(&stage.id(name));
-    let json = record.to_string();
-    let () = queue.hset(key.record(), "sale", json).await.unwrap();
+    let () = queue.hset(key.record(), "sale", text).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_no_release_writes_is_told_of_and_kept_until_it_is_removed() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    stage.create("drop", one_product("p", 5)).await;
+    stage.until_phase("drop", "Open").await;
+    write_text(&stage, "drop", "no JSON").await;
+    let told = stage
+        .until_condition("drop", "QueueReachable", "False", "")
+        .await;
+    assert!(told.contains("is not readable"), "{told}");
+    stage.edit("drop", json!({"attempts": 7})).await;
+    let generation = stage.sales.get("drop").await.unwrap().metadata.generation;
+    stage
+        .until("drop", "the edit is judged", |status| {
+            status.observed_generation == generation
+        })
+        .await;
+    let mut queue = stage.services.queue.clone();
+    let key = SaleKeys::new(&stage.id("drop"));
+    let kept: String = queue.hget(key.record(), "sale").await.unwrap();
+    assert_eq!(kept, "no JSON");
+
+    let () = queue.hdel(key.record(), "sale").await.unwrap();
+    stage
+        .until_condition("drop", "QueueReachable", "True", "")
+        .await;
+    let record = read(&stage, "drop").await.unwrap();
+    assert_eq!(record["retry"]["attempts"], 7, "{record}");
 }
 
 #[tokio::test]

@@ -33,6 +33,9 @@ const KEPT: [(&str, &str); 2] = [
     ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
 ];
 
+/// What the image is made for. Other nodes of a cluster with several systems could not run it.
+const SYSTEM: (&str, &str) = ("kubernetes.io/os", "linux");
+
 /// Adds what `template` does not say.
 pub(super) fn complete(template: &mut PodTemplateSpec, selector: &BTreeMap<String, String>) {
     let Some(pod) = &mut template.spec else {
@@ -40,6 +43,11 @@ pub(super) fn complete(template: &mut PodTemplateSpec, selector: &BTreeMap<Strin
     };
     let all = tolerations(pod.tolerations.take().unwrap_or_default());
     pod.tolerations = (!all.is_empty()).then_some(all);
+    let (label, value) = SYSTEM;
+    let nodes = pod.node_selector.get_or_insert_default();
+    nodes
+        .entry(label.to_owned())
+        .or_insert_with(|| value.to_owned());
     pod.topology_spread_constraints
         .get_or_insert_with(|| spread(selector));
 }

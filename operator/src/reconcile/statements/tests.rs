@@ -19,7 +19,7 @@ use crate::{
     crd::{FlashSale, Spec, condition, status::FlashSaleStatus},
     events::Reason,
     obstacle::{Cause, Obstacle},
-    reconcile::{status, validate::Refusal},
+    reconcile::{status, turns, validate::Refusal},
     roster::Observation,
 };
 
@@ -201,6 +201,21 @@ fn a_deleted_sale_drains_from_the_first_visit_on() {
 }
 
 #[test]
+fn the_deletion_of_a_refused_sale_is_no_recovery() {
+    let mut object = object();
+    let mut refused = view(&object, observed(Phase::Open, 1));
+    refused.verdict = Verdict::Refused(Refusal::new(Reason::InvalidSpec, "no"));
+    let mut before = status::told(&refused).status;
+    before.queue_depth = Some(1);
+    object.status = Some(before);
+    let mut view = view(&object, observed(Phase::Draining, 1));
+    view.verdict = Verdict::Ending(End::Draining);
+    let turns = turns::turns(&view, &status::told(&view));
+    let note = "intake is closed; 1 job is still to be settled";
+    assert_eq!(turns, [(Reason::Closed, note.to_owned())]);
+}
+
+#[test]
 fn not_knowing_is_neither_yes_nor_no() {
     let object = object();
     let blind = Observation {
@@ -351,7 +366,6 @@ fn healthy(object: &FlashSale) -> View<'_> {
         ready: 1,
         available: 1,
         updated: 1,
-        generation: 1,
     });
     view
 }
