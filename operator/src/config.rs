@@ -7,10 +7,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use clap::{ArgAction, Args, builder::PossibleValuesParser};
 
-use crate::reconcile::pod_template::PERMITTABLE;
-
 pub use self::{
-    allowed::{Allowed, Pattern},
+    allowed::{Allowed, PERMITTABLE, Pattern},
     checked::{ConfigError, LeaseSettings, Settings, WorkerDefaults},
 };
 

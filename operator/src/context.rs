@@ -1,8 +1,8 @@
 //! What every visit of the reconciler and every beat of the pulse works with.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use flashsale_core::id::SaleId;
+use flashsale_core::{id::SaleId, lifecycle::Phase};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Client,
@@ -17,18 +17,17 @@ use crate::{
     backoff::Backoff,
     config::Settings,
     crd::FlashSale,
+    disruption_budgets::BudgetApi,
     events::Publisher,
     lease::Fence,
     metrics::Metrics,
     ownership::Ownership,
-    reconcile::{budget::BudgetApi, written::WrittenStatuses},
     roster::Roster,
     secrets::Secrets,
     stores::StoreCache,
+    workers::{Workers, object_of, worker_name},
+    written_statuses::WrittenStatuses,
 };
-
-/// Who we are to the API server, wherever we write.
-pub const FIELD_MANAGER: &str = "flashsale-operator";
 
 /// A FlashSale as the watch delivers it: one that does not parse is an object with a mistake, and
 /// does not stop the watch of the others.
@@ -75,7 +74,26 @@ pub struct Context {
     pub visits: UnboundedSender<ObjectRef<Watched>>,
 }
 
+/// The shortest time after which the numbers of a status are brought up to date while nothing else
+/// changes.
+const SHOW_NUMBERS: Duration = Duration::from_secs(3);
+
+/// What each sale adds to that time beyond it: about three statuses are written per second for their
+/// numbers alone. Each write stores the whole object anew, and wakes all that watch it.
+const SHOW_EACH: Duration = Duration::from_millis(300);
+
 impl Context {
+    /// How often the numbers of a status are brought up to date while nothing else changes.
+    #[must_use]
+    pub fn show_every(&self) -> Duration {
+        let entries = self.roster.entries();
+        let changing = entries.values().filter(|entry| {
+            let phase = entry.observed().phase;
+            !matches!(phase, None | Some(Phase::Scheduled | Phase::Closed))
+        });
+        show_every(changing.count())
+    }
+
     /// Asks for a visit of the object behind `sale`.
     pub fn ask_visit(&self, sale: &SaleId) {
         let (namespace, name) = object_of(sale);
@@ -106,58 +124,20 @@ impl Context {
     }
 }
 
-/// Name of the worker Deployment of the FlashSale `sale`.
-#[must_use]
-pub fn worker_name(sale: &str) -> String {
-    format!("{sale}-worker")
+/// How often the numbers of a status are shown where those of so many sales change.
+fn show_every(changing: usize) -> Duration {
+    let changing = u32::try_from(changing).unwrap_or(u32::MAX);
+    SHOW_EACH.saturating_mul(changing).max(SHOW_NUMBERS)
 }
 
-/// Namespace and name of the FlashSale behind a sale's id.
-#[must_use]
-pub fn object_of(sale: &SaleId) -> (&str, &str) {
-    sale.as_str().split_once('.').unwrap_or(("", sale.as_str()))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The figures of a worker Deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Workers {
-    /// Replicas asked for.
-    pub asked: u32,
-    /// Replicas that exist.
-    pub existing: u32,
-    /// Replicas that are ready.
-    pub ready: u32,
-    /// Replicas that are available.
-    pub available: u32,
-    /// Replicas that are made as the Deployment is written now.
-    pub updated: u32,
-}
-
-impl Workers {
-    /// Those of `deployment`.
-    #[must_use]
-    pub fn of(deployment: &Deployment) -> Self {
-        let count = |replicas: Option<i32>| u32::try_from(replicas.unwrap_or(0)).unwrap_or(0);
-        let status = deployment.status.as_ref();
-        Self {
-            // The API server's default where nothing is written.
-            asked: count(
-                deployment
-                    .spec
-                    .as_ref()
-                    .map_or(Some(0), |spec| spec.replicas.or(Some(1))),
-            ),
-            existing: count(status.and_then(|status| status.replicas)),
-            ready: count(status.and_then(|status| status.ready_replicas)),
-            available: count(status.and_then(|status| status.available_replicas)),
-            updated: count(status.and_then(|status| status.updated_replicas)),
+    #[test]
+    fn numbers_are_shown_less_often_where_many_change() {
+        for (changing, seconds) in [(0, 3), (1, 3), (10, 3), (100, 30), (1_000, 300)] {
+            assert_eq!(show_every(changing).as_secs(), seconds, "{changing}");
         }
-    }
-
-    /// Whether as many as are `wanted` are available, and as the Deployment is written now: those of a
-    /// template before count for nothing while its successor cannot start.
-    #[must_use]
-    pub fn are_available(&self, wanted: u32) -> bool {
-        self.available >= wanted && self.updated >= wanted
     }
 }

@@ -29,11 +29,12 @@ use crate::{
     metrics::Metrics,
     ownership::Ownership,
     pulse,
-    reconcile::{self, after_error, build::MANAGED_BY, reconcile, written::WrittenStatuses},
+    reconcile::{self, after_error, build::MANAGED_BY, reconcile},
     roster::Roster,
     secrets::Secrets,
     stores::StoreCache,
     watch::watch,
+    written_statuses::WrittenStatuses,
 };
 
 /// Visits at once: most of a visit is waiting for stores and the API server.

@@ -94,6 +94,9 @@ pub const PAUSED: &str = "flashsale.dev/paused";
 /// that cannot be settled; their buyers get no answer.
 pub const ABANDON_QUEUE: &str = "flashsale.dev/abandon-queue";
 
+/// Who we are to the API server, wherever we write.
+pub const FIELD_MANAGER: &str = "flashsale-operator";
+
 /// The finalizer that keeps an object until its sale is drained.
 pub const FINALIZER: &str = "flashsale.dev/drain";
 

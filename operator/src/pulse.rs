@@ -9,7 +9,6 @@ mod figures;
 mod look;
 mod opening;
 pub mod rounds;
-pub mod scale;
 pub mod shortfalls;
 
 use std::{
@@ -38,7 +37,7 @@ use crate::{
         condition::{self, Type},
     },
     roster::Observation,
-    stores::Stores,
+    stores::{LOOKS_AT_ONCE, Stores},
 };
 
 /// How often sales that are awake are looked at. With the patch behind it, a spike is answered
@@ -57,17 +56,6 @@ const LONGEST_BEAT: Duration = Duration::from_secs(30);
 /// Lanes that are looked at together. What hangs or is too slow concerns no others.
 const LANES_A_LOOK: usize = 2_000;
 
-/// Looks at one pair of stores at once.
-pub(crate) const LOOKS_AT_ONCE: u32 = 4;
-
-/// The shortest time after which the numbers of a status are brought up to date while nothing else
-/// changes.
-const SHOW_NUMBERS: Duration = Duration::from_secs(3);
-
-/// What each sale adds to that time beyond it: about three statuses are written per second for their
-/// numbers alone. Each write stores the whole object anew, and wakes all that watch it.
-const SHOW_EACH: Duration = Duration::from_millis(300);
-
 /// Beats until `stop`, and shows by `heartbeat` that it does.
 pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: CancellationToken) {
     let started = Instant::now();
@@ -83,7 +71,7 @@ pub async fn run(context: Arc<Context>, heartbeat: Heartbeat, stop: Cancellation
         }
         heartbeat.beat();
         while looks.try_join_next().is_some() {}
-        let show_every = show_every(&context);
+        let show_every = context.show_every();
         // Not waited for: a Redis that hangs must not hold up the sales of another.
         for (stores, sales) in due(&context).into_values() {
             let turns = Arc::new(Semaphore::new(LOOKS_AT_ONCE as usize));
@@ -142,22 +130,6 @@ fn parts(sales: Vec<Announced>) -> Vec<Vec<Announced>> {
         lanes += more;
     }
     parts
-}
-
-/// How often the numbers of a status are brought up to date while nothing else changes.
-pub fn show_every(context: &Context) -> Duration {
-    let entries = context.roster.entries();
-    let changing = entries.values().filter(|entry| {
-        let phase = entry.observed().phase;
-        !matches!(phase, None | Some(Phase::Scheduled | Phase::Closed))
-    });
-    show_every_of(changing.count())
-}
-
-/// The same, where the numbers of so many sales change.
-fn show_every_of(changing: usize) -> Duration {
-    let changing = u32::try_from(changing).unwrap_or(u32::MAX);
-    SHOW_EACH.saturating_mul(changing).max(SHOW_NUMBERS)
 }
 
 /// When to look again at a sale that was seen like this at `now`, the instant its phase was decided

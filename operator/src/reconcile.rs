@@ -10,10 +10,14 @@ pub mod allowed;
 pub mod apply;
 pub mod budget;
 pub mod build;
+mod certificates;
 pub mod deployable;
 pub mod dereference;
+pub mod error;
 pub mod finalize;
+pub mod parts;
 pub mod pod_template;
+pub mod refusal;
 pub mod rollout;
 pub mod statements;
 pub mod status;
@@ -23,7 +27,6 @@ pub mod validate;
 pub mod vanished;
 pub mod view;
 mod visit;
-pub mod written;
 
 use std::{
     borrow::Cow,
@@ -34,18 +37,18 @@ use std::{
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt, runtime::controller::Action};
 
+pub use self::error::Error;
 use self::{
     dereference::dereference,
-    finalize::End,
-    validate::Refusal,
-    view::{Verdict, View},
-    visit::{Visit, set_finalizer},
+    refusal::Refusal,
+    view::{End, Verdict, View},
+    visit::{Visit, set_finalizer, uid},
 };
 use crate::{
     context::{Context, Watched},
     crd::FlashSale,
     events::Reason,
-    metrics::{Outcome, Step},
+    metrics::Outcome,
     ownership::Standing,
     roster::Observation,
 };
@@ -55,59 +58,6 @@ const CONFLICT_RETRY: Duration = Duration::from_millis(100);
 
 /// How soon it is asked again whether another operator still looks after an object.
 const OTHERS_REVISIT: Duration = Duration::from_secs(10);
-
-/// Why a visit failed. Each is worth another try, later and later.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The object could not be fetched as it is stored.
-    #[error("the object could not be fetched: {0}")]
-    Fetch(kube::Error),
-    /// A Secret could not be read.
-    #[error("{0}")]
-    Secret(String),
-    /// No Deployment can be made of the object.
-    #[error(transparent)]
-    Build(#[from] build::Error),
-    /// The world could not be made as the object says.
-    #[error(transparent)]
-    Apply(#[from] apply::Error),
-    /// The status could not be written.
-    #[error(transparent)]
-    Status(#[from] status::Error),
-    /// The object could not be deleted.
-    #[error("the sale is over, but the object could not be deleted: {0}")]
-    Delete(kube::Error),
-    /// It could not be written who looks after the object.
-    #[error("it could not be written that this operator looks after the object: {0}")]
-    Claim(kube::Error),
-    /// The finalizer could not be set or taken off.
-    #[error("the finalizer could not be written: {0}")]
-    Finalizer(kube::Error),
-}
-
-impl Error {
-    fn step(&self) -> Step {
-        match self {
-            Self::Fetch(_) | Self::Secret(_) => Step::Dereference,
-            Self::Build(_) => Step::Build,
-            Self::Apply(_) => Step::Apply,
-            Self::Status(_) | Self::Claim(_) => Step::Status,
-            Self::Delete(_) | Self::Finalizer(_) => Step::Finalize,
-        }
-    }
-
-    /// Whether somebody else wrote to the object since it was read, which is nobody's fault.
-    fn is_conflict(&self) -> bool {
-        matches!(self, Self::Delete(kube::Error::Api(status)) | Self::Finalizer(kube::Error::Api(status))
-            | Self::Claim(kube::Error::Api(status)) if status.code == 409)
-    }
-
-    /// Whether the Deployment is being written or deleted by somebody else, which passes.
-    fn is_race(&self) -> bool {
-        matches!(self, Self::Apply(apply::Error::Deployment(kube::Error::Api(status)))
-            if matches!(status.code, 404 | 409))
-    }
-}
 
 /// Visits one object.
 ///
@@ -144,10 +94,6 @@ pub fn after_error(object: &Watched, error: &Error, context: &Context) -> Action
     tracing::warn!(namespace, name, %error,
         "visiting {namespace}/{name} failed, tried again in {delay:.1?}: {error}");
     Action::requeue(delay)
-}
-
-fn uid(object: &impl ResourceExt) -> String {
-    object.uid().unwrap_or_default()
 }
 
 async fn visit(watched: &Watched, context: &Context) -> Result<(Action, Outcome), Error> {

@@ -2,9 +2,11 @@
 //! was applied are written by visits, and what was seen ([`Observation`]) and is remembered from look to
 //! look ([`Memory`]) by the pulse.
 
+mod deployment;
 mod desired;
 mod memory;
 mod observation;
+pub mod shortfall;
 
 use std::{
     collections::HashMap,
@@ -21,14 +23,12 @@ use tokio::sync::Notify;
 
 use self::memory::Applied;
 pub use self::{
+    deployment::Written,
     desired::{Desired, WriteMode},
     memory::Memory,
     observation::Observation,
 };
-use crate::{
-    reconcile::{apply::Written, dereference::Located},
-    stores::Stores,
-};
+use crate::stores::{Located, Stores};
 
 /// How long a sale may take to be in force in Redis as it shall be, before people are told that it
 /// is not: some looks.

@@ -12,9 +12,11 @@ use flashsale_core::{
         tls::Certificates,
     },
     ledger::Ledger,
+    sale::spec::SecretKeyRef,
 };
 
-use crate::pulse::LOOKS_AT_ONCE;
+/// Looks at one pair of stores at once.
+pub(crate) const LOOKS_AT_ONCE: u32 = 4;
 
 /// Connections to PostgreSQL for all sales of one address: one for each look, a declaration and a count of
 /// orders at once. A look that waited for one would tell that PostgreSQL does not answer.
@@ -76,6 +78,23 @@ impl Stores {
             })?,
         })
     }
+}
+
+/// The stores of a sale.
+#[derive(Debug, Clone)]
+pub struct Located {
+    /// The connections.
+    pub stores: Arc<Stores>,
+    /// The key with the address of PostgreSQL that workers get. The operator's own may be another:
+    /// it declares products, which workers need no right for.
+    pub worker_database: SecretKeyRef,
+    /// The key with the address of Redis.
+    pub redis: SecretKeyRef,
+    /// The addresses that workers get. They are started anew when one changes, and follow changes of
+    /// certificates by themselves.
+    pub addresses: Addresses,
+    /// The ids (`metadata.uid`) of the Secrets that those were read from.
+    pub secret_ids: String,
 }
 
 /// All connections that some sale uses.

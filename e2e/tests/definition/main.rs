@@ -76,7 +76,7 @@ async fn patch(sales: &Api<DynamicObject>, name: &str, patch: &Value) -> kube::R
 }
 
 async fn patch_status(sales: &Api<DynamicObject>, name: &str, status: &Value) -> kube::Result<()> {
-    let parameters = PatchParams::apply(flashsale_operator::context::FIELD_MANAGER);
+    let parameters = PatchParams::apply(flashsale_operator::crd::FIELD_MANAGER);
     let patch = Patch::Merge(json!({ "status": status }));
     sales.patch_status(name, &parameters, &patch).await?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use flashsale_e2e::{cluster::ControlPlane, definition::committed};
 use flashsale_operator::{
-    context::FIELD_MANAGER,
+    crd::FIELD_MANAGER,
     definition::{self, Outcome},
 };
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;

@@ -1,5 +1,16 @@
 //! What FlashSales may name for their workers.
 
+/// Fields of a pod template that count only if the operator's configuration says so: they hand the pod
+/// what the author of the sale may not be allowed to see.
+pub const PERMITTABLE: [&str; 6] = [
+    "automountServiceAccountToken",
+    "envFrom",
+    "serviceAccountName",
+    "valueFrom",
+    "volumeMounts",
+    "volumes",
+];
+
 /// A text in which each `*` stands for any characters, or none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);

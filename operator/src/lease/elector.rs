@@ -81,7 +81,9 @@ impl Elector {
             match next.standing {
                 Standing::Leading(_) => {
                     tracing::info!(identity = self.identity, "{} leads", self.identity);
-                    return Some(Leadership::start(self));
+                    return Some(Leadership::start(|release| async move {
+                        self.keep(&release).await
+                    }));
                 }
                 Standing::Waiting(holder) => self.tell(holder),
                 // Only who leads can lose.

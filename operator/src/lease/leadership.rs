@@ -3,7 +3,7 @@
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{election::Loss, elector::Elector};
+use super::election::Loss;
 
 /// Leadership that is held: a task renews the lease until it is lost or released.
 ///
@@ -18,12 +18,17 @@ pub struct Leadership {
 }
 
 impl Leadership {
-    pub(super) fn start(mut elector: Elector) -> Self {
+    /// Leads for as long as `renewal` goes on, which ends with a loss, or with none once it is asked to
+    /// release the lease.
+    pub(super) fn start<R>(renewal: impl FnOnce(CancellationToken) -> R) -> Self
+    where
+        R: Future<Output = Option<Loss>> + Send + 'static,
+    {
         let release = CancellationToken::new();
-        let asked = release.clone();
         let (sender, loss) = watch::channel(None);
+        let renewal = renewal(release.clone());
         let task = tokio::spawn(async move {
-            if let Some(loss) = elector.keep(&asked).await {
+            if let Some(loss) = renewal.await {
                 sender.send_replace(Some(loss));
             }
         });

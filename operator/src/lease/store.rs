@@ -8,7 +8,7 @@ use super::{
     election::{Answer, Found, Request},
     record::Record,
 };
-use crate::context::FIELD_MANAGER;
+use crate::crd::FIELD_MANAGER;
 
 /// The one Lease that operators share. The version is the whole object as it was read, so that what
 /// others wrote to it stays.

@@ -19,12 +19,14 @@ use flashsale_core::{
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tokio::task::JoinHandle;
 
-use super::{figures, look::Looks, next_look, opening, scale};
+use super::{figures, look::Looks, next_look, opening};
 use crate::{
-    context::{Context, Workers},
+    context::Context,
     events::Draft,
     roster::{Entry, Observation, WriteMode},
+    scale,
     stores::Stores,
+    workers::Workers,
 };
 
 /// Sales whose replicas are written at once: where hundreds open at one instant, the API server gets their

@@ -3,9 +3,9 @@
 use flashsale_core::{id::SaleId, observation::SaleObservation, scaling};
 
 use crate::{
-    context::Workers,
     metrics::{Metrics, SaleFigures},
     roster::Observation,
+    workers::Workers,
 };
 
 /// Shows `observed`. To be called while the sale is held in the roster, so that a sale that was taken

@@ -11,9 +11,10 @@ use jiff::Timestamp;
 
 use super::until;
 use crate::{
-    context::{Context, Workers},
+    context::Context,
     events::{Draft, Reason},
     roster::{Entry, Observation},
+    workers::Workers,
 };
 
 /// How long before the opening it is told that workers are not ready, whatever the reason. Those that

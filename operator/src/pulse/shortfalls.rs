@@ -16,9 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::rounds::see;
 use crate::{
-    context::{Context, Workers, object_of},
+    context::Context,
     obstacle::{Cause, Obstacle},
     reconcile::build,
+    roster::shortfall::Shortfall,
+    workers::{Workers, object_of},
 };
 
 /// How often it is looked for sales that lack workers.
@@ -30,37 +32,8 @@ const LISTS_A_ROUND: usize = 4;
 /// Pods read of a sale at most. What keeps one from running mostly keeps them all.
 const PODS: u32 = 50;
 
-/// How long pods may take to start before anybody asks what keeps them, and the shortest time between
-/// two looks at the pods of a sale.
-const SOONEST: Duration = Duration::from_secs(2);
-
-/// The longest time between two looks at the pods of a sale.
-const LATEST: Duration = Duration::from_secs(30);
-
 /// How long the API server may take to list pods.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A sale that lacks workers.
-#[derive(Debug, Clone, Copy)]
-pub struct Shortfall {
-    since: Instant,
-    next_look: Instant,
-}
-
-impl Shortfall {
-    fn new(now: Instant) -> Self {
-        Self {
-            since: now,
-            next_look: now + SOONEST,
-        }
-    }
-
-    /// What cannot be mended soon is looked at less often.
-    fn looked(&mut self, now: Instant) {
-        let lasts = now.duration_since(self.since);
-        self.next_look = now + lasts.clamp(SOONEST, LATEST);
-    }
-}
 
 /// Goes round until `stop`.
 pub async fn run(context: Arc<Context>, stop: CancellationToken) {

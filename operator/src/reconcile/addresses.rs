@@ -13,7 +13,7 @@ use std::{
 use k8s_openapi::api::apps::v1::Deployment;
 use ring::hmac;
 
-use crate::{context::Workers, stores::Addresses};
+use crate::{stores::Addresses, workers::Workers};
 
 /// Annotation of the pods that changes when an address does.
 pub(super) const MARK: &str = "flashsale.dev/addresses";

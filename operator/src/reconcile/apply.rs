@@ -1,11 +1,7 @@
 //! Makes the world as the object says. Each part may be done twice, and each can fail by itself: a
 //! ledger that is away does not keep Redis or the Deployment from being right.
 
-use std::{
-    collections::BTreeMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    time::Duration,
-};
+use std::time::Duration;
 
 use flashsale_core::{
     id::SaleId,
@@ -17,22 +13,22 @@ use flashsale_core::{
     stock,
 };
 use jiff::Timestamp;
-use k8s_openapi::{api::apps::v1::Deployment, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Api, ResourceExt,
     api::{Patch, PatchParams},
 };
-use serde::Serialize;
 use tokio::time::timeout;
 
-use super::{dereference::Located, rollout, validate::Refusal};
+use super::{refusal::Refusal, rollout};
 use crate::{
-    context::{Context, FIELD_MANAGER, Workers, object_of, worker_name},
-    crd::FlashSale,
+    context::Context,
+    crd::{FIELD_MANAGER, FlashSale},
     events::Reason,
-    pulse::scale::scale_new,
-    roster::WriteMode,
-    stores::Stores,
+    roster::{WriteMode, Written},
+    scale::scale_new,
+    stores::{Located, Stores},
+    workers::{Workers, object_of, worker_name},
 };
 
 /// How long a declaration may take; it waits for the row locks of batches being settled.
@@ -40,65 +36,6 @@ const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a ledger that did not answer may take to say why, for the message.
 const REFUSAL_PATIENCE: Duration = Duration::from_secs(1);
-
-/// The worker Deployment as it was written, and what came of it. Another one means that somebody has
-/// changed it since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
-    manifest: u64,
-    /// None for a Deployment that was only tried.
-    made: Option<Made>,
-}
-
-/// What tells whether somebody has changed a Deployment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Made {
-    /// Grows with every change of the spec.
-    generation: Option<i64>,
-    /// Fingerprint of those labels, annotations and owners that the operator writes, with the values
-    /// that they have: a webhook may have changed one.
-    metadata: u64,
-}
-
-impl Written {
-    /// As `there` is, after `deployment` was written.
-    fn of(deployment: &Deployment, there: &Deployment) -> Self {
-        let (own, there) = (&deployment.metadata, &there.metadata);
-        let owners = own.owner_references.iter().flatten();
-        let is_own = |found: &&OwnerReference| owners.clone().any(|own| own.uid == found.uid);
-        let found = there.owner_references.iter().flatten();
-        let metadata = (
-            values(own.labels.as_ref(), there.labels.as_ref()),
-            values(own.annotations.as_ref(), there.annotations.as_ref()),
-            found.filter(is_own).collect::<Vec<_>>(),
-        );
-        Self {
-            manifest: fingerprint(deployment),
-            made: Some(Made {
-                generation: there.generation,
-                metadata: fingerprint(&metadata),
-            }),
-        }
-    }
-
-    /// `deployment`, which was only tried.
-    fn tried(deployment: &Deployment) -> Self {
-        Self {
-            manifest: fingerprint(deployment),
-            made: None,
-        }
-    }
-}
-
-/// The values in `there` of the keys of `own`.
-fn values<'a>(
-    own: Option<&BTreeMap<String, String>>,
-    there: Option<&'a BTreeMap<String, String>>,
-) -> Vec<Option<&'a String>> {
-    let keys = own.into_iter().flatten().map(|(key, _)| key);
-    keys.map(|key| there.and_then(|there| there.get(key)))
-        .collect()
-}
 
 /// Why this step failed.
 #[derive(Debug, thiserror::Error)]
@@ -325,13 +262,4 @@ fn refusal(error: kube::Error) -> Error {
         }
         error => Error::Deployment(error),
     }
-}
-
-/// Tells one value from another, within this process.
-fn fingerprint(value: &impl Serialize) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    serde_json::to_string(value)
-        .unwrap_or_default()
-        .hash(&mut hasher);
-    hasher.finish()
 }

@@ -5,62 +5,23 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::{
     Api, Resource, ResourceExt,
     api::{Patch, PatchParams},
-    core::{ApiResource, DynamicObject, GroupVersionKind},
+    core::DynamicObject,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::build;
 use crate::{
-    context::{Context, FIELD_MANAGER, worker_name},
-    crd::FlashSale,
+    context::Context,
+    crd::{FIELD_MANAGER, FlashSale},
+    disruption_budgets::BudgetApi,
+    workers::worker_name,
 };
 
 /// How often it is written again: somebody may have deleted or changed it, which nobody tells us.
 const REWRITE: Duration = Duration::from_mins(5);
-
-/// How an API server takes disruption budgets.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BudgetApi {
-    version: &'static str,
-    /// Whether it knows `unhealthyPodEvictionPolicy`. Others refuse what names it.
-    evicts_unhealthy: bool,
-}
-
-impl BudgetApi {
-    fn of(server: &Info) -> Self {
-        // Some distributions write "27+".
-        let digits = server.minor.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let minor: u32 = digits.parse().unwrap_or(u32::MAX);
-        Self {
-            version: if minor < 21 { "v1beta1" } else { "v1" },
-            evicts_unhealthy: minor >= 27,
-        }
-    }
-
-    fn resource(&self) -> ApiResource {
-        ApiResource::from_gvk(&GroupVersionKind::gvk(
-            "policy",
-            self.version,
-            "PodDisruptionBudget",
-        ))
-    }
-
-    fn spec(&self, sale: &str) -> Value {
-        let mut spec = json!({
-            "maxUnavailable": 1,
-            "selector": {"matchLabels": build::selector(sale)},
-        });
-        if self.evicts_unhealthy {
-            // Workers that cannot start keep no node from being drained.
-            spec["unhealthyPodEvictionPolicy"] = json!("AlwaysAllow");
-        }
-        spec
-    }
-}
 
 /// Writes the budget for the workers of `object` if there is a Deployment of them.
 pub async fn keep(context: &Context, object: &FlashSale) {
@@ -100,7 +61,7 @@ async fn write(context: &Context, object: &FlashSale) -> Result<(), kube::Error>
             "labels": build::labels(&sale),
             "ownerReferences": owner,
         },
-        "spec": server.spec(&sale),
+        "spec": server.spec(&build::selector(&sale)),
     });
     let budgets: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
@@ -108,36 +69,4 @@ async fn write(context: &Context, object: &FlashSale) -> Result<(), kube::Error>
         .patch(&name, &parameters, &Patch::Apply(budget))
         .await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn is_written_as_the_api_server_knows_it() {
-        let server = |minor: &str| {
-            let minor = minor.to_owned();
-            BudgetApi::of(&Info {
-                minor,
-                ..Info::default()
-            })
-        };
-        for (minor, version, evicts_unhealthy) in [
-            ("20", "v1beta1", false),
-            ("21", "v1", false),
-            ("26+", "v1", false),
-            ("27+", "v1", true),
-            ("36", "v1", true),
-            ("", "v1", true),
-        ] {
-            let expected = BudgetApi {
-                version,
-                evicts_unhealthy,
-            };
-            assert_eq!(server(minor), expected, "{minor}");
-            let names = server(minor).spec("drop")["unhealthyPodEvictionPolicy"].is_string();
-            assert_eq!(names, evicts_unhealthy, "{minor}");
-        }
-    }
 }

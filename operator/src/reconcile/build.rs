@@ -3,13 +3,11 @@
 //! It says nothing of replicas: those are written through `/scale` alone, so that an apply never
 //! undoes what the queue asked for.
 
-pub(super) mod certificates;
 mod placement;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use flashsale_core::sale::{
-    Sale,
     spec::{Amount, ResourcesSpec, SecretKeyRef, TolerationSpec},
     validation::exceeds,
 };
@@ -32,11 +30,8 @@ use kube::{Resource, ResourceExt};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{
-    addresses, deployable::Deployable, dereference::Located, pod_template, rollout,
-    validate::sentence,
-};
-use crate::{config::WorkerDefaults, context::worker_name, crd::FlashSale};
+use super::{addresses, certificates, parts::Parts, pod_template, refusal::sentence, rollout};
+use crate::{config::WorkerDefaults, crd::FlashSale, workers::worker_name};
 
 /// Label whose value is the name of the FlashSale.
 pub const SALE_LABEL: &str = "flashsale.dev/sale";
@@ -60,19 +55,6 @@ pub enum Error {
     /// The pod template says what no sale may say.
     #[error("{0}")]
     PodTemplate(String),
-}
-
-/// What a Deployment is made of, besides the object that it belongs to.
-#[derive(Debug, Clone, Copy)]
-pub struct Parts<'a> {
-    /// The sale that its workers settle.
-    pub sale: &'a Sale,
-    /// What its pods are like.
-    pub deployable: &'a Deployable,
-    /// Where the addresses stand.
-    pub located: &'a Located,
-    /// Changes when an address does, see [`addresses`].
-    pub mark: &'a str,
 }
 
 /// The Deployment of `parts`.

@@ -84,9 +84,11 @@ impl Deployable {
     }
 
     /// As it stands in the status: one string, which a merge patch replaces as a whole.
-    #[must_use]
-    pub fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    ///
+    /// # Errors
+    /// When it has no JSON.
+    pub fn text(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
     }
 
     /// Whether both name the same stores.
@@ -119,9 +121,15 @@ mod tests {
         let worker = json!({"image": "a:1", "podLabels": {"team": "shop"},
             "behavior": {"scaleUp": {"tolerance": 0.5}}});
         let written = Deployable::of(&spec(&worker));
-        assert_eq!(Deployable::parse(&written.text()), Some(written.clone()));
+        assert_eq!(
+            Deployable::parse(&written.text().unwrap()),
+            Some(written.clone())
+        );
         // A later release may write more.
-        let later = written.text().replacen('{', r#"{"future": 1, "#, 1);
+        let later = written
+            .text()
+            .unwrap()
+            .replacen('{', r#"{"future": 1, "#, 1);
         assert_eq!(Deployable::parse(&later), Some(written));
         assert_eq!(Deployable::parse("no JSON"), None);
     }

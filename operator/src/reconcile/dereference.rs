@@ -15,14 +15,15 @@ use tokio::time::timeout;
 use super::{
     allowed::{self, ALLOWED, Judgement},
     deployable::Deployable,
-    validate::sentence,
+    refusal::sentence,
 };
 use crate::{
     config::Settings,
-    context::{Context, worker_name},
+    context::Context,
     crd::FlashSale,
     secrets::{Freshness, SecretError},
-    stores::{Addresses, StoreCertificates, Stores},
+    stores::{Addresses, Located, StoreCertificates},
+    workers::worker_name,
 };
 
 /// Key inside a Secret whose reference names none.
@@ -66,23 +67,6 @@ impl Dereferenced {
             .unwrap_or(&self.written)
             .as_ref()
     }
-}
-
-/// The stores of a sale.
-#[derive(Debug, Clone)]
-pub struct Located {
-    /// The connections.
-    pub stores: Arc<Stores>,
-    /// The key with the address of PostgreSQL that workers get. The operator's own may be another:
-    /// it declares products, which workers need no right for.
-    pub worker_database: SecretKeyRef,
-    /// The key with the address of Redis.
-    pub redis: SecretKeyRef,
-    /// The addresses that workers get. They are started anew when one changes, and follow changes of
-    /// certificates by themselves.
-    pub addresses: Addresses,
-    /// The ids (`metadata.uid`) of the Secrets that those were read from.
-    pub secret_ids: String,
 }
 
 /// Why there are no stores.

@@ -21,14 +21,19 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
 use tokio::time::timeout;
 
-use super::{Error, deployable::Deployable, dereference::Located, visit::Visit};
+use super::{
+    deployable::Deployable,
+    error::Error,
+    view::{End, waiting},
+    visit::Visit,
+};
 use crate::{
     context::Context,
     crd::ABANDON_QUEUE,
     events::{Reason, counted},
-    pulse::scale,
     roster::{Observation, WriteMode},
-    stores::Stores,
+    scale,
+    stores::{Located, Stores},
 };
 
 /// Dead letters read at a time.
@@ -42,19 +47,6 @@ const FREE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long workers that were asked to stop may take after that before somebody has to look at them.
 const WORKERS_END_WITHIN: Duration = Duration::from_mins(1);
-
-/// Where the end of a sale stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
-    /// Nothing is held any more, or what is may be left behind: the object may go.
-    Freed,
-    /// Jobs are still to be settled, or workers to be stopped.
-    Draining,
-    /// The same, for longer than `drainTimeoutSeconds`.
-    Overdue(String),
-    /// Something has to be mended by people first.
-    Blocked(String),
-}
 
 impl Visit<'_> {
     /// Brings the end of the sale one step further.
@@ -345,14 +337,6 @@ async fn log_letters(queue: &mut impl Queue, sale: &SaleId) -> redis::RedisResul
         }
     }
     Ok(count)
-}
-
-/// How many jobs wait, with the verb.
-pub(super) fn waiting(observed: &Observation) -> String {
-    let lanes = observed.lanes.as_ref();
-    let lanes = lanes.filter(|_| observed.queue_error.is_none());
-    let depth = lanes.and_then(|lanes| i64::try_from(lanes.depth()).ok());
-    counted(depth, "job is", "jobs are")
 }
 
 fn is_overdue(visit: &Visit<'_>, drain_timeout: Duration) -> bool {

@@ -10,21 +10,11 @@ use flashsale_core::sale::{spec::FlashSaleSpec, validation::Mistake};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::{Map, Value};
 
-use super::build::certificates;
+use super::certificates;
+use crate::config::PERMITTABLE;
 
 /// Where it stands.
 const ROOT: &str = "spec.worker.podTemplate";
-
-/// Fields that count only if the operator's configuration says so: they hand the pod what the author
-/// of the sale may not be allowed to see.
-pub const PERMITTABLE: [&str; 6] = [
-    "automountServiceAccountToken",
-    "envFrom",
-    "serviceAccountName",
-    "valueFrom",
-    "volumeMounts",
-    "volumes",
-];
 
 const TEMPLATE: &[&str] = &["metadata", "spec"];
 const METADATA: &[&str] = &["annotations", "labels"];

@@ -13,8 +13,8 @@ use k8s_openapi::api::{apps::v1::Deployment, core::v1::PodTemplateSpec};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::build::Parts;
-use crate::context::Workers;
+use super::parts::Parts;
+use crate::workers::Workers;
 
 /// Hash of what the sale and its Secrets say of the pods.
 pub(super) const ASKED: &str = "flashsale.dev/asked";

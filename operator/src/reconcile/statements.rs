@@ -8,9 +8,8 @@ mod workers;
 use self::{summary::summary, workers::workers_available};
 use super::{
     build,
-    finalize::{End, waiting},
-    validate::sentence,
-    view::{Verdict, View},
+    refusal::sentence,
+    view::{End, Verdict, View, waiting},
 };
 use crate::{
     crd::condition::{Reason, State, Statement, Type},

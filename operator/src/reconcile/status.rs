@@ -12,18 +12,18 @@ use serde_json::json;
 
 use super::{
     build,
+    deployable::Deployable,
     statements::{phase, statements},
-    turns::turns,
+    turns::{Told, turns},
     view::{Verdict, View},
 };
 use crate::{
-    context::{Context, FIELD_MANAGER},
+    context::Context,
     crd::{
-        FlashSale,
+        FIELD_MANAGER, FlashSale,
         condition::{self, Statement, Type},
         status::FlashSaleStatus,
     },
-    pulse,
 };
 
 /// Why this step failed. Worth another try.
@@ -32,17 +32,6 @@ pub enum Error {
     /// The API server did not take it.
     #[error("the status could not be written: {0}")]
     Write(#[from] kube::Error),
-}
-
-/// What is told of a view.
-#[derive(Debug)]
-pub struct Told {
-    /// What was found, a statement a condition.
-    pub statements: Vec<Statement>,
-    /// The statements in one word.
-    pub phase: Phase,
-    /// The status that says so.
-    pub status: FlashSaleStatus,
 }
 
 /// What is told of `view` (pure).
@@ -163,7 +152,7 @@ fn differs_in_figures_alone(before: &FlashSaleStatus, now: &FlashSaleStatus) -> 
 /// Whether the status was written so lately that the pulse has not asked for this visit.
 fn is_early(context: &Context, object: &FlashSale) -> bool {
     let age = context.statuses.age(object);
-    age.is_some_and(|age| age < pulse::show_every(context) / 2)
+    age.is_some_and(|age| age < context.show_every() / 2)
 }
 
 /// Keeps what was accepted last for as long as an edit is refused, whichever operator leads then.
@@ -173,11 +162,12 @@ fn is_early(context: &Context, object: &FlashSale) -> bool {
 pub async fn remember_accepted(
     context: &Context,
     object: &FlashSale,
-    accepted: &str,
+    accepted: &Deployable,
 ) -> Result<(), Error> {
     let object = context.statuses.latest(object);
     let known = object.status.as_ref();
-    if known.and_then(|status| status.last_accepted.as_deref()) == Some(accepted) {
+    let accepted = accepted.text().map_err(kube::Error::SerdeError)?;
+    if known.and_then(|status| status.last_accepted.as_ref()) == Some(&accepted) {
         return Ok(());
     }
     write(context, &object, &json!({ "lastAccepted": accepted })).await

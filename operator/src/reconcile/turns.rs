@@ -3,7 +3,7 @@
 use flashsale_core::{lifecycle::Phase, scaling};
 use jiff::Timestamp;
 
-use super::{status::Told, view::View};
+use super::view::View;
 use crate::{
     crd::{
         condition::{self, State, Statement, Type},
@@ -12,6 +12,17 @@ use crate::{
     events::{Reason, counted},
     obstacle::Cause,
 };
+
+/// What is told of a view.
+#[derive(Debug)]
+pub struct Told {
+    /// What was found, a statement a condition.
+    pub statements: Vec<Statement>,
+    /// The statements in one word.
+    pub phase: Phase,
+    /// The status that says so.
+    pub status: FlashSaleStatus,
+}
 
 /// A condition that has turned.
 struct Turn<'a> {

@@ -7,7 +7,7 @@ use kube::{
 };
 use serde_json::{Map, Value, json};
 
-use super::validate::Refusal;
+use super::refusal::Refusal;
 use crate::{
     context::Context,
     crd::{FlashSale, Spec},

@@ -15,16 +15,15 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::{
-    dereference::{Dereferenced, Located, Unlocated},
+    dereference::{Dereferenced, Unlocated},
     pod_template,
+    refusal::{Refusal, sentence},
 };
 use crate::{
     crd::{FlashSale, LONGEST_NAME},
     events::Reason,
+    stores::Located,
 };
-
-/// How many mistakes one message lists.
-const MISTAKES_TOLD: usize = 10;
 
 /// A FlashSale that can be put in force as written.
 #[derive(Debug, Clone)]
@@ -33,25 +32,6 @@ pub struct Valid {
     pub sale: Sale,
     /// Its stores.
     pub located: Located,
-}
-
-/// Why a FlashSale is not put in force as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// In one word.
-    pub reason: Reason,
-    /// In a sentence that says what to write.
-    pub message: String,
-}
-
-impl Refusal {
-    /// A refusal for `reason`.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self {
-            reason,
-            message: message.into(),
-        }
-    }
 }
 
 /// Judges `object`; its pod template may have the further fields `permitted`.
@@ -113,22 +93,6 @@ fn check(
         Err(found) => mistakes.extend(found),
     }
     Err(Refusal::new(Reason::InvalidSpec, sentence(&mistakes)))
-}
-
-/// The mistakes in one message.
-pub(super) fn sentence(mistakes: &[Mistake]) -> String {
-    let told: Vec<String> = mistakes
-        .iter()
-        .take(MISTAKES_TOLD)
-        .map(ToString::to_string)
-        .collect();
-    let more = mistakes.len().saturating_sub(MISTAKES_TOLD);
-    let tail = if more > 0 {
-        format!("; and {more} more")
-    } else {
-        String::new()
-    };
-    format!("{}{tail}", told.join("; "))
 }
 
 /// Whether shoppers may have bought already.

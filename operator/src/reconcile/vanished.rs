@@ -11,10 +11,7 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::reflector::ObjectRef;
 
 use super::finalize::{free, is_drained, tell_left};
-use crate::{
-    context::{Context, object_of},
-    stores::Stores,
-};
+use crate::{context::Context, stores::Stores, workers::object_of};
 
 /// Closes and frees what belongs to no object any more.
 pub async fn sweep(context: &Context) {

@@ -6,14 +6,15 @@ use flashsale_core::{
 };
 use jiff::{SignedDuration, Timestamp};
 
-use super::{finalize::End, validate::Refusal};
+use super::refusal::Refusal;
 use crate::{
-    context::Workers,
     crd::{
         FlashSale,
         condition::{self, Type},
     },
+    events::counted,
     roster::Observation,
+    workers::Workers,
 };
 
 /// When every buy of a sale that closes by its schedule shall have its outcome. Counted from when the
@@ -29,6 +30,19 @@ pub fn drain_deadline(sale: &Sale, object: &FlashSale) -> Option<Timestamp> {
     let closed = sale.schedule.closes_at?.max(seen);
     let patience = SignedDuration::try_from(sale.drain_timeout).ok()?;
     closed.checked_add(patience).ok()
+}
+
+/// Where the end of a sale stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// Nothing is held any more, or what is may be left behind: the object may go.
+    Freed,
+    /// Jobs are still to be settled, or workers to be stopped.
+    Draining,
+    /// The same, for longer than `drainTimeoutSeconds`.
+    Overdue(String),
+    /// Something has to be mended by people first.
+    Blocked(String),
 }
 
 /// What the visit came to.
@@ -69,6 +83,14 @@ pub struct View<'a> {
     pub tolerated: Vec<Mistake>,
     /// Now, by the clock of the sale.
     pub now: Timestamp,
+}
+
+/// How many jobs wait, with the verb.
+pub(super) fn waiting(observed: &Observation) -> String {
+    let lanes = observed.lanes.as_ref();
+    let lanes = lanes.filter(|_| observed.queue_error.is_none());
+    let depth = lanes.and_then(|lanes| i64::try_from(lanes.depth()).ok());
+    counted(depth, "job is", "jobs are")
 }
 
 impl View<'_> {

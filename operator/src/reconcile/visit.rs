@@ -18,22 +18,25 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    Error, addresses,
+    addresses,
     apply::{self, Progress},
     budget, build,
     deployable::Deployable,
-    dereference::{Dereferenced, Located, Unlocated},
-    finalize::End,
-    status, uid,
-    validate::{self, Refusal, Valid},
-    view::{self, Verdict, View},
+    dereference::{Dereferenced, Unlocated},
+    error::Error,
+    parts::Parts,
+    refusal::Refusal,
+    status,
+    validate::{self, Valid},
+    view::{self, End, Verdict, View},
 };
 use crate::{
-    context::{Context, FIELD_MANAGER},
-    crd::{FINALIZER, FlashSale, status::FlashSaleStatus},
+    context::Context,
+    crd::{FIELD_MANAGER, FINALIZER, FlashSale, status::FlashSaleStatus},
     events::Reason,
     metrics::Step,
     roster::{Observation, SETTLE, WriteMode},
+    stores::Located,
 };
 
 /// How soon a sale in force is visited again when nothing happens. Secrets are read again then, if what
@@ -148,7 +151,7 @@ impl Visit<'_> {
         self.put(desired, located);
         let written = Deployable::of(&self.object.spec);
         self.maintain(sale, &written, located).await?;
-        status::remember_accepted(self.context, self.object, &written.text()).await?;
+        status::remember_accepted(self.context, self.object, &written).await?;
         Ok(Verdict::Accepted)
     }
 
@@ -199,7 +202,7 @@ impl Visit<'_> {
     ) -> Result<(), Error> {
         let there = self.context.deployment(&self.sale);
         let mark = addresses::mark(&located.addresses, &located.secret_ids, there.as_deref());
-        let parts = build::Parts {
+        let parts = Parts {
             sale,
             deployable,
             located,
@@ -442,4 +445,9 @@ pub(super) async fn set_finalizer(
         Err(kube::Error::Api(status)) if !wanted && status.code == 404 => Ok(()),
         outcome => outcome.map(drop).map_err(Error::Finalizer),
     }
+}
+
+/// The uid of an object.
+pub(super) fn uid(object: &impl ResourceExt) -> String {
+    object.uid().unwrap_or_default()
 }

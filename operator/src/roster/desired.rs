@@ -5,7 +5,7 @@ use std::time::Instant;
 use flashsale_core::catalogue::Announced;
 use k8s_openapi::api::core::v1::ObjectReference;
 
-use crate::reconcile::dereference::Located;
+use crate::stores::Located;
 
 /// What the operator may write for a sale.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

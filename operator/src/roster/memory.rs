@@ -11,7 +11,8 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::task::JoinHandle;
 
 use super::Desired;
-use crate::{context::Workers, pulse::shortfalls::Shortfall, reconcile::apply::Written};
+use super::{deployment::Written, shortfall::Shortfall};
+use crate::workers::Workers;
 
 /// What the pulse remembers from look to look. Written by the pulse alone.
 #[derive(Debug)]

@@ -15,12 +15,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::*;
 use crate::{
-    context::Workers,
     crd::{FlashSale, Spec, condition, status::FlashSaleStatus},
     events::Reason,
     obstacle::{Cause, Obstacle},
-    reconcile::{status, turns, validate::Refusal},
+    reconcile::{refusal::Refusal, status, turns},
     roster::Observation,
+    workers::Workers,
 };
 
 fn spec() -> FlashSaleSpec {

@@ -11,8 +11,9 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    context::{Context, object_of, worker_name},
+    context::Context,
     events::{Draft, Reason},
+    workers::{object_of, worker_name},
 };
 
 /// Who we are where we set replicas; another than where we apply the Deployment, which says nothing
@@ -22,7 +23,7 @@ const FIELD_MANAGER: &str = "flashsale-operator-scale";
 /// Sets the workers of `sale` from `asked` to `wanted`, and measures how long it took since the last look
 /// that did not ask for more. Answers the event that tells it. A failure is logged, and the next look tries
 /// again.
-pub(super) async fn set(
+pub(crate) async fn set(
     context: &Context,
     sale: &SaleId,
     asked: u32,
