@@ -241,7 +241,8 @@ mod tests {
             let answer = gate.layer(server).oneshot(request(Method::GET, path)).await;
             answer.unwrap().into_body().collect().await.map(drop)
         };
-        let error = collected("?limit=5").await.unwrap_err();
+        let list = tokio::time::timeout(Duration::from_secs(10), collected("?limit=5"));
+        let error = list.await.expect("it is given up").unwrap_err();
         assert_eq!(error.to_string(), GateError::Unfinished(LIMIT).to_string());
         let watch = collected("?watch=true");
         assert!(tokio::time::timeout(LIMIT * 5, watch).await.is_err());
