@@ -330,13 +330,20 @@ mod tests {
     }
 
     #[test]
-    fn every_metric_is_recorded_by_a_measurement() {
+    fn every_metric_is_recorded_by_a_measurement_with_each_word_of_its_labels() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let text = sources(&source.join("measurements")) + &sources(&source.join("environment"));
+        let table = fs::read_to_string(source.join("metrics/table.rs")).unwrap();
+        let (constants, _) = table.split_once("macro_rules!").unwrap();
+        let folders = ["measurements", "environment", "load"].map(|one| sources(&source.join(one)));
+        let text = folders.concat() + constants;
         for row in rows() {
-            let id = row.series.split(' ').next().unwrap();
+            let (id, labels) = row.series.split_once(' ').unwrap_or((&row.series, ""));
             let is_recorded = ["\"", " "].map(|end| text.contains(&format!("\"{id}{end}")));
             assert!(is_recorded.contains(&true), "nothing records `{id}`");
+            let values = labels.split(' ').filter_map(|label| label.split_once('='));
+            for (_, value) in values.filter(|(_, value)| value.parse::<u32>().is_err()) {
+                assert!(text.contains(value), "nothing records `{}`", row.series);
+            }
         }
     }
 

@@ -23,31 +23,35 @@ pub(crate) fn table(
     judgements: &[Judgement],
     rounds: u32,
 ) -> String {
-    let mut text = format!("{}\n", machine.describe());
-    for warning in machine.warnings() {
-        text += &format!("WARNING: {warning}\n");
-    }
-    text += &match rounds {
+    let mut lines = vec![format!("{}\n", machine.describe())];
+    let warnings = machine.warnings();
+    lines.extend(
+        warnings
+            .iter()
+            .map(|warning| format!("WARNING: {warning}\n")),
+    );
+    lines.push(match rounds {
         1 => "one round: an impression, not a figure\n".to_owned(),
         rounds => format!("medians of {rounds} rounds, and their range\n"),
-    };
+    });
     for section in SECTIONS {
         let rows = rows().iter().filter(|row| row.section == section.title);
-        let lines: Vec<String> = rows
+        let shown: Vec<String> = rows
             .clone()
             .filter_map(|row| row_line(row, figures))
             .collect();
-        if !lines.is_empty() {
+        if !shown.is_empty() {
             let has_limits = rows.clone().any(|row| row.is_limit);
             let share = if has_limits { "of its limit" } else { "" };
-            text += &format!("\n{}", columns(section.title, "", "", share));
-            text += &lines.concat();
+            lines.extend(["\n".to_owned(), columns(section.title, "", "", share)]);
+            lines.extend(shown);
         }
     }
     if !judgements.is_empty() {
-        text += "\nTargets\n";
+        lines.push("\nTargets\n".to_owned());
     }
-    text + &judgements.iter().map(target_line).collect::<String>()
+    lines.extend(judgements.iter().map(target_line));
+    lines.concat()
 }
 
 /// A line without blanks at its end.

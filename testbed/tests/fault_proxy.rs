@@ -136,17 +136,17 @@ async fn many_bytes_are_on_their_way_at_a_time_and_arrive_in_order() {
     proxy.lead_to(listener.local_addr().unwrap());
     client.shutdown().await.unwrap();
     let mut sender = connect(&proxy).await;
-    let (mut receiver, _) = listener.accept().await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
     let sent: Vec<u8> = (0..4_000_000_u32).map(|byte| (byte % 251) as u8).collect();
     let started = Instant::now();
-    let (_, received) = tokio::join!(
+    let ((), received) = tokio::join!(
         async {
             sender.write_all(&sent).await.unwrap();
             sender.shutdown().await.unwrap();
         },
         async {
             let mut received = Vec::new();
-            receiver.read_to_end(&mut received).await.unwrap();
+            server.read_to_end(&mut received).await.unwrap();
             received
         }
     );

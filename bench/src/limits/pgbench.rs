@@ -114,9 +114,10 @@ COMMIT;
 async fn command(stores: &Stores) -> Result<Command> {
     let server = Installation::find().await?;
     let beside = server.postgres().with_file_name(PROGRAM);
-    let program = match beside.is_file() {
-        true => beside,
-        false => external::installed(PROGRAM, "postgresql")?,
+    let program = if beside.is_file() {
+        beside
+    } else {
+        external::installed(PROGRAM, "postgresql")?
     };
     let url = stores.postgres_url()?;
     let mut command = Command::new(program);

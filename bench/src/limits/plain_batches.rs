@@ -133,9 +133,10 @@ impl Settler {
             lock: client.prepare(lock).await?,
             insert: client.prepare(&insert).await?,
             take: client.prepare(take).await?,
-            copy: match by_copy {
-                true => Some(client.prepare(copy).await?),
-                false => None,
+            copy: if by_copy {
+                Some(client.prepare(copy).await?)
+            } else {
+                None
             },
             client,
         })

@@ -127,13 +127,13 @@ pub(crate) async fn run<T: Traffic>(plan: Plan, traffic: T) -> Result<(Report, T
             let outcome = generator::drive(plan, traffic, &|| tell.is_closed());
             let _ = tell.send(outcome);
         })
-        .map_err(not_answered)?;
+        .map_err(|error| not_answered(&error))?;
     told.await
         .map_err(|_| wrong("the load generator's thread broke"))?
-        .map_err(not_answered)
+        .map_err(|error| not_answered(&error))
 }
 
-fn not_answered(error: io::Error) -> Error {
+fn not_answered(error: &io::Error) -> Error {
     format!("a buy was not answered: {error}; did the gateway end?").into()
 }
 
@@ -150,7 +150,7 @@ pub(crate) struct SingleBuys {
 }
 
 impl SingleBuys {
-    /// SingleBuys of `product` at `address`. Keys and shoppers begin with `run`, which must differ from
+    /// Buys of `product` at `address`. Keys and shoppers begin with `run`, which must differ from
     /// all runs before on the same sale.
     pub(crate) fn new(address: SocketAddr, product: &str, run: u32) -> Self {
         let body = format!(r#"{{"productId":"{product}","userId":"user_r{run}_{NUMBER}"}}"#);

@@ -1,20 +1,32 @@
 //! Growth: what a sale costs when it becomes large, and whether it leaves anything behind.
 //!
-//! | file | grows | looked at |
+//! | where | grows | looked at |
 //! |---|---|---|
 //! | [`whole`] | buys through one sale, 100,000 to 1,000,000 | laws, memory, and the end: everything of a deleted sale is gone |
-//! | [`lane`] | jobs that wait in one lane, 10,000 to 1,000,000 | what an order costs, bytes in Redis |
+//! | [`lanes`] | jobs that wait in one lane, 10,000 to 1,000,000 | what an order costs, bytes in Redis |
 //! | [`products`] | products of one sale, 1 to 1,000 | what a buy costs, how long their lanes wait for a worker with room for eight |
 //! | [`sales`] | open sales, 1 to 100 | what those that sleep cost |
 //!
 //! It is measured once a run, not once a round: what is compared is sizes that are far apart.
 
-mod lane;
-mod products;
 mod sales;
 mod whole;
 
-use crate::{error::Result, metrics::table::GROWING_BUYS, session::Session};
+use flashsale_core::sale::Sale;
+use flashsale_testbed::program::Program;
+
+use crate::{
+    environment::{
+        lane_hold::LaneHold,
+        outcomes,
+        programs::{self, bytes_each},
+        shop, verification,
+    },
+    error::{Result, check},
+    load::prefill,
+    metrics::table::{DEFAULT_BATCH, GROWING_BUYS, GROWING_JOBS, GROWING_PRODUCTS},
+    session::Session,
+};
 
 /// Lanes that the worker may drive: its default.
 const LANES: u32 = 8;
@@ -25,7 +37,110 @@ pub(crate) async fn measure(session: &mut Session) -> Result<()> {
         return whole::measure(session, &GROWING_BUYS[..1]).await;
     }
     whole::measure(session, &GROWING_BUYS).await?;
-    lane::measure(session).await?;
-    products::measure(session).await?;
+    lanes(session).await?;
+    products(session).await?;
     sales::measure(session).await
+}
+
+/// Jobs made up at a time: all of a million at once would be a gigabyte of this program's memory.
+const CHUNK: u32 = 100_000;
+
+/// One lane with more and more jobs in it: what an order costs may not depend on how many wait behind
+/// it. Smaller sizes are measured more often, since a fraction of a second of work says little.
+async fn lanes(session: &mut Session) -> Result<()> {
+    for (jobs, times) in GROWING_JOBS.into_iter().zip([5, 3, 1]) {
+        session.tell(&format!("growth: a lane of {jobs} jobs"));
+        for _ in 0..times {
+            empty_one(session, jobs).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn empty_one(session: &mut Session, jobs: u32) -> Result<()> {
+    let number = session.next_sale();
+    let stores = &session.stores;
+    stores.empty().await?;
+    let sale = shop::sale(number, 1, jobs);
+    shop::open(stores, &sale).await?;
+    let hold = LaneHold::take(stores, &sale).await?;
+    let worker = [stores.way().worker("worker", LANES, DEFAULT_BATCH).await?];
+    let empty = stores.redis_memory().await?;
+    for first in (0..jobs).step_by(CHUNK as usize) {
+        let buys = shop::buys(&sale, CHUNK.min(jobs - first));
+        prefill::admit(stores, &sale, buys).await?;
+    }
+    let drained = hold.drain(stores, &worker, jobs).await?;
+    let worker_memory = programs::most_memory(&worker[0])?;
+    let settled = stores.redis_memory_at_rest().await?;
+    worker[0].stop().await?;
+    verification::settled(stores, &sale, jobs).await?;
+    let at = |id| format!("{id} jobs={jobs}");
+    session.record(&at("orders"), drained.outcomes.rate())?;
+    session.record_each(drained.used.of_orders(at), jobs)?;
+    session.record(&at("worker-memory"), worker_memory)?;
+    session.record(
+        &at("queued-bytes"),
+        bytes_each(empty, drained.redis_full, jobs),
+    )?;
+    session.record(&at("settled-bytes"), bytes_each(empty, settled, jobs))
+}
+
+/// Buys, spread over the products: a hundred for each of a thousand.
+const BUYS: u32 = 100_000;
+
+/// One sale with more and more products: what a buy costs when its neighbours are for other
+/// products, and how long lanes wait when a worker has room for eight of a thousand.
+async fn products(session: &mut Session) -> Result<()> {
+    let gateway = session.stores.way().gateway().await?;
+    for products in GROWING_PRODUCTS {
+        session.tell(&format!("growth: {products} products of one sale"));
+        let sale = buy(session, &gateway, products).await?;
+        settle(session, &sale, products).await?;
+    }
+    Ok(gateway.stop().await?)
+}
+
+/// Opens a sale and sells it out to shoppers whom no worker serves yet.
+async fn buy(session: &mut Session, gateway: &Program, products: u32) -> Result<Sale> {
+    let number = session.next_sale();
+    let sale = shop::sale(number, products, BUYS);
+    session.stores.empty().await?;
+    session.put_on_sale(gateway, &sale).await?;
+    session.stores.settle_down().await?;
+    let before = session.stores.used([gateway])?;
+    session
+        .buy_exactly(gateway, (number, products), BUYS)
+        .await?;
+    let used = session.stores.used([gateway])?.since(before);
+    let queued = verification::waiting(&session.stores, &sale).await?;
+    check(queued == u64::from(BUYS), || {
+        format!("{BUYS} buys were sent and {queued} taken")
+    })?;
+    let used = [
+        ("gateway-for-buy", used.programs),
+        ("redis-for-buy", used.redis),
+    ];
+    session.record_each(
+        used.map(|(id, seconds)| (format!("{id} products={products}"), seconds)),
+        BUYS,
+    )?;
+    Ok(sale)
+}
+
+/// Starts a worker that has room for few of the lanes, and lets it empty all.
+async fn settle(session: &mut Session, sale: &Sale, products: u32) -> Result<()> {
+    let stores = &session.stores;
+    stores.settle_down().await?;
+    let outcomes = outcomes::listen(stores, BUYS).await?;
+    let before = stores.used([])?;
+    let worker = stores.way().worker("worker", LANES, DEFAULT_BATCH).await?;
+    let outcomes = outcomes::finish(outcomes).await?;
+    let used = stores.used([&worker])?.since(before);
+    worker.stop().await?;
+    verification::settled(stores, sale, BUYS).await?;
+    let at = |id| format!("{id} products={products}");
+    session.record(&at("emptying"), outcomes.seconds() * 1e3)?;
+    session.record(&at("orders"), outcomes.rate())?;
+    session.record_each(used.of_orders(at), BUYS)
 }

@@ -112,10 +112,12 @@ async fn limit(session: &mut Session, scenario: Scenario, by_copy: bool) -> Resu
     };
     let orders = plain_batches::run(&session.stores, &task).await?;
     route.check_gone()?;
-    match by_copy {
-        true => session.record("copy", orders),
-        false => session.record(&scenario.limit_series(), orders),
-    }
+    let series = if by_copy {
+        "copy".to_owned()
+    } else {
+        scenario.limit_series()
+    };
+    session.record(&series, orders)
 }
 
 /// The limit of the turnstile.
