@@ -217,9 +217,9 @@ async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
         ping_before_use: true,
         bounds: None,
     };
-    let ledger = connect::ledger(&ledger_config)?;
+    let ledger = Ledger::open(&ledger_config)?;
     reach::ledger(&ledger).await?;
-    let direct = connect::ledger(&ledger_config.direct(config.database_direct_url.as_deref()))?;
+    let direct = Ledger::open(&ledger_config.direct(config.database_direct_url.as_deref()))?;
     direct.migrate().await?;
     if config.database_url.is_none() {
         // Nobody else uses this server, so no process of an earlier release can be there.

@@ -5,11 +5,13 @@ mod answers;
 mod blocking;
 mod client;
 mod cluster;
+mod destination;
 mod link;
 mod pool;
 mod relay;
 pub(crate) mod renewal;
 mod rights;
+mod run_id;
 mod sentinel;
 mod server_ids;
 mod servers;
@@ -19,15 +21,11 @@ mod subscription;
 pub mod tls;
 mod waiting;
 
-use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use redis::Client;
-use sqlx::postgres::PgPoolOptions;
 
-use crate::{
-    keys,
-    ledger::{CALL_LIMIT, Ledger},
-};
+use crate::keys;
 
 pub use answers::check_writable;
 pub use blocking::BlockingConnection;
@@ -36,8 +34,8 @@ pub use link::DedicatedConnection;
 pub use pool::{PooledConnection, PooledConnections, QueuePool, pool};
 pub(crate) use relay::Relay;
 pub use relay::ReplyBounds;
-use renewal::Renewal;
 pub use rights::{Missing, RightsError, acl_rules, check_rights, wait_for_rights};
+pub use run_id::server_id;
 pub(crate) use servers::Server;
 pub use shared::SharedConnection;
 pub use store_url::StoreUrl;
@@ -191,45 +189,6 @@ impl LedgerConfig {
             ..self.clone()
         }
     }
-}
-
-/// The ledger; connects when first used. Reads the files of [`LedgerConfig::tls`], and follows
-/// changes of them in a runtime of tokio.
-pub fn ledger(config: &LedgerConfig) -> Result<Ledger, ConnectError> {
-    let certificates = config.tls.load(Peer::PostgreSql)?;
-    let bounds = config.bounds.as_ref();
-    let relay = bounds.map(|bounds| Relay::new(Peer::PostgreSql, bounds));
-    let servers = ledger_servers(
-        &config.url,
-        config.transaction_pooler,
-        &certificates,
-        relay.as_ref(),
-    )
-    .map_err(ConnectError::PostgresAddress)?;
-    for server in servers.iter().filter(|server| !server.is_authenticated) {
-        tracing::warn!(
-            server = server.name,
-            "PostgreSQL at {} is not authenticated: whoever is on the way can take its place; write \
-             sslmode=verify-full in the address, and give the certificate of a private authority as \
-             ca.crt in the directory of --database-tls or in the Secret that has the address",
-            server.name
-        );
-    }
-    let renewal = config.tls.watched().map(|_| {
-        let (url, source) = (config.url.clone(), config.tls.clone());
-        Arc::new(Renewal::new(url, source, certificates))
-    });
-    let pool = PgPoolOptions::new()
-        .max_connections(config.connections)
-        .acquire_timeout(CALL_LIMIT);
-    Ok(Ledger::connect_lazily(
-        pool,
-        servers,
-        config.transaction_pooler,
-        config.ping_before_use,
-        relay,
-        renewal,
-    ))
 }
 
 /// The servers that `url` names, ready to be connected to, through `relay` if there is one.

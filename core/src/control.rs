@@ -36,7 +36,7 @@ pub struct Look {
     pub ledger: Option<Vec<StockLevel>>,
     /// Products that the ledger keeps for the sale although it does not offer them any more.
     pub unlisted: Option<Vec<ProductId>>,
-    /// The Redis server that answered ([`crate::recovery::server_id`]).
+    /// The Redis server that answered ([`crate::connect::server_id`]).
     pub server: Option<String>,
     /// What its lanes look like.
     pub lanes: Option<SaleObservation>,

@@ -13,6 +13,7 @@ mod durability;
 mod error;
 mod fault;
 mod migration;
+mod open;
 mod orders;
 mod outcomes;
 mod primary;

@@ -37,7 +37,7 @@ pub struct SaleObservation {
     /// When the ledger was seen to have gone back, in milliseconds since the Unix epoch; none once
     /// `flashsale repair` has settled what it lost.
     pub went_back_ms: Option<i64>,
-    /// The Redis server that was given every outcome of the ledger ([`recovery::server_id`]); none
+    /// The Redis server that was given every outcome of the ledger ([`crate::connect::server_id`]); none
     /// in a sale that was just announced, or that Redis has lost.
     pub outcomes_of: Option<String>,
 }

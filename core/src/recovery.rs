@@ -7,8 +7,7 @@ mod repair;
 mod scan;
 
 pub use correct::{Corrected, clear_mark, correct, keep_order_numbers};
-pub(crate) use outcomes::id_of;
-pub use outcomes::{OUTCOMES_OF, restore_outcomes, server_id};
+pub use outcomes::{OUTCOMES_OF, restore_outcomes};
 pub use repair::{LostOrders, lost_orders, settle_again};
 
 use crate::ledger::LedgerError;

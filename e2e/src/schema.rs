@@ -28,7 +28,7 @@ pub async fn use_empty_database(services: &mut Services) {
         .unwrap();
     let (base, _) = services.database_url.rsplit_once('/').unwrap();
     services.database_url = format!("{base}/{name}");
-    services.ledger = connect::ledger(&LedgerConfig {
+    services.ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
         url: services.database_url.clone(),
         connections: 10,
         transaction_pooler: false,

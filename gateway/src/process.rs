@@ -289,7 +289,7 @@ async fn build(
     if let Some(operations) = &operations {
         namespace::open(sockets.server(), operations);
     }
-    let ledger = connect::ledger(&config.stores.ledger())?;
+    let ledger = Ledger::open(&config.stores.ledger())?;
     let events = EventsTask {
         queue,
         catalogue: catalogue.clone(),

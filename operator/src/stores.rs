@@ -68,7 +68,7 @@ impl Stores {
         let client = connect::bounded_redis_client(&addresses.redis, &redis_tls, bounds)?;
         Ok(Self {
             queue: connect::shared(&client)?,
-            ledger: connect::ledger(&LedgerConfig {
+            ledger: Ledger::open(&LedgerConfig {
                 url: addresses.database.clone(),
                 tls: TlsSource::Given(certificates.database.clone()),
                 connections: LEDGER_CONNECTIONS,

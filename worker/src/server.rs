@@ -109,7 +109,7 @@ fn connect_all(
     let redis_tls = TlsSource::directory(connections.redis_tls.as_deref());
     let client = connect::redis_client_with(&connections.redis_url, &redis_tls)?;
     let queue = connect::shared(&client)?;
-    let ledger = connect::ledger(&LedgerConfig {
+    let ledger = Ledger::open(&LedgerConfig {
         url: connections.database_url.to_string(),
         tls: TlsSource::directory(connections.database_tls.as_deref()),
         // One for each lane, one for a batch sent ahead, and one for readiness.

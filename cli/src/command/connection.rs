@@ -178,7 +178,7 @@ impl LedgerConnectionArgs {
 }
 
 async fn reached(config: &LedgerConfig) -> Result<Ledger, CommandError> {
-    let ledger = connect::ledger(config)?;
+    let ledger = Ledger::open(config)?;
     reach::ledger(&ledger).await?;
     Ok(ledger)
 }

@@ -48,7 +48,7 @@ impl Market {
             Redis::start(&data_dir, AppendFsync::EverySecond)
         );
         let (postgres, redis) = (postgres.unwrap(), redis.unwrap());
-        let ledger = connect::ledger(&LedgerConfig {
+        let ledger = Ledger::open(&LedgerConfig {
             url: postgres.url(),
             tls: connect::TlsSource::System,
             connections: 2,

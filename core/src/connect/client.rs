@@ -13,7 +13,7 @@ use super::{
     CONNECT_TIMEOUT, ConnectError, Relay, TlsSource,
     address::{Address, SentinelAddress, refusal, tcp_settings},
     cluster,
-    link::Relayed,
+    destination::{Cluster, Destination, LOOKUP_LIMIT, Relayed, client},
     renewal::Renewal,
     sentinel,
     tls::{Certificates, Peer, explain, redis_certificates},
@@ -21,10 +21,6 @@ use super::{
 
 /// The port that Redis listens on by default.
 const PORT: u16 = 6_379;
-
-/// How long finding the primary may take. The client library asks three Sentinels at a time, and
-/// gives up one that is silent after a second and a half.
-pub(super) const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 
 /// How often the client library sends a command again that a server of a cluster did not take: one
 /// retry for each kind of redirection (`MOVED`, `ASK`), and one more.
@@ -61,33 +57,6 @@ enum Place {
     /// The same through a relay, which the client library's own lookup would go round.
     RelayedSentinel(Arc<sentinel::Lookup>),
     Cluster(Arc<Cluster>),
-}
-
-/// A cluster, and some of its servers.
-pub(super) struct Cluster {
-    client: ClusterClient,
-    servers: Vec<ConnectionInfo>,
-    relay: Option<Relay>,
-}
-
-/// Where a connection leads to.
-#[derive(Clone)]
-pub(super) enum Destination {
-    Server(Box<Client>),
-    Relayed(Relayed),
-    Cluster(Arc<Cluster>),
-}
-
-impl Cluster {
-    /// The client that connects to all servers.
-    pub(super) fn client(&self) -> &ClusterClient {
-        &self.client
-    }
-
-    /// The servers that the address names.
-    pub(super) fn servers(&self) -> &[ConnectionInfo] {
-        &self.servers
-    }
 }
 
 impl fmt::Debug for RedisClient {
@@ -356,16 +325,6 @@ fn is_tls(url: &str) -> bool {
         scheme,
         "rediss" | "valkeys" | "rediss+sentinel" | "rediss+cluster"
     )
-}
-
-pub(super) fn client(
-    address: ConnectionInfo,
-    certificates: Option<&TlsCertificates>,
-) -> RedisResult<Client> {
-    match certificates {
-        Some(certificates) => Client::build_with_tls(address, certificates.clone()),
-        None => Client::open(address),
-    }
 }
 
 fn no_answer() -> RedisError {

@@ -19,8 +19,8 @@ use redis::{
     cluster_routing::{Route, RoutingInfo, SingleNodeRoutingInfo, Slot, SlotAddr},
 };
 
-use super::{CONNECT_TIMEOUT, Relay, link::connection_config};
-use crate::{keys::PREFIX, recovery};
+use super::{CONNECT_TIMEOUT, Relay, destination::connection_config, run_id::id_of};
+use crate::keys::PREFIX;
 
 /// The slot of a command's first key; none when it has no key of ours.
 fn slot(command: &Cmd) -> Option<Slot> {
@@ -112,7 +112,7 @@ fn parts(pipeline: &Pipeline) -> HashMap<Slot, Part> {
     parts
 }
 
-/// The name of the server that has each of `keys`, in their order, see [`recovery::server_id`].
+/// The name of the server that has each of `keys`, in their order, see [`super::server_id`].
 pub(super) async fn server_ids(
     connection: &ClusterConnection,
     keys: &[String],
@@ -124,7 +124,7 @@ pub(super) async fn server_ids(
         let route = RoutingInfo::SingleNode(primary_of(slot));
         let answer = connection.clone().route_command(info, route).await;
         let text = answer.and_then(|value| Ok(String::from_redis_value(value)?));
-        RedisResult::Ok((slot, recovery::id_of(text)?))
+        RedisResult::Ok((slot, id_of(text)?))
     });
     let ids: HashMap<Slot, String> = try_join_all(asked).await?.into_iter().collect();
     Ok(keys

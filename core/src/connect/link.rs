@@ -4,7 +4,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
+    Client, Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value,
     aio::{
         ConnectionLike, ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub,
     },
@@ -14,9 +14,8 @@ use redis::{
 use tokio::time::timeout;
 
 use super::{
-    CONNECT_TIMEOUT, Relay,
-    client::{Cluster, Destination, LOOKUP_LIMIT},
-    cluster,
+    CONNECT_TIMEOUT, cluster,
+    destination::{Cluster, Destination, LOOKUP_LIMIT, Relayed, connection_config},
     tls::explain,
 };
 
@@ -38,13 +37,6 @@ pub(super) enum Link {
     },
 }
 
-/// A server, and the relay that leads to it.
-#[derive(Clone)]
-pub(super) struct Relayed {
-    pub(super) client: Box<Client>,
-    pub(super) relay: Relay,
-}
-
 impl Relayed {
     async fn connect(
         &self,
@@ -55,20 +47,6 @@ impl Relayed {
             .client
             .get_multiplexed_async_connection_with_config(&config);
         connecting.await.map_err(explain)
-    }
-}
-
-/// How a connection to one server is made.
-pub(super) fn connection_config(
-    relay: Option<&Relay>,
-    response_timeout: Option<Duration>,
-) -> AsyncConnectionConfig {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(CONNECT_TIMEOUT))
-        .set_response_timeout(response_timeout);
-    match relay {
-        Some(relay) => config.set_dns_resolver(relay.clone()),
-        None => config,
     }
 }
 

@@ -5,7 +5,8 @@ use std::io;
 use redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates};
 
 use super::{
-    CONNECT_TIMEOUT, Relay, address::SentinelAddress, client::client, link::connection_config,
+    CONNECT_TIMEOUT, Relay, address::SentinelAddress, destination::client,
+    destination::connection_config,
 };
 
 /// The Sentinels of an address.

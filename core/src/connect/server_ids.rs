@@ -2,11 +2,11 @@
 
 use redis::RedisResult;
 
-use super::{SharedConnection, cluster, link::Link};
-use crate::{id::SaleId, keys::SaleKeys, recovery};
+use super::{SharedConnection, cluster, link::Link, run_id::server_id};
+use crate::{id::SaleId, keys::SaleKeys};
 
 impl SharedConnection {
-    /// The name of the server that has each of `sales`, in their order, see [`recovery::server_id`].
+    /// The name of the server that has each of `sales`, in their order, see [`server_id`].
     ///
     /// # Errors
     /// When one of the servers does not answer.
@@ -14,7 +14,7 @@ impl SharedConnection {
         let link = self.link().await?;
         match &*link {
             Link::Server { .. } | Link::Relayed { .. } => {
-                let id = recovery::server_id(&mut self.clone()).await?;
+                let id = server_id(&mut self.clone()).await?;
                 Ok(vec![id; sales.len()])
             }
             Link::Cluster { connection, .. } => {

@@ -32,7 +32,7 @@ use super::{
     BlockingConnection, ConnectError, DedicatedConnection, RELOAD_INTERVAL, RESPONSE_TIMEOUT,
     RedisClient, Relay, Subscription,
     answers::{belongs_to_a_cluster, errors_in, is_of_the_wrong_server, is_redirection},
-    client::Destination,
+    destination::Destination,
     link::Link,
     tls::explain,
 };

@@ -9,7 +9,7 @@ use redis::{
 };
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced, client::Destination};
+use super::{CONNECT_TIMEOUT, SharedConnection, blocking::replaced, destination::Destination};
 use crate::keys::channel;
 
 /// How long nothing may be heard before the server is asked for a sign of life: a subscription that

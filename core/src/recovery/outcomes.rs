@@ -25,37 +25,9 @@ const CHUNK: usize = 500;
 /// driver gives a call up after two seconds, the server waits for a lock no longer than that.
 const UNDER_WAY: Duration = Duration::from_secs(3);
 
-/// What stands for the server where its `run_id` may not be read.
-const UNNAMED: &str = "unnamed";
-
 /// KEYS: record. ARGV: field, value. Writes only into a sale that is in force.
 const SET_IN_FORCE: &str = r"
 if redis.call('EXISTS', KEYS[1]) == 1 then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end";
-
-/// Tells one run of a Redis server from another.
-///
-/// # Errors
-/// Redis does not answer. Where `INFO` is forbidden, all servers are called the same.
-pub async fn server_id(connection: &mut impl Queue) -> RedisResult<String> {
-    let info: RedisResult<String> = redis::cmd("INFO")
-        .arg("server")
-        .query_async(connection)
-        .await;
-    id_of(info)
-}
-
-/// The name of the server whose answer to `INFO server` this is.
-pub(crate) fn id_of(info: RedisResult<String>) -> RedisResult<String> {
-    match info {
-        Ok(info) => {
-            let mut lines = info.lines();
-            let id = lines.find_map(|line| line.strip_prefix("run_id:"));
-            Ok(id.unwrap_or(UNNAMED).trim().to_owned())
-        }
-        Err(error) if error.is_io_error() || error.is_timeout() => Err(error),
-        Err(_) => Ok(UNNAMED.to_owned()),
-    }
-}
 
 /// Gives Redis every outcome back that the ledger decided and Redis has no record of, so that each
 /// job answers as before and each key gets its job again. Records that are there stay as they are.

@@ -43,7 +43,7 @@ impl Linked {
         let (_, address) = url.split_once('@').unwrap();
         let (address, _) = address.split_once('/').unwrap();
         let proxy = FaultProxy::start(address.parse().unwrap()).await.unwrap();
-        let ledger = connect::ledger(&LedgerConfig {
+        let ledger = Ledger::open(&LedgerConfig {
             url: proxy.url(url).unwrap(),
             tls: connect::TlsSource::System,
             connections,

@@ -55,7 +55,7 @@ async fn redis_tells_of_its_replicas() {
 }
 
 async fn judged(url: &str) -> (Option<bool>, &'static str) {
-    let ledger = connect::ledger(&LedgerConfig {
+    let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
         url: url.to_owned(),
         connections: 1,
         transaction_pooler: false,

@@ -94,7 +94,7 @@ impl Cluster {
 }
 
 fn ledger(url: &str, ping_before_use: bool) -> Ledger {
-    connect::ledger(&LedgerConfig {
+    Ledger::open(&LedgerConfig {
         url: url.to_owned(),
         tls: connect::TlsSource::System,
         connections: 4,

@@ -324,7 +324,7 @@ async fn behind_a_transaction_pooler_no_call_relies_on_a_statement_of_an_earlier
     let sale = sale("drop", &[("p", 9)]);
     open(&services, &sale).await;
     for transaction_pooler in [false, true] {
-        let ledger = connect::ledger(&LedgerConfig {
+        let ledger = Ledger::open(&LedgerConfig {
             url: services.database_url.clone(),
             tls: connect::TlsSource::System,
             connections: 1,

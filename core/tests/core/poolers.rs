@@ -81,7 +81,7 @@ impl Pooled {
 }
 
 fn ledger(url: &str, transaction_pooler: bool) -> Ledger {
-    connect::ledger(&LedgerConfig {
+    Ledger::open(&LedgerConfig {
         url: url.to_owned(),
         tls: connect::TlsSource::System,
         connections: 4,

@@ -152,7 +152,7 @@ async fn ids_that_are_none_are_unknown() {
 }
 
 pub(crate) async fn migrated(url: &str) -> flashsale_core::ledger::Ledger {
-    let ledger = connect::ledger(&LedgerConfig {
+    let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
         url: url.to_owned(),
         tls: connect::TlsSource::System,
         connections: 2,

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use flashsale_core::connect::{self, LedgerConfig, TlsSource};
+use flashsale_core::connect::{LedgerConfig, TlsSource};
 use flashsale_testbed::{
     certificates::{self, Authority},
     data_dir::DataDir,
@@ -207,7 +207,7 @@ async fn both_stores_are_reached_with_private_certificates() {
         directory,
     ];
     let gateway = world.gateway_with(&flags).await;
-    let ledger = connect::ledger(&LedgerConfig {
+    let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
         url: postgres.url().replace("127.0.0.1", "localhost"),
         tls: TlsSource::Directory(ours.path().to_owned()),
         connections: 1,

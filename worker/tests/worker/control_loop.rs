@@ -89,7 +89,11 @@ impl<'a> ControlLoop<'a> {
             .unwrap();
         let stock = stocks.and_then(|mut stocks| stocks.remove(id));
         Look {
-            server: Some(recovery::server_id(&mut queue).await.unwrap()),
+            server: Some(
+                flashsale_core::connect::server_id(&mut queue)
+                    .await
+                    .unwrap(),
+            ),
             announced: Some(catalogue::read(&mut queue, id).await.unwrap()),
             ledger: stock.as_ref().map(|stock| stock.levels.clone()),
             unlisted: stock.map(|stock| {

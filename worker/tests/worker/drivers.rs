@@ -125,7 +125,7 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
     let queue = proxy(&services.redis.url()).await;
     let ledger = proxy(&services.database_url).await;
     let client = connect::redis_client(&queue.url(&services.redis.url()).unwrap()).unwrap();
-    let pool = connect::ledger(&LedgerConfig {
+    let pool = flashsale_core::ledger::Ledger::open(&LedgerConfig {
         url: ledger.url(&services.database_url).unwrap(),
         tls: connect::TlsSource::System,
         connections: 4,

@@ -54,7 +54,7 @@ impl Scene {
         let redis = proxy(&services.redis.url()).await;
         let postgres = proxy(&services.database_url).await;
         let client = connect::redis_client(&redis.url(&services.redis.url()).unwrap()).unwrap();
-        let ledger = connect::ledger(&LedgerConfig {
+        let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
             url: postgres.url(&services.database_url).unwrap(),
             tls: connect::TlsSource::System,
             connections: 4,

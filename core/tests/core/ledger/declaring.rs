@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flashsale_core::{
-    connect::{self, LedgerConfig, TlsSource},
+    connect::{LedgerConfig, TlsSource},
     id::ProductId,
     job::Job,
     ledger::LedgerError,
@@ -310,7 +310,7 @@ async fn a_thousand_products_are_declared_over_a_slow_link() {
     let (_, address) = services.database_url.split_once('@').unwrap();
     let (address, _) = address.split_once('/').unwrap();
     let link = FaultProxy::start(address.parse().unwrap()).await.unwrap();
-    let ledger = connect::ledger(&LedgerConfig {
+    let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
         url: link.url(&services.database_url).unwrap(),
         tls: TlsSource::System,
         connections: 1,

@@ -26,7 +26,7 @@ async fn opened(stock: i32) -> (Services, Sale) {
 
 /// A ledger whose sessions have `setting`.
 fn with_setting(services: &Services, setting: &str) -> Ledger {
-    connect::ledger(&LedgerConfig {
+    Ledger::open(&LedgerConfig {
         url: format!("{}?options=-c%20{setting}", services.database_url),
         tls: connect::TlsSource::System,
         connections: 2,
@@ -175,7 +175,7 @@ async fn what_cannot_be_connected_to_says_why() {
         assert_eq!(error.fault(), Fault::Server(expected), "{error}");
     }
     // A pool only knows that no connection came in time.
-    let nowhere = connect::ledger(&LedgerConfig {
+    let nowhere = Ledger::open(&LedgerConfig {
         url: "postgres://shop:secret@127.0.0.1:1/x".to_owned(),
         tls: connect::TlsSource::System,
         connections: 1,

@@ -190,7 +190,7 @@ pub(super) async fn before(services: &Services) -> Ledger {
         .run_direct(Some(BEFORE), &mut connection, false)
         .await
         .unwrap();
-    connect::ledger(&LedgerConfig {
+    Ledger::open(&LedgerConfig {
         url,
         tls: connect::TlsSource::System,
         connections: 10,

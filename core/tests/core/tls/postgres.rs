@@ -31,7 +31,7 @@ fn ledger(url: &str, tls: &TlsSource) -> Ledger {
 }
 
 fn ledger_with(url: &str, tls: &TlsSource, bounds: Option<ReplyBounds>) -> Ledger {
-    connect::ledger(&LedgerConfig {
+    Ledger::open(&LedgerConfig {
         url: url.to_owned(),
         tls: tls.clone(),
         connections: 1,
