@@ -23,6 +23,16 @@ export default defineConfig([
     languageOptions: { globals: globals.browser },
   },
   {
+    files: ["src/**/*.{ts,tsx}"],
+    ignores: ["src/testing/**", "src/**/*.test.{ts,tsx}"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        { patterns: [{ group: ["**/testing/*"], message: "Test doubles are for tests alone." }] },
+      ],
+    },
+  },
+  {
     files: ["**/*.js"],
     extends: [js.configs.recommended],
     languageOptions: { globals: globals.node },

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { useBuy, useBuys } from "../buying/hooks";
 import { useCountdown, useServerNow } from "../clock/hooks";
 import { useSession } from "../identity/hooks";
-import { FakeGateway, aSale } from "./fake-gateway";
+import { FakeGateway, aSale } from "../testing/fake-gateway";
 import { useConnection, useSale, useSales } from "./hooks";
 import { ShopProvider } from "./provider";
 import type { Product, Sale } from "./sale";

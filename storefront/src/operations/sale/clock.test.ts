@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { sale } from "../sample";
+import { sale } from "../../testing/figures";
 import { clockOf } from "./clock";
 
 const at = (time: string) => Date.parse(`2026-11-22T${time}Z`);

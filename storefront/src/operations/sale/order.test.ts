@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 
-import { lane, sale } from "../sample";
+import { lane, sale } from "../../testing/figures";
 import { pressedColumn, sortLanes, sortSales, type LaneOrder } from "./order";
 
 describe("sortSales", () => {

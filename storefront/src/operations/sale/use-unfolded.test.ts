@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { sale } from "../sample";
+import { sale } from "../../testing/figures";
 import { withActive } from "./use-unfolded";
 
 const open = (name: string) => sale({ sale: name });

@@ -1,12 +1,10 @@
 // What the tests of whole journeys share: a gateway that fails on demand, and tabs that show it.
 import { afterEach, beforeEach, vi } from "vitest";
 
-import { FakeGateway } from "../live/fake-gateway";
-import { createShop } from "../live/shop";
-import type { Shop } from "../live/shop";
-import type { Buy } from "./buy";
-import { fakeLocks } from "./fake-locks";
-import { PREFIX } from "./journal";
+import type { Buy } from "../buying/buy";
+import { PREFIX } from "../buying/journal";
+import { createShop, type Shop } from "../live/shop";
+import { FakeGateway } from "./fake-gateway";
 
 /** What every press asks for. */
 export const wish = { sale: "drop", productId: "shoe", productName: "Shoe", price: 4900 };
@@ -18,7 +16,7 @@ let locks: LockManager | undefined;
 let stops: (() => void)[];
 
 /** An empty device, a new gateway and a clock that the test moves, before each test. */
-export function setStage(): void {
+export function setUpJourney(): void {
   beforeEach(() => {
     localStorage.clear();
     sessionStorage.clear();
@@ -81,4 +79,22 @@ export function storageEvents() {
   for (const key of Object.keys(localStorage)) {
     if (key.startsWith(PREFIX)) window.dispatchEvent(new StorageEvent("storage", { key }));
   }
+}
+
+/** Web Locks for tests: one holder a name, the others wait in line or until they lose patience. */
+export function fakeLocks(): LockManager {
+  const tails = new Map<string, Promise<unknown>>();
+  const request = async (name: string, { signal }: LockOptions, work: () => Promise<unknown>) => {
+    const before = tails.get(name) ?? Promise.resolve();
+    const outOfPatience = new Promise((_, reject) => {
+      signal?.addEventListener("abort", () => {
+        reject(new DOMException("too long", "AbortError"));
+      });
+    });
+    const turn = Promise.race([before, outOfPatience]);
+    const mine = turn.then(() => work());
+    tails.set(name, Promise.allSettled([before, mine]));
+    return mine;
+  };
+  return { request } as unknown as LockManager;
 }

@@ -1,5 +1,5 @@
 // A gateway for tests: it answers like the real one, and fails on demand.
-import type { OpenSocket, SocketLike } from "./connection";
+import type { OpenSocket, SocketLike } from "../live/connection";
 
 /** One request that came. */
 export interface Call {

@@ -1,4 +1,4 @@
-import type { Figures, LaneFigures, SaleFigures } from "./feed/figures";
+import type { Figures, LaneFigures, SaleFigures } from "../operations/feed/figures";
 
 /** A quiet lane for tests. */
 export function lane(change: Partial<LaneFigures> = {}): LaneFigures {
