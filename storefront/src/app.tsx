@@ -1,12 +1,11 @@
 import { lazy, Suspense, useState } from "react";
 
-import { ShopProvider } from "./live/provider";
-import { createShop } from "./live/shop";
+import { ShopProvider } from "./shop/hooks";
+import { createShop } from "./shop/shop";
 import { OrdersPage } from "./orders/orders-page";
 import { ShopNav } from "./orders/shop-nav";
 import { useOrderAnnouncements } from "./orders/use-order-announcements";
-import { after, usePath } from "./routing/path";
-import { useFocusOnNavigation } from "./routing/use-focus-on-navigation";
+import { after, usePath, useFocusOnNavigation } from "./lib/router";
 import { SalePage } from "./sales/sale-page";
 import { SalesPage } from "./sales/sales-page";
 import { ConnectionBanner } from "./ui/connection-banner";

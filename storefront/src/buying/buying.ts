@@ -1,7 +1,7 @@
 import type { Identity } from "../identity/session";
-import { unique } from "../identity/unique";
-import { signal } from "../live/signal";
-import type { Readable } from "../live/signal";
+import { unique } from "../lib/unique";
+import { signal } from "../lib/signal";
+import type { Readable } from "../lib/signal";
 import { isPending } from "./buy";
 import type { Buy } from "./buy";
 import type { Journal } from "./journal";

@@ -1,6 +1,6 @@
-import type { Keep } from "../live/storage";
-import { signal } from "../live/signal";
-import type { Readable } from "../live/signal";
+import type { Keep } from "../lib/storage";
+import { signal } from "../lib/signal";
+import type { Readable } from "../lib/signal";
 import { isPending } from "./buy";
 import type { Buy } from "./buy";
 import { read, write } from "./record";

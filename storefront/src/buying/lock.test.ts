@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { keepIn } from "../live/storage";
+import { keepIn } from "../lib/storage";
 import { fakeLocks } from "../testing/journey";
 import { createLocks } from "./lock";
 

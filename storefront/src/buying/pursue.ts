@@ -6,7 +6,7 @@ import { isPending } from "./buy";
 import type { Buy } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
-import { createNaps } from "./naps";
+import { createNaps } from "../lib/timing";
 import {
   LONGEST_WISH,
   afterAsking,
@@ -17,7 +17,7 @@ import {
 } from "./steps";
 import { finalOf } from "./settle";
 import type { Final } from "./settle";
-import { unique } from "../identity/unique";
+import { unique } from "../lib/unique";
 
 /** How long another tab may be busy with sending the same buy, in milliseconds. */
 const PATIENCE = 4000;

@@ -1,4 +1,4 @@
-import { keepIn } from "../live/storage";
+import { keepIn } from "../lib/storage";
 
 /** Its own name: the shop keeps the token of a shopper beside it. */
 const KEY = "flashsale:operations-token";

@@ -1,5 +1,5 @@
 import type { Buy } from "../buying/buy";
-import { Link } from "../routing/link";
+import { Link } from "../lib/router";
 import { outcomeWords } from "../sales/outcome-words";
 import { salePath, saleTitle } from "../sales/sale-title";
 import { Badge, type Tone } from "../ui/badge";

@@ -1,5 +1,5 @@
-import { useBuys } from "../buying/hooks";
-import { Link } from "../routing/link";
+import { useBuys } from "../shop/hooks";
+import { Link } from "../lib/router";
 import { buttonClass } from "../ui/button";
 import { Message } from "../ui/message";
 import { PageHeading } from "../ui/page-heading";

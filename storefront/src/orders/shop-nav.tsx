@@ -1,7 +1,6 @@
 import { isPending } from "../buying/buy";
-import { useBuys } from "../buying/hooks";
-import { useSession } from "../identity/hooks";
-import { Link } from "../routing/link";
+import { useBuys, useSession } from "../shop/hooks";
+import { Link } from "../lib/router";
 import { Button } from "../ui/button";
 
 /** The right of the header: the way to the orders, and who is signed in. */

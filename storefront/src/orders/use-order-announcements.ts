@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 
 import type { Buy } from "../buying/buy";
-import { useBuys } from "../buying/hooks";
+import { useBuys } from "../shop/hooks";
 import { outcomeWords } from "../sales/outcome-words";
 import { announce } from "../ui/announcer";
 

@@ -1,14 +1,12 @@
 import { memo, useRef } from "react";
 
 import { isPending } from "../buying/buy";
-import { useBuy } from "../buying/hooks";
-import { useSession } from "../identity/hooks";
+import { useBuy, useSession, useIsSoldOut } from "../shop/hooks";
 import type { Product, Sale } from "../live/sale";
 import { asleepWords } from "./asleep-words";
 import { BuyButton } from "./buy-button";
 import { LinePanel } from "./line-panel";
 import { OutcomePanel } from "./outcome-panel";
-import { useIsSoldOut } from "./outline";
 import { SendingButton } from "./sending-button";
 import { SignInPanel } from "./sign-in-panel";
 import { useKeptFocus } from "./use-kept-focus";

@@ -1,5 +1,5 @@
-import type { Countdown } from "../clock/countdown";
-import { useCountdown } from "../clock/hooks";
+import type { Countdown } from "../lib/clock";
+import { useCountdown } from "../shop/hooks";
 
 interface ClockDigitsProps {
   /** What it runs towards, in milliseconds since the Unix epoch by the server's clock. */

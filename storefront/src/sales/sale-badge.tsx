@@ -1,4 +1,4 @@
-import { useCountdown } from "../clock/hooks";
+import { useCountdown } from "../shop/hooks";
 import type { Sale, SaleStatus } from "../live/sale";
 import { Badge, type Tone } from "../ui/badge";
 

@@ -1,6 +1,6 @@
 import { useState, type ReactNode } from "react";
 
-import { useServerNow } from "../clock/hooks";
+import { useServerNow } from "../shop/hooks";
 import type { Sale, SaleStatus } from "../live/sale";
 import { formatDate, formatSoon, formatTime } from "../ui/instants";
 import { PageHeading } from "../ui/page-heading";

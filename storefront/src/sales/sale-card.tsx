@@ -1,7 +1,7 @@
 import { memo } from "react";
 
 import type { Product, Sale } from "../live/sale";
-import { Link } from "../routing/link";
+import { Link } from "../lib/router";
 import { Icon } from "../ui/icons";
 import { formatCount, formatPrice } from "../ui/numbers";
 import { SaleBadge } from "./sale-badge";

@@ -1,9 +1,9 @@
 import type { Sale } from "../live/sale";
-import { Link } from "../routing/link";
+import { Link } from "../lib/router";
 import { buttonClass } from "../ui/button";
 import { Message } from "../ui/message";
 import { PageHeading } from "../ui/page-heading";
-import { useOutline } from "./outline";
+import { useOutline } from "../shop/hooks";
 import { ProductCard, ProductHero } from "./product-details";
 import { Band, SaleBand } from "./sale-band";
 import { SalePageSkeleton } from "./sale-page-skeleton";

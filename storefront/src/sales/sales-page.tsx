@@ -1,4 +1,4 @@
-import { useSales } from "../live/hooks";
+import { useSales } from "../shop/hooks";
 import { Message } from "../ui/message";
 import { PageHeading } from "../ui/page-heading";
 import { Skeleton } from "../ui/skeleton";

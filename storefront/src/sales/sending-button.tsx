@@ -1,5 +1,5 @@
 import type { Buy } from "../buying/buy";
-import { useServerNow } from "../clock/hooks";
+import { useServerNow } from "../shop/hooks";
 import { sentence } from "../server/sentences";
 import { Spinner } from "../ui/icons";
 import { BuyButton } from "./buy-button";

@@ -1,4 +1,4 @@
-import { useSession } from "../identity/hooks";
+import { useSession } from "../shop/hooks";
 import { BuyButton } from "./buy-button";
 
 interface SignInPanelProps {

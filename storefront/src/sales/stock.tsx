@@ -1,7 +1,7 @@
 import type { Product } from "../live/sale";
 import { formatCount } from "../ui/numbers";
 import { Skeleton } from "../ui/skeleton";
-import { useStock } from "./outline";
+import { useStock } from "../shop/hooks";
 import { LAST_TEN, STOCK_LEVELS, stockLevel } from "./stock-level";
 import { useStockAnnouncements } from "./use-stock-announcements";
 

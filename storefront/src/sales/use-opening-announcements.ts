@@ -1,6 +1,6 @@
 import { useEffect, useRef } from "react";
 
-import { useShop } from "../live/hooks";
+import { useShop } from "../shop/hooks";
 import type { Sale } from "../live/sale";
 import { announce } from "../ui/announcer";
 

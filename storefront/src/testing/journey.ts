@@ -3,7 +3,7 @@ import { afterEach, beforeEach, vi } from "vitest";
 
 import type { Buy } from "../buying/buy";
 import { PREFIX } from "../buying/journal";
-import { createShop, type Shop } from "../live/shop";
+import { createShop, type Shop } from "../shop/shop";
 import { FakeGateway } from "./fake-gateway";
 
 /** What every press asks for. */

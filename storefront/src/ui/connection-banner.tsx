@@ -1,4 +1,4 @@
-import { useConnection } from "../live/hooks";
+import { useConnection } from "../shop/hooks";
 import { MEASURE } from "./measure";
 
 /** Says when the page hears nothing any more; the place it takes is always there to be read. */

@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { Link } from "../routing/link";
+import { Link } from "../lib/router";
 import { Announcer } from "./announcer";
 import { Footer } from "./footer";
 import { MEASURE } from "./measure";

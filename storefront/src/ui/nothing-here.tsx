@@ -1,4 +1,4 @@
-import { Link } from "../routing/link";
+import { Link } from "../lib/router";
 import { buttonClass } from "./button";
 import { PageHeading } from "./page-heading";
 

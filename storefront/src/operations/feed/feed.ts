@@ -1,6 +1,6 @@
 import { io, type Socket } from "socket.io-client";
 
-import { createServerClock } from "../../clock/offset";
+import { createServerClock } from "../../lib/clock";
 import { fetchFigures, fetchHistory, Refusal } from "./calls";
 import type { Figures } from "./figures";
 import { historyOf } from "./history";

@@ -1,6 +1,6 @@
 import { useEffect, useState, useSyncExternalStore } from "react";
 
-import { createTicks } from "../../clock/ticks";
+import { createTicks } from "../../lib/clock";
 import { Feed } from "./feed";
 import type { FeedState } from "./state";
 

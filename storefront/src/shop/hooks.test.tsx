@@ -2,13 +2,19 @@ import { act, cleanup, render, screen } from "@testing-library/react";
 import { Profiler, StrictMode } from "react";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-import { useBuy, useBuys } from "../buying/hooks";
-import { useCountdown, useServerNow } from "../clock/hooks";
-import { useSession } from "../identity/hooks";
+import {
+  useBuy,
+  useBuys,
+  useCountdown,
+  useServerNow,
+  useSession,
+  useConnection,
+  useSale,
+  useSales,
+  ShopProvider,
+} from "./hooks";
 import { FakeGateway, aSale } from "../testing/fake-gateway";
-import { useConnection, useSale, useSales } from "./hooks";
-import { ShopProvider } from "./provider";
-import type { Product, Sale } from "./sale";
+import type { Product, Sale } from "../live/sale";
 import { createShop } from "./shop";
 
 const NOW = Date.UTC(2030, 0, 1);

@@ -1,3 +1,5 @@
+import { useSyncExternalStore } from "react";
+
 /** A value that can be watched. `get` answers the same object until the value changes. */
 export interface Readable<T> {
   readonly get: () => T;
@@ -25,4 +27,9 @@ export function signal<T>(value: T): Signal<T> {
       for (const listener of [...listeners]) listener();
     },
   };
+}
+
+/** The value of a signal, now and after each change. */
+export function useSignal<T>(readable: Readable<T>): T {
+  return useSyncExternalStore(readable.subscribe, readable.get);
 }

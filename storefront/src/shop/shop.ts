@@ -3,24 +3,22 @@ import type { Buying } from "../buying/buying";
 import { PREFIX, createJournal } from "../buying/journal";
 import { createLocks } from "../buying/lock";
 import { createPursuit } from "../buying/pursue";
-import { createServerClock } from "../clock/offset";
-import type { ServerClock } from "../clock/offset";
-import { createTicks } from "../clock/ticks";
-import type { Ticks } from "../clock/ticks";
+import { createServerClock, createTicks } from "../lib/clock";
+import type { ServerClock, Ticks } from "../lib/clock";
 import { createIdentity } from "../identity/session";
 import type { Identity } from "../identity/session";
 import { takeToken, tokenOf } from "../identity/token";
 import type { Place } from "../identity/token";
 import { createPasses } from "../pass/passes";
 import { createGateway } from "../server/gateway";
-import { createCatalogue } from "./catalogue";
-import type { Catalogue } from "./catalogue";
-import { createSocket, openSocketIo } from "./connection";
-import type { Connection, OpenSocket } from "./connection";
-import { createPolling } from "./polling";
-import { signal } from "./signal";
-import type { Readable } from "./signal";
-import { keepIn } from "./storage";
+import { createCatalogue } from "../live/catalogue";
+import type { Catalogue } from "../live/catalogue";
+import { createSocket, openSocketIo } from "../live/connection";
+import type { Connection, OpenSocket } from "../live/connection";
+import { createPolling } from "../live/polling";
+import { signal } from "../lib/signal";
+import type { Readable } from "../lib/signal";
+import { keepIn } from "../lib/storage";
 
 /** All that the pages know and can do, without React. */
 export interface Shop {
