@@ -1,9 +1,9 @@
 import { useId, useState, type SubmitEvent } from "react";
 
-import { Button } from "../ui/button";
-import { PageHeading } from "../ui/page-heading";
+import { Button } from "../ui/elements";
+import { PageHeading } from "../ui/layout";
 import type { FeedState } from "./feed/state";
-import { fieldClass } from "./field";
+import { fieldClass } from "./controls";
 
 const SENTENCES = {
   token: "This is not the operations token. Check it and try again.",

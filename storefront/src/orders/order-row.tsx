@@ -2,9 +2,8 @@ import type { Buy } from "../buying/buy";
 import { Link } from "../lib/router";
 import { outcomeWords } from "../sales/outcome-words";
 import { salePath, saleTitle } from "../sales/sale-title";
-import { Badge, type Tone } from "../ui/badge";
-import { formatInstant } from "../ui/instants";
-import { formatPrice } from "../ui/numbers";
+import { Badge, type Tone } from "../ui/elements";
+import { formatInstant, formatPrice } from "../ui/format";
 
 const badges: Record<Buy["state"]["is"], readonly [Tone, string]> = {
   sending: ["wait", "On its way"],

@@ -1,8 +1,7 @@
 import { useBuys } from "../shop/hooks";
 import { Link } from "../lib/router";
-import { buttonClass } from "../ui/button";
-import { Message } from "../ui/message";
-import { PageHeading } from "../ui/page-heading";
+import { buttonClass, Message } from "../ui/elements";
+import { PageHeading } from "../ui/layout";
 import { OrderRow } from "./order-row";
 
 /** Every buy of the shopper on this device, newest first. */

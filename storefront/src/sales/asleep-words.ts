@@ -1,5 +1,5 @@
 import type { Sale } from "../live/sale";
-import { formatTime } from "../ui/instants";
+import { formatTime } from "../ui/format";
 
 /** What the button says while it cannot be pressed, and why. */
 export interface AsleepWords {

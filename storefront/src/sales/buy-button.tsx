@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { Button } from "../ui/button";
+import { Button } from "../ui/elements";
 
 interface BuyButtonProps {
   /** The accessible name begins "Buy {product}". */

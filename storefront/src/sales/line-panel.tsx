@@ -1,4 +1,4 @@
-import { formatCount } from "../ui/numbers";
+import { formatCount } from "../ui/format";
 
 /** Taken, and in line: the place is what the shopper looks at, so it is what is large. */
 export function LinePanel({ position }: { position: number | null }) {

@@ -3,7 +3,7 @@ import type { ReactNode } from "react";
 import type { Buy } from "../buying/buy";
 import type { Product } from "../live/sale";
 import { Link } from "../lib/router";
-import { Button } from "../ui/button";
+import { Button } from "../ui/elements";
 import { outcomeWords } from "./outcome-words";
 import { Panel } from "./panel";
 

@@ -1,6 +1,6 @@
 import type { Buy } from "../buying/buy";
 import { sentence } from "../server/sentences";
-import { formatCount } from "../ui/numbers";
+import { formatCount } from "../ui/format";
 
 /** Where a buy stands, in the words that the shop uses everywhere. */
 export function outcomeWords({ state }: Buy): string {

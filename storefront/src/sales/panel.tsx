@@ -1,6 +1,6 @@
 import type { ComponentProps, ReactNode } from "react";
 
-import { Icon } from "../ui/icons";
+import { Icon } from "../ui/elements";
 
 /** What a panel tells by its colours, besides its words and its sign. */
 export type PanelTone = "good" | "bad" | "wait" | "over";

@@ -1,8 +1,8 @@
 import { memo } from "react";
 
 import type { Product, Sale } from "../live/sale";
-import { formatPrice } from "../ui/numbers";
-import { Picture } from "../ui/picture";
+import { formatPrice } from "../ui/format";
+import { Picture } from "../ui/elements";
 import { BuyPanel } from "./buy-panel";
 import { limitWords } from "./outcome-panel";
 import { Stock } from "./stock";

@@ -1,6 +1,6 @@
 import { useCountdown } from "../shop/hooks";
 import type { Sale, SaleStatus } from "../live/sale";
-import { Badge, type Tone } from "../ui/badge";
+import { Badge, type Tone } from "../ui/elements";
 
 const badges: Record<SaleStatus, readonly [Tone, string]> = {
   Scheduled: ["wait", "Opens soon"],

@@ -2,8 +2,8 @@ import { useState, type ReactNode } from "react";
 
 import { useServerNow } from "../shop/hooks";
 import type { Sale, SaleStatus } from "../live/sale";
-import { formatDate, formatSoon, formatTime } from "../ui/instants";
-import { PageHeading } from "../ui/page-heading";
+import { formatDate, formatSoon, formatTime } from "../ui/format";
+import { PageHeading } from "../ui/layout";
 import { ClockDigits } from "./clock-digits";
 import { saleTitle } from "./sale-title";
 import { useOpeningAnnouncements } from "./use-opening-announcements";

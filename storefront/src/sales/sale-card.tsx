@@ -2,8 +2,8 @@ import { memo } from "react";
 
 import type { Product, Sale } from "../live/sale";
 import { Link } from "../lib/router";
-import { Icon } from "../ui/icons";
-import { formatCount, formatPrice } from "../ui/numbers";
+import { Icon } from "../ui/elements";
+import { formatCount, formatPrice } from "../ui/format";
 import { SaleBadge } from "./sale-badge";
 import { SalePictures } from "./sale-pictures";
 import { salePath, saleTitle } from "./sale-title";

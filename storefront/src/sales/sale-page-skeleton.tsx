@@ -1,4 +1,4 @@
-import { Skeleton } from "../ui/skeleton";
+import { Skeleton } from "../ui/elements";
 
 /** The room that products take, while they are on their way. */
 export function SalePageSkeleton() {

@@ -1,8 +1,7 @@
 import type { Sale } from "../live/sale";
 import { Link } from "../lib/router";
-import { buttonClass } from "../ui/button";
-import { Message } from "../ui/message";
-import { PageHeading } from "../ui/page-heading";
+import { buttonClass, Message } from "../ui/elements";
+import { PageHeading } from "../ui/layout";
 import { useOutline } from "../shop/hooks";
 import { ProductCard, ProductHero } from "./product-details";
 import { Band, SaleBand } from "./sale-band";

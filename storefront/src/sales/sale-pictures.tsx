@@ -1,5 +1,5 @@
 import type { Sale } from "../live/sale";
-import { Picture } from "../ui/picture";
+import { Picture } from "../ui/elements";
 import { saleTitle } from "./sale-title";
 
 /** With fewer than these, the first product stands for all. */

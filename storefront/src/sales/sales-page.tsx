@@ -1,7 +1,6 @@
 import { useSales } from "../shop/hooks";
-import { Message } from "../ui/message";
-import { PageHeading } from "../ui/page-heading";
-import { Skeleton } from "../ui/skeleton";
+import { Message, Skeleton } from "../ui/elements";
+import { PageHeading } from "../ui/layout";
 import { inOrder } from "./in-order";
 import { SaleCard } from "./sale-card";
 

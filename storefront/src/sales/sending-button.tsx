@@ -1,7 +1,7 @@
 import type { Buy } from "../buying/buy";
 import { useServerNow } from "../shop/hooks";
 import { sentence } from "../server/sentences";
-import { Spinner } from "../ui/icons";
+import { Spinner } from "../ui/elements";
 import { BuyButton } from "./buy-button";
 
 interface SendingButtonProps {

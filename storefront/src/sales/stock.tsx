@@ -1,6 +1,6 @@
 import type { Product } from "../live/sale";
-import { formatCount } from "../ui/numbers";
-import { Skeleton } from "../ui/skeleton";
+import { formatCount } from "../ui/format";
+import { Skeleton } from "../ui/elements";
 import { useStock } from "../shop/hooks";
 import { LAST_TEN, STOCK_LEVELS, stockLevel } from "./stock-level";
 import { useStockAnnouncements } from "./use-stock-announcements";

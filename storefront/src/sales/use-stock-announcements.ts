@@ -1,7 +1,7 @@
 import { useEffect, useRef } from "react";
 
 import { announce } from "../ui/announcer";
-import { formatCount } from "../ui/numbers";
+import { formatCount } from "../ui/format";
 import { stockLevel, type StockLevel } from "./stock-level";
 
 /** A product is spoken of at most this often; what happens in between is said in one sentence. */

@@ -1,6 +1,5 @@
-import { Badge, type Tone } from "../../ui/badge";
-import { Button } from "../../ui/button";
-import { PageHeading } from "../../ui/page-heading";
+import { Badge, type Tone, Button } from "../../ui/elements";
+import { PageHeading } from "../../ui/layout";
 import type { FeedConnection } from "../feed/state";
 import { formatTimeOfDay } from "../wording";
 

@@ -1,6 +1,6 @@
 import type { ReactNode } from "react";
 
-import { Chevron } from "../chevron";
+import { Chevron } from "../controls";
 import type { GatewayFigures, WorkerFigures } from "../feed/figures";
 import { counted } from "../wording";
 

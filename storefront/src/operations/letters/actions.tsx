@@ -1,5 +1,5 @@
-import { Button } from "../../ui/button";
-import { formatCount } from "../../ui/numbers";
+import { Button } from "../../ui/elements";
+import { formatCount } from "../../ui/format";
 import type { Intent } from "./confirmation";
 
 interface ActionsProps {

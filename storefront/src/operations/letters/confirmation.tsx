@@ -1,5 +1,5 @@
-import { Button } from "../../ui/button";
-import { Dialog } from "../../ui/dialog";
+import { Button } from "../../ui/elements";
+import { Dialog } from "../controls";
 import type { Verb } from "./letters";
 import { questionOf } from "./sentences";
 

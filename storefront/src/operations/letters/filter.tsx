@@ -1,6 +1,6 @@
 import { useEffect, useId, useState } from "react";
 
-import { fieldClass } from "../field";
+import { fieldClass } from "../controls";
 import type { LetterFilter } from "./letters";
 
 /** Typing is over when nothing was typed for so long. */

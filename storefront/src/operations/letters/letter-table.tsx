@@ -1,7 +1,7 @@
 import { useState } from "react";
 
-import { cell, columnHead, figureCell, Table } from "../table";
-import { formatCount } from "../../ui/numbers";
+import { cell, columnHead, figureCell, Table } from "../controls";
+import { formatCount } from "../../ui/format";
 import { formatMoment } from "../wording";
 import type { DeadLetter } from "./letters";
 import { allToggled, tickedOf, toggled, type Selection } from "./selection";

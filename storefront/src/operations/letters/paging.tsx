@@ -1,4 +1,4 @@
-import { Button } from "../../ui/button";
+import { Button } from "../../ui/elements";
 import { counted } from "../wording";
 import type { Letters } from "./use-letters";
 

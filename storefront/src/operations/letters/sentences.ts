@@ -1,4 +1,4 @@
-import { formatCount } from "../../ui/numbers";
+import { formatCount } from "../../ui/format";
 import { counted } from "../wording";
 import type { LettersDone, Verb } from "./letters";
 

@@ -1,9 +1,9 @@
 import { useState } from "react";
 
-import { Badge } from "../../ui/badge";
+import { Badge } from "../../ui/elements";
 import { isUndriven, type LaneFigures, type SaleFigures } from "../feed/figures";
-import { cell, columnHead, figureCell, Table } from "../table";
-import { formatCount } from "../../ui/numbers";
+import { cell, columnHead, figureCell, Table } from "../controls";
+import { formatCount } from "../../ui/format";
 import { formatAge } from "../wording";
 import { pressedColumn, sortLanes, type LaneColumn, type LaneOrder } from "./order";
 

@@ -1,7 +1,7 @@
-import { Badge, type Tone } from "../../ui/badge";
-import { Chevron } from "../chevron";
+import { Badge, type Tone } from "../../ui/elements";
+import { Chevron } from "../controls";
 import { depthOf, isUndriven, type SaleFigures } from "../feed/figures";
-import { formatCount } from "../../ui/numbers";
+import { formatCount } from "../../ui/format";
 import { counted } from "../wording";
 import { clockOf, stateWord } from "./clock";
 

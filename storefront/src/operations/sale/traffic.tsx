@@ -1,7 +1,7 @@
 import { useId, type ReactNode } from "react";
 
 import type { SaleFigures } from "../feed/figures";
-import { formatCount } from "../../ui/numbers";
+import { formatCount } from "../../ui/format";
 import { formatMean } from "../wording";
 import { groupAnswers } from "./answers";
 
