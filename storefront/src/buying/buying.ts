@@ -7,7 +7,7 @@ import type { Buy } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
 import type { Pursuit } from "./pursue";
-import { isDismissed } from "./record";
+import { isDismissed } from "./journal";
 
 /** What a press asks for, as it was shown. */
 export type Wish = Pick<Buy, "sale" | "productId" | "productName" | "price">;

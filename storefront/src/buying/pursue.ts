@@ -1,9 +1,9 @@
 import type { Catalogue } from "../live/catalogue";
 import type { Passes } from "../pass/passes";
 import type { Gateway } from "../server/gateway";
-import { backoff } from "../server/retry";
-import { isPending } from "./buy";
-import type { Buy } from "./buy";
+import { backoff } from "../server/problem";
+import { isPending, finalOf } from "./buy";
+import type { Buy, Final } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
 import { createNaps } from "../lib/timing";
@@ -15,8 +15,6 @@ import {
   beforeSending,
   isOffered,
 } from "./steps";
-import { finalOf } from "./settle";
-import type { Final } from "./settle";
 import { unique } from "../lib/unique";
 
 /** How long another tab may be busy with sending the same buy, in milliseconds. */

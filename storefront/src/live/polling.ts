@@ -1,7 +1,7 @@
 import type { ServerClock } from "../lib/clock";
 import type { Identity } from "../identity/session";
 import type { Gateway } from "../server/gateway";
-import { backoff } from "../server/retry";
+import { backoff } from "../server/problem";
 import { createNaps } from "../lib/timing";
 import type { Catalogue } from "./catalogue";
 import type { Connection, LiveSocket } from "./connection";

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 
-import { backoff, pauseAfter } from "./retry";
+import { backoff, pauseAfter } from "./problem";
 
 const random = fc.double({ min: 0, max: 1, noNaN: true });
 

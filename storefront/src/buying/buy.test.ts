@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 
 import type { Buy, BuyState } from "./buy";
-import { finalOf, merge } from "./settle";
+import { finalOf, merge } from "./buy";
 
 const pressed: Buy = {
   key: "k",

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { work, zeroBits } from "./work";
+import { work, zeroBits } from "./holder";
 
 test("the proof is what the gateway checks", async () => {
   const proof = await work("challenge", 12);
