@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 
 import { sale } from "../../testing/figures";
-import { clockOf } from "./clock";
+import { clockOf } from "./sale";
 
 const at = (time: string) => Date.parse(`2026-11-22T${time}Z`);
 

@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { groupAnswers } from "./answers";
+import { groupAnswers } from "./traffic";
 
 const countsOf = (buys: Record<string, number>) => groupAnswers(buys).map(({ count }) => count);
 

@@ -1,6 +1,6 @@
 import { beforeEach, expect, it } from "vitest";
 
-import { dropToken, keepToken, takeToken } from "./token";
+import { dropToken, keepToken, takeToken } from "./access";
 
 beforeEach(() => {
   sessionStorage.clear();

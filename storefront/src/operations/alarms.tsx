@@ -1,4 +1,8 @@
+import { useEffect, useId, useRef } from "react";
+
+import { announce } from "../ui/announcer";
 import { depthOf, isUndriven, type Figures } from "./feed/figures";
+import type { FeedState } from "./feed/state";
 import { counted } from "./wording";
 
 /** Something that somebody should look at now. */
@@ -54,4 +58,61 @@ export function nextToTell(
   const tell = alarms.filter(({ key }) => log.before.has(key) && !log.told.has(key));
   const told = new Set([...log.told, ...tell.map(({ key }) => key)].filter((key) => now.has(key)));
   return { log: { told, before: now }, tell };
+}
+
+/** More than these are counted, not read out. */
+const READ_OUT = 3;
+
+/** Tells alarms to screen readers, politely and each once. The figures are never read out. */
+export function useAlarmVoice(state: FeedState, alarms: readonly Alarm[]): void {
+  const log = useRef(NO_ALARMS);
+  const current = useRef(alarms);
+
+  useEffect(() => {
+    current.current = alarms;
+  });
+
+  useEffect(() => {
+    // By `state`, which changes once a sample: a page may be drawn more often than that.
+    const next = nextToTell(log.current, current.current);
+    log.current = next.log;
+    const sentences = next.tell.map(({ sale, text }) =>
+      sale === null ? text : `${sale}: ${text}`,
+    );
+    if (sentences.length > READ_OUT) {
+      announce(`${counted(sentences.length, "new alarm")}. ${sentences[0] ?? ""}`);
+    } else if (sentences.length > 0) {
+      announce(sentences.join(" "));
+    }
+  }, [state]);
+}
+
+/** More would push the sales off the screen. */
+const SHOWN = 5;
+
+/** What somebody should look at now. */
+export function Alarms({ alarms }: { alarms: readonly Alarm[] }) {
+  const heading = useId();
+  if (alarms.length === 0) {
+    return null;
+  }
+  return (
+    <section
+      aria-labelledby={heading}
+      className="rounded-panel border border-bad bg-bad-wash px-4 py-3 text-bad"
+    >
+      <h2 id={heading} className="font-semibold">
+        Needs attention
+      </h2>
+      <ul className="mt-1 grid gap-0.5 tabular-nums">
+        {alarms.slice(0, SHOWN).map(({ key, sale, text }) => (
+          <li key={key}>
+            {sale !== null && <strong>{sale}: </strong>}
+            {text}
+          </li>
+        ))}
+        {alarms.length > SHOWN && <li>and {counted(alarms.length - SHOWN, "more alarm")}</li>}
+      </ul>
+    </section>
+  );
 }

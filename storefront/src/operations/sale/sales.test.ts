@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { lane, sale } from "../../testing/figures";
-import { pressedColumn, sortLanes, sortSales, type LaneOrder } from "./order";
+import { sortSales, withActive } from "./sales";
 
 describe("sortSales", () => {
   const names = (...of: Parameters<typeof sale>[0][]) =>
@@ -37,35 +37,22 @@ describe("sortSales", () => {
   });
 });
 
-describe("sortLanes", () => {
-  const lanes = [
-    lane({ productId: "b", stock: null, depth: 2 }),
-    lane({ productId: "a", stock: 7, depth: 9 }),
-    lane({ productId: "c", stock: 30, depth: 0 }),
-  ];
-  const sorted = (order: LaneOrder) => sortLanes(lanes, order).map(({ productId }) => productId);
+const open = (name: string) => sale({ sale: name });
+const closed = (name: string) => sale({ sale: name, status: "Closed" });
 
-  it("leaves lanes as they are declared", () => {
-    expect(sorted(null)).toEqual(["b", "a", "c"]);
-  });
-
-  it("sorts figures as figures, not as text", () => {
-    expect(sorted({ by: "stock", descending: true })).toEqual(["c", "a", "b"]);
-    expect(sorted({ by: "depth", descending: true })).toEqual(["a", "b", "c"]);
-  });
-
-  it("has the unknown last either way", () => {
-    expect(sorted({ by: "stock", descending: false })).toEqual(["a", "c", "b"]);
-  });
+it("among few sales all are unfolded", () => {
+  expect([...withActive(new Map(), [open("a"), closed("b")]).keys()]).toEqual(["a", "b"]);
 });
 
-it("pressing a column sorts, turns, and undoes", () => {
-  const first = pressedColumn(null, "depth");
-  const second = pressedColumn(first, "depth");
-  expect([first, second, pressedColumn(second, "depth")]).toEqual([
-    { by: "depth", descending: true },
-    { by: "depth", descending: false },
-    null,
+it("among many the first active ones are", () => {
+  const many = [open("a"), open("b"), open("c"), open("d"), closed("e")];
+  expect([...withActive(new Map(), many).keys()]).toEqual(["a", "b", "c"]);
+});
+
+it("what was folded by hand stays folded, what ends stays unfolded", () => {
+  const before = new Map([
+    ["a", false],
+    ["b", true],
   ]);
-  expect(pressedColumn(first, "product")).toEqual({ by: "product", descending: false });
+  expect(withActive(before, [open("a"), closed("b")])).toBe(before);
 });
