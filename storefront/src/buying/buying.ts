@@ -1,13 +1,13 @@
 import type { Identity } from "../identity/session";
-import { unique } from "../identity/unique";
-import { signal } from "../live/signal";
-import type { Readable } from "../live/signal";
+import { unique } from "../lib/unique";
+import { signal } from "../lib/signal";
+import type { Readable } from "../lib/signal";
 import { isPending } from "./buy";
 import type { Buy } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
 import type { Pursuit } from "./pursue";
-import { isDismissed } from "./record";
+import { isDismissed } from "./journal";
 
 /** What a press asks for, as it was shown. */
 export type Wish = Pick<Buy, "sale" | "productId" | "productName" | "price">;

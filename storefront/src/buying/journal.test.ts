@@ -1,6 +1,6 @@
 import { beforeEach, expect, test, vi } from "vitest";
 
-import { keepIn } from "../live/storage";
+import { keepIn } from "../lib/storage";
 import type { Buy, BuyState } from "./buy";
 import { PREFIX, createJournal } from "./journal";
 

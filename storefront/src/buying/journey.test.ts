@@ -1,9 +1,8 @@
 // Whole journeys of a buy, through a shop as pages have it, against a gateway that fails on demand.
 import { describe, expect, test } from "vitest";
 
-import { fakeLocks } from "./fake-locks";
-import { PREFIX } from "./journal";
 import {
+  fakeLocks,
   gateway,
   openTab,
   pass,
@@ -13,10 +12,11 @@ import {
   state,
   storageEvents,
   wish,
-  setStage,
-} from "./stage";
+  setUpJourney,
+} from "../testing/journey";
+import { PREFIX } from "./journal";
 
-setStage();
+setUpJourney();
 
 describe("a buy that goes well", () => {
   test("is in line at once, falls in line, and is confirmed by the event", async () => {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { keepIn } from "../live/storage";
-import { fakeLocks } from "./fake-locks";
+import { keepIn } from "../lib/storage";
+import { fakeLocks } from "../testing/journey";
 import { createLocks } from "./lock";
 
 const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

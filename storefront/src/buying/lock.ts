@@ -1,5 +1,5 @@
-import type { Keep } from "../live/storage";
-import { unique } from "../identity/unique";
+import type { Keep } from "../lib/storage";
+import { unique } from "../lib/unique";
 
 /** Runs `work` while no other tab runs work of the same name. */
 export type WithLock = <T>(name: string, patience: number, work: () => Promise<T>) => Promise<T>;

@@ -1,12 +1,12 @@
 import type { Catalogue } from "../live/catalogue";
 import type { Passes } from "../pass/passes";
 import type { Gateway } from "../server/gateway";
-import { backoff } from "../server/retry";
-import { isPending } from "./buy";
-import type { Buy } from "./buy";
+import { backoff } from "../server/problem";
+import { isPending, finalOf } from "./buy";
+import type { Buy, Final } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
-import { createNaps } from "./naps";
+import { createNaps } from "../lib/timing";
 import {
   LONGEST_WISH,
   afterAsking,
@@ -15,9 +15,7 @@ import {
   beforeSending,
   isOffered,
 } from "./steps";
-import { finalOf } from "./settle";
-import type { Final } from "./settle";
-import { unique } from "../identity/unique";
+import { unique } from "../lib/unique";
 
 /** How long another tab may be busy with sending the same buy, in milliseconds. */
 const PATIENCE = 4000;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 
-import { gateway, openTab, pass, press, shown, state, setStage } from "./stage";
+import { gateway, openTab, pass, press, shown, state, setUpJourney } from "../testing/journey";
 
-setStage();
+setUpJourney();
 
 describe("being asked to wait", () => {
   test.each([

@@ -1,10 +1,10 @@
 import { describe, expect, test, vi } from "vitest";
 
-import { aSale } from "../live/fake-gateway";
+import { aSale } from "../testing/fake-gateway";
 import { PREFIX } from "./journal";
-import { gateway, openTab, pass, press, state, wish, setStage } from "./stage";
+import { gateway, openTab, pass, press, state, wish, setUpJourney } from "../testing/journey";
 
-setStage();
+setUpJourney();
 
 describe("coming back", () => {
   test("a reload before the answer sends the same key again", async () => {

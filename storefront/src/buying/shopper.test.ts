@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, test } from "vitest";
 
-import { gateway, openTab, pass, press, state, setStage } from "./stage";
+import { gateway, openTab, pass, press, state, setUpJourney } from "../testing/journey";
 
-setStage();
+setUpJourney();
 
 describe("whose buys", () => {
   const token = (name: string, exp = Date.now() / 1000 + 3600) =>

@@ -1,11 +1,10 @@
 import type { Catalogue } from "../live/catalogue";
 import { instant } from "../live/sale";
 import type { Answer, Gateway, OrderView } from "../server/gateway";
-import { isRetryable } from "../server/problem";
+import { isRetryable, pauseAfter } from "../server/problem";
 import type { Problem, ProblemKind } from "../server/problem";
-import { pauseAfter } from "../server/retry";
 import type { Buy, BuyState } from "./buy";
-import { finalOf } from "./settle";
+import { finalOf } from "./buy";
 
 /** An opening this near (milliseconds) is waited for: the shopper's clock was a little ahead. */
 export const NEAR = 10_000;

@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, test, vi } from "vitest";
 
-import { keepIn } from "../live/storage";
+import { keepIn } from "../lib/storage";
 import type { Answer, SessionView } from "../server/gateway";
 import { NETWORK } from "../server/problem";
 import { createIdentity, deviceShopper, signInAddress } from "./session";
 import { claimsOf, takeToken, tokenOf } from "./token";
-import { unique } from "./unique";
+import { unique } from "../lib/unique";
 
 const device = keepIn(() => localStorage);
 const tab = keepIn(() => sessionStorage);

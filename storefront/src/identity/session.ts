@@ -1,10 +1,10 @@
-import type { Keep } from "../live/storage";
-import { signal } from "../live/signal";
-import type { Readable } from "../live/signal";
+import type { Keep } from "../lib/storage";
+import { signal } from "../lib/signal";
+import type { Readable } from "../lib/signal";
 import type { Gateway, SessionView } from "../server/gateway";
 import { claimsOf, dropToken, tokenOf } from "./token";
 import type { Place } from "./token";
-import { unique } from "./unique";
+import { unique } from "../lib/unique";
 
 /** Who shops here. */
 export interface Session {

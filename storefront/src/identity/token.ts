@@ -1,4 +1,4 @@
-import type { Keep } from "../live/storage";
+import type { Keep } from "../lib/storage";
 
 /** Under which the tab keeps the token. */
 const KEY = "flashsale:token";

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
 import type { components } from "../server/schema";
 import { createCatalogue } from "./catalogue";
-import { aSale } from "./fake-gateway";
+import { aSale } from "../testing/fake-gateway";
 
 type View = components["schemas"]["SalesView"];
 

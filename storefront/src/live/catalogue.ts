@@ -1,9 +1,9 @@
 import type { components } from "../server/schema";
-import { batched } from "./frames";
+import { batched } from "../lib/timing";
 import { instant, saleAt, saleOf } from "./sale";
 import type { Sale, SaleStatus } from "./sale";
-import { signal } from "./signal";
-import type { Readable, Signal } from "./signal";
+import { signal } from "../lib/signal";
+import type { Readable, Signal } from "../lib/signal";
 
 /** What is known of all sales; `sales` is empty unless `ready`. */
 export interface SalesState {

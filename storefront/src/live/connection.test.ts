@@ -2,7 +2,7 @@ import { expect, test, vi } from "vitest";
 
 import { createSocket } from "./connection";
 import type { Events } from "./connection";
-import { FakeGateway } from "./fake-gateway";
+import { FakeGateway } from "../testing/fake-gateway";
 
 const turn = () => new Promise((resolve) => setTimeout(resolve));
 

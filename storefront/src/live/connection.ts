@@ -1,5 +1,5 @@
-import { signal } from "./signal";
-import type { Readable } from "./signal";
+import { signal } from "../lib/signal";
+import type { Readable } from "../lib/signal";
 import type { SaleStatusEvent } from "./catalogue";
 
 /** How the page hears of news. */

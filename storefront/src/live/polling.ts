@@ -1,11 +1,11 @@
-import type { ServerClock } from "../clock/offset";
+import type { ServerClock } from "../lib/clock";
 import type { Identity } from "../identity/session";
 import type { Gateway } from "../server/gateway";
-import { backoff } from "../server/retry";
-import { createNaps } from "../buying/naps";
+import { backoff } from "../server/problem";
+import { createNaps } from "../lib/timing";
 import type { Catalogue } from "./catalogue";
 import type { Connection, LiveSocket } from "./connection";
-import type { Signal } from "./signal";
+import type { Signal } from "../lib/signal";
 
 /** Between two questions while no socket is there, in milliseconds, before jitter. */
 const PAUSE = 3000;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 
 import { alarmsOf, nextToTell, NO_ALARMS, type Alarm } from "./alarms";
-import { figures, lane, sale } from "./sample";
+import { figures, lane, sale } from "../testing/figures";
 
 describe("alarmsOf", () => {
   it("is empty when all is well", () => {

@@ -1,9 +1,12 @@
 import { useEffect, useState } from "react";
 
 import { Announcer } from "../ui/announcer";
-import { Board } from "./board";
-import { Gate } from "./gate";
-import { dropToken, keepToken, takeToken } from "./token";
+import { dropToken, Gate, keepToken, takeToken } from "./access";
+import { Alarms, alarmsOf, useAlarmVoice, type Alarm } from "./alarms";
+import { useFeed, useFeedNow } from "./feed/feed";
+import type { FeedState } from "./feed/state";
+import { Head, Processes, Stale, staleness } from "./head";
+import { Sales } from "./sale/sales";
 
 /** A token in use, and how many were tried: the same one again is another try. */
 interface Attempt {
@@ -52,4 +55,58 @@ export default function OperationsPage() {
       <Announcer />
     </>
   );
+}
+
+interface BoardProps {
+  token: string;
+  onEnter: (token: string) => void;
+  onLeave: () => void;
+}
+
+/** All that one who runs a sale looks at, renewed each second. */
+function Board({ token, onEnter, onLeave }: BoardProps) {
+  const { feed, state } = useFeed(token);
+  const now = useFeedNow(feed);
+  const stale = staleness(state, now);
+  const alarms = alarmsIn(state);
+  useAlarmVoice(state, alarms);
+
+  if (state.refusedBy) {
+    return <Gate refusedBy={state.refusedBy} onEnter={onEnter} />;
+  }
+  const { figures } = state;
+  return (
+    <div className="grid gap-4 text-sm">
+      <Head
+        connection={state.connection}
+        isStale={stale !== null}
+        now={figures ? now : null}
+        onLeave={onLeave}
+      />
+      <Stale staleness={stale} />
+      {figures && (
+        <>
+          {/* Who is there, and what is wrong, is not known from old figures; the page says that. */}
+          {!stale && (
+            <>
+              <Processes gateways={figures.gateways} workers={figures.workers} />
+              <Alarms alarms={alarms} />
+            </>
+          )}
+          <Sales token={token} state={state} now={now} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function alarmsIn({ figures, connection }: FeedState): Alarm[] {
+  const alarms = figures ? alarmsOf(figures) : [];
+  if (connection === "lost") {
+    return [{ key: "lost", sale: null, text: "The gateway does not answer." }];
+  }
+  if (figures && !figures.isCurrent) {
+    return [{ key: "old", sale: null, text: "Redis does not answer, figures of lanes are old." }];
+  }
+  return alarms;
 }

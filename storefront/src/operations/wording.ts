@@ -1,4 +1,4 @@
-import { formatCount } from "../ui/numbers";
+import { formatCount } from "../ui/format";
 
 const tenths = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
 

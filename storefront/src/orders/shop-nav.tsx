@@ -1,8 +1,7 @@
 import { isPending } from "../buying/buy";
-import { useBuys } from "../buying/hooks";
-import { useSession } from "../identity/hooks";
-import { Link } from "../routing/link";
-import { Button } from "../ui/button";
+import { useBuys, useSession } from "../shop/hooks";
+import { Link } from "../lib/router";
+import { Button } from "../ui/elements";
 
 /** The right of the header: the way to the orders, and who is signed in. */
 export function ShopNav() {

@@ -1,8 +1,8 @@
 import { useEffect, useRef } from "react";
 
 import type { Buy } from "../buying/buy";
-import { useBuys } from "../buying/hooks";
-import { outcomeWords } from "../sales/outcome-words";
+import { useBuys } from "../shop/hooks";
+import { outcomeWords } from "../sales/words";
 import { announce } from "../ui/announcer";
 
 /** A place in line is spoken of at most this often; outcomes are told at once. */

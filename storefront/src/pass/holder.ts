@@ -1,7 +1,19 @@
-import type { Answer } from "../server/gateway";
+import { sha256 } from "@noble/hashes/sha2.js";
+
+import type { Catalogue } from "../live/catalogue";
+import type { Answer, Gateway } from "../server/gateway";
 import type { components } from "../server/schema";
-import type { PassesParts } from "./passes";
-import { work } from "./work";
+
+/** What getting passes needs. */
+export interface PassesParts {
+  readonly gateway: Pick<Gateway, "post">;
+  readonly catalogue: Catalogue;
+  /** The shopper; null while nobody is known. */
+  readonly shopper: () => string | null;
+  /** The server's clock. */
+  readonly now: () => number;
+  readonly random: () => number;
+}
 
 type Schemas = components["schemas"];
 
@@ -86,3 +98,33 @@ export function createHolder(parts: PassesParts): Holder {
 
 /** The shop cannot get the pass by itself. */
 const NO_WAY = { kind: "pass-required", status: 403, opensAt: null, retryAfter: 0 } as const;
+
+/** How long the page may stand still for the work, in milliseconds. */
+const SLICE = 12;
+
+/**
+ * Finds the number of which the SHA-256 digest, in decimal behind `challenge` and a dot, begins
+ * with `difficulty` zero bits. Lets the page do other things in between.
+ */
+export async function work(challenge: string, difficulty: number): Promise<string> {
+  const encoder = new TextEncoder();
+  const begun = sha256.create().update(encoder.encode(`${challenge}.`));
+  for (let number = 0; ;) {
+    const until = performance.now() + SLICE;
+    do {
+      const proof = String(number);
+      if (zeroBits(begun.clone().update(encoder.encode(proof)).digest()) >= difficulty) {
+        return proof;
+      }
+      number += 1;
+    } while (performance.now() < until);
+    await new Promise((resolve) => setTimeout(resolve, 0));
+  }
+}
+
+/** With how many zero bits a digest begins. */
+export function zeroBits(digest: Uint8Array): number {
+  const at = digest.findIndex((byte) => byte !== 0);
+  if (at < 0) return 8 * digest.length;
+  return 8 * at + Math.clz32(digest[at] ?? 0) - 24;
+}

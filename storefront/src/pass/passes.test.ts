@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
 
-import { gateway, openTab, pass, press, setStage, state } from "../buying/stage";
-import { aSale } from "../live/fake-gateway";
+import { gateway, openTab, pass, press, setUpJourney, state } from "../testing/journey";
+import { aSale } from "../testing/fake-gateway";
 
-setStage();
+setUpJourney();
 
 /** Lets time pass, in milliseconds, and the file with the work be loaded, which takes real time. */
 async function passWithWork(ms: number): Promise<void> {

@@ -1,18 +1,6 @@
-import type { Catalogue } from "../live/catalogue";
-import type { Answer, Gateway } from "../server/gateway";
+import type { Answer } from "../server/gateway";
 import { NETWORK } from "../server/problem";
-import type { Holder } from "./holder";
-
-/** What getting passes needs. */
-export interface PassesParts {
-  readonly gateway: Pick<Gateway, "post">;
-  readonly catalogue: Catalogue;
-  /** The shopper; null while nobody is known. */
-  readonly shopper: () => string | null;
-  /** The server's clock. */
-  readonly now: () => number;
-  readonly random: () => number;
-}
+import type { Holder, PassesParts } from "./holder";
 
 /** Passes of this tab. */
 export interface Passes {

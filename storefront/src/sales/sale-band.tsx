@@ -1,12 +1,12 @@
-import { useState, type ReactNode } from "react";
+import { useEffect, useRef, useState, type ReactNode } from "react";
 
-import { useServerNow } from "../clock/hooks";
+import type { Countdown } from "../lib/clock";
 import type { Sale, SaleStatus } from "../live/sale";
-import { formatDate, formatSoon, formatTime } from "../ui/instants";
-import { PageHeading } from "../ui/page-heading";
-import { ClockDigits } from "./clock-digits";
-import { saleTitle } from "./sale-title";
-import { useOpeningAnnouncements } from "./use-opening-announcements";
+import { useCountdown, useServerNow, useShop } from "../shop/hooks";
+import { announce } from "../ui/announcer";
+import { formatDate, formatSoon, formatTime } from "../ui/format";
+import { PageHeading } from "../ui/layout";
+import { saleTitle } from "./words";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -93,4 +93,87 @@ function explanation({ status, opensAt, closesAt }: Sale, isLastDay: boolean): s
     case "Closed":
       return "Thank you for coming.";
   }
+}
+
+interface ClockDigitsProps {
+  /** What it runs towards, in milliseconds since the Unix epoch by the server's clock. */
+  at: number;
+  /** Its accessible name. */
+  label: string;
+}
+
+/** A clock that runs down in large digits; its last ten seconds glow. */
+function ClockDigits({ at, label }: ClockDigitsProps) {
+  const left = useCountdown(at);
+  const { days, hours, minutes, seconds } = left;
+  const isNear = days + hours + minutes === 0 && seconds <= 10;
+  return (
+    <div role="timer" aria-live="off" aria-label={label}>
+      <span className="sr-only">{spoken(left)}</span>
+      <div
+        aria-hidden="true"
+        className={`flex justify-between gap-3 transition-colors duration-500 max-sm:max-w-80 sm:gap-8 ${isNear ? "text-act" : ""}`}
+      >
+        {days > 0 ? <Unit value={days} name={days === 1 ? "day" : "days"} /> : null}
+        <Unit value={hours} name="hours" />
+        <Unit value={minutes} name="minutes" />
+        <Unit value={seconds} name="seconds" />
+      </div>
+    </div>
+  );
+}
+
+function Unit({ value, name }: { value: number; name: string }) {
+  return (
+    <span className="grid gap-1.5">
+      <span className="font-display text-5xl leading-none font-bold tracking-tight tabular-nums sm:text-6xl lg:text-7xl">
+        {String(value).padStart(2, "0")}
+      </span>
+      <span className="text-sm leading-5 text-night-muted">{name}</span>
+    </span>
+  );
+}
+
+/** The same in words: "2 hours, 14 minutes, 9 seconds". */
+function spoken({ days, hours, minutes, seconds }: Countdown): string {
+  const units = { day: days, hour: hours, minute: minutes, second: seconds };
+  const words = Object.entries(units)
+    .filter(([unit, value]) => value > 0 || unit === "second")
+    .map(([unit, value]) => `${value} ${unit}${value === 1 ? "" : "s"}`);
+  return words.join(", ");
+}
+
+/** What is said how many milliseconds before the opening. */
+const WORDS: readonly (readonly [number, string])[] = [
+  [60_000, "Opens in one minute"],
+  [10_000, "Opens in ten seconds"],
+];
+
+/** Tells screen readers that the opening is near, and that it has come. */
+function useOpeningAnnouncements({ status, opensAt }: Sale): void {
+  const { clock } = useShop();
+  const before = useRef(status);
+
+  useEffect(() => {
+    if (before.current === "Scheduled" && status === "Open") {
+      announce("Open now");
+    }
+    before.current = status;
+  }, [status]);
+
+  useEffect(() => {
+    if (status !== "Scheduled" || opensAt === null) {
+      return undefined;
+    }
+    const timers = WORDS.map(([early, sentence]) => {
+      const wait = opensAt - early - clock.now();
+      // Longer waits than a timer can take are for another visit.
+      return wait > 0 && wait < 2 ** 31 ? setTimeout(announce, wait, sentence) : undefined;
+    });
+    return () => {
+      for (const timer of timers) {
+        clearTimeout(timer);
+      }
+    };
+  }, [status, opensAt, clock]);
 }

@@ -1,13 +1,11 @@
+import { Link } from "../lib/router";
 import type { Sale } from "../live/sale";
-import { Link } from "../routing/link";
-import { buttonClass } from "../ui/button";
-import { Message } from "../ui/message";
-import { PageHeading } from "../ui/page-heading";
-import { useOutline } from "./outline";
-import { ProductCard, ProductHero } from "./product-details";
+import { useOutline } from "../shop/hooks";
+import { buttonClass, Message, Skeleton } from "../ui/elements";
+import { PageHeading } from "../ui/layout";
+import { ProductCard, ProductHero } from "./product";
 import { Band, SaleBand } from "./sale-band";
-import { SalePageSkeleton } from "./sale-page-skeleton";
-import { saleTitle } from "./sale-title";
+import { saleTitle } from "./words";
 
 /** The page of one sale. */
 export function SalePage({ name }: { name: string }) {
@@ -71,5 +69,23 @@ function Missing({ isUnknown }: { isUnknown: boolean }) {
     <Message title="We cannot reach the shop">
       We keep trying; the sale appears here as soon as it answers.
     </Message>
+  );
+}
+
+/** The room that products take, while they are on their way. */
+function SalePageSkeleton() {
+  return (
+    <div
+      aria-hidden="true"
+      className="grid gap-8 md:grid-cols-[1.1fr_1fr] md:items-center md:gap-14"
+    >
+      <Skeleton className="aspect-[5/4] md:aspect-square" />
+      <div className="grid gap-6">
+        <Skeleton className="h-24" />
+        <Skeleton className="h-10 w-40" />
+        <Skeleton className="h-9" />
+        <Skeleton className="h-32" />
+      </div>
+    </div>
   );
 }

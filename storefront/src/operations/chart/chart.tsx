@@ -1,4 +1,4 @@
-import { formatCount } from "../../ui/numbers";
+import { formatCount } from "../../ui/format";
 import { areaPath, axisTop, linePath, type Values } from "./geometry";
 
 /** How a series is drawn: filled, a line alone, or filled without colour. */

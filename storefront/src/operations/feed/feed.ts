@@ -1,6 +1,7 @@
+import { useEffect, useState, useSyncExternalStore } from "react";
 import { io, type Socket } from "socket.io-client";
 
-import { createServerClock } from "../../clock/offset";
+import { createServerClock, createTicks } from "../../lib/clock";
 import { fetchFigures, fetchHistory, Refusal } from "./calls";
 import type { Figures } from "./figures";
 import { historyOf } from "./history";
@@ -25,7 +26,7 @@ const LATEST_MS = 3_000;
  * What the system does, told by the gateway once a second: by Socket.io, or asked for where that
  * does not get through. Started and stopped by its listeners.
  */
-export class Feed {
+class Feed {
   readonly #token: string;
   readonly #clock = createServerClock();
   readonly #listeners = new Set<() => void>();
@@ -143,4 +144,22 @@ export class Feed {
       listener();
     }
   }
+}
+
+/** The feed of this page, running while the page is there, and what it knows. */
+export function useFeed(token: string): { readonly feed: Feed; readonly state: FeedState } {
+  const [feed] = useState(() => new Feed(token));
+  return { feed, state: useSyncExternalStore(feed.subscribe, feed.state) };
+}
+
+/** The server's time in milliseconds since the Unix epoch, renewed each second. */
+export function useFeedNow(feed: Feed): number {
+  const [now, setNow] = useState(feed.now);
+  useEffect(() => {
+    const renew = () => {
+      setNow(feed.now());
+    };
+    return createTicks(feed.now).subscribe(1000, 0, renew);
+  }, [feed]);
+  return now;
 }

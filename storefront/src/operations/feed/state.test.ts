@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { figures, lane, sale } from "../sample";
+import { figures, lane, sale } from "../../testing/figures";
 import { NOTHING_YET, withFigures, withHistories } from "./state";
 
 const served = Date.parse(figures().serverTime);

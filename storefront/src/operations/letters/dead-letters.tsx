@@ -1,13 +1,11 @@
 import { useEffect, useId, useRef, useState } from "react";
 
-import { Actions } from "./actions";
-import { Confirmation, type Intent } from "./confirmation";
-import { Filter } from "./filter";
-import { LetterTable } from "./letter-table";
-import { Paging } from "./paging";
-import { tickedOf, type Selection } from "./selection";
-import { useLetters } from "./use-letters";
-import { useSettling } from "./use-settling";
+import { Button } from "../../ui/elements";
+import { fieldClass } from "../controls";
+import { counted } from "../wording";
+import { LetterTable, tickedOf, type Selection } from "./letter-table";
+import { useLetters, type LetterFilter, type Letters } from "./letters";
+import { Actions, Confirmation, useSettling, type Intent } from "./settling";
 
 interface DeadLettersProps {
   token: string;
@@ -92,5 +90,111 @@ export function DeadLetters({ token, sale, count, products }: DeadLettersProps) 
         }}
       />
     </section>
+  );
+}
+
+/** Typing is over when nothing was typed for so long. */
+const PAUSE_MS = 300;
+
+interface FilterProps {
+  filter: LetterFilter;
+  products: readonly string[];
+  onChange: (filter: LetterFilter) => void;
+}
+
+/** Which dead letters are looked for. */
+function Filter({ filter, products, onChange }: FilterProps) {
+  const ids = { product: useId(), reason: useId() };
+  const [reason, setReason] = useState(filter.reason);
+
+  useEffect(() => {
+    const wanted = reason.trim();
+    if (wanted === filter.reason) {
+      return undefined;
+    }
+    const pause = setTimeout(() => {
+      onChange({ ...filter, reason: wanted });
+    }, PAUSE_MS);
+    return () => {
+      clearTimeout(pause);
+    };
+  }, [reason, filter, onChange]);
+
+  return (
+    <div className="flex flex-wrap gap-3">
+      <div className="grid gap-1">
+        <label htmlFor={ids.product} className="text-muted">
+          Product
+        </label>
+        <select
+          id={ids.product}
+          value={filter.product}
+          onChange={(event) => {
+            onChange({ reason: reason.trim(), product: event.target.value });
+          }}
+          className={fieldClass}
+        >
+          <option value="">All products</option>
+          {products.map((product) => (
+            <option key={product}>{product}</option>
+          ))}
+        </select>
+      </div>
+      <div className="grid grow gap-1 sm:max-w-80">
+        <label htmlFor={ids.reason} className="text-muted">
+          Reason contains
+        </label>
+        <input
+          id={ids.reason}
+          type="search"
+          autoComplete="off"
+          value={reason}
+          onChange={(event) => {
+            setReason(event.target.value);
+          }}
+          className={fieldClass}
+        />
+      </div>
+    </div>
+  );
+}
+
+/** Where one is among the letters, and the ways on and back. */
+function Paging({ letters }: { letters: Letters }) {
+  const { page, isLoading, filter, pageNumber, next, previous, refresh } = letters;
+  const isFiltered = filter.product !== "" || filter.reason !== "";
+  const shown = page?.deadLetters.length ?? 0;
+  return (
+    <div className="ml-auto flex flex-wrap items-center gap-3 tabular-nums">
+      {page && (
+        <span className="text-muted">
+          {isFiltered && shown === 0 ? "No letter matches" : `Page ${pageNumber}, ${shown} shown`},{" "}
+          {counted(page.total, "letter")} in all
+        </span>
+      )}
+      {(previous ?? next) && (
+        <>
+          <Step onStep={previous}>Previous</Step>
+          <Step onStep={next}>Next</Step>
+        </>
+      )}
+      <Button size="small" onClick={refresh}>
+        {isLoading ? "Looking…" : "Refresh"}
+      </Button>
+    </div>
+  );
+}
+
+/** A step that stays where it is when there is none to take: the focus may be on it. */
+function Step({ onStep, children }: { onStep: (() => void) | null; children: string }) {
+  return (
+    <Button
+      size="small"
+      aria-disabled={onStep === null}
+      className="aria-disabled:border-line aria-disabled:text-muted"
+      onClick={() => onStep?.()}
+    >
+      {children}
+    </Button>
   );
 }

@@ -1,11 +1,9 @@
 import { useState } from "react";
 
-import { cell, columnHead, figureCell, Table } from "../table";
-import { formatCount } from "../../ui/numbers";
+import { formatCount } from "../../ui/format";
+import { cell, columnHead, figureCell, Table } from "../controls";
 import { formatMoment } from "../wording";
 import type { DeadLetter } from "./letters";
-import { allToggled, tickedOf, toggled, type Selection } from "./selection";
-import { prettyJob } from "./sentences";
 
 interface LetterTableProps {
   sale: string;
@@ -117,4 +115,35 @@ function Job({ letter: { job, jobId } }: { letter: DeadLetter }) {
       )}
     </details>
   );
+}
+
+/** Ids of the letters that are ticked. */
+export type Selection = ReadonlySet<string>;
+
+/** With one more or one fewer. */
+export function toggled(selection: Selection, id: string): Selection {
+  const next = new Set(selection);
+  if (!next.delete(id)) {
+    next.add(id);
+  }
+  return next;
+}
+
+/** All of those shown, or none when all were ticked already. */
+export function allToggled(selection: Selection, shown: readonly string[]): Selection {
+  return shown.every((id) => selection.has(id)) ? new Set() : new Set(shown);
+}
+
+/** What is ticked of what is shown: nobody acts on a letter that cannot be seen. */
+export function tickedOf(selection: Selection, shown: readonly string[]): string[] {
+  return shown.filter((id) => selection.has(id));
+}
+
+/** A job as people read it: indented where it is JSON, as it is where it is not. */
+export function prettyJob(job: string): string {
+  try {
+    return JSON.stringify(JSON.parse(job), null, 2);
+  } catch {
+    return job === "" ? "(empty)" : job;
+  }
 }

@@ -1,11 +1,10 @@
 import { useState } from "react";
 
-import { Badge } from "../../ui/badge";
+import { Badge } from "../../ui/elements";
+import { formatCount } from "../../ui/format";
+import { cell, columnHead, figureCell, Table } from "../controls";
 import { isUndriven, type LaneFigures, type SaleFigures } from "../feed/figures";
-import { cell, columnHead, figureCell, Table } from "../table";
-import { formatCount } from "../../ui/numbers";
 import { formatAge } from "../wording";
-import { pressedColumn, sortLanes, type LaneColumn, type LaneOrder } from "./order";
 
 const COLUMNS: readonly { by: LaneColumn; name: string; isFigure: boolean }[] = [
   { by: "product", name: "Product", isFigure: false },
@@ -72,4 +71,57 @@ function Lane({ lane }: { lane: LaneFigures }) {
       <td className={figureCell}>{formatCount(settled)}</td>
     </tr>
   );
+}
+
+/** What lanes can be sorted by. */
+type LaneColumn = "product" | "stock" | "depth" | "oldest" | "driver" | "settled";
+
+/** How lanes are sorted; null leaves them as the sale declares them. */
+export type LaneOrder = { readonly by: LaneColumn; readonly descending: boolean } | null;
+
+/** Sorted lanes; what is not known stands last either way. */
+export function sortLanes(lanes: readonly LaneFigures[], order: LaneOrder): readonly LaneFigures[] {
+  if (!order) {
+    return lanes;
+  }
+  const direction = order.descending ? -1 : 1;
+  return [...lanes].sort((a, b) => {
+    const [left, right] = [valueOf(a, order.by), valueOf(b, order.by)];
+    if (left === null || right === null) {
+      return Number(left === null) - Number(right === null);
+    }
+    return direction * compare(left, right);
+  });
+}
+
+function compare(left: number | string, right: number | string): number {
+  return typeof left === "number" && typeof right === "number"
+    ? left - right
+    : String(left).localeCompare(String(right));
+}
+
+function valueOf(lane: LaneFigures, column: LaneColumn): number | string | null {
+  switch (column) {
+    case "product":
+      return lane.productId;
+    case "stock":
+      return lane.stock;
+    case "depth":
+      return lane.depth;
+    case "oldest":
+      return lane.oldestAgeMs;
+    case "driver":
+      return lane.driver;
+    case "settled":
+      return lane.settled;
+  }
+}
+
+/** The order after a press on a column's head: figures largest first, then turned, then undone. */
+export function pressedColumn(order: LaneOrder, by: LaneColumn): LaneOrder {
+  const first = by !== "product" && by !== "driver";
+  if (order?.by !== by) {
+    return { by, descending: first };
+  }
+  return order.descending === first ? { by, descending: !first } : null;
 }

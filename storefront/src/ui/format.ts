@@ -1,0 +1,39 @@
+/** The currency of every price: a sale names cents and leaves the currency to the shop. */
+const CURRENCY = "USD";
+
+const price = new Intl.NumberFormat("en-US", { style: "currency", currency: CURRENCY });
+const count = new Intl.NumberFormat("en-US");
+
+/** A price given in cents: $1,249.00. */
+export function formatPrice(cents: number): string {
+  return price.format(cents / 100);
+}
+
+/** A count with thousands set apart: 16,210. */
+export function formatCount(number: number): string {
+  return count.format(number);
+}
+
+const day = new Intl.DateTimeFormat("en-US", { weekday: "long", day: "numeric", month: "long" });
+const date = new Intl.DateTimeFormat("en-US", { day: "numeric", month: "long", year: "numeric" });
+const time = new Intl.DateTimeFormat("en-US", { hour: "numeric", minute: "2-digit" });
+
+/** A moment soon, in the shopper's own time zone: "Sunday, November 22 at 6:00 PM". */
+export function formatSoon(at: number): string {
+  return `${day.format(at)} at ${time.format(at)}`;
+}
+
+/** The time of day: "6:00 PM". */
+export function formatTime(at: number): string {
+  return time.format(at);
+}
+
+/** A moment at any distance: "November 22, 2026 at 6:00 PM". */
+export function formatInstant(at: number): string {
+  return `${date.format(at)} at ${time.format(at)}`;
+}
+
+/** A day at any distance: "January 6, 2099". */
+export function formatDate(at: number): string {
+  return date.format(at);
+}
