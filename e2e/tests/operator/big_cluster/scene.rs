@@ -127,6 +127,7 @@ impl Scene {
                 let secret = Secret {
                     metadata: ObjectMeta {
                         name: Some(name.clone()),
+                        labels: Some([("flashsale.dev/allowed".into(), "true".into())].into()),
                         ..ObjectMeta::default()
                     },
                     data: Some([("url".to_owned(), address)].into()),
