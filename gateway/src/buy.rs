@@ -28,7 +28,7 @@ use crate::{
     identity::Identity,
     metrics::{BuyAnswer, BuyCounters},
     pass::Passes,
-    problem::{Problem, ProblemDocument, unavailable},
+    problem::{Problem, responses::problems, unavailable},
 };
 
 pub use answer::Queued;
@@ -60,6 +60,19 @@ impl From<Parts> for Checkout {
         Self(Arc::new(parts))
     }
 }
+problems!(BuyProblems {
+    400: "idempotency-key-missing, idempotency-key-invalid, body-invalid",
+    401: "unauthorized",
+    403: "sale-not-open (with `opensAt`), sale-closed, pass-required, subject-unsupported, insufficient-scope",
+    404: "unknown-product",
+    408: "request-timeout",
+    409: "sold-out",
+    413: "body-too-large",
+    415: "media-type-unsupported",
+    422: "idempotency-key-reused",
+    429: "quota-exceeded",
+    503: "lane-full, not-replicated, unavailable",
+});
 
 /// Ask to buy one unit of a product.
 ///
@@ -85,34 +98,7 @@ impl From<Parts> for Checkout {
     responses(
         (status = 200, description = "In line. A repeat gets the first answer again.", body = Queued,
             headers(("Idempotent-Replayed" = bool, description = "`true` on a repeat"))),
-        (status = 400, description = "idempotency-key-missing, idempotency-key-invalid, body-invalid",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 403, description = "sale-not-open (with `opensAt`), sale-closed, \
-            pass-required, subject-unsupported, insufficient-scope",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "unknown-product",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 408, description = "request-timeout",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 409, description = "sold-out",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 413, description = "body-too-large",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 415, description = "media-type-unsupported",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 422, description = "idempotency-key-reused",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 429, description = "quota-exceeded",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(
-                ("Retry-After" = u64, description = "Seconds"),
-                ("RateLimit" = String, description = "What is left of the quota"),
-                ("RateLimit-Policy" = String, description = "The quota"))),
-        (status = 503, description = "lane-full, not-replicated, unavailable",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        BuyProblems,
     ),
     security((), ("bearer" = []))
 )]

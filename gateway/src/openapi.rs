@@ -9,7 +9,7 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::storefront::MadeDocument;
+use crate::{problem::ProblemDocument, storefront::MadeDocument};
 
 /// The HTTP interface of the gateway.
 #[derive(Debug, OpenApi)]
@@ -21,6 +21,7 @@ use crate::storefront::MadeDocument;
                        Socket.io events.",
         license(name = "Apache-2.0", identifier = "Apache-2.0")
     ),
+    components(schemas(ProblemDocument<'_>)),
     tags(
         (name = "buy", description = "The turnstile"),
         (name = "orders", description = "What became of a buy"),

@@ -17,7 +17,7 @@ use serde::Serialize;
 
 use crate::{
     identity::Identity,
-    problem::{Problem, ProblemDocument, ProblemKind},
+    problem::{Problem, ProblemKind, responses::problems},
     schemas,
 };
 
@@ -47,6 +47,12 @@ pub struct OrderStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<i64>,
 }
+problems!(OrderProblems {
+    401: "unauthorized",
+    403: "subject-unsupported, insufficient-scope",
+    404: "unknown-order",
+    503: "unavailable",
+});
 
 /// What became of a buy.
 ///
@@ -59,15 +65,7 @@ pub struct OrderStatus {
     params(("jobId" = String, Path, format = Uuid, description = "From the answer to the buy")),
     responses(
         (status = 200, description = "Where the buy stands", body = OrderStatus),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 403, description = "subject-unsupported, insufficient-scope",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "unknown-order",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        OrderProblems,
     ),
     security((), ("bearer" = []))
 )]

@@ -2,6 +2,7 @@
 
 mod document;
 mod kind;
+pub(crate) mod responses;
 
 use std::{borrow::Cow, ops::RangeInclusive, time::Duration};
 

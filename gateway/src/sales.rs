@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::{
     catalogue::{Catalogue, SaleEntry},
-    problem::{Problem, ProblemDocument, ProblemKind, unavailable},
+    problem::{Problem, ProblemKind, responses::problems, unavailable},
     schemas,
     stocks::Stocks,
 };
@@ -77,6 +77,9 @@ pub struct ProductView {
     /// Address of a picture.
     pub image: Option<String>,
 }
+problems!(SalesProblems {
+    503: "unavailable: the sales were never read yet",
+});
 
 /// All sales in force.
 #[utoipa::path(
@@ -85,9 +88,7 @@ pub struct ProductView {
     tag = "sales",
     responses(
         (status = 200, description = "The sales, by name", body = SalesView),
-        (status = 503, description = "unavailable: the sales were never read yet",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        SalesProblems,
     )
 )]
 pub async fn sales(
@@ -114,6 +115,10 @@ pub async fn sales(
     };
     Ok(fresh(Json(view)))
 }
+problems!(SaleProblems {
+    404: "unknown-sale",
+    503: "unavailable: the sales could not be read",
+});
 
 /// One sale in force.
 #[utoipa::path(
@@ -124,11 +129,7 @@ pub async fn sales(
         pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
     responses(
         (status = 200, description = "The sale", body = SaleView),
-        (status = 404, description = "unknown-sale",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: the sales could not be read",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        SaleProblems,
     )
 )]
 pub async fn sale(

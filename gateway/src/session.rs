@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::{
     identity::{Identity, IdentityError},
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, responses::problems},
 };
 
 /// What pages are told of this gateway before anybody signs in.
@@ -51,6 +51,11 @@ pub enum SessionAuth {
     /// Each is the subject of their bearer token.
     Jwt,
 }
+problems!(SessionProblems {
+    401: "unauthorized: a token came along that is not accepted",
+    403: "subject-unsupported, insufficient-scope",
+    503: "unavailable: tokens cannot be checked yet",
+});
 
 /// Who is asking.
 ///
@@ -61,13 +66,7 @@ pub enum SessionAuth {
     tag = "session",
     responses(
         (status = 200, description = "Who is asking", body = SessionView),
-        (status = 401, description = "unauthorized: a token came along that is not accepted",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 403, description = "subject-unsupported, insufficient-scope",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: tokens cannot be checked yet",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        SessionProblems,
     ),
     security((), ("bearer" = []))
 )]

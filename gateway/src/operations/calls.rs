@@ -6,7 +6,7 @@ use http::{HeaderValue, header::CACHE_CONTROL};
 use super::{figures::Figures, history::HistoryView, operator::Operator};
 use crate::{
     catalogue::Catalogue,
-    problem::{Problem, ProblemDocument, unavailable},
+    problem::{Problem, responses::problems, unavailable},
 };
 
 /// Figures are of this instant, and nobody else's business.
@@ -15,6 +15,11 @@ pub(crate) async fn unstored(mut response: Response) -> Response {
     response.headers_mut().insert(CACHE_CONTROL, no_store);
     response
 }
+problems!(FiguresProblems {
+    401: "unauthorized",
+    404: "not-found: operations are off",
+    503: "unavailable: the sales were never read yet",
+});
 
 /// The running of all sales, as of now.
 ///
@@ -27,13 +32,7 @@ pub(crate) async fn unstored(mut response: Response) -> Response {
     tag = "operations",
     responses(
         (status = 200, description = "All sales and processes", body = Figures),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "not-found: operations are off",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable: the sales were never read yet",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        FiguresProblems,
     ),
     security(("operations" = []))
 )]
@@ -45,6 +44,10 @@ pub async fn figures(
     known.map_err(|error| unavailable(error.to_string()))?;
     Ok(Json(operations.figures()))
 }
+problems!(HistoryProblems {
+    401: "unauthorized",
+    404: "not-found: operations are off",
+});
 
 /// The last two minutes of every sale in which something happened, one figure a second.
 #[utoipa::path(
@@ -54,10 +57,7 @@ pub async fn figures(
     tag = "operations",
     responses(
         (status = 200, description = "The history, as this gateway heard it", body = HistoryView),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "not-found: operations are off",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
+        HistoryProblems,
     ),
     security(("operations" = []))
 )]

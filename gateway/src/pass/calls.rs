@@ -16,7 +16,7 @@ use crate::{
     catalogue::{Catalogue, SaleEntry},
     identity::Identity,
     json,
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, responses::problems},
     sales::{fresh, in_force},
 };
 
@@ -56,47 +56,16 @@ pub struct PassRequest {
     pub proof: String,
 }
 
-/// Refusals of both calls, for the OpenAPI document.
-#[derive(utoipa::IntoResponses)]
-#[expect(dead_code, reason = "describes answers that are made elsewhere")]
-enum Refusals {
-    #[response(
-        status = 400,
-        description = "body-invalid",
-        content_type = "application/problem+json"
-    )]
-    BodyInvalid(ProblemDocument<'static>),
-    #[response(
-        status = 401,
-        description = "unauthorized",
-        content_type = "application/problem+json"
-    )]
-    Unauthorized(ProblemDocument<'static>),
-    #[response(
-        status = 404,
-        description = "unknown-sale",
-        content_type = "application/problem+json"
-    )]
-    UnknownSale(ProblemDocument<'static>),
-    #[response(
-        status = 408,
-        description = "request-timeout",
-        content_type = "application/problem+json"
-    )]
-    RequestTimeout(ProblemDocument<'static>),
-    #[response(
-        status = 413,
-        description = "body-too-large",
-        content_type = "application/problem+json"
-    )]
-    BodyTooLarge(ProblemDocument<'static>),
-    #[response(
-        status = 415,
-        description = "media-type-unsupported",
-        content_type = "application/problem+json"
-    )]
-    MediaTypeUnsupported(ProblemDocument<'static>),
-}
+problems!(ChallengeProblems {
+    400: "body-invalid",
+    401: "unauthorized",
+    403: "subject-unsupported, insufficient-scope",
+    404: "unknown-sale",
+    408: "request-timeout",
+    413: "body-too-large",
+    415: "media-type-unsupported",
+    503: "unavailable",
+});
 
 /// Ask what to prove for a pass.
 #[utoipa::path(
@@ -106,12 +75,7 @@ enum Refusals {
     request_body = PassAsked,
     responses(
         (status = 200, description = "What has to be proven", body = ChallengeView),
-        (status = 403, description = "subject-unsupported, insufficient-scope",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        Refusals,
-        (status = 503, description = "unavailable",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        ChallengeProblems,
     ),
     security((), ("bearer" = []))
 )]
@@ -126,6 +90,16 @@ pub async fn challenge(
     let (sale, user) = who_and_where(&catalogue, &asked, user).await?;
     Ok(fresh(Json(passes.challenge(sale.id(), &user))))
 }
+problems!(PassProblems {
+    400: "body-invalid",
+    401: "unauthorized",
+    403: "proof-refused, subject-unsupported, insufficient-scope",
+    404: "unknown-sale",
+    408: "request-timeout",
+    413: "body-too-large",
+    415: "media-type-unsupported",
+    503: "unavailable: the verifier or the sales are out of reach",
+});
 
 /// Get a pass for a sale.
 ///
@@ -137,12 +111,7 @@ pub async fn challenge(
     request_body = PassRequest,
     responses(
         (status = 200, description = "The pass", body = PassView),
-        (status = 403, description = "proof-refused, subject-unsupported, insufficient-scope",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        Refusals,
-        (status = 503, description = "unavailable: the verifier or the sales are out of reach",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        PassProblems,
     ),
     security((), ("bearer" = []))
 )]

@@ -16,12 +16,18 @@ use crate::{
     body::{self, Limits},
     catalogue::{Catalogue, SaleEntry},
     operations::Operator,
-    problem::{Problem, ProblemDocument},
+    problem::{Problem, responses::problems},
     sales,
 };
 
 /// Largest body in bytes: two hundred ids of the longest kind, with room for white space.
 const BODY_BYTES: usize = 16 * 1024;
+problems!(ListProblems {
+    400: "body-invalid: a parameter is not valid",
+    401: "unauthorized",
+    404: "not-found: operations are off; unknown-sale",
+    503: "unavailable",
+});
 
 /// The dead letters of a sale, oldest first.
 ///
@@ -36,15 +42,7 @@ const BODY_BYTES: usize = 16 * 1024;
         pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale"), LetterQuery),
     responses(
         (status = 200, description = "Some letters", body = DeadLetters),
-        (status = 400, description = "body-invalid: a parameter is not valid",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "not-found: operations are off; unknown-sale",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        ListProblems,
     ),
     security(("operations" = []))
 )]
@@ -59,6 +57,14 @@ pub async fn list(
     let letters = desk::list(operations.pool(), &sale, &wanted).await?;
     Ok(Json(letters))
 }
+problems!(ReplayProblems {
+    400: "body-invalid: no letters are named, or one is of a product that the sale does not offer; nothing was done",
+    401: "unauthorized",
+    404: "not-found: operations are off; unknown-sale",
+    413: "body-too-large",
+    415: "media-type-unsupported",
+    503: "unavailable",
+});
 
 /// Put dead letters back at the end of their lanes.
 ///
@@ -74,19 +80,7 @@ pub async fn list(
     request_body = LetterIds,
     responses(
         (status = 200, description = "What became of them", body = LettersDone),
-        (status = 400, description = "body-invalid: no letters are named, or one is of a product that the sale does not offer; nothing was done",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "not-found: operations are off; unknown-sale",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 413, description = "body-too-large",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 415, description = "media-type-unsupported",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        ReplayProblems,
     ),
     security(("operations" = []))
 )]
@@ -103,6 +97,14 @@ pub async fn replay(
         "{} dead letters of {} were replayed by hand", done.done, sale.id());
     Ok(Json(done))
 }
+problems!(DiscardProblems {
+    400: "body-invalid: no letters are named",
+    401: "unauthorized",
+    404: "not-found: operations are off; unknown-sale",
+    413: "body-too-large",
+    415: "media-type-unsupported",
+    503: "unavailable",
+});
 
 /// Take dead letters away for good.
 ///
@@ -118,19 +120,7 @@ pub async fn replay(
     request_body = LetterIds,
     responses(
         (status = 200, description = "What became of them", body = LettersDone),
-        (status = 400, description = "body-invalid: no letters are named",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 401, description = "unauthorized",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 404, description = "not-found: operations are off; unknown-sale",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 413, description = "body-too-large",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 415, description = "media-type-unsupported",
-            body = ProblemDocument<'_>, content_type = "application/problem+json"),
-        (status = 503, description = "unavailable",
-            body = ProblemDocument<'_>, content_type = "application/problem+json",
-            headers(("Retry-After" = u64, description = "Seconds"))),
+        DiscardProblems,
     ),
     security(("operations" = []))
 )]
