@@ -12,7 +12,7 @@ ROUNDS ?= 1
 ONLY ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo cluster-demo storefront test crd-test compat-schema restore-test big-cluster mutants chaos compat overload bench bench-baseline generate lint fmt
+.PHONY: help demo cluster-demo storefront check test crd-test compat-schema restore-test big-cluster mutants chaos compat overload bench bench-baseline generate lint fmt
 
 help: ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ cluster-demo: ## Run a flash sale on a real Kubernetes node, set up and taken aw
 
 storefront: ## Build the shop that gateways have inside (nothing where it has not changed)
 	@scripts/storefront
+
+check: ## The checks that need no servers: format, lints, unit tests (a few minutes at most)
+	@scripts/check
 
 test: ## Check format and lints, run every test on real PostgreSQL, Redis, Kubernetes, in a real browser
 	@scripts/test
