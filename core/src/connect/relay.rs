@@ -18,9 +18,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::select_ok;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split},
-    net::TcpStream,
+    net::{TcpStream, lookup_host},
     sync::Semaphore,
     time::timeout,
 };
@@ -36,6 +37,10 @@ pub use bounds::ReplyBounds;
 /// How long a store is left alone after it sent too much. Each try costs memory and processor time.
 const REST: Duration = Duration::from_secs(10);
 
+/// How long connecting to PostgreSQL may take: as long as a call of the ledger, since the driver itself has no
+/// limit.
+const POSTGRESQL_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Connections to one store at once. The servers of a cluster are as many as the cluster says.
 const CONNECTIONS: usize = 256;
 
@@ -48,7 +53,8 @@ struct Inner {
     bounds: ReplyBounds,
     /// One permit for each further connection.
     free: Semaphore,
-    trouble: Mutex<Option<Trouble>>,
+    /// The latest of each server, by its name.
+    trouble: Mutex<HashMap<String, Trouble>>,
     /// The Unix sockets by host and port. They are closed with the relay.
     listeners: Mutex<HashMap<(String, u16), Listener>>,
 }
@@ -81,32 +87,44 @@ impl Relay {
 
     /// Why the store is not asked at present: it sent too much a moment ago.
     pub(crate) fn excess(&self) -> Option<String> {
-        let trouble = self.trouble().filter(|trouble| trouble.is_excess);
-        trouble.map(|trouble| trouble.text)
+        let trouble = self.trouble();
+        let excess = trouble.into_iter().find(|trouble| trouble.is_excess);
+        excess.map(|trouble| trouble.text)
     }
 
     /// What went wrong between us and the store since `start`, or why it is not asked at present.
     pub(crate) fn trouble_since(&self, start: Instant) -> Option<String> {
-        let trouble = self.trouble()?;
-        (trouble.is_excess || trouble.at >= start).then_some(trouble.text)
+        let trouble = self.trouble().into_iter();
+        let trouble = trouble.filter(|trouble| trouble.is_excess || trouble.at >= start);
+        let latest = trouble.max_by_key(|trouble| (trouble.is_excess, trouble.at));
+        latest.map(|trouble| trouble.text)
     }
 
-    fn trouble(&self) -> Option<Trouble> {
-        let trouble = self.lock_trouble().clone();
-        trouble.filter(|trouble| trouble.at.elapsed() < REST)
+    /// What went wrong between us and the server of this name since `start`.
+    pub(crate) fn trouble_of(&self, name: &str, start: Instant) -> Option<String> {
+        let trouble = self.lock_trouble().get(name).cloned();
+        let trouble = trouble.filter(|trouble| trouble.at >= start);
+        trouble.map(|trouble| trouble.text)
     }
 
-    fn lock_trouble(&self) -> MutexGuard<'_, Option<Trouble>> {
+    fn trouble(&self) -> Vec<Trouble> {
+        let mut trouble = self.lock_trouble();
+        trouble.retain(|_, trouble| trouble.at.elapsed() < REST);
+        trouble.values().cloned().collect()
+    }
+
+    fn lock_trouble(&self) -> MutexGuard<'_, HashMap<String, Trouble>> {
         let trouble = self.0.trouble.lock();
         trouble.unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, text: &str, is_excess: bool) {
-        *self.lock_trouble() = Some(Trouble {
+    fn note(&self, name: &str, text: &str, is_excess: bool) {
+        let trouble = Trouble {
             at: Instant::now(),
             text: text.to_owned(),
             is_excess,
-        });
+        };
+        self.lock_trouble().insert(name.to_owned(), trouble);
     }
 
     /// Connects to the store.
@@ -114,17 +132,27 @@ impl Relay {
         if let Some(excess) = self.excess() {
             return Err(io::Error::new(io::ErrorKind::ConnectionAborted, excess));
         }
-        let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port)))
+        let connected = timeout(self.connect_limit(), connect_to_any(host, port))
             .await
             .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         let server = connected.inspect_err(|error| {
             // Where it has sent too much meanwhile, that is what counts.
             if self.excess().is_none() {
-                self.note(&error.to_string(), false);
+                let name = name(host, port);
+                let text = format!("{} at {name}: {error}", self.0.peer);
+                self.note(&name, &text, false);
             }
         })?;
         sockets::set_up(&server)?;
         Ok(server)
+    }
+
+    /// How long connecting may take: as long as without a relay.
+    fn connect_limit(&self) -> Duration {
+        match self.0.peer {
+            Peer::PostgreSql => POSTGRESQL_CONNECT_TIMEOUT,
+            Peer::Redis | Peer::KeySet => CONNECT_TIMEOUT,
+        }
     }
 
     /// Forwards between the two until one of them closes the connection, or until the server, whose
@@ -163,7 +191,7 @@ impl Relay {
             "{text}, and the connection was closed; the next try is in {} s",
             REST.as_secs()
         );
-        self.note(&text, true);
+        self.note(name, &text, true);
         tracing::warn!(store = name, "{text}");
     }
 
@@ -184,6 +212,28 @@ impl Relay {
             to.write_all(&bytes).await.ok()?;
         }
         None
+    }
+}
+
+/// Connects to all addresses of a host at once, as the client libraries do, and takes the first that
+/// accepts.
+async fn connect_to_any(host: &str, port: u16) -> io::Result<TcpStream> {
+    let addresses = lookup_host((host, port)).await?;
+    let attempts: Vec<_> = addresses
+        .map(|address| Box::pin(TcpStream::connect(address)))
+        .collect();
+    if attempts.is_empty() {
+        return Err(io::Error::other("the name has no address"));
+    }
+    select_ok(attempts).await.map(|(stream, _)| stream)
+}
+
+/// How a server is called in messages and logs.
+fn name(host: &str, port: u16) -> String {
+    if host.contains(':') {
+        format!("[{host}]:{port}")
+    } else {
+        format!("{host}:{port}")
     }
 }
 

@@ -239,6 +239,8 @@ mod tests {
         let mut sent = words("call('", '\'');
         sent.extend(words("call_with('", '\''));
         sent.extend(words("cmd(\"", '"'));
+        // It goes to Sentinels, which have users of their own.
+        sent.remove("sentinel");
         assert!(sent.contains("xtrim") && sent.contains("scan"), "{sent:?}");
         let unlisted: Vec<_> = sent.iter().filter(|command| !listed(command)).collect();
         assert!(unlisted.is_empty(), "{unlisted:?}");

@@ -2,11 +2,16 @@
 
 use std::io;
 
-use redis::{Client, ConnectionAddr, ConnectionInfo, RedisResult, TlsCertificates};
+use futures_util::future::select_ok;
+use redis::{
+    Client, ConnectionAddr, ConnectionInfo, RedisError, RedisResult, TlsCertificates, Value,
+    aio::MultiplexedConnection,
+};
 
 use super::{
-    CONNECT_TIMEOUT, Relay, address::SentinelAddress, destination::client,
-    destination::connection_config,
+    CONNECT_TIMEOUT, Relay,
+    address::SentinelAddress,
+    destination::{client, connection_config},
 };
 
 /// The Sentinels of an address.
@@ -29,31 +34,43 @@ impl Lookup {
         }
     }
 
-    /// The primary that the first Sentinel that answers names. Whether it is one yet is not asked: a
-    /// replica refuses the first write, and then the Sentinels are asked again.
+    /// The first server that a Sentinel names and that says itself that it is a primary. All Sentinels are
+    /// asked at once: one that is cut off from the others may name the primary of before.
     pub(super) async fn primary(&self) -> RedisResult<Client> {
-        let mut last = None;
-        for sentinel in &self.address.sentinels {
-            match self.ask(sentinel).await {
-                Ok(Some((host, port))) => return self.client(host, port),
-                Ok(None) => {
-                    last = Some(io::Error::other("Sentinel knows no primary of this name").into());
-                }
-                Err(error) => last = Some(error),
-            }
+        let sentinels = self.address.sentinels.iter();
+        let lookups: Vec<_> = sentinels
+            .map(|sentinel| Box::pin(self.primary_of(sentinel)))
+            .collect();
+        if lookups.is_empty() {
+            return Err(failure("the address names no Sentinel"));
         }
-        Err(last.unwrap_or_else(|| io::Error::other("the address names no Sentinel").into()))
+        select_ok(lookups).await.map(|(primary, _)| primary)
     }
 
-    async fn ask(&self, sentinel: &ConnectionInfo) -> RedisResult<Option<(String, u16)>> {
+    /// The primary that `sentinel` names.
+    async fn primary_of(&self, sentinel: &ConnectionInfo) -> RedisResult<Client> {
         let client = client(sentinel.clone(), self.certificates.as_ref())?;
-        let config = connection_config(Some(&self.relay), Some(CONNECT_TIMEOUT));
-        let connecting = client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = connecting.await?;
-        redis::cmd("SENTINEL")
+        let named: Option<(String, u16)> = redis::cmd("SENTINEL")
             .arg("GET-MASTER-ADDR-BY-NAME")
             .arg(&self.address.name)
-            .query_async(&mut connection)
+            .query_async(&mut self.connect(&client).await?)
+            .await?;
+        let (host, port) =
+            named.ok_or_else(|| failure("Sentinel knows no primary of this name"))?;
+        let primary = self.client(host, port)?;
+        let role: Vec<Value> = redis::cmd("ROLE")
+            .query_async(&mut self.connect(&primary).await?)
+            .await?;
+        match role.first() {
+            Some(Value::BulkString(role)) if role == b"master" => Ok(primary),
+            _ => Err(failure("the server that Sentinel names is no primary")),
+        }
+    }
+
+    async fn connect(&self, client: &Client) -> RedisResult<MultiplexedConnection> {
+        let config = connection_config(Some(&self.relay), Some(CONNECT_TIMEOUT));
+        client
+            .get_multiplexed_async_connection_with_config(&config)
             .await
     }
 
@@ -74,4 +91,8 @@ impl Lookup {
         };
         client(info.set_addr(address), self.certificates.as_ref())
     }
+}
+
+fn failure(text: &'static str) -> RedisError {
+    io::Error::other(text).into()
 }

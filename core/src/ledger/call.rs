@@ -163,6 +163,11 @@ impl Drop for Borrowed {
     }
 }
 
+/// Whether it says which server takes writes, or that none does: that is more than how one failed.
+fn is_of_primary(error: &LedgerError) -> bool {
+    matches!(error, LedgerError::ReadOnly | LedgerError::NoPrimary { .. })
+}
+
 impl Ledger {
     /// A ledger that connects when first used.
     pub(crate) fn connect_lazily(
@@ -177,7 +182,7 @@ impl Ledger {
         let first = servers.first().map(|server| server.options.clone());
         let names = servers.iter().map(|server| server.name.as_str());
         let address = names.collect::<Vec<_>>().join(", ").into();
-        let primary = (servers.len() > 1).then(|| Primary::new(servers));
+        let primary = (servers.len() > 1).then(|| Primary::new(servers, relay.clone()));
         let mut pool =
             pool.test_before_acquire(false).before_acquire({
                 let (trust, primary) = (trust.clone(), primary.clone());
@@ -265,7 +270,7 @@ impl Ledger {
         let relay = self
             .relay
             .as_ref()
-            .filter(|_| error.is_outage() && !error.is_answer());
+            .filter(|_| error.is_outage() && !error.is_answer() && !is_of_primary(&error));
         match relay.and_then(|relay| relay.trouble_since(start)) {
             Some(trouble) => LedgerError::Relay(trouble),
             None => error,

@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use super::{LedgerError, WaitReason};
-use crate::connect::Server;
+use crate::connect::{Relay, Server};
 
 /// How long one server may take to say whether it takes writes, with connecting. Well below the
 /// time limit of every call, so that a host that is gone leaves time for another one.
@@ -44,6 +44,8 @@ struct Inner {
     is_known: AtomicBool,
     /// The search that failed last: who waited for it need not search again.
     failed: Mutex<Option<Failure>>,
+    /// What is between this process and the servers, if anything is.
+    relay: Option<Relay>,
 }
 
 #[derive(Debug, Clone)]
@@ -72,12 +74,13 @@ enum Answer {
 impl Primary {
     /// `servers` in the order in which they are preferred; the first is taken for the primary
     /// until they are asked.
-    pub(super) fn new(servers: Vec<Server>) -> Self {
+    pub(super) fn new(servers: Vec<Server>, relay: Option<Relay>) -> Self {
         Self(Arc::new(Inner {
             servers: ArcSwap::from_pointee(servers),
             present: AtomicUsize::new(0),
             is_known: AtomicBool::new(false),
             failed: Mutex::default(),
+            relay,
         }))
     }
 
@@ -141,7 +144,7 @@ impl Primary {
         let others = (0..servers.len()).filter(|index| *index != present);
         let mut answers: FuturesOrdered<_> = std::iter::once(present)
             .chain(others)
-            .map(async |index| (index, ask(&servers[index].options).await))
+            .map(async |index| (index, self.ask(&servers[index]).await))
             .collect();
         let (mut reason, mut words) = (WaitReason::Unreachable, Vec::new());
         while let Some((index, answer)) = answers.next().await {
@@ -160,6 +163,23 @@ impl Primary {
             reason,
             answers: words.join("; "),
         })
+    }
+}
+
+impl Primary {
+    /// Asks `server`. If it cannot be reached through a relay, the relay knows why, and the driver only sees
+    /// a connection that was closed.
+    async fn ask(&self, server: &Server) -> Answer {
+        let start = std::time::Instant::now();
+        let answer = ask(&server.options).await;
+        let relay = self.0.relay.as_ref();
+        match answer {
+            Answer::Failed(error) => {
+                let trouble = relay.and_then(|relay| relay.trouble_of(&server.name, start));
+                Answer::Failed(trouble.unwrap_or(error))
+            }
+            answer => answer,
+        }
     }
 }
 

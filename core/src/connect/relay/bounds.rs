@@ -10,18 +10,23 @@ use std::{
 
 use tokio::{sync::Notify, time::sleep};
 
-/// Bytes that a connection may bring at once. The largest answers that the operator asks for are the
-/// records of sales with 2,000 products together, which have a few MB.
-const AT_ONCE: u64 = 32 * MIB;
+/// Bytes that a connection may bring at once: more than a look at all sales of one Redis, a thousand of
+/// them with ten products or a hundred with a thousand.
+const AT_ONCE: u64 = 64 * MIB;
 
-/// Bytes per second that it may bring for long: several times what is read of a thousand sales.
-const PER_SECOND: u64 = 16 * MIB;
+/// Bytes per second that it may bring for long. All sales of one Redis are read over one connection; of
+/// thirty thousand lanes with jobs that is about 22 MB each second: some 400 bytes of a product's record
+/// and stock, and 350 of a busy lane.
+const PER_SECOND: u64 = 48 * MIB;
 
 /// A connection that brought no more than this lately is left alone, even while memory is short.
 const SMALL: u64 = 64 * 1024;
 
 /// How long "lately" is: longer than a command without an answer keeps its connection.
 const LATELY: Duration = Duration::from_secs(5);
+
+/// How long the least memory in use is remembered.
+const REMEMBERED: Duration = Duration::from_secs(30);
 
 /// Bytes of connections that brought more, after which it is looked how much memory is in use. A hostile
 /// byte costs up to 64 in memory: each `*1\r\n` of a Redis is a vector with room for four values.
@@ -51,14 +56,46 @@ struct Process {
 struct Memory {
     /// Bytes in use from which on memory is short.
     short_from: u64,
+    /// Bytes by which the use has to have grown lately: what was in use before is not the stores' doing.
+    grown_by: u64,
     /// Bytes in use; none where that cannot be read.
     in_use: fn() -> Option<u64>,
+    least: Mutex<Least>,
+}
+
+/// The least bytes in use in this stretch of [`REMEMBERED`] and in the one before.
+#[derive(Debug)]
+struct Least {
+    since: Instant,
+    now: u64,
+    before: u64,
+}
+
+impl Least {
+    /// The least lately, `bytes` included.
+    fn with(&mut self, bytes: u64) -> u64 {
+        let elapsed = self.since.elapsed();
+        if elapsed >= REMEMBERED {
+            self.before = if elapsed < 2 * REMEMBERED {
+                self.now
+            } else {
+                u64::MAX
+            };
+            self.now = u64::MAX;
+            self.since = Instant::now();
+        }
+        self.now = self.now.min(bytes);
+        self.now.min(self.before)
+    }
 }
 
 impl Memory {
-    /// Bytes in use, if these are too many.
+    /// Bytes in use, if these are too many and have become so lately.
     fn shortage(&self) -> Option<u64> {
-        (self.in_use)().filter(|bytes| *bytes >= self.short_from)
+        let bytes = (self.in_use)()?;
+        let least = self.least.lock();
+        let least = least.unwrap_or_else(PoisonError::into_inner).with(bytes);
+        (bytes >= self.short_from && bytes - least >= self.grown_by).then_some(bytes)
     }
 }
 
@@ -145,14 +182,20 @@ impl Process {
 
 impl ReplyBounds {
     /// Bounds for a process that may have `limit` bytes of memory and has as many as `in_use` tells; the
-    /// default is for one without a limit. Memory is short from five eighths of it on: while a vector of
-    /// replies grows, it is in memory twice.
+    /// default is for one without a limit. Memory is short from five eighths of it on, since a vector of
+    /// replies that grows is in memory twice, if the use has grown by a sixteenth of it in half a minute.
     #[must_use]
     pub fn within(limit: u64, in_use: fn() -> Option<u64>) -> Self {
         Self(Arc::new(Process {
             memory: Some(Memory {
                 short_from: limit / 8 * 5,
+                grown_by: limit / 16,
                 in_use,
+                least: Mutex::new(Least {
+                    since: Instant::now(),
+                    now: u64::MAX,
+                    before: u64::MAX,
+                }),
             }),
             ..Process::default()
         }))
@@ -248,6 +291,23 @@ mod tests {
         let all = usize::try_from(AT_ONCE).unwrap();
         allowance.take(all).unwrap();
         let error = allowance.take(all).unwrap_err();
-        assert_eq!(error, "sent more than 32 MiB at once");
+        assert_eq!(error, "sent more than 64 MiB at once");
+    }
+
+    #[test]
+    fn memory_that_was_in_use_before_is_not_the_stores_doing() {
+        let mut least = Least {
+            since: Instant::now(),
+            now: u64::MAX,
+            before: u64::MAX,
+        };
+        assert_eq!(
+            [least.with(250), least.with(240), least.with(300)],
+            [250, 240, 240]
+        );
+        least.since = Instant::now().checked_sub(REMEMBERED).unwrap();
+        assert_eq!(least.with(300), 240);
+        least.since = Instant::now().checked_sub(REMEMBERED).unwrap();
+        assert_eq!(least.with(310), 300);
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{Inner, Relay};
+use super::{Inner, Relay, name};
 use crate::connect::{CONNECT_TIMEOUT, address};
 
 /// Most bytes that are read at once.
@@ -64,7 +64,7 @@ impl AsyncDNSResolver for Relay {
             let server = self.connect(host, port).await?;
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let address = listener.local_addr()?;
-            let (relay, name) = (self.clone(), format!("{host}:{port}"));
+            let (relay, called) = (self.clone(), name(host, port));
             tokio::spawn(async move {
                 let accepted = timeout(CONNECT_TIMEOUT, listener.accept()).await;
                 drop(listener);
@@ -74,7 +74,7 @@ impl AsyncDNSResolver for Relay {
                         .set_send_buffer_size(FORWARD_BUFFER)
                         .is_ok()
                 {
-                    relay.forward(server, client, name).await;
+                    relay.forward(server, client, called).await;
                 }
             });
             Ok(Box::new(iter::once(address)) as Box<dyn Iterator<Item = SocketAddr> + Send>)
@@ -129,9 +129,7 @@ async fn accept(relay: Weak<Inner>, listener: UnixListener, host: String, port: 
                     .set_send_buffer_size(FORWARD_BUFFER)
                     .is_ok()
             {
-                relay
-                    .forward(server, client, format!("{host}:{port}"))
-                    .await;
+                relay.forward(server, client, name(&host, port)).await;
             }
         });
     }

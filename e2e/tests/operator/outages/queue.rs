@@ -28,7 +28,8 @@ async fn hangs() {
     let fallback = async {
         scene.stage.until_replicas("hit", 8).await;
         println!("the fallback came after {:?}", start.elapsed());
-        assert!(start.elapsed() >= Duration::from_secs(5), "too soon");
+        // Five failed looks, a second apart.
+        assert!(start.elapsed() >= Duration::from_secs(4), "too soon");
         scene
             .stage
             .until_condition("hit", "Scaling", "False", "Fallback")
