@@ -169,7 +169,13 @@ pub async fn apply(
     }
     let as_written = found.as_deref();
     let as_written = as_written.map(|found| Written::of(&deployment, found));
-    if as_written.is_some() && context.roster.written(sale) == as_written {
+    let before = context.roster.written(sale);
+    if as_written.is_some() && before == as_written {
+        return Ok(());
+    }
+    let is_repair = matches!((before, as_written), (Some(before), Some(now))
+        if before.is_same_but_for_metadata(now));
+    if is_repair && !context.roster.may_repair(sale) {
         return Ok(());
     }
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
@@ -182,6 +188,9 @@ pub async fn apply(
     let now = Workers::of(&applied);
     let written = Written::of(&deployment, &applied);
     context.roster.set_written(sale, written);
+    if is_repair {
+        context.roster.note_repair(sale);
+    }
     let mode = context.roster.mode(sale).unwrap_or_default();
     // One that has more workers than are wanted was there all the time and had not been seen: the
     // control loop decides about it when it has.
