@@ -270,6 +270,13 @@ impl Roster {
         }
     }
 
+    /// There is no Deployment any more, so that the next one is tried or made.
+    pub fn forget_written(&self, sale: &SaleId) {
+        if let Some(entry) = self.entries().get_mut(sale) {
+            entry.applied.deployment = None;
+        }
+    }
+
     /// Whether the metadata of the worker Deployment may be put back now; if not, and nobody was told of
     /// that yet, it is logged.
     pub fn may_repair(&self, sale: &SaleId) -> bool {

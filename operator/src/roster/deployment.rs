@@ -58,6 +58,11 @@ impl Written {
         self.manifest == now.manifest && spec(self).is_some() && spec(self) == spec(now)
     }
 
+    /// Whether it was made, and not only tried.
+    pub(crate) fn is_made(self) -> bool {
+        self.made.is_some()
+    }
+
     /// `deployment`, which was only tried.
     pub(crate) fn tried(deployment: &Deployment) -> Self {
         Self {
@@ -112,6 +117,7 @@ mod tests {
         let edited = deployment(&json!({"labels": {"sale": "edited"}}));
         assert_eq!(is_same(Written::of(&edited, &edited)), (false, false));
         assert_eq!(is_same(Written::tried(&own)), (false, false));
+        assert!(before.is_made() && !Written::tried(&own).is_made());
         assert!(!Written::tried(&own).is_same_but_for_metadata(Written::tried(&own)));
     }
 }
