@@ -192,7 +192,8 @@ async fn stand_aside(
         Standing::Claimed(other) => {
             let note = format!(
                 "the operator with the lease {other} looks after this sale, so another one leaves it \
-                 alone; have each of them watch other namespaces, or give one a class                  (--operator-class) and sales their spec.operatorClass"
+                 alone; have each of them watch other namespaces, or give one a class \
+                 (--operator-class) and sales their spec.operatorClass"
             );
             let (events, about) = (&context.events, object.object_ref(&()));
             events.publish(&about, Reason::OperatorConflict, note).await;

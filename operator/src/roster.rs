@@ -6,6 +6,7 @@ mod deployment;
 mod desired;
 mod memory;
 mod observation;
+mod repairs;
 pub mod shortfall;
 
 use std::{
@@ -266,6 +267,36 @@ impl Roster {
     pub fn set_written(&self, sale: &SaleId, written: Written) {
         if let Some(entry) = self.entries().get_mut(sale) {
             entry.applied.deployment = Some(written);
+        }
+    }
+
+    /// There is no Deployment any more, so that the next one is tried or made.
+    pub fn forget_written(&self, sale: &SaleId) {
+        if let Some(entry) = self.entries().get_mut(sale) {
+            entry.applied.deployment = None;
+        }
+    }
+
+    /// Whether the metadata of the worker Deployment may be put back now; if not, and nobody was told of
+    /// that yet, it is logged.
+    pub fn may_repair(&self, sale: &SaleId) -> bool {
+        let mut entries = self.entries();
+        let Some(entry) = entries.get_mut(sale) else {
+            return true;
+        };
+        let repairs = &mut entry.applied.repairs;
+        let is_due = repairs.is_due(Instant::now());
+        if !is_due && repairs.is_to_tell() {
+            tracing::warn!(%sale, "somebody keeps changing labels, annotations or owners of the worker \
+                Deployment of {sale}; they are put back once a minute from now on");
+        }
+        is_due
+    }
+
+    /// Counts that it was put back.
+    pub fn note_repair(&self, sale: &SaleId) {
+        if let Some(entry) = self.entries().get_mut(sale) {
+            entry.applied.repairs.note(Instant::now());
         }
     }
 

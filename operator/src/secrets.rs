@@ -33,7 +33,8 @@ const EACH: Duration = Duration::from_millis(500);
 /// How long a Secret counts as missing: sales that name it share an answer, and its arrival is noticed.
 const MISSING: Duration = failure::SHARED;
 
-/// Keys of one Secret that are kept at most. Where sales name more, the Secret is read more often.
+/// Keys of one Secret up to which those alone are kept that sales name. Where they name more, the whole
+/// Secret is: it is a megabyte at most.
 const MOST_KEYS: usize = 64;
 
 /// Why an address could not be read from its Secret.
@@ -103,10 +104,11 @@ impl SecretError {
     }
 }
 
-/// What is kept of a Secret: nothing that no sale names.
+/// What is kept of a Secret: nothing that no sale names, unless sales name very many keys.
 #[derive(Debug, Default)]
 struct Content {
-    /// What is under the keys that were asked for, and under those of certificates.
+    /// What is under the keys that were asked for, and under those of certificates; if more than
+    /// [`MOST_KEYS`] were asked for, under all.
     data: BTreeMap<String, ByteString>,
     labels: BTreeMap<String, String>,
     /// Its `metadata.uid`.
@@ -117,7 +119,9 @@ impl Content {
     fn of(secret: Secret, keys: &BTreeSet<String>) -> Self {
         let ObjectMeta { uid, labels, .. } = secret.metadata;
         let mut data = secret.data.unwrap_or_default();
-        data.retain(|key, _| keys.contains(key) || FILES.contains(&key.as_str()));
+        if keys.len() <= MOST_KEYS {
+            data.retain(|key, _| keys.contains(key) || FILES.contains(&key.as_str()));
+        }
         Self {
             data,
             labels: labels.unwrap_or_default(),
@@ -151,7 +155,7 @@ impl Read {
 /// What is known of a Secret: as it was read last, and the last failure to read it.
 #[derive(Debug, Default)]
 struct Known {
-    /// Keys that sales have named.
+    /// Keys that sales had named when it was read, so that what is under them was kept.
     keys: BTreeSet<String>,
     read: Option<Read>,
     failure: Failure,
@@ -309,15 +313,11 @@ impl Secrets {
             read,
             failure,
         } = &mut *known;
-        if keys.len() >= MOST_KEYS && !keys.contains(key) {
-            keys.clear();
-        }
-        if keys.insert(key.clone()) && read.as_ref().is_some_and(|read| read.content.is_some()) {
-            // What is under that key was not kept.
-            *read = None;
-        }
-        let current = read.as_ref();
-        if let Some(read) = current.filter(|read| read.is_current(time, self.missing)) {
+        let is_kept = keys.len() > MOST_KEYS || keys.contains(key);
+        let usable = read
+            .as_ref()
+            .filter(|read| is_kept || read.content.is_none());
+        if let Some(read) = usable.filter(|read| read.is_current(time, self.missing)) {
             return Ok(read.content.clone());
         }
         if let Some(error) = failure.within(self.missing) {
@@ -326,6 +326,9 @@ impl Secrets {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
         let secret = api.get_opt(name).await;
         let secret = secret.map_err(|error| unread(failure.remember(error)))?;
+        if !is_kept {
+            keys.insert(key.clone());
+        }
         let content = secret.map(|secret| Arc::new(Content::of(secret, keys)));
         *read = Some(Read {
             at: Instant::now(),
@@ -372,13 +375,13 @@ mod tests {
     use super::*;
 
     /// Secrets of an API server that has all but those whose names begin with `no-`, fails for those that
-    /// begin with `failing-`, and how often it was asked. What was read stays current for longer than any
-    /// test takes.
+    /// begin with `failing-`, and from the second time on for those that begin with `lost-`; and how often
+    /// it was asked. What was read stays current for longer than any test takes.
     fn secrets() -> (Secrets, Arc<AtomicUsize>) {
         let asked = Arc::new(AtomicUsize::new(0));
         let count = asked.clone();
         let server = service_fn(move |request: Request<Body>| {
-            count.fetch_add(1, Ordering::Relaxed);
+            let before = count.fetch_add(1, Ordering::Relaxed);
             async move {
                 let path = request.uri().path();
                 let failure = |code: u16, reason: &str| {
@@ -390,7 +393,7 @@ mod tests {
                 };
                 let (code, answer) = if path.contains("/no-") {
                     failure(404, "NotFound")
-                } else if path.contains("/failing-") {
+                } else if path.contains("/failing-") || (path.contains("/lost-") && before > 0) {
                     failure(500, "InternalError")
                 } else {
                     let secret = serde_json::json!({
@@ -470,6 +473,44 @@ mod tests {
         assert_eq!(text(&other).await, "other");
         assert_eq!(text(&url).await, "redis://a");
         assert_eq!(kept(), ["other", "url"]);
+        assert_eq!(asked.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn sales_that_name_very_many_keys_of_a_secret_share_reads_as_well() {
+        let (secrets, asked) = secrets();
+        let key = |nth: usize| SecretKeyRef {
+            key: format!("key-{nth}"),
+            ..reference("shared")
+        };
+        for _ in 0..3 {
+            for nth in 0..MOST_KEYS * 2 {
+                let text = secrets.text("shop", &key(nth), Freshness::Usual).await;
+                assert!(matches!(text, Err(SecretError::NoKey { .. })));
+            }
+            let url = reference("shared");
+            let text = secrets.text("shop", &url, Freshness::Usual).await;
+            assert_eq!(text.unwrap().0, "redis://a");
+        }
+        assert_eq!(asked.load(Ordering::Relaxed), MOST_KEYS + 1);
+        let (place, _) = secrets.place("shop", "shared");
+        assert_eq!(place.try_lock().unwrap().keys.len(), MOST_KEYS + 1);
+    }
+
+    #[tokio::test]
+    async fn a_failing_read_for_another_key_leaves_what_was_read_before() {
+        let (secrets, asked) = secrets();
+        let url = reference("lost-secret");
+        let other = SecretKeyRef {
+            key: "other".to_owned(),
+            ..url.clone()
+        };
+        for _ in 0..2 {
+            let text = secrets.text("shop", &url, Freshness::Usual).await;
+            assert_eq!(text.unwrap().0, "redis://a");
+            let text = secrets.text("shop", &other, Freshness::Usual).await;
+            assert!(matches!(text, Err(SecretError::Api { .. })));
+        }
         assert_eq!(asked.load(Ordering::Relaxed), 2);
     }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use self::servers::{Endless, Hostile};
 use crate::market::Market;
 
-/// What the chart allows the operator.
+/// Less than the chart allows the operator.
 const LIMIT_BYTES: u64 = 256 * MIB;
 
 const MIB: u64 = 1024 * 1024;

@@ -1,7 +1,7 @@
 //! Makes the world as the object says. Each part may be done twice, and each can fail by itself: a
 //! ledger that is away does not keep Redis or the Deployment from being right.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use flashsale_core::{
     id::SaleId,
@@ -20,7 +20,7 @@ use kube::{
 };
 use tokio::time::timeout;
 
-use super::{refusal::Refusal, rollout};
+use super::{build, refusal::Refusal, rollout};
 use crate::{
     context::Context,
     crd::{FIELD_MANAGER, FlashSale},
@@ -43,6 +43,9 @@ pub enum Error {
     /// The object cannot be put in force as it is; it awaits an edit.
     #[error("{}", .0.message)]
     Refused(Refusal),
+    /// The Deployment could not be read. Worth another try.
+    #[error("the worker Deployment could not be read: {0}")]
+    Unread(kube::Error),
     /// The Deployment could not be written. Worth another try.
     #[error("the worker Deployment could not be applied: {0}")]
     Deployment(kube::Error),
@@ -145,7 +148,8 @@ async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
 }
 
 /// Server-side apply. A Deployment that is not there yet is made when somebody is needed, and until
-/// then only tried; one that is as it was applied last is left alone. `policy` says when a change that
+/// then only tried; one that is as it was applied last is left alone. One that is there but not seen, since
+/// it has lost the label that the watch selects by, gets that label back. `policy` says when a change that
 /// nobody asked for is made.
 ///
 /// # Errors
@@ -158,18 +162,24 @@ pub async fn apply(
     policy: UpdatePolicySpec,
 ) -> Result<(), Error> {
     let namespace = object.namespace().unwrap_or_default();
-    let found = context.deployment(sale);
+    let before = context.roster.written(sale);
     let wanted = context.roster.wanted(sale);
+    let found = find(context, sale, &built, before, wanted).await?;
+    if found.is_none() && wanted == 0 {
+        return Ok(());
+    }
     let deployment = match &found {
         Some(found) => hold(context, sale, built, found, policy).await,
         None => built,
     };
-    if found.is_none() && wanted == 0 {
-        return try_out(context, sale, &deployment).await;
-    }
     let as_written = found.as_deref();
     let as_written = as_written.map(|found| Written::of(&deployment, found));
-    if as_written.is_some() && context.roster.written(sale) == as_written {
+    if as_written.is_some() && before == as_written {
+        return Ok(());
+    }
+    let is_repair = matches!((before, as_written), (Some(before), Some(now))
+        if before.is_same_but_for_metadata(now));
+    if is_repair && !context.roster.may_repair(sale) {
         return Ok(());
     }
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), &namespace);
@@ -182,6 +192,9 @@ pub async fn apply(
     let now = Workers::of(&applied);
     let written = Written::of(&deployment, &applied);
     context.roster.set_written(sale, written);
+    if is_repair {
+        context.roster.note_repair(sale);
+    }
     let mode = context.roster.mode(sale).unwrap_or_default();
     // One that has more workers than are wanted was there all the time and had not been seen: the
     // control loop decides about it when it has.
@@ -189,6 +202,50 @@ pub async fn apply(
         scale_new(context, sale, now.asked, wanted).await;
     }
     Ok(())
+}
+
+/// The Deployment that is there. One that was made and is not seen may have been deleted, or have lost the
+/// label that the watch selects by: the API server knows. One that is not needed is tried as well.
+async fn find(
+    context: &Context,
+    sale: &SaleId,
+    built: &Deployment,
+    before: Option<Written>,
+    wanted: u32,
+) -> Result<Option<Arc<Deployment>>, Error> {
+    let seen = context.deployment(sale);
+    if seen.is_some() {
+        return Ok(seen);
+    }
+    let was_made = before.is_some_and(Written::is_made);
+    if !was_made && (wanted > 0 || !try_out(context, sale, built).await?) {
+        return Ok(None);
+    }
+    let found = read_unseen(context, sale).await;
+    let found = found.map_err(Error::Unread)?;
+    if found.is_none() {
+        context.roster.forget_written(sale);
+    }
+    Ok(found.map(Arc::new))
+}
+
+/// The Deployment of the workers, as the API server has it. One of the same name that selects other pods is
+/// none of the sale.
+///
+/// # Errors
+/// When the API server does not give it.
+pub(super) async fn read_unseen(
+    context: &Context,
+    sale: &SaleId,
+) -> Result<Option<Deployment>, kube::Error> {
+    let (namespace, name) = object_of(sale);
+    let api: Api<Deployment> = Api::namespaced(context.client.clone(), namespace);
+    let found = api.get_opt(&worker_name(name)).await?;
+    Ok(found.filter(|found| {
+        let selector = found.spec.as_ref().map(|spec| &spec.selector);
+        let labels = selector.and_then(|selector| selector.match_labels.as_ref());
+        labels == Some(&build::selector(name))
+    }))
 }
 
 /// The Deployment to apply in the place of `found`: `built`, or one whose pods stay as they are. People
@@ -222,11 +279,12 @@ async fn hold(
 }
 
 /// Asks the API server whether it would take a Deployment that is not needed yet, so that a mistake is
-/// told when it is made and not when the sale opens.
-async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> Result<(), Error> {
+/// told when it is made and not when the sale opens. Answers whether there is one all the same, which the
+/// watch does not see.
+async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> Result<bool, Error> {
     let tried = Written::tried(deployment);
     if context.roster.written(sale) == Some(tried) {
-        return Ok(());
+        return Ok(false);
     }
     let (namespace, _) = object_of(sale);
     let api: Api<Deployment> = Api::namespaced(context.client.clone(), namespace);
@@ -241,10 +299,18 @@ async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> R
         }
         // Nobody needs it yet. A webhook, for one, may not know how to try.
         Err(error) => tracing::debug!(%sale, %error, "the Deployment was not tried: {error}"),
+        // Only what is stored has a version.
+        Ok(answer)
+            if answer
+                .resource_version()
+                .is_some_and(|version| !version.is_empty()) =>
+        {
+            return Ok(true);
+        }
         Ok(_) => {}
     }
     context.roster.set_written(sale, tried);
-    Ok(())
+    Ok(false)
 }
 
 /// Rights, a quota or an admission policy: people have to see to those, so they are told. What is

@@ -22,6 +22,7 @@ use kube::ResourceExt;
 use tokio::time::timeout;
 
 use super::{
+    apply,
     deployable::Deployable,
     error::Error,
     view::{End, waiting},
@@ -34,6 +35,7 @@ use crate::{
     roster::{Observation, WriteMode},
     scale,
     stores::{Located, Stores},
+    workers::Workers,
 };
 
 /// Dead letters read at a time.
@@ -116,7 +118,12 @@ impl Visit<'_> {
 
     /// Takes the workers of the drained `sale` away, and then frees what it holds.
     async fn stop_and_free(&self, sale: &Sale, located: &Located, may_leave: bool) -> End {
-        if stop_workers(self.context, &self.sale).await {
+        let have_stopped = match stop_workers(self.context, &self.sale).await {
+            Ok(have_stopped) => have_stopped,
+            // Not knowing is not the same as nobody being there.
+            Err(why) => return self.blocked(format!("whether workers run cannot be seen: {why}")),
+        };
+        if have_stopped {
             self.free(&located.stores, may_leave).await
         } else if is_overdue(self, sale.drain_timeout + WORKERS_END_WITHIN) {
             End::Overdue(
@@ -306,14 +313,18 @@ pub fn is_drained(observed: &Observation) -> bool {
 
 /// Sees to it that no worker runs, which could put a key back after it was freed. True once none
 /// does.
-async fn stop_workers(context: &Context, sale: &SaleId) -> bool {
-    let Some(workers) = context.workers(sale) else {
-        return true;
+async fn stop_workers(context: &Context, sale: &SaleId) -> Result<bool, kube::Error> {
+    let workers = if let Some(seen) = context.workers(sale) {
+        seen
+    } else {
+        // Somebody may have taken off the label that the watch selects by.
+        let unseen = apply::read_unseen(context, sale).await?;
+        unseen.as_ref().map(Workers::of).unwrap_or_default()
     };
     if workers.asked > 0 {
         scale::stop(context, sale, workers.asked).await;
     }
-    workers.asked == 0 && workers.existing == 0
+    Ok(workers.asked == 0 && workers.existing == 0)
 }
 
 /// Logs the dead letters that go with the sale, since nobody can list or replay them any more.

@@ -20,6 +20,8 @@ pub struct Written {
 /// What tells whether somebody has changed a Deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Made {
+    /// Fingerprint of its uid.
+    id: u64,
     /// Grows with every change of the spec.
     generation: Option<i64>,
     /// Fingerprint of those labels, annotations and owners that the operator writes, with the values
@@ -42,10 +44,23 @@ impl Written {
         Self {
             manifest: fingerprint(deployment),
             made: Some(Made {
+                id: fingerprint(&there.uid),
                 generation: there.generation,
                 metadata: fingerprint(&metadata),
             }),
         }
+    }
+
+    /// Whether `now` is the same Deployment, written the same, in which at most labels, annotations or
+    /// owners have changed.
+    pub(crate) fn is_same_but_for_metadata(self, now: Self) -> bool {
+        let spec = |written: Self| written.made.map(|made| (made.id, made.generation));
+        self.manifest == now.manifest && spec(self).is_some() && spec(self) == spec(now)
+    }
+
+    /// Whether it was made, and not only tried.
+    pub(crate) fn is_made(self) -> bool {
+        self.made.is_some()
     }
 
     /// `deployment`, which was only tried.
@@ -74,4 +89,35 @@ fn fingerprint(value: &impl Serialize) -> u64 {
         .unwrap_or_default()
         .hash(&mut hasher);
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn deployment(metadata: &Value) -> Deployment {
+        serde_json::from_value(json!({ "metadata": metadata })).unwrap()
+    }
+
+    #[test]
+    fn a_changed_label_is_told_from_a_changed_spec_and_from_another_deployment() {
+        let own = deployment(&json!({"labels": {"sale": "drop"}}));
+        let there = |uid: &str, generation: u64, label: &str| {
+            let metadata = json!({"uid": uid, "generation": generation, "labels": {"sale": label}});
+            Written::of(&own, &deployment(&metadata))
+        };
+        let before = there("a", 1, "drop");
+        let is_same = |now: Written| (before == now, before.is_same_but_for_metadata(now));
+        assert_eq!(is_same(before), (true, true));
+        assert_eq!(is_same(there("a", 1, "other")), (false, true));
+        assert_eq!(is_same(there("a", 2, "drop")), (false, false));
+        assert_eq!(is_same(there("b", 1, "drop")), (false, false));
+        let edited = deployment(&json!({"labels": {"sale": "edited"}}));
+        assert_eq!(is_same(Written::of(&edited, &edited)), (false, false));
+        assert_eq!(is_same(Written::tried(&own)), (false, false));
+        assert!(before.is_made() && !Written::tried(&own).is_made());
+        assert!(!Written::tried(&own).is_same_but_for_metadata(Written::tried(&own)));
+    }
 }

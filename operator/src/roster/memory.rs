@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::task::JoinHandle;
 
 use super::Desired;
-use super::{deployment::Written, shortfall::Shortfall};
+use super::{deployment::Written, repairs::Repairs, shortfall::Shortfall};
 use crate::workers::Workers;
 
 /// What the pulse remembers from look to look. Written by the pulse alone.
@@ -101,6 +101,8 @@ impl Memory {
 pub(super) struct Applied {
     /// The worker Deployment as it was written last.
     pub(super) deployment: Option<Written>,
+    /// How often its metadata was put back.
+    pub(super) repairs: Repairs,
     /// The pods that run, while a change of them waits.
     pub(super) kept_template: Option<PodTemplateSpec>,
     /// When the disruption budget of the workers is to be written next.
@@ -109,10 +111,12 @@ pub(super) struct Applied {
 
 impl Default for Applied {
     fn default() -> Self {
+        let now = Instant::now();
         Self {
             deployment: None,
+            repairs: Repairs::new(now),
             kept_template: None,
-            budget_due: Instant::now(),
+            budget_due: now,
         }
     }
 }

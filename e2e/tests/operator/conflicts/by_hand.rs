@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use flashsale_e2e::{
-    operator::{Operator, SOON, Stage, one_product},
+    operator::{Operator, SOON, Stage, one_product, with},
     patience::until,
     services::Services,
 };
@@ -105,6 +105,54 @@ async fn labels_and_owners_that_were_changed_by_hand_are_put_back() {
             && now.owner_references == before.owner_references
     })
     .await;
+}
+
+/// The label that the operator's watch selects Deployments by.
+const WATCHED_BY: &str = "app.kubernetes.io/managed-by";
+
+#[tokio::test]
+async fn a_deployment_that_nobody_needs_gets_the_label_back_that_it_is_watched_by() {
+    let (stage, _operator) = open().await;
+    let idle = json!({"worker": {"minReplicas": 0, "scaleDownStabilizationSeconds": 1}});
+    stage
+        .edit("drop", with(one_product("shoe", 5), &idle))
+        .await;
+    stage.until_replicas("drop", 0).await;
+    let before = stage.workers("drop").await.unwrap().metadata.uid;
+    take_off_label(&stage).await;
+    until("it is labelled again", SOON, || is_labelled(&stage)).await;
+    assert_eq!(stage.workers("drop").await.unwrap().metadata.uid, before);
+}
+
+/// As a policy does, which answers each repair.
+#[tokio::test]
+async fn labels_that_somebody_keeps_changing_are_let_be_and_hide_no_workers_from_the_end() {
+    let (stage, operator) = open().await;
+    until("repairs are held back", SOON, || async {
+        if is_labelled(&stage).await {
+            take_off_label(&stage).await;
+        }
+        operator.log().contains("somebody keeps changing labels")
+    })
+    .await;
+    assert_eq!(stage.replicas("drop").await, 1);
+    let parameters = DeleteParams::default();
+    stage.sales.delete("drop", &parameters).await.unwrap();
+    until("the object is gone", SOON, || async {
+        stage.sales.get_opt("drop").await.unwrap().is_none()
+    })
+    .await;
+    assert_eq!(stage.replicas("drop").await, 0);
+}
+
+async fn is_labelled(stage: &Stage) -> bool {
+    let workers = stage.workers("drop").await.unwrap();
+    let labels = workers.metadata.labels.unwrap_or_default();
+    labels.contains_key(WATCHED_BY)
+}
+
+async fn take_off_label(stage: &Stage) {
+    by_hand(stage, json!({"metadata": {"labels": {WATCHED_BY: null}}})).await;
 }
 
 /// A quota that leaves no room for the Deployment, as any admission policy may.
