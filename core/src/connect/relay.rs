@@ -27,7 +27,7 @@ use tokio::{
 };
 
 use self::{
-    bounds::{Allowance, Counted},
+    bounds::Counted,
     sockets::{Listener, read_some},
 };
 use super::{CONNECT_TIMEOUT, tls::Peer};
@@ -203,7 +203,7 @@ impl Relay {
         to: &mut (impl AsyncWrite + Unpin),
         counted: &Counted,
     ) -> Option<String> {
-        let mut allowance = Allowance::new();
+        let mut allowance = self.0.bounds.allowance();
         while let Some(bytes) = read_some(from).await {
             if let Err(excess) = allowance.take(bytes.len()) {
                 return Some(excess);

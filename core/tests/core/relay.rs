@@ -63,11 +63,11 @@ fn ledger(url: &str, bounds: Option<&ReplyBounds>) -> Ledger {
 async fn a_redis_that_sends_without_end_is_left_alone_for_a_while() {
     let (address, connections) = endless(b"$536870912\r\n").await;
     let url = format!("redis://{address}");
-    let bounds = ReplyBounds::default();
+    let bounds = ReplyBounds::allowing(MIB, 1);
     let client = connect::bounded_redis_client(&url, &TlsSource::System, &bounds).unwrap();
     let mut shared =
         connect::SharedConnection::with_response_timeout(client, Duration::from_secs(20)).unwrap();
-    let expected = format!("Redis at {address} sent more than 64 MiB at once");
+    let expected = format!("Redis at {address} sent more than 1 MiB at once");
     for _ in 0..10 {
         let error = shared.exists::<_, bool>("k").await.unwrap_err();
         assert!(error.to_string().contains(&expected), "{error}");
@@ -80,8 +80,8 @@ async fn a_postgres_that_sends_without_end_is_left_alone_for_a_while() {
     // It takes a login, and has a notice of 2 GiB for it.
     let (address, connections) = endless(b"R\0\0\0\x08\0\0\0\0N\x7f\xff\xff\xff").await;
     let url = format!("postgres://ann:secret@{address}/shop?sslmode=disable");
-    let ledger = ledger(&url, Some(&ReplyBounds::default()));
-    let expected = format!("PostgreSQL at {address} sent more than 64 MiB at once");
+    let ledger = ledger(&url, Some(&ReplyBounds::allowing(MIB, 1)));
+    let expected = format!("PostgreSQL at {address} sent more than 1 MiB at once");
     for _ in 0..10 {
         let error = ledger.check_writable().await.unwrap_err();
         assert!(error.to_string().contains(&expected), "{error}");
@@ -92,9 +92,9 @@ async fn a_postgres_that_sends_without_end_is_left_alone_for_a_while() {
 /// Whoever sends little is not in the way, however little memory there is.
 #[tokio::test]
 async fn only_stores_that_send_much_are_closed_while_memory_is_short() {
-    let services = Services::start().await;
     // More is in use at each look.
     static LOOKS: AtomicUsize = AtomicUsize::new(0);
+    let services = Services::start().await;
     let in_use = || Some(MIB + MIB * LOOKS.fetch_add(1, Ordering::Relaxed) as u64);
     let bounds = ReplyBounds::within(MIB, in_use);
     let url = services.redis.url();

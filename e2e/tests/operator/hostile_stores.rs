@@ -67,7 +67,7 @@ async fn besiege(stage: &Stage, operator: &Operator, well: &Market) {
             stage.write_secret(&name, &server.url()).await;
             let spec = with(one_product(&name, 5), &chooses(store, &name));
             stage.create(&name, spec).await;
-            sales.push((name, condition, kind, server));
+            sales.push((name, condition, server));
         }
     }
     for (name, condition, ..) in &sales {
@@ -82,28 +82,15 @@ async fn besiege(stage: &Stage, operator: &Operator, well: &Market) {
         stage.until_replicas("well", 0).await;
         println!("{} MiB", memory(operator, "VmRSS:") / MIB);
     }
-    for (name, condition, kind, server) in &sales {
-        println!("{name} was connected to {} times", server.connections());
+    // What each is told for depends on how fast it sends: that it sent too much, or that no answer came. The
+    // relay's own tests hold the words.
+    for (name, condition, server) in &sales {
+        let message = stage.until_condition(name, condition, "False", "").await;
+        println!(
+            "{name}, connected to {} times: {message}",
+            server.connections()
+        );
         assert!(server.connections() >= 2, "{name} is tried again");
-        // The others are slow to read, and may run out of time before they have sent too much.
-        if matches!(kind, Endless::BulkString | Endless::Message) {
-            stage
-                .until(name, "it is told that the store sent too much", |status| {
-                    let mut conditions = status.conditions.iter();
-                    conditions.any(|told| {
-                        told.type_ == *condition
-                            && told.message.contains(&server.place())
-                            && told.message.contains(" sent ")
-                            && told.message.contains("the connection was closed")
-                    })
-                })
-                .await;
-            assert!(
-                operator
-                    .log()
-                    .contains(&format!("{} sent ", server.place()))
-            );
-        }
     }
 }
 

@@ -41,8 +41,10 @@ const MIB: u64 = 1024 * 1024;
 #[derive(Debug, Clone, Default)]
 pub struct ReplyBounds(Arc<Process>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Process {
+    /// Bytes that each connection may bring at once, and per second for long.
+    allowance: (u64, u64),
     /// None: memory is never short.
     memory: Option<Memory>,
     /// Bytes forwarded since the last look at the memory.
@@ -173,6 +175,18 @@ impl Drop for Counted {
     }
 }
 
+impl Default for Process {
+    fn default() -> Self {
+        Self {
+            allowance: (AT_ONCE, PER_SECOND),
+            memory: None,
+            unseen: AtomicU64::default(),
+            connections: Mutex::default(),
+            waiting: tokio::sync::Mutex::default(),
+        }
+    }
+}
+
 impl Process {
     fn connections(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Connection>>> {
         let connections = self.connections.lock();
@@ -199,6 +213,27 @@ impl ReplyBounds {
             }),
             ..Process::default()
         }))
+    }
+
+    /// Bounds of which a process without a limit of memory lets each connection bring `at_once` bytes, and
+    /// `per_second` for long.
+    #[must_use]
+    pub fn allowing(at_once: u64, per_second: u64) -> Self {
+        Self(Arc::new(Process {
+            allowance: (at_once, per_second),
+            ..Process::default()
+        }))
+    }
+
+    /// What a new connection may bring.
+    pub(super) fn allowance(&self) -> Allowance {
+        let (at_once, per_second) = self.0.allowance;
+        Allowance {
+            at_once,
+            per_second,
+            left: at_once,
+            at: Instant::now(),
+        }
     }
 
     pub(super) fn count(&self, name: String) -> Counted {
@@ -253,30 +288,26 @@ impl ReplyBounds {
     }
 }
 
-/// What one connection may still bring: [`AT_ONCE`], and again as much after a while.
+/// What one connection may still bring: so much at once, and again as much after a while.
 pub(super) struct Allowance {
+    at_once: u64,
+    per_second: u64,
     left: u64,
     at: Instant,
 }
 
 impl Allowance {
-    pub(super) fn new() -> Self {
-        Self {
-            left: AT_ONCE,
-            at: Instant::now(),
-        }
-    }
-
     /// # Errors
     /// When `bytes` are more than are left; then what the store did.
     pub(super) fn take(&mut self, bytes: usize) -> Result<(), String> {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let elapsed = u64::try_from(self.at.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.at = Instant::now();
-        let more = elapsed.saturating_mul(PER_SECOND) / 1_000_000;
-        self.left = self.left.saturating_add(more).min(AT_ONCE);
+        let more = elapsed.saturating_mul(self.per_second) / 1_000_000;
+        self.left = self.left.saturating_add(more).min(self.at_once);
         let left = self.left.checked_sub(bytes);
-        self.left = left.ok_or_else(|| format!("sent more than {} MiB at once", AT_ONCE / MIB))?;
+        self.left =
+            left.ok_or_else(|| format!("sent more than {} MiB at once", self.at_once / MIB))?;
         Ok(())
     }
 }
@@ -287,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_connection_may_bring_so_much_at_once_and_no_more() {
-        let mut allowance = Allowance::new();
+        let mut allowance = ReplyBounds::default().allowance();
         let all = usize::try_from(AT_ONCE).unwrap();
         allowance.take(all).unwrap();
         let error = allowance.take(all).unwrap_err();
