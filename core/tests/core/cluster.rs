@@ -51,6 +51,8 @@ impl Scene {
         for sale in &scene.sales {
             scene.announce(sale).await;
         }
+        // One that is promoted without its sale takes no buys.
+        scene.cluster.replicas_have_everything().await.unwrap();
         scene
     }
 
