@@ -83,9 +83,9 @@ impl Link {
         Ok(Arc::new(Self::Server { client, manager }))
     }
 
-    /// To a server lazily, and through a relay or to a cluster at once: connecting to all of its servers, with TLS, takes
-    /// longer than a server may be silent. A server of a cluster that does not answer within
-    /// `response_timeout` is taken for lost.
+    /// To a server lazily, and through a relay or to a cluster at once: connecting to all servers of a
+    /// cluster, with TLS, takes longer than a server may be silent. A server of a cluster that does not
+    /// answer within `response_timeout` is taken for lost.
     pub(super) async fn open(
         destination: Destination,
         response_timeout: Duration,

@@ -300,11 +300,12 @@ impl SharedConnection {
         call: impl Future<Output = RedisResult<T>> + Send,
         values: impl FnOnce(&T) -> &[Value] + Send,
     ) -> RedisResult<T> {
-        let start = Instant::now();
         let relay = self.0.client.relay();
         if let Some(excess) = relay.and_then(Relay::excess) {
             return Err(aborted(excess));
         }
+        // The hot path has no relay, and does not ask for the time.
+        let relay = relay.map(|relay| (relay, Instant::now()));
         let limit = self.0.response_timeout;
         let answer = timeout(limit, call)
             .await
@@ -344,9 +345,8 @@ impl SharedConnection {
         }
         answer.map_err(|error| {
             // The client library only sees a connection that was closed, maybe within an answer.
-            let is_answer = error.clone().into_server_errors().is_some();
-            let relay = relay.filter(|_| !is_answer);
-            match relay.and_then(|relay| relay.trouble_since(start)) {
+            let relay = relay.filter(|_| error.clone().into_server_errors().is_none());
+            match relay.and_then(|(relay, start)| relay.trouble_since(start)) {
                 Some(trouble) => aborted(trouble),
                 None => explain(error),
             }
