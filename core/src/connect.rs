@@ -67,6 +67,9 @@ pub enum ConnectError {
         "the PostgreSQL address cannot be used ({0}); write postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE[?sslmode=verify-full]"
     )]
     PostgresAddress(sqlx::Error),
+    /// The system has no further socket for a relay to PostgreSQL.
+    #[error("no socket can be opened for connections to PostgreSQL: {0}")]
+    Socket(std::io::Error),
     /// Certificates cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),

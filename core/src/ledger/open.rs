@@ -22,7 +22,10 @@ impl Ledger {
             &certificates,
             relay.as_ref(),
         )
-        .map_err(ConnectError::PostgresAddress)?;
+        .map_err(|error| match error {
+            sqlx::Error::Io(error) => ConnectError::Socket(error),
+            error => ConnectError::PostgresAddress(error),
+        })?;
         for server in servers.iter().filter(|server| !server.is_authenticated) {
             tracing::warn!(
                 server = server.name,

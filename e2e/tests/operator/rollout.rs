@@ -53,7 +53,7 @@ async fn a_new_default_image_waits_until_no_worker_runs() {
     let stage = Stage::set(Services::start().await).await;
     let operator = stage.operator("operator").await;
     let soon_gone = json!({"scaleDownStabilizationSeconds": 0});
-    for name in ["stays", "edited", "former"] {
+    for name in ["stays", "edited", "former", "unseen"] {
         open(&stage, name, &soon_gone).await;
     }
     open(&stage, "at-once", &json!({"updatePolicy": "Immediately"})).await;
@@ -63,11 +63,14 @@ async fn a_new_default_image_waits_until_no_worker_runs() {
     // As the release before has left it.
     let none = json!({"flashsale.dev/asked": null, "flashsale.dev/template": null});
     set_by_hand(&stage, "former", json!({"metadata": {"annotations": none}})).await;
+    // Without the label that the watch selects by.
+    let unlabelled = json!({"app.kubernetes.io/managed-by": null});
+    set_by_hand(&stage, "unseen", json!({"metadata": {"labels": unlabelled}})).await;
 
     let image_of_next = ["--worker-image", NEXT_IMAGE];
     let _next = stage.operator_with("next", &image_of_next).await;
     until_image(&stage, "at-once", NEXT_IMAGE).await;
-    for name in ["stays", "edited", "former"] {
+    for name in ["stays", "edited", "former", "unseen"] {
         let told = stage.until_event(name, "UpdateHeld").await;
         assert!(told.contains("updatePolicy"), "{told}");
         assert_eq!(image(&stage.workers(name).await.unwrap()).0, WORKER_IMAGE);
