@@ -2,7 +2,7 @@
 
 use std::{path::Path, time::Instant};
 
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 use flashsale_testbed::program::Program;
 
 use crate::{

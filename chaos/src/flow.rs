@@ -5,10 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    id::{ProductId, SaleId},
-    keys::SaleKeys,
-};
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_queue::keys::SaleKeys;
 use redis::aio::MultiplexedConnection;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 

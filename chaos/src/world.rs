@@ -267,7 +267,7 @@ impl World {
         let deadline = Instant::now() + IN_FORCE;
         loop {
             let is_known: bool = redis::cmd("SISMEMBER")
-                .arg(&[flashsale_core::keys::SALES, sale::NAME])
+                .arg(&[flashsale_queue::keys::SALES, sale::NAME])
                 .query_async(&mut queue)
                 .await?;
             if is_known {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use flashsale_core::audit::{Findings, SaleAudit};
+use flashsale_audit::{Findings, SaleAudit};
 
 use crate::figures::grouped;
 

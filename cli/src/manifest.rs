@@ -3,7 +3,7 @@
 //!
 //! A file is checked in three steps, and a mistake in one does not hide those of the next: YAML
 //! (`yaml`), structure against the JSON schema of the manifest (`structure`), meaning
-//! ([`flashsale_core::sale::validation`]).
+//! ([`flashsale_domain::sale::validation`]).
 
 mod document;
 mod path;
@@ -15,7 +15,7 @@ mod yaml;
 
 use std::{fmt, fs, io, path::Path as FilePath, path::PathBuf};
 
-use flashsale_core::sale::{Product, Sale};
+use flashsale_domain::sale::{Product, Sale};
 
 pub use schema::{json_schema, pretty as schema_text};
 

@@ -3,7 +3,7 @@
 
 use std::{io, time::Duration};
 
-use flashsale_core::ledger::{Ledger, LedgerError};
+use flashsale_ledger::{Ledger, LedgerError};
 use tokio::time::timeout;
 
 /// How long connecting may take, TLS and a busy server included.

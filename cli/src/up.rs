@@ -17,12 +17,11 @@ mod token;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use flashsale_core::{
-    connect::{self, LedgerConfig, RedisClient, SharedConnection, StoreUrl, check_rights},
-    ledger::Ledger,
-    sale::Sale,
-};
+use flashsale_domain::sale::Sale;
+use flashsale_ledger::{Ledger, LedgerConfig};
+use flashsale_queue::connect::{self, RedisClient, SharedConnection, check_rights};
 use flashsale_testbed::{data_dir::DataDir, redis::AppendFsync};
+use flashsale_transport::StoreUrl;
 use tokio_util::sync::CancellationToken;
 
 use crate::{display::Display, load::crowd::CrowdPlan, reach};

@@ -1,6 +1,6 @@
 //! What the control loop saw last, for displays.
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{ProductId, SaleId},
     lifecycle::Phase,
 };

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::id::JobId;
+use flashsale_domain::id::JobId;
 use tokio::{sync::watch, task::JoinSet};
 
 use crate::{patience::until, processes::client};

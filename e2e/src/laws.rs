@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::{audit, id::JobId, outcome::JobState, sale::Sale};
+use flashsale_domain::{id::JobId, outcome::JobState, sale::Sale};
 
 use crate::{
     patience::until,
@@ -33,7 +33,7 @@ pub async fn assert_audit_holds(services: &Services, sale: &Sale, acknowledged: 
         assert!(ended, "job {job} was acknowledged and has no outcome");
     }
     let mut queue = services.queue.clone();
-    let report = audit::audit(&services.ledger, &mut queue, &sale.id)
+    let report = flashsale_audit::audit(&services.ledger, &mut queue, &sale.id)
         .await
         .unwrap();
     assert!(report.holds(), "{report:#?}");

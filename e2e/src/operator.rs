@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use flashsale_operator::{
     crd::{FlashSale, status::FlashSaleStatus},
     reconcile::allowed::ALLOWED,

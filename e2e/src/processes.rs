@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use flashsale_core::{fault_point::FaultPoint, id::SaleId};
+use flashsale_domain::id::SaleId;
+use flashsale_fault_point::FaultPoint;
 use flashsale_testbed::{
     http,
     launch::Launch,

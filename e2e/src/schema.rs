@@ -2,14 +2,9 @@
 
 use std::path::Path;
 
-use flashsale_core::{
-    catalogue,
-    connect::{self, LedgerConfig},
-    keys::SaleKeys,
-    ledger::StockLevel,
-    sale::Sale,
-    stock,
-};
+use flashsale_domain::{sale::Sale, stock::StockLevel};
+use flashsale_ledger::LedgerConfig;
+use flashsale_queue::{catalogue, keys::SaleKeys, stock};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator};
 use uuid::Uuid;
 
@@ -28,13 +23,13 @@ pub async fn use_empty_database(services: &mut Services) {
         .unwrap();
     let (base, _) = services.database_url.rsplit_once('/').unwrap();
     services.database_url = format!("{base}/{name}");
-    services.ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
+    services.ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
         url: services.database_url.clone(),
         connections: 10,
         transaction_pooler: false,
         ping_before_use: true,
         bounds: None,
-        tls: connect::TlsSource::System,
+        tls: flashsale_transport::TlsSource::System,
     })
     .unwrap();
 }

@@ -1,6 +1,6 @@
 //! Shoppers who press Buy at a real gateway, one at a time, and what the ledger has of them.
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use serde_json::json;
 use sqlx::Connection;
 use uuid::Uuid;

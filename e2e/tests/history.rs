@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::{keys::SaleKeys, sale::Sale};
+use flashsale_domain::sale::Sale;
 use flashsale_e2e::{
     patience::until,
     processes::Child,
@@ -20,6 +20,7 @@ use flashsale_e2e::{
     sales::{open, product, sale},
     services::Services,
 };
+use flashsale_queue::keys::SaleKeys;
 use flashsale_testbed::binaries;
 use redis::AsyncCommands;
 use serde_json::Value;

@@ -7,7 +7,6 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::audit;
 use flashsale_e2e::{
     crowd::Crowd,
     laws::{assert_audit_holds, empty_lane},
@@ -168,7 +167,7 @@ async fn losing_all_of_redis_never_oversells() {
         }
     }
     empty_lane(&services, &sale).await;
-    let report = audit::audit(&services.ledger, &mut queue, &sale.id)
+    let report = flashsale_audit::audit(&services.ledger, &mut queue, &sale.id)
         .await
         .unwrap();
     assert!(report.holds(), "{report:#?}");

@@ -7,16 +7,16 @@
 
 use std::{path::PathBuf, process::Output, time::Duration};
 
-use flashsale_core::{
-    connect::acl_rules,
-    id::{ProductId, SaleId},
-    keys::{SALES, SaleKeys},
-    stock,
-};
+use flashsale_domain::id::{ProductId, SaleId};
 use flashsale_e2e::{
     patience::until,
     processes::{client, get},
     services::Services,
+};
+use flashsale_queue::{
+    connect::acl_rules,
+    keys::{SALES, SaleKeys},
+    stock,
 };
 use flashsale_testbed::{binaries, cluster::Cluster, redis::AppendFsync};
 use nix::{

@@ -12,11 +12,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use flashsale_core::{
+use flashsale_domain::{
     id::{IdempotencyKey, JobId, UserId},
     job,
-    turnstile::Buy,
 };
+use flashsale_queue::turnstile::Buy;
 use http::{HeaderMap, header::EXPECT};
 use hyper::body::Body;
 use jiff::Timestamp;

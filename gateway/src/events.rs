@@ -1,14 +1,14 @@
 //! What workers tell: the subscription to settled batches and to changes of the catalogue.
 //!
 //! Pub/sub forgets: what was said while this gateway was not listening is gone. Nothing is lost
-//! by that (see [`flashsale_core::event`]), but after a gap the stock is read anew.
+//! by that (see [`flashsale_domain::event`]), but after a gap the stock is read anew.
 
 use std::time::Duration;
 
-use flashsale_core::{
+use flashsale_domain::event::Settled;
+use flashsale_fault_point::FaultPoint;
+use flashsale_queue::{
     connect::{SharedConnection, Subscription},
-    event::Settled,
-    fault_point::{self, FaultPoint},
     keys::{CHANGED, EVENTS, FIGURES, channel_name},
 };
 use redis::{Msg, RedisResult};
@@ -111,7 +111,7 @@ impl EventsTask {
     async fn hear_settled(&self, message: &[u8]) {
         match Settled::parse(message) {
             Ok(settled) => {
-                fault_point::reach(FaultPoint::AfterAcknowledgementBeforeEvent).await;
+                flashsale_fault_point::reach(FaultPoint::AfterAcknowledgementBeforeEvent).await;
                 self.metrics.heard.inc();
                 if let Some(stock) = settled.stock {
                     self.stocks.tell(&settled.product, stock, settled.version);

@@ -15,8 +15,9 @@ mod verifier;
 
 use std::sync::Arc;
 
-use flashsale_core::{connect::TlsSource, id::UserId};
+use flashsale_domain::id::UserId;
 use flashsale_telemetry::probes::ReadinessHandle;
+use flashsale_transport::TlsSource;
 use http::HeaderMap;
 
 use crate::{

@@ -17,7 +17,8 @@ mod shared;
 
 use std::sync::Arc;
 
-use flashsale_core::{connect::SharedConnection, sale::Sale, turnstile::Turnstile};
+use flashsale_domain::sale::Sale;
+use flashsale_queue::{connect::SharedConnection, turnstile::Turnstile};
 use tokio::runtime::Handle;
 
 use crate::{

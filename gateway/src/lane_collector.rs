@@ -1,6 +1,6 @@
 //! Sales and lanes, as last observed. Values that could not be read are left out, never shown as 0.
 
-use flashsale_core::lifecycle::{Phase, Readings};
+use flashsale_domain::lifecycle::{Phase, Readings};
 use jiff::Timestamp;
 use prometheus::{
     Gauge, GaugeVec, IntGauge, IntGaugeVec, Opts,

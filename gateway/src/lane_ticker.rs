@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use flashsale_core::id::ProductId;
+use flashsale_domain::id::ProductId;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
@@ -65,7 +65,7 @@ pub async fn run(catalogue: Catalogue, sockets: Sockets, shutdown: CancellationT
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::{
+    use flashsale_domain::{
         id::SaleId,
         observation::{LaneObservation, SaleObservation},
         stock::KnownStock,

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use flashsale_core::fault_point;
 use flashsale_gateway::{
     config::{Arguments, Command, Config},
     process::Process,
@@ -31,7 +30,7 @@ fn main() -> ExitCode {
 fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     config.log.init()?;
     open_files::raise_limit();
-    fault_point::arm()?;
+    flashsale_fault_point::arm()?;
     // Fails only where another provider was chosen before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;

@@ -2,7 +2,7 @@
 //! can be done about dead letters. Off unless a token is configured.
 //!
 //! Figures come from many processes. Each gateway and worker tells of itself once a second
-//! (`flashsale_core::figures`; here `publisher`), workers tell of each settled batch anyway, and
+//! (`flashsale_queue::figures`; here `publisher`), workers tell of each settled batch anyway, and
 //! the catalogue looks at the lanes anyway. A gateway with a token also listens to the first of
 //! these; what it hears in a second becomes that second's figures (`tally`), two minutes of which
 //! are kept (`history`). No buy passes any of it.

@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use flashsale_core::{
+use flashsale_domain::{
     id::{JobId, UserId},
     outcome::{JobState, Outcome},
 };

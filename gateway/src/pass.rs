@@ -7,7 +7,7 @@ mod site_verify;
 mod views;
 mod work;
 
-use flashsale_core::id::{SaleId, UserId};
+use flashsale_domain::id::{SaleId, UserId};
 use http::{HeaderMap, HeaderName};
 use jiff::Timestamp;
 

@@ -5,10 +5,8 @@ mod ending;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
-use flashsale_core::{
-    connect::{self, ConnectError, QueuePool, SharedConnection, wait_for_rights},
-    ledger::Ledger,
-};
+use flashsale_ledger::{Ledger, OpenError};
+use flashsale_queue::connect::{self, ConnectError, QueuePool, SharedConnection, wait_for_rights};
 use flashsale_telemetry::{
     open_files,
     probes::{self, Probes, ReadinessHandle},
@@ -54,6 +52,9 @@ pub enum StartError {
     /// An address of a store cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The ledger cannot be opened as configured.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// Identity cannot work as configured.
     #[error(transparent)]
     Identity(#[from] IdentityConfigError),

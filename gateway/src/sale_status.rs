@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use flashsale_core::{id::SaleId, lifecycle::Phase};
+use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

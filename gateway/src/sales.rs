@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
-use flashsale_core::sale::Product;
+use flashsale_domain::sale::Product;
 use http::{HeaderValue, header::CACHE_CONTROL};
 use jiff::Timestamp;
 use serde::Serialize;

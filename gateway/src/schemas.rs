@@ -1,6 +1,6 @@
 //! Schemas of texts that are not any text, each made from what the code accepts or says.
 
-use flashsale_core::{lifecycle::Phase, outcome::Outcome};
+use flashsale_domain::{lifecycle::Phase, outcome::Outcome};
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
 /// Ids of dead letters.

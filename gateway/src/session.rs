@@ -7,7 +7,7 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use flashsale_core::id::UserId;
+use flashsale_domain::id::UserId;
 use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
 use serde::Serialize;
 

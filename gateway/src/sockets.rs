@@ -12,7 +12,7 @@ mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{event::Settled, id::ProductId};
+use flashsale_domain::{event::Settled, id::ProductId};
 use serde::Serialize;
 use socketioxide::{SocketIo, TransportType, extract::SocketRef, layer::SocketIoLayer};
 use tokio::time::sleep;

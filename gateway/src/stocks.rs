@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use flashsale_core::id::ProductId;
+use flashsale_domain::id::ProductId;
 use tokio::sync::Notify;
 
 /// A handle on the stocks; clones share them.

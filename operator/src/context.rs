@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{id::SaleId, lifecycle::Phase};
+use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{
     Client,

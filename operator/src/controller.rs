@@ -3,8 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::connect::ReplyBounds;
 use flashsale_telemetry::probes::Probes;
+use flashsale_transport::ReplyBounds;
 use futures_util::{StreamExt, future::try_join_all, stream};
 use k8s_openapi::api::{apps::v1::Deployment, autoscaling::v1::HorizontalPodAutoscaler};
 use kube::{

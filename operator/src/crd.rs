@@ -1,7 +1,7 @@
 //! The custom resource `flashsales.flashsale.dev`: its Rust types, and the definition that the
 //! API server gets.
 //!
-//! The spec is the one of [`flashsale_core::sale::spec`], which the hand tools read from files; what
+//! The spec is the one of [`flashsale_domain::sale::spec`], which the hand tools read from files; what
 //! only an API server needs (columns, list types, rules that span fields) is added here.
 
 mod bounds;
@@ -15,7 +15,7 @@ pub mod status;
 
 use std::ops::Deref;
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{IdError, SaleId},
     sale::spec::FlashSaleSpec,
 };

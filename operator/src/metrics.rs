@@ -5,7 +5,7 @@ mod sales;
 
 use std::time::Duration;
 
-use flashsale_core::{id::SaleId, lifecycle::Phase};
+use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use flashsale_telemetry::{Register, build_info};
 use prometheus::{Histogram, IntGauge, Registry};
 

@@ -17,10 +17,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    catalogue::Announced,
-    lifecycle::{self, Phase},
-};
+use flashsale_domain::lifecycle::{self, Announced, Phase};
 use flashsale_telemetry::probes::Heartbeat;
 use jiff::Timestamp;
 use tokio::{

@@ -15,10 +15,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    catalogue::{Announced, Generation},
-    id::SaleId,
-};
+use flashsale_domain::{id::SaleId, lifecycle::Announced};
+use flashsale_queue::catalogue::Generation;
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
 use tokio::sync::Notify;
 

@@ -9,11 +9,11 @@ mod readiness;
 
 use std::{net::SocketAddr, time::Duration};
 
-use flashsale_core::connect::ReplyBounds;
 use flashsale_telemetry::{
     listen, memory,
     probes::{self, Probes},
 };
+use flashsale_transport::ReplyBounds;
 use prometheus::Registry;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

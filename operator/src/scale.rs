@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use flashsale_core::{id::SaleId, observation::SaleObservation};
+use flashsale_domain::{id::SaleId, observation::SaleObservation};
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::ObjectReference};
 use kube::{
     Api,

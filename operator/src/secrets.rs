@@ -11,10 +11,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    connect::tls::{CertificateError, Certificates, FILES},
-    sale::spec::SecretKeyRef,
-};
+use flashsale_domain::sale::spec::SecretKeyRef;
+use flashsale_transport::tls::{CertificateError, Certificates, FILES};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, core::ObjectMeta};
 

@@ -6,14 +6,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use flashsale_core::{
-    connect::{
-        self, ConnectError, LedgerConfig, ReplyBounds, SharedConnection, TlsSource,
-        tls::Certificates,
-    },
-    ledger::Ledger,
-    sale::spec::SecretKeyRef,
-};
+use flashsale_domain::sale::spec::SecretKeyRef;
+use flashsale_ledger::{Ledger, LedgerConfig, OpenError};
+use flashsale_queue::connect::{self, ConnectError, SharedConnection};
+use flashsale_transport::{ReplyBounds, TlsSource, tls::Certificates};
 
 /// Looks at one pair of stores at once.
 pub(crate) const LOOKS_AT_ONCE: u32 = 4;
@@ -63,7 +59,7 @@ impl Stores {
         addresses: &Addresses,
         certificates: &StoreCertificates,
         bounds: &ReplyBounds,
-    ) -> Result<Self, ConnectError> {
+    ) -> Result<Self, StoreError> {
         let redis_tls = TlsSource::Given(certificates.redis.clone());
         let client = connect::bounded_redis_client(&addresses.redis, &redis_tls, bounds)?;
         Ok(Self {
@@ -78,6 +74,17 @@ impl Stores {
             })?,
         })
     }
+}
+
+/// Why a store cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address or the certificates of Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] ConnectError),
+    /// The address or the certificates of PostgreSQL cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] OpenError),
 }
 
 /// The stores of a sale.
@@ -124,7 +131,7 @@ impl StoreCache {
         &self,
         addresses: Addresses,
         certificates: StoreCertificates,
-    ) -> Result<Arc<Stores>, ConnectError> {
+    ) -> Result<Arc<Stores>, StoreError> {
         let place = (addresses, certificates);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(stores) = open.get(&place).and_then(Weak::upgrade) {

@@ -1,6 +1,6 @@
 //! The worker Deployment of a sale: its name, and its figures.
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use k8s_openapi::api::apps::v1::Deployment;
 
 /// Name of the worker Deployment of the FlashSale `sale`.

@@ -2,13 +2,13 @@
 
 use std::ops::RangeInclusive;
 
-use flashsale_core::{
+use flashsale_domain::{
     id::ProductId,
     job::{Job, MalformedJob},
-    lane::{Acknowledgement, Dead, Ended, Entry},
-    ledger::{Settlement, Verdict},
     outcome::Outcome,
 };
+use flashsale_ledger::{Settlement, Verdict};
+use flashsale_queue::lane::{Acknowledgement, Dead, Ended, Entry};
 
 /// A job and the entry it came in.
 #[derive(Debug, Clone, PartialEq, Eq)]

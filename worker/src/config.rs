@@ -3,7 +3,8 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use flashsale_core::{connect::StoreUrl, id::SaleId};
+use flashsale_domain::id::SaleId;
+use flashsale_transport::StoreUrl;
 
 /// Where the worker finds its queue and its ledger.
 #[derive(Debug, Clone, Args)]

@@ -16,7 +16,7 @@ pub mod size;
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::connect::SharedConnection;
+use flashsale_queue::connect::SharedConnection;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 

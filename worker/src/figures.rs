@@ -1,9 +1,9 @@
 //! Telling the operations page which lanes this worker drives, once a second.
 
-use flashsale_core::{
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_queue::{
     connect::SharedConnection,
     figures::{self, INTERVAL, ProcessFigures, WorkerFigures},
-    id::{ProductId, SaleId},
 };
 use tokio::{
     sync::watch,

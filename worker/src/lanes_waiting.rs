@@ -5,10 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use flashsale_core::{
-    id::{ProductId, SaleId},
-    ledger::WaitReason,
-};
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_ledger::WaitReason;
 use flashsale_telemetry::Register;
 use prometheus::IntGaugeVec;
 

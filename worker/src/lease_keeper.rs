@@ -2,11 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{
-    connect::SharedConnection,
-    fault_point::{self, FaultPoint},
-    lease,
-};
+use flashsale_fault_point::FaultPoint;
+use flashsale_queue::{connect::SharedConnection, lease};
 use tokio_util::sync::CancellationToken;
 
 use crate::{metrics::Metrics, progress::Progress};
@@ -125,7 +122,7 @@ impl Lease {
 
 async fn until_renewal(wait: Duration) {
     tokio::time::sleep(wait).await;
-    fault_point::reach(FaultPoint::BetweenRenewals).await;
+    flashsale_fault_point::reach(FaultPoint::BetweenRenewals).await;
 }
 
 /// What came of a renewal.

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use flashsale_core::fault_point;
 use flashsale_telemetry::{logging::LogArgs, open_files, shutdown};
 use flashsale_worker::{
     config::{ConnectionArgs, LaneArgs, ProbeArgs},
@@ -49,7 +48,7 @@ fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     arguments.log.init()?;
     open_files::raise_limit();
-    fault_point::arm()?;
+    flashsale_fault_point::arm()?;
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new()?;

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use flashsale_core::{
-    id::SaleId,
-    lane::{Acknowledged, Acknowledgement, Ended},
-    ledger::Settlement,
-    outcome::Outcome,
-};
+use flashsale_domain::{id::SaleId, outcome::Outcome};
+use flashsale_ledger::Settlement;
+use flashsale_queue::lane::{Acknowledged, Acknowledgement, Ended};
 use flashsale_telemetry::{Register, build_info};
 
 use crate::lanes_waiting::LanesWaiting;
@@ -128,9 +125,7 @@ impl Metrics {
         let redelivered = settlement
             .verdicts
             .iter()
-            .filter(|verdict| {
-                matches!(verdict, flashsale_core::ledger::Verdict::Redelivered { .. })
-            })
+            .filter(|verdict| matches!(verdict, flashsale_ledger::Verdict::Redelivered { .. }))
             .count();
         self.redelivered.inc_by(redelivered as u64);
     }
@@ -168,7 +163,7 @@ impl Metrics {
         let ages = self.job_age_seconds.with_label_values(&[sale.as_str()]);
         let ages = ages.local();
         for job in told {
-            if let Some(appended) = flashsale_core::lane::appended_ms(&job.entry_id) {
+            if let Some(appended) = flashsale_queue::lane::appended_ms(&job.entry_id) {
                 let age = u32::try_from(now_ms.saturating_sub(appended)).unwrap_or(0);
                 ages.observe(f64::from(age) / 1000.0);
             }

@@ -11,13 +11,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::connect::SharedConnection;
-use flashsale_core::{
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_ledger::Ledger;
+use flashsale_queue::{
     catalogue::{self, CatalogueError},
-    id::{ProductId, SaleId},
+    connect::SharedConnection,
     keys::SaleKeys,
     lane, lease,
-    ledger::Ledger,
 };
 use flashsale_telemetry::probes::Heartbeat;
 use tokio::{

@@ -2,17 +2,15 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
-    connect::{
-        self, ConnectError, LedgerConfig, SharedConnection, TlsSource, check_writable,
-        wait_for_rights,
-    },
-    ledger::{Ledger, LedgerClient, LedgerError},
+use flashsale_ledger::{Ledger, LedgerClient, LedgerConfig, LedgerError, OpenError};
+use flashsale_queue::connect::{
+    self, ConnectError, SharedConnection, check_writable, wait_for_rights,
 };
 use flashsale_telemetry::{
     listen,
     probes::{Probes, ReadinessHandle, serve},
 };
+use flashsale_transport::TlsSource;
 use prometheus::{IntGauge, Registry};
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +40,9 @@ pub enum ServerError {
     /// An address cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The ledger cannot be opened as configured.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// A metric cannot be registered.
     #[error("the metrics could not be set up: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -1,10 +1,10 @@
 //! Calls of the ledger on behalf of one lane, and what a failed one means.
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{ProductId, SaleId},
     job::Job,
-    ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Succession, WaitReason},
 };
+use flashsale_ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Succession, WaitReason};
 
 use uuid::Uuid;
 

@@ -8,7 +8,8 @@
 
 use std::fs;
 
-use flashsale_core::{sale::Sale, turnstile::Buy};
+use flashsale_domain::sale::Sale;
+use flashsale_queue::turnstile::Buy;
 use flashsale_testbed::postgres::Installation;
 use tokio::process::Command;
 

@@ -13,7 +13,8 @@
 use std::{pin::pin, time::Instant};
 
 use bytes::Bytes;
-use flashsale_core::{id::ProductId, sale::Sale, turnstile::Buy};
+use flashsale_domain::{id::ProductId, sale::Sale};
+use flashsale_queue::turnstile::Buy;
 use tokio::{task::JoinSet, try_join};
 use tokio_postgres::{
     Client, CopyInSink, NoTls, Statement,

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use flashsale_core::{
-    keys::SaleKeys,
+use flashsale_domain::{
     outcome::{JobRecord, JobState},
     sale::Sale,
-    turnstile::Buy,
 };
+use flashsale_queue::{keys::SaleKeys, turnstile::Buy};
 
 use crate::{environment::stores::Stores, error::Result, load::prefill};
 

@@ -3,7 +3,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flashsale_core::{keys::SaleKeys, sale::Sale, turnstile::Turnstile};
+use flashsale_domain::sale::Sale;
+use flashsale_queue::{keys::SaleKeys, turnstile::Turnstile};
 use redis::{Cmd, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 use tokio::process::Command;
 use url::Url;

@@ -2,10 +2,10 @@
 
 use std::{ops::Range, sync::Arc, time::Instant};
 
-use flashsale_core::{
+use flashsale_domain::sale::Sale;
+use flashsale_queue::{
     connect::DedicatedConnection,
     keys::SaleKeys,
-    sale::Sale,
     turnstile::{Admission, Buy, MAX_BUYS_A_CALL, Turnstile},
 };
 use tokio::task::JoinSet;

@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use flashsale_core::id::JobId;
+use flashsale_domain::id::JobId;
 use tokio::{
     sync::{Notify, Semaphore},
     task::JoinSet,

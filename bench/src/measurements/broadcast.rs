@@ -6,10 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{
-    event::Settled,
+use flashsale_domain::{event::Settled, sale::Sale};
+use flashsale_queue::{
     keys::{EVENTS, SaleKeys},
-    sale::Sale,
     stock,
 };
 use flashsale_testbed::program::Program;

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{id::JobId, sale::Sale};
+use flashsale_domain::{id::JobId, sale::Sale};
 use flashsale_testbed::program::Program;
 use tokio::time::sleep;
 

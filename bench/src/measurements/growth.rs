@@ -12,7 +12,7 @@
 mod sales;
 mod whole;
 
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 use flashsale_testbed::program::Program;
 
 use crate::{

@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn the_batch_that_is_judged_is_the_one_sales_have_by_default() {
-        let default = flashsale_core::sale::spec::WorkerSpec::default().batch_size;
+        let default = flashsale_domain::sale::spec::WorkerSpec::default().batch_size;
         assert_eq!(Ok(default), i32::try_from(DEFAULT_BATCH));
         assert!(BATCHES.contains(&DEFAULT_BATCH));
     }

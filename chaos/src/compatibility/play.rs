@@ -6,7 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{id::SaleId, keys::SaleKeys};
+use flashsale_domain::id::SaleId;
+use flashsale_queue::keys::SaleKeys;
 use flashsale_testbed::{http, process::Process, program::Program};
 use serde_json::Value;
 

@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use tokio::task::JoinSet;
 
 use tally::Books;

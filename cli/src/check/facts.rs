@@ -9,7 +9,7 @@ use std::{
     sync::Arc,
 };
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 use crate::history::{Ending, EventSource};

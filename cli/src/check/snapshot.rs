@@ -6,11 +6,9 @@
 mod ledger;
 mod redis;
 
-use flashsale_core::{
-    connect::Queue,
-    id::SaleId,
-    ledger::{Ledger, LedgerError},
-};
+use flashsale_domain::id::SaleId;
+use flashsale_ledger::{Ledger, LedgerError};
+use flashsale_queue::connect::Queue;
 
 use super::stores::{SaleStores, Stores};
 

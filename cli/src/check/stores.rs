@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 /// Both stores, by sale.

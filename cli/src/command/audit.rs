@@ -3,10 +3,8 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use flashsale_core::{
-    audit::{self, SaleAudit},
-    id::SaleId,
-};
+use flashsale_audit::SaleAudit;
+use flashsale_domain::id::SaleId;
 
 use super::{
     CommandError, Outcome,
@@ -45,13 +43,13 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     let mut redis = arguments.redis.connect().await?;
     let ledger = arguments.ledger.connect().await?;
     let sales = if arguments.sales.is_empty() {
-        audit::sales(&ledger, &mut redis).await?
+        flashsale_audit::sales(&ledger, &mut redis).await?
     } else {
         arguments.sales.clone()
     };
     let mut audits = Vec::with_capacity(sales.len());
     for sale in &sales {
-        audits.push(audit::audit(&ledger, &mut redis, sale).await?);
+        audits.push(flashsale_audit::audit(&ledger, &mut redis, sale).await?);
     }
     let holds = audits.iter().all(SaleAudit::holds);
     let mut out = io::stdout().lock();

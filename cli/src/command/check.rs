@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::{

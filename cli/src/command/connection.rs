@@ -3,11 +3,9 @@
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use flashsale_core::connect::DedicatedConnection;
-use flashsale_core::{
-    connect::{self, LedgerConfig, StoreUrl, TlsSource},
-    ledger::Ledger,
-};
+use flashsale_ledger::{Ledger, LedgerConfig};
+use flashsale_queue::connect::{self, DedicatedConnection};
+use flashsale_transport::{StoreUrl, TlsSource};
 
 use super::CommandError;
 use crate::reach;

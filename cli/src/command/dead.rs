@@ -5,10 +5,10 @@ mod letters;
 use std::io::{self, Write};
 
 use clap::{Args, Subcommand};
-use flashsale_core::connect::DedicatedConnection;
-use flashsale_core::{
+use flashsale_domain::id::SaleId;
+use flashsale_queue::{
+    connect::DedicatedConnection,
     dead_letter::{self, DeadLetter},
-    id::SaleId,
     keys::SaleKeys,
 };
 use jiff::Timestamp;

@@ -2,14 +2,11 @@
 
 use std::error::Error;
 
-use flashsale_core::{
-    audit::AuditError,
-    catalogue::CatalogueError,
-    connect::ConnectError,
-    id::IdError,
-    ledger::{LedgerError, SameRole},
-    recovery::RecoveryError,
-};
+use flashsale_audit::AuditError;
+use flashsale_domain::id::IdError;
+use flashsale_ledger::{LedgerError, OpenError, SameRole};
+use flashsale_queue::{catalogue::CatalogueError, connect::ConnectError};
+use flashsale_recovery::RecoveryError;
 use flashsale_telemetry::logging::LoggingError;
 
 use crate::{
@@ -30,6 +27,9 @@ pub enum CommandError {
     /// A server could not be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The ledger cannot be opened as configured.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// Redis failed.
     #[error("Redis failed: {0}")]
     Redis(#[from] redis::RedisError),

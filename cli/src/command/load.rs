@@ -9,11 +9,10 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::{
-    connect::{self, RedisClient, StoreUrl, TlsSource},
-    id::ProductId,
-};
+use flashsale_domain::id::ProductId;
+use flashsale_queue::connect::{self, RedisClient};
 use flashsale_telemetry::shutdown;
+use flashsale_transport::{StoreUrl, TlsSource};
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use flashsale_core::ledger::{Ledger, Migrated, RoleName, Roles, SameRole, Widened};
+use flashsale_ledger::{Ledger, Migrated, RoleName, Roles, SameRole, Widened};
 
 use super::{
     CommandError, Outcome,

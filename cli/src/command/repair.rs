@@ -6,11 +6,9 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::{
-    id::{ProductId, SaleId},
-    ledger::{Claim, LedgerError, Repair},
-    recovery::{self, LostOrders, RecoveryError},
-};
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_ledger::{Claim, LedgerError, Repair};
+use flashsale_recovery::{LostOrders, RecoveryError};
 
 use super::{
     CommandError, Outcome,
@@ -62,7 +60,9 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     let mut redis = arguments.redis.connect().await?;
     let ledger = arguments.ledger.connect().await?;
     let mut progress = Progress::new();
-    let lost = recovery::lost_orders(&ledger, &mut redis, sale, |read| progress.tell(read)).await?;
+    let lost =
+        flashsale_recovery::lost_orders(&ledger, &mut redis, sale, |read| progress.tell(read))
+            .await?;
     writeln!(
         io::stdout(),
         "{sale}: {} buys are told confirmed, {} of them without an order",
@@ -75,7 +75,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     }
     let mut unhonoured = 0;
     for (product, claims) in &lost.claims {
-        match recovery::settle_again(&ledger, &mut redis, sale, product, claims).await {
+        match flashsale_recovery::settle_again(&ledger, &mut redis, sale, product, claims).await {
             Ok(repairs) => unhonoured += report(product, claims, &repairs)?,
             Err(RecoveryError::Ledger(LedgerError::UnknownProduct { .. })) => {
                 unhonoured += claims.len();
@@ -90,7 +90,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
         }
     }
     if unhonoured == 0 || arguments.close {
-        recovery::clear_mark(&mut redis, sale).await?;
+        flashsale_recovery::clear_mark(&mut redis, sale).await?;
     }
     if unhonoured > 0 {
         let end = if arguments.close {

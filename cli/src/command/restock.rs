@@ -3,13 +3,12 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use flashsale_core::connect::DedicatedConnection;
-use flashsale_core::{
+use flashsale_domain::{
     id::{ProductId, SaleId},
-    keys::SaleKeys,
-    ledger::{Ledger, StockLevel},
-    stock::{self, KnownStock},
+    stock::{KnownStock, StockLevel},
 };
+use flashsale_ledger::Ledger;
+use flashsale_queue::{connect::DedicatedConnection, keys::SaleKeys, stock};
 use uuid::Uuid;
 
 use super::{

@@ -8,12 +8,12 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::{
-    catalogue::{self, Announced},
-    lifecycle::{self, Readings},
-    observation::{self, LaneObservation, SaleObservation},
+use flashsale_domain::{
+    lifecycle::{self, Announced, Readings},
+    observation::{LaneObservation, SaleObservation},
     sale::Sale,
 };
+use flashsale_queue::{catalogue, observation};
 use jiff::Timestamp;
 
 use super::{

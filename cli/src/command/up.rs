@@ -8,9 +8,10 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::{connect::StoreUrl, sale::Sale};
+use flashsale_domain::sale::Sale;
 use flashsale_telemetry::shutdown;
 use flashsale_testbed::redis::AppendFsync;
+use flashsale_transport::StoreUrl;
 use jiff::SignedDuration;
 
 use super::{

@@ -6,7 +6,7 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 
 use super::{CommandError, Outcome};
 use crate::manifest::{self, Declared};

@@ -3,7 +3,8 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use flashsale_core::{catalogue, id::SaleId, observation};
+use flashsale_domain::id::SaleId;
+use flashsale_queue::{catalogue, observation};
 
 use super::{
     CommandError, Outcome,
@@ -46,7 +47,10 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     let mut waiting = 0;
     if let Some(announced) = catalogue::read(&mut redis, sale).await? {
         let lanes = observation::observe(&mut redis, &[&announced.sale]).await?;
-        waiting = lanes.iter().map(observation::SaleObservation::depth).sum();
+        waiting = lanes
+            .iter()
+            .map(flashsale_domain::observation::SaleObservation::depth)
+            .sum();
     }
     if waiting > 0 && !arguments.abandon_queue {
         writeln!(

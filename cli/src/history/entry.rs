@@ -1,6 +1,6 @@
 //! The lines of a history.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use hdrhistogram::CreationError;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -202,7 +202,7 @@ impl Book {
 mod tests {
     use std::time::Duration;
 
-    use flashsale_core::id::{ProductId, SaleId};
+    use flashsale_domain::id::{ProductId, SaleId};
 
     use super::*;
     use crate::load::crowd::{Arrivals, CrowdPlan, Offer};

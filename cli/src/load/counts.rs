@@ -1,6 +1,6 @@
 //! What is counted of a crowd.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use serde::Serialize;
 
 /// Counts of final answers (each press has one) and of outcomes (each acknowledged buy has one).

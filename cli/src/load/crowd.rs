@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::id::{ProductId, SaleId};
+use flashsale_domain::id::{ProductId, SaleId};
 use rand::Rng;
 
 use super::LoadError;

@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{
+use flashsale_domain::{event::Settled, outcome::Outcome};
+use flashsale_queue::{
     connect::{SharedConnection, Subscription},
-    event::Settled,
     keys::EVENTS,
-    outcome::Outcome,
 };
 use redis::RedisResult;
 use tokio::{

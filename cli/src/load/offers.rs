@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use flashsale_core::id::{ProductId, SaleId};
+use flashsale_domain::id::{ProductId, SaleId};
 use serde::Deserialize;
 
 use super::{LoadError, crowd::Offer, target::Target};

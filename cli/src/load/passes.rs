@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use http::{
     HeaderValue, Request, StatusCode,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST},

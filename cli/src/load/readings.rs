@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use flashsale_core::{catalogue, connect::SharedConnection};
+use flashsale_queue::{catalogue, connect::SharedConnection};
 use jiff::Timestamp;
 use rand::Rng as _;
 use serde::Deserialize;

@@ -1,6 +1,6 @@
 //! What a load writes into its history of buys, answers, events and polls.
 
-use flashsale_core::{
+use flashsale_domain::{
     event::Settled,
     outcome::{JobState, Outcome},
 };

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Deserialize;
 use tokio::{

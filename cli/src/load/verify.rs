@@ -2,12 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use flashsale_core::{
-    connect::SharedConnection,
+use flashsale_domain::{
     id::SaleId,
-    keys::SaleKeys,
     outcome::{JobRecord, JobState, Outcome},
 };
+use flashsale_queue::{connect::SharedConnection, keys::SaleKeys};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},

@@ -1,6 +1,6 @@
 //! One document: shape first, then meaning, and both told at once.
 
-use flashsale_core::sale::{
+use flashsale_domain::sale::{
     Sale,
     manifest::{API_VERSION, KIND, Manifest},
     validation,

@@ -22,7 +22,7 @@ impl Path {
     }
 
     /// Reads what [`fmt::Display`] writes, which is also how
-    /// [`flashsale_core::sale::validation`] writes its paths.
+    /// [`flashsale_domain::sale::validation`] writes its paths.
     pub(super) fn parse(text: &str) -> Self {
         let parts = text.split(['.', '[']).filter(|part| !part.is_empty());
         Self(

@@ -1,7 +1,7 @@
 //! Makes a broken manifest readable, so that what is right about its shape can still be judged
 //! by its meaning: an optional value that cannot be read is left out, a required one replaced.
 
-use flashsale_core::sale::manifest::{API_VERSION, KIND};
+use flashsale_domain::sale::manifest::{API_VERSION, KIND};
 use serde_json::{Value, json};
 
 use super::path::{Path, Segment};

@@ -1,6 +1,6 @@
 //! The JSON schema of a manifest, generated from the types that manifests are read into.
 
-use flashsale_core::sale::manifest::Manifest;
+use flashsale_domain::sale::manifest::Manifest;
 use serde_json::Value;
 
 /// The schema (draft 2020-12).

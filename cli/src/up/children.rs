@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 use flashsale_testbed::{
     binaries::{self, BinaryError},
     data_dir::DataDir,

@@ -1,20 +1,16 @@
-//! The control loop in action: looks every second, decides by [`flashsale_core::control`], and moves
+//! The control loop in action: looks every second, decides by [`flashsale_domain::control`], and moves
 //! processes and Redis accordingly; looks after the children in between.
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{
-    catalogue::{self, Announced},
-    connect::SharedConnection,
+use flashsale_domain::{
     control::{Controller, Look, Step},
     id::SaleId,
-    keys::SaleKeys,
-    ledger::Ledger,
-    lifecycle::Phase,
-    recovery,
+    lifecycle::{Announced, Phase},
     sale::Sale,
-    stock,
 };
+use flashsale_ledger::Ledger;
+use flashsale_queue::{catalogue, connect::SharedConnection, keys::SaleKeys, stock};
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::watch,
@@ -297,7 +293,8 @@ impl Conductor {
                 }
             };
             let restored =
-                recovery::restore_outcomes(&ledger, &mut queue, &sale, &server, progress).await;
+                flashsale_recovery::restore_outcomes(&ledger, &mut queue, &sale, &server, progress)
+                    .await;
             match restored {
                 Ok(0) => {}
                 Ok(outcomes) => display.line(format!(
@@ -359,7 +356,7 @@ impl Conductor {
         let id = &sale.id;
         let last_order = look.lanes.as_ref().and_then(|lanes| lanes.last_order);
         let (ledger, queue) = (&self.ledger, &mut self.queue);
-        match recovery::correct(ledger, queue, id, &step.went_back, last_order).await {
+        match flashsale_recovery::correct(ledger, queue, id, &step.went_back, last_order).await {
             Ok(corrected) => self.display.warning(format!(
                 "the ledger of sale {id} went back (a failover or a restore lost commits): Redis \
                  follows it again, and the next order is number {} or later; orders that shoppers \

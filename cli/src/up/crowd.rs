@@ -6,11 +6,9 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::{
-    audit::{self, SaleAudit},
-    connect,
-    id::{ProductId, SaleId},
-};
+use flashsale_audit::SaleAudit;
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_queue::connect;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -210,7 +208,7 @@ async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, UpError> {
     // Long reads, so a connection that waits longer than those of the hot path.
     let mut queue = connect::blocking(&machine.client, AUDIT_PATIENCE).await?;
     for sale in &machine.sales {
-        audits.push(audit::audit(&machine.ledger, &mut queue, &sale.id).await?);
+        audits.push(flashsale_audit::audit(&machine.ledger, &mut queue, &sale.id).await?);
     }
     Ok(audits)
 }

@@ -2,14 +2,14 @@
 
 use std::io;
 
-use flashsale_core::{
-    audit::AuditError,
+use flashsale_audit::AuditError;
+use flashsale_domain::id::SaleId;
+use flashsale_ledger::{LedgerError, OpenError};
+use flashsale_queue::{
     catalogue::CatalogueError,
     connect::{ConnectError, RightsError},
-    id::SaleId,
-    ledger::LedgerError,
-    recovery::RecoveryError,
 };
+use flashsale_recovery::RecoveryError;
 use flashsale_testbed::{
     binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
     process::ProcessError, redis::RedisError,
@@ -43,6 +43,9 @@ pub enum UpError {
     /// An address cannot be used.
     #[error(transparent)]
     Connect(#[from] ConnectError),
+    /// The ledger cannot be opened as configured.
+    #[error(transparent)]
+    Open(#[from] OpenError),
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),

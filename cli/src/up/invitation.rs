@@ -2,9 +2,9 @@
 
 use std::{env, fmt::Write as _};
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{ProductId, SaleId},
-    ledger::StockLevel,
+    stock::StockLevel,
 };
 
 use super::{Machine, pages::Pages};

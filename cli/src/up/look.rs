@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
-    catalogue::{self, Announced, Unreadable},
+use flashsale_domain::{control::Look, id::SaleId, lifecycle::Announced, sale::Sale};
+use flashsale_ledger::Ledger;
+use flashsale_queue::{
+    catalogue::{self, Unreadable},
     connect::{SharedConnection, check_writable},
-    control::Look,
-    id::SaleId,
-    ledger::Ledger,
     observation,
-    sale::Sale,
 };
 use jiff::Timestamp;
 use tokio::time::timeout;
@@ -72,7 +70,7 @@ type FromRedis = (
     i64,
     Vec<String>,
     Vec<Result<Option<Announced>, Unreadable>>,
-    Vec<observation::SaleObservation>,
+    Vec<flashsale_domain::observation::SaleObservation>,
 );
 
 async fn look_at_redis(

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
-    catalogue,
-    connect::Queue,
-    keys::SaleKeys,
-    ledger::{Declared, Ledger, LedgerError},
-    retirement,
-    sale::{Sale, Schedule},
-    stock,
-};
+use flashsale_domain::sale::{Sale, Schedule};
+use flashsale_ledger::{Declared, Ledger, LedgerError};
+use flashsale_queue::{catalogue, connect::Queue, keys::SaleKeys, stock};
+use flashsale_recovery::retirement;
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
@@ -160,7 +155,7 @@ pub(super) async fn count_down(opening: Instant, display: &Display) {
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::sale::{spec::FlashSaleSpec, validation};
+    use flashsale_domain::sale::{spec::FlashSaleSpec, validation};
     use serde_json::json;
 
     use super::*;

@@ -1,13 +1,12 @@
 //! What an acknowledgement and a confirmation promise depends on how the stores keep their data; this
 //! says what that is.
 
-use flashsale_core::{
-    connect::Queue,
-    durability::{Finding, judge_ledger, judge_redis, read_redis},
-    keys::SaleKeys,
-    ledger::Ledger,
+use flashsale_domain::{
+    durability::{Finding, judge_ledger, judge_redis},
     sale::Sale,
 };
+use flashsale_ledger::Ledger;
+use flashsale_queue::{connect::Queue, durability::read_redis, keys::SaleKeys};
 use redis::RedisResult;
 
 use crate::display::Display;

@@ -6,8 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::connect::{StoreUrl, TlsSource};
 use flashsale_testbed::{data_dir::DataDir, postgres::Postgres, redis::Redis};
+use flashsale_transport::{StoreUrl, TlsSource};
 use url::Url;
 
 use super::{UpConfig, UpError};

@@ -1,4 +1,4 @@
-use flashsale_core::id::ProductId;
+use flashsale_domain::id::ProductId;
 use redis::AsyncCommands;
 use serde_json::{Value, json};
 

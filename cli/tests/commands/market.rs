@@ -1,17 +1,19 @@
 //! A sale on a private PostgreSQL and Redis, with buys that are taken and settled by the same
 //! functions that gateways and workers call.
 
-use flashsale_core::{
-    catalogue,
-    connect::{self, LedgerConfig, SharedConnection},
-    dead_letter,
+use flashsale_domain::{
     id::{IdempotencyKey, JobId, ProductId, SaleId, UserId},
     job::{Job, JobOptions, PURCHASE_JOB, Purchase},
-    keys::SaleKeys,
-    lane::{self, Acknowledgement, Dead, Ended},
-    ledger::{Ledger, Verdict},
     outcome::Outcome,
     sale::{Sale, spec::FlashSaleSpec, validation},
+};
+use flashsale_ledger::{Ledger, LedgerConfig, Verdict};
+use flashsale_queue::{
+    catalogue,
+    connect::{self, SharedConnection},
+    dead_letter,
+    keys::SaleKeys,
+    lane::{self, Acknowledgement, Dead, Ended},
     stock,
     turnstile::{Admission, Buy, Turnstile},
 };
@@ -50,7 +52,7 @@ impl Market {
         let (postgres, redis) = (postgres.unwrap(), redis.unwrap());
         let ledger = Ledger::open(&LedgerConfig {
             url: postgres.url(),
-            tls: connect::TlsSource::System,
+            tls: flashsale_transport::TlsSource::System,
             connections: 2,
             transaction_pooler: false,
             ping_before_use: true,

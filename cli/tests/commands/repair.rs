@@ -1,4 +1,4 @@
-use flashsale_core::{outcome::JobRecord, recovery};
+use flashsale_domain::outcome::JobRecord;
 use redis::AsyncCommands as _;
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn shoppers(orders: impl IntoIterator<Item = (i64, usize)>) -> Vec<(i64, String)
 async fn mark(market: &Market) -> Option<i64> {
     let mut queue = market.queue.clone();
     queue
-        .hget(market.keys.record(), recovery::WENT_BACK)
+        .hget(market.keys.record(), flashsale_queue::catalogue::WENT_BACK)
         .await
         .unwrap()
 }
@@ -44,7 +44,11 @@ async fn mark(market: &Market) -> Option<i64> {
 async fn set_mark(market: &Market) {
     let mut queue = market.queue.clone();
     let () = queue
-        .hset(market.keys.record(), recovery::WENT_BACK, 1)
+        .hset(
+            market.keys.record(),
+            flashsale_queue::catalogue::WENT_BACK,
+            1,
+        )
         .await
         .unwrap();
 }

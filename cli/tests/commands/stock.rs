@@ -1,4 +1,5 @@
-use flashsale_core::{id::ProductId, stock, turnstile::Admission};
+use flashsale_domain::id::ProductId;
+use flashsale_queue::{stock, turnstile::Admission};
 
 use crate::{
     flashsale,

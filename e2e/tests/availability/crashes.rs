@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use flashsale_core::catalogue;
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product},
     patience::until,
     services::Services,
 };
+use flashsale_queue::catalogue;
 use kube::api::DeleteParams;
 
 /// How many sales there are.

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::catalogue;
 use flashsale_e2e::{
     operator::{Stage, one_product, with},
     patience::until,
     services::Services,
 };
+use flashsale_queue::catalogue;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use flashsale_core::keys::SaleKeys;
 use flashsale_e2e::{
     operator::{Stage, one_product, with},
     processes::{Child, client},
     services::Services,
     shopping::press_by,
 };
+use flashsale_queue::keys::SaleKeys;
 use jiff::{SignedDuration, Timestamp};
 use redis::streams::StreamRangeReply;
 use serde_json::json;

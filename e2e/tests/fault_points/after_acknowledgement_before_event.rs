@@ -1,8 +1,9 @@
 //! A batch is acknowledged, which published its event: its worker does not know that yet, or the
 //! gateway that heard it has told no socket.
 
-use flashsale_core::{fault_point::FaultPoint, outcome::Outcome};
+use flashsale_domain::outcome::Outcome;
 use flashsale_e2e::{javascript::Listener, patience::until, processes::get};
+use flashsale_fault_point::FaultPoint;
 
 use crate::market::{
     FLOWING, Market, STOCK, until_killed, until_metric, until_reached, until_stopped,

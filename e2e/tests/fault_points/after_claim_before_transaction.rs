@@ -1,6 +1,6 @@
 //! A worker has taken a lane over and read its jobs, and the ledger has not got them.
 
-use flashsale_core::fault_point::FaultPoint;
+use flashsale_fault_point::FaultPoint;
 
 use crate::market::{Market, metric, until_killed, until_metric, until_stopped};
 

@@ -1,6 +1,6 @@
 //! The ledger has settled a batch, and nobody was told.
 
-use flashsale_core::fault_point::FaultPoint;
+use flashsale_fault_point::FaultPoint;
 
 use crate::market::{Market, until_killed, until_metric, until_stopped};
 

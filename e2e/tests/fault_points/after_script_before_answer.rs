@@ -1,6 +1,6 @@
 //! The turnstile has taken a buy, and its shopper has not heard.
 
-use flashsale_core::fault_point::FaultPoint;
+use flashsale_fault_point::FaultPoint;
 
 use crate::market::{Market, buy, until_killed, until_stopped};
 

@@ -2,8 +2,8 @@
 
 use std::time::Instant;
 
-use flashsale_core::fault_point::FaultPoint;
 use flashsale_e2e::patience::until;
+use flashsale_fault_point::FaultPoint;
 
 use crate::market::{
     FLOWING, Market, metric, until_killed, until_metric, until_reached, until_stopped,

@@ -6,13 +6,13 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::{
+use flashsale_domain::{
     event::Settled,
     id::JobId,
-    keys::EVENTS,
     outcome::{JobState, Outcome},
 };
 use flashsale_e2e::{patience::until, services::Services};
+use flashsale_queue::keys::EVENTS;
 use futures_util::StreamExt as _;
 use redis::AsyncCommands;
 

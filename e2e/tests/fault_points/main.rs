@@ -1,5 +1,5 @@
 //! A process dies or stops exactly between two steps that are not one, with another one beside it:
-//! one module for each of `flashsale_core::fault_point`, by its name.
+//! one module for each of `flashsale_fault_point`, by its name.
 //!
 //! The binaries have to be built with the same feature:
 //! `cargo build --workspace --bins --features fault-points`.

@@ -7,9 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    audit, fault_point::FaultPoint, id::JobId, keys::SaleKeys, lease, outcome::JobState, sale::Sale,
-};
+use flashsale_domain::{id::JobId, outcome::JobState, sale::Sale};
 use flashsale_e2e::{
     patience::until,
     processes::{Child, client},
@@ -17,6 +15,8 @@ use flashsale_e2e::{
     sales::{open, sale},
     services::Services,
 };
+use flashsale_fault_point::FaultPoint;
+use flashsale_queue::{keys::SaleKeys, lease};
 use nix::sys::signal::Signal;
 use redis::AsyncCommands;
 use serde_json::{Value, json};
@@ -170,7 +170,7 @@ impl Market {
         let stock = self.services.ledger.stock(&self.sale.id).await.unwrap();
         assert_eq!(stock[0].stock, STOCK - confirmed);
         let mut queue = self.services.queue.clone();
-        let report = audit::audit(&self.services.ledger, &mut queue, &self.sale.id)
+        let report = flashsale_audit::audit(&self.services.ledger, &mut queue, &self.sale.id)
             .await
             .unwrap();
         assert!(report.holds(), "{report:#?}");

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use flashsale_core::sale::{Sale, Schedule};
+use flashsale_domain::sale::{Sale, Schedule};
 use flashsale_e2e::{
     patience::until,
     processes::{Child, client},

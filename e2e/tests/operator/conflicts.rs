@@ -6,7 +6,6 @@ mod by_hand;
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::audit;
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product},
     patience::until,
@@ -169,7 +168,7 @@ async fn a_product_of_a_sale_that_is_over_goes_to_the_next_one() {
     assert_eq!(orders(&stage.services, &second).await, 2);
     for sale in [&first, &second] {
         let mut queue = stage.services.queue.clone();
-        let report = audit::audit(&stage.services.ledger, &mut queue, sale).await;
+        let report = flashsale_audit::audit(&stage.services.ledger, &mut queue, sale).await;
         let report = report.unwrap();
         assert!(report.holds(), "{report:#?}");
     }

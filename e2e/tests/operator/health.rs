@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::keys::SaleKeys;
 use flashsale_e2e::{
     cluster::{told, tools},
     operator::{Operator, SOON, Stage, one_product},
@@ -15,6 +14,7 @@ use flashsale_e2e::{
     services::Services,
 };
 use flashsale_operator::crd::PAUSED;
+use flashsale_queue::keys::SaleKeys;
 use kube::api::DeleteParams;
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};

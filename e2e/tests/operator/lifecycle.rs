@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use flashsale_core::{catalogue, keys::SaleKeys};
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product, with},
     patience::until,
     processes::Child,
     services::Services,
 };
+use flashsale_queue::{catalogue, keys::SaleKeys};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::DeleteParams;
 use redis::AsyncCommands as _;

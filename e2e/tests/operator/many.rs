@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{id::SaleId, turnstile::Admission};
+use flashsale_domain::id::SaleId;
 use flashsale_e2e::{
     operator::{Stage, with},
     processes::Child,
     services::Services,
 };
+use flashsale_queue::turnstile::Admission;
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::ListParams;

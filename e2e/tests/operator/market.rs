@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
-use flashsale_core::{keys::SaleKeys, lease, sale::Sale, turnstile::Admission};
+use flashsale_domain::sale::Sale;
 use flashsale_e2e::{
     operator::Stage,
     queue::{admit, buy, depth, job},
     sales::sale,
     services::Services,
 };
+use flashsale_queue::{keys::SaleKeys, lease, turnstile::Admission};
 use redis::aio::MultiplexedConnection;
 use serde_json::{Value, json};
 

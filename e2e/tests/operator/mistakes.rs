@@ -12,11 +12,12 @@ mod webhooks;
 
 use std::time::Duration;
 
-use flashsale_core::catalogue::{self, Announced};
+use flashsale_domain::lifecycle::Announced;
 use flashsale_e2e::{
     operator::{SOON, Stage},
     patience::until,
 };
+use flashsale_queue::catalogue;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};
 

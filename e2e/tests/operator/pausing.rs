@@ -5,7 +5,7 @@ mod secrets;
 
 use std::time::Duration;
 
-use flashsale_core::catalogue::{self, Announced};
+use flashsale_domain::lifecycle::Announced;
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product, with},
     patience::until,
@@ -14,6 +14,7 @@ use flashsale_e2e::{
     shopping::{buy, press},
 };
 use flashsale_operator::crd::PAUSED;
+use flashsale_queue::catalogue;
 use kube::{
     ResourceExt,
     api::{DeleteParams, Patch, PatchParams},
@@ -123,7 +124,7 @@ async fn a_sale_that_is_created_paused_waits_and_may_go() {
 #[derive(Debug, PartialEq)]
 struct World {
     announced: Option<Announced>,
-    stock: Vec<flashsale_core::ledger::StockLevel>,
+    stock: Vec<flashsale_domain::stock::StockLevel>,
     deployment_generation: Option<i64>,
     replicas: i32,
 }

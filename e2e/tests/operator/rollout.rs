@@ -65,7 +65,12 @@ async fn a_new_default_image_waits_until_no_worker_runs() {
     set_by_hand(&stage, "former", json!({"metadata": {"annotations": none}})).await;
     // Without the label that the watch selects by.
     let unlabelled = json!({"app.kubernetes.io/managed-by": null});
-    set_by_hand(&stage, "unseen", json!({"metadata": {"labels": unlabelled}})).await;
+    set_by_hand(
+        &stage,
+        "unseen",
+        json!({"metadata": {"labels": unlabelled}}),
+    )
+    .await;
 
     let image_of_next = ["--worker-image", NEXT_IMAGE];
     let _next = stage.operator_with("next", &image_of_next).await;

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::catalogue;
 use flashsale_e2e::{
     crowd::Crowd,
     laws::assert_audit_holds,
@@ -18,6 +17,7 @@ use flashsale_e2e::{
     sales::sale,
     services::Services,
 };
+use flashsale_queue::catalogue;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use kube::api::DeleteParams;
 use serde_json::{Value, json};

@@ -9,12 +9,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::ledger::Ledger;
 use flashsale_e2e::{
     sales::sale,
     schema::{open_at_previous_schema, use_previous_schema},
     services::Services,
 };
+use flashsale_ledger::Ledger;
 use uuid::Uuid;
 
 use crate::programs::{Release, told, unfenced};

@@ -7,7 +7,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use flashsale_core::{id::JobId, turnstile::Admission};
+use flashsale_domain::id::JobId;
+use flashsale_queue::turnstile::Admission;
 use http::{HeaderName, HeaderValue, header::CONTENT_TYPE};
 use jiff::Timestamp;
 use serde::Serialize;

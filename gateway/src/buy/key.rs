@@ -1,6 +1,6 @@
 //! The header `Idempotency-Key`.
 
-use flashsale_core::id::IdempotencyKey;
+use flashsale_domain::id::IdempotencyKey;
 use http::{HeaderMap, HeaderName};
 
 use crate::problem::{Problem, ProblemKind};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use flashsale_core::id::{IdError, ProductId, UserId};
+use flashsale_domain::id::{IdError, ProductId, UserId};
 use serde::Deserialize;
 
 use crate::{body::invalid, json, problem::Problem};

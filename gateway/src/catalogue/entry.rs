@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use flashsale_core::{
-    catalogue::Announced,
+use flashsale_domain::{
     id::SaleId,
-    keys::SaleKeys,
-    lifecycle::{self, Phase, Readings},
+    lifecycle::{self, Announced, Phase, Readings},
     sale::{RateLimit, Sale},
 };
+use flashsale_queue::keys::SaleKeys;
 use http::HeaderValue;
 use jiff::Timestamp;
 

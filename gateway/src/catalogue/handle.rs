@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{lifecycle::Readings, observation::SaleObservation};
+use flashsale_domain::{lifecycle::Readings, observation::SaleObservation};
 use jiff::Timestamp;
 use tokio::{
     sync::{Notify, watch},

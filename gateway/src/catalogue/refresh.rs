@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    catalogue::{self, Announced},
+use flashsale_domain::{lifecycle::Announced, observation::SaleObservation};
+use flashsale_queue::{
+    catalogue,
     connect::{BlockingConnection, SharedConnection},
-    observation::{self, SaleObservation},
+    observation,
 };
 use flashsale_telemetry::probes::{Heartbeat, ReadinessHandle};
 use jiff::Timestamp;

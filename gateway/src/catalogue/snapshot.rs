@@ -2,11 +2,8 @@
 
 use std::{cmp::Reverse, collections::HashMap, sync::Arc};
 
-use flashsale_core::{
-    catalogue::{Announced, Records},
-    id::ProductId,
-    sale::Product,
-};
+use flashsale_domain::{id::ProductId, lifecycle::Announced, sale::Product};
+use flashsale_queue::catalogue::Records;
 use jiff::Timestamp;
 
 use super::entry::SaleEntry;
@@ -133,7 +130,7 @@ fn turn(announced: &Announced, now: Timestamp) -> Reverse<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::{
+    use flashsale_domain::{
         id::SaleId,
         sale::{spec::FlashSaleSpec, validation::check_spec},
     };

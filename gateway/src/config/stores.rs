@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use flashsale_core::connect::{LedgerConfig, StoreUrl, TlsSource};
+use flashsale_ledger::LedgerConfig;
+use flashsale_transport::{StoreUrl, TlsSource};
 
 /// Where Redis and PostgreSQL are.
 #[derive(Debug, Clone, Args)]

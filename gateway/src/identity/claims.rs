@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flashsale_core::id::UserId;
+use flashsale_domain::id::UserId;
 use jsonwebtoken::{Algorithm, Header};
 use serde::{
     Deserialize, Deserializer,

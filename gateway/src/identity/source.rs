@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use flashsale_core::connect::{
+use flashsale_transport::{
     TlsError, TlsSource,
     tls::{Certificates, Peer, advice},
 };

@@ -7,7 +7,7 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use flashsale_core::id::UserId;
+use flashsale_domain::id::UserId;
 use ring::digest::{SHA256, digest};
 
 /// Tokens of one bucket.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::turnstile::MAX_BUYS_A_CALL;
+use flashsale_queue::turnstile::MAX_BUYS_A_CALL;
 
 /// Least number of buys that a full call has. Where it is the way to Redis that takes long, smaller
 /// calls would take just as long, with fewer buys each.

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::connect::{self, SharedConnection};
+use flashsale_queue::connect::{self, SharedConnection};
 use redis::{RedisError, RedisResult};
 use tokio::time::timeout;
 

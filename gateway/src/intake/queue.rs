@@ -10,10 +10,10 @@ use std::{
     time::Instant,
 };
 
-use flashsale_core::{
-    fault_point::{self, FaultPoint},
+use flashsale_domain::sale::{Durability, Sale};
+use flashsale_fault_point::FaultPoint;
+use flashsale_queue::{
     keys::SaleKeys,
-    sale::{Durability, Sale},
     turnstile::{Admission, Buy, TurnstileError},
 };
 use tokio::{sync::oneshot, time::timeout};
@@ -188,7 +188,7 @@ impl SaleQueue {
             .map(|waiting| (waiting.buy, waiting.answer))
             .unzip();
         if let Some(decided) = self.ask(&buys, is_full).await {
-            fault_point::reach(FaultPoint::AfterScriptBeforeAnswer).await;
+            flashsale_fault_point::reach(FaultPoint::AfterScriptBeforeAnswer).await;
             let is_replicated = decided.is_replicated;
             for (answer, admission) in answers.into_iter().zip(decided.admissions) {
                 let taken = if is_replicated || !admission.is_acknowledgement() {

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::{
+use flashsale_queue::{
     connect::{self, SharedConnection, WaitingPool},
     keys::SaleKeys,
     turnstile::{Admission, Buy, ReplicatedCall, Replication, Turnstile, TurnstileError},

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::turnstile::Turnstile;
+use flashsale_queue::turnstile::Turnstile;
 use tokio::runtime::Handle;
 
 use super::{link::Link, replicas::Replicas};

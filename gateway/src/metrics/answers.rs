@@ -1,6 +1,6 @@
 //! Buys by sale and answer.
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use flashsale_telemetry::Register;
 use prometheus::{
     IntCounter, IntCounterVec,

@@ -7,7 +7,7 @@ mod search;
 use std::collections::BTreeSet;
 
 use axum::extract::{Query, rejection::QueryRejection};
-use flashsale_core::dead_letter::{DeadLetter, LetterId};
+use flashsale_queue::dead_letter::{DeadLetter, LetterId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 

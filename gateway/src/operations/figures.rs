@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use flashsale_core::{
-    figures::BuysByAnswer,
+use flashsale_domain::{
     id::SaleId,
     observation::{LaneObservation, SaleObservation},
 };
+use flashsale_queue::figures::BuysByAnswer;
 use jiff::Timestamp;
 use serde::Serialize;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use flashsale_core::figures::{GatewayFigures, SILENCE, WorkerFigures};
+use flashsale_queue::figures::{GatewayFigures, SILENCE, WorkerFigures};
 use serde::Serialize;
 
 /// A gateway that was heard lately.

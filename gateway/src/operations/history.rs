@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use jiff::Timestamp;
 use serde::Serialize;
 

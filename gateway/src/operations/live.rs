@@ -5,7 +5,8 @@ use std::{
     time::Instant,
 };
 
-use flashsale_core::{connect::QueuePool, event::Settled, figures::ProcessFigures};
+use flashsale_domain::event::Settled;
+use flashsale_queue::{connect::QueuePool, figures::ProcessFigures};
 use jiff::Timestamp;
 use prometheus::IntCounter;
 

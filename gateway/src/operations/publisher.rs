@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashsale_core::{
+use flashsale_domain::id::SaleId;
+use flashsale_queue::{
     connect::QueuePool,
     figures::{self, BuysByAnswer, GatewayFigures, INTERVAL, ProcessFigures},
-    id::SaleId,
 };
 use prometheus::IntGauge;
 use tokio::time::{sleep, timeout};

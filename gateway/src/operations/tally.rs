@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use flashsale_core::{event::Settled, figures::BuysByAnswer, id::SaleId, outcome::Outcome};
+use flashsale_domain::{event::Settled, id::SaleId, outcome::Outcome};
+use flashsale_queue::figures::BuysByAnswer;
 use serde::Serialize;
 
 /// Jobs that ended in a second, by outcome.
@@ -98,7 +99,7 @@ fn length<T>(list: &[T]) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::id::{JobId, ProductId, UserId};
+    use flashsale_domain::id::{JobId, ProductId, UserId};
 
     use super::*;
 

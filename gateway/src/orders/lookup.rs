@@ -2,12 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{
-    connect::{Queue, QueuePool},
+use flashsale_domain::{
     id::{JobId, ProductId},
-    keys::SaleKeys,
-    ledger::{Ledger, LedgerError},
     outcome::{JobRecord, JobState, MalformedRecord, Outcome},
+};
+use flashsale_ledger::{Ledger, LedgerError};
+use flashsale_queue::{
+    connect::{Queue, QueuePool},
+    keys::SaleKeys,
 };
 use redis::AsyncCommands;
 use tokio::{sync::Semaphore, time::timeout};

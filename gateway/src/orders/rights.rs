@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::ledger::{Ledger, LedgerClient, LedgerError};
+use flashsale_ledger::{Ledger, LedgerClient, LedgerError};
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 

@@ -7,7 +7,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use flashsale_core::id::UserId;
+use flashsale_domain::id::UserId;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{ChallengeView, PassView, Passes};

@@ -1,7 +1,7 @@
 //! What passes and challenges are made with.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use flashsale_core::id::{SaleId, UserId};
+use flashsale_domain::id::{SaleId, UserId};
 use rand::RngCore as _;
 use ring::hmac::{Context, HMAC_SHA256, Key, Tag};
 use subtle::ConstantTimeEq as _;

@@ -1,6 +1,6 @@
 //! The events' names and payloads.
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{JobId, ProductId, SaleId},
     lifecycle::Readings,
     observation::LaneObservation,

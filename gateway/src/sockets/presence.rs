@@ -6,7 +6,7 @@ use std::{
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use flashsale_core::id::UserId;
+use flashsale_domain::id::UserId;
 
 use crate::identity::{SocketOwner, Validity};
 

@@ -17,7 +17,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use flashsale_core::id::UserId;
+use flashsale_domain::id::UserId;
 use http::{StatusCode, Uri};
 use prometheus::IntCounter;
 use socketioxide::extract::SocketRef;

@@ -4,9 +4,9 @@ use serde_json::json;
 
 use crate::support::{World, client::Answer, eventually, one_product};
 
-fn jobs_in(sale: &flashsale_core::sale::Sale, product: &str) -> String {
-    let product = flashsale_core::id::ProductId::new(product).unwrap();
-    flashsale_core::keys::SaleKeys::new(&sale.id).lane(&product)
+fn jobs_in(sale: &flashsale_domain::sale::Sale, product: &str) -> String {
+    let product = flashsale_domain::id::ProductId::new(product).unwrap();
+    flashsale_queue::keys::SaleKeys::new(&sale.id).lane(&product)
 }
 
 fn assert_problem(answer: &Answer, status: u16, kind: &str) {
@@ -34,11 +34,12 @@ async fn a_buy_is_queued_with_its_position_and_waits_as_a_job() {
         assert_eq!(answer.json(), expected);
     }
     let mut connection = world.connection().await;
-    let product = flashsale_core::id::ProductId::new("p").unwrap();
-    let entries = flashsale_core::lane::read(&mut connection, &jobs_in(&sale, "p"), "0-0", 10)
+    let product = flashsale_domain::id::ProductId::new("p").unwrap();
+    let entries = flashsale_queue::lane::read(&mut connection, &jobs_in(&sale, "p"), "0-0", 10)
         .await
         .unwrap();
-    let job = flashsale_core::job::Job::parse(entries[0].job.as_ref().unwrap(), &product).unwrap();
+    let job =
+        flashsale_domain::job::Job::parse(entries[0].job.as_ref().unwrap(), &product).unwrap();
     assert_eq!(job.job_id.to_string(), first.job_id());
     assert_eq!(job.data.user_id.as_str(), "ann");
     assert_eq!(job.data.idempotency_key.as_str(), "k1");
@@ -140,7 +141,7 @@ async fn a_sale_that_is_over_is_closed_by_schedule_or_by_hand() {
     world.announce("over", spec).await;
     let ended = world.announce("ended", one_product("q", 10)).await;
     let mut connection = world.connection().await;
-    flashsale_core::catalogue::close(&mut connection, &ended.id)
+    flashsale_queue::catalogue::close(&mut connection, &ended.id)
         .await
         .unwrap();
     let gateway = world.gateway().await;
@@ -160,8 +161,8 @@ async fn a_product_that_nobody_offers_is_unknown_until_it_is_announced() {
     })
     .await;
     let mut connection = world.connection().await;
-    let sale = flashsale_core::id::SaleId::new("drop").unwrap();
-    flashsale_core::catalogue::withdraw(&mut connection, &sale)
+    let sale = flashsale_domain::id::SaleId::new("drop").unwrap();
+    flashsale_queue::catalogue::withdraw(&mut connection, &sale)
         .await
         .unwrap();
     assert_problem(&gateway.buy("p", "bob", "k").await, 404, "unknown-product");

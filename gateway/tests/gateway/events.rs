@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -205,9 +205,9 @@ async fn after_a_gap_the_stock_is_told_again() {
     // Sold while nobody listened: the record says so, no message does.
     let sale = world.announce("drop", one_product("p", 10)).await;
     let mut connection = world.connection().await;
-    let keys = flashsale_core::keys::SaleKeys::new(&sale.id);
+    let keys = flashsale_queue::keys::SaleKeys::new(&sale.id);
     let level = crate::support::level(&sale.products[0].id, 3, 9);
-    flashsale_core::stock::publish(&mut connection, &keys, &[level])
+    flashsale_queue::stock::publish(&mut connection, &keys, &[level])
         .await
         .unwrap();
     events_until_stock(&mut socket, 3).await;
@@ -233,7 +233,7 @@ async fn a_sale_that_sells_out_or_goes_is_told_at_once() {
         .await;
     assert_eq!(socket.event_named("sale-status").await["status"], "SoldOut");
     let mut connection = world.connection().await;
-    flashsale_core::catalogue::withdraw(&mut connection, &sale.id)
+    flashsale_queue::catalogue::withdraw(&mut connection, &sale.id)
         .await
         .unwrap();
     assert_eq!(socket.event_named("sale-status").await["status"], "Closed");

@@ -2,10 +2,8 @@
 
 mod fuzzing;
 
-use flashsale_core::{
-    dead_letter::LetterId,
-    id::{IdempotencyKey, ProductId, SaleId, UserId},
-};
+use flashsale_domain::id::{IdempotencyKey, ProductId, SaleId, UserId};
+use flashsale_queue::dead_letter::LetterId;
 use serde_json::Value;
 
 use crate::support::World;

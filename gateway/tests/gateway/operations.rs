@@ -2,11 +2,11 @@
 
 mod dead_letters;
 
-use flashsale_core::{
-    figures::{self, ProcessFigures, WorkerFigures},
+use flashsale_domain::{
     id::{ProductId, SaleId},
     outcome::Outcome,
 };
+use flashsale_queue::figures::{self, ProcessFigures, WorkerFigures};
 use serde_json::{Value, json};
 
 use crate::support::{

@@ -1,11 +1,8 @@
 //! `GET /orders/{jobId}`: queued, ended, somebody else's, and known to the ledger alone.
 
-use flashsale_core::{
-    connect::{self, LedgerConfig},
-    id::SaleId,
-    keys::SaleKeys,
-    outcome::Outcome,
-};
+use flashsale_domain::{id::SaleId, outcome::Outcome};
+use flashsale_ledger::LedgerConfig;
+use flashsale_queue::keys::SaleKeys;
 use redis::AsyncCommands as _;
 use serde_json::json;
 
@@ -151,10 +148,10 @@ async fn ids_that_are_none_are_unknown() {
     }
 }
 
-pub(crate) async fn migrated(url: &str) -> flashsale_core::ledger::Ledger {
-    let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
+pub(crate) async fn migrated(url: &str) -> flashsale_ledger::Ledger {
+    let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
         url: url.to_owned(),
-        tls: connect::TlsSource::System,
+        tls: flashsale_transport::TlsSource::System,
         connections: 2,
         transaction_pooler: false,
         ping_before_use: true,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{connect, keys::SaleKeys};
+use flashsale_queue::{connect, keys::SaleKeys};
 use flashsale_testbed::{
     cluster::Cluster,
     fault_proxy::{FaultProxy, Flow},

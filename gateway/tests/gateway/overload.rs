@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::keys::SaleKeys;
+use flashsale_queue::keys::SaleKeys;
 use flashsale_testbed::fault_proxy::{Direction, FaultProxy, Flow};
 use tokio::task::JoinSet;
 

@@ -1,6 +1,6 @@
 //! What operators see.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 
 use crate::support::{World, eventually, one_product};
 

@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 
-use flashsale_core::{
+use flashsale_domain::sale::Sale;
+use flashsale_queue::{
     connect::{self, SharedConnection},
     keys::SaleKeys,
-    sale::Sale,
 };
 use flashsale_testbed::{
     cluster::Cluster,

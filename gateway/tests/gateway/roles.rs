@@ -2,7 +2,8 @@
 
 use std::{net::SocketAddr, process::Stdio};
 
-use flashsale_core::{id::ProductId, job::Job, ledger::Ledger};
+use flashsale_domain::{id::ProductId, job::Job};
+use flashsale_ledger::Ledger;
 use flashsale_testbed::{
     fixtures::{
         queue::job,

@@ -1,10 +1,10 @@
 //! `GET /sales`: what is on sale, by Redis's clock.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use jiff::Timestamp;
 use serde_json::json;
 
-use flashsale_core::keys::{CHANGED, SaleKeys};
+use flashsale_queue::keys::{CHANGED, SaleKeys};
 use redis::AsyncCommands;
 use serde_json::Value;
 

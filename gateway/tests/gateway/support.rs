@@ -12,18 +12,20 @@ use std::{
 };
 
 use clap::Parser as _;
-use flashsale_core::{
-    catalogue,
-    connect::Queue,
+use flashsale_domain::{
     id::{ProductId, SaleId},
-    keys::SaleKeys,
-    lane::{self, Acknowledgement, Ended},
-    ledger::StockLevel,
     outcome::Outcome,
     sale::{Sale, spec::FlashSaleSpec, validation},
-    stock,
+    stock::StockLevel,
 };
 use flashsale_gateway::{config::Arguments, process::Process};
+use flashsale_queue::{
+    catalogue,
+    connect::Queue,
+    keys::SaleKeys,
+    lane::{self, Acknowledgement, Ended},
+    stock,
+};
 use flashsale_testbed::{
     data_dir::DataDir,
     postgres::Postgres,
@@ -172,7 +174,7 @@ impl World {
             .into_iter()
             .zip(4711_i64..)
             .map(|(entry, order_id)| {
-                let job = flashsale_core::job::Job::parse(&entry.job.unwrap(), &product).unwrap();
+                let job = flashsale_domain::job::Job::parse(&entry.job.unwrap(), &product).unwrap();
                 Ended {
                     entry_id: entry.id,
                     job_id: job.job_id,

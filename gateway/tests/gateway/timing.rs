@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use flashsale_core::{catalogue, id::ProductId, keys::SaleKeys, lane};
+use flashsale_domain::id::ProductId;
+use flashsale_queue::{catalogue, keys::SaleKeys, lane};
 use jiff::Timestamp;
 use serde_json::json;
 

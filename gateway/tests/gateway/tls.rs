@@ -6,13 +6,14 @@ use std::{
     sync::{Arc, RwLock},
 };
 
-use flashsale_core::connect::{LedgerConfig, TlsSource};
+use flashsale_ledger::LedgerConfig;
 use flashsale_testbed::{
     certificates::{self, Authority},
     data_dir::DataDir,
     postgres::Postgres,
     redis::{AppendFsync, Redis},
 };
+use flashsale_transport::TlsSource;
 use rustls::{
     RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
@@ -207,7 +208,7 @@ async fn both_stores_are_reached_with_private_certificates() {
         directory,
     ];
     let gateway = world.gateway_with(&flags).await;
-    let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
+    let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
         url: postgres.url().replace("127.0.0.1", "localhost"),
         tls: TlsSource::Directory(ours.path().to_owned()),
         connections: 1,

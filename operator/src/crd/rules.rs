@@ -7,7 +7,7 @@
 //! whole object, which every write changes, let through what was there before.
 //!
 //! API servers before 1.25 drop these rules without a word, so the operator judges every spec
-//! again ([`flashsale_core::sale::validation`] and [`crate::reconcile::validate`]).
+//! again ([`flashsale_domain::sale::validation`] and [`crate::reconcile::validate`]).
 
 use std::collections::BTreeMap;
 

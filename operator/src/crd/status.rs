@@ -1,6 +1,6 @@
 //! The status of a FlashSale, written by the operator alone.
 
-use flashsale_core::lifecycle::Phase;
+use flashsale_domain::lifecycle::Phase;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

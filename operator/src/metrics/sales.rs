@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use flashsale_core::{id::SaleId, lifecycle::Phase};
+use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use flashsale_telemetry::Register;
 use prometheus::IntGaugeVec;
 

@@ -6,15 +6,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    catalogue::{self, Announced, CatalogueError},
-    connect::SharedConnection,
+use flashsale_domain::{
     control::{Look, Step},
     id::SaleId,
+    lifecycle::{Announced, Phase},
+};
+use flashsale_ledger::SaleStock;
+use flashsale_queue::{
+    catalogue::{self, CatalogueError},
+    connect::SharedConnection,
     keys::SaleKeys,
-    ledger::SaleStock,
-    lifecycle::Phase,
-    recovery, stock,
+    stock,
 };
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use tokio::task::JoinHandle;
@@ -376,7 +378,9 @@ fn restore(context: &Context, stores: &Arc<Stores>, deed: &Deed) {
                 tracing::info!(%sale, read, "restoring the outcomes of {sale}: {read} read");
             }
         };
-        match recovery::restore_outcomes(ledger, &mut queue, &sale, &server, progress).await {
+        match flashsale_recovery::restore_outcomes(ledger, &mut queue, &sale, &server, progress)
+            .await
+        {
             Ok(outcomes) => {
                 tracing::info!(%sale, outcomes, "Redis has all {outcomes} outcomes of {sale}");
             }
@@ -393,7 +397,7 @@ async fn correct(stores: &Stores, deed: &Deed) {
     let sale = &deed.desired.sale.id;
     let mut queue = stores.queue.clone();
     let (ledger, back) = (&stores.ledger, &deed.step.went_back);
-    match recovery::correct(ledger, &mut queue, sale, back, deed.last_order).await {
+    match flashsale_recovery::correct(ledger, &mut queue, sale, back, deed.last_order).await {
         Ok(corrected) => tracing::error!(
             %sale,
             told_order = corrected.told_order,

@@ -1,6 +1,6 @@
 //! What Prometheus sees of a sale: the last look, and never a zero for what could not be read.
 
-use flashsale_core::{id::SaleId, observation::SaleObservation, scaling};
+use flashsale_domain::{id::SaleId, observation::SaleObservation, scaling};
 
 use crate::{
     metrics::{Metrics, SaleFigures},

@@ -3,14 +3,14 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{
-    catalogue::{self, Announced, Unreadable},
+use flashsale_domain::{
+    control::Look, id::SaleId, lifecycle::Announced, observation::SaleObservation, sale::Sale,
+};
+use flashsale_ledger::SaleStock;
+use flashsale_queue::{
+    catalogue::{self, Unreadable},
     connect::check_writable,
-    control::Look,
-    id::SaleId,
-    ledger::SaleStock,
-    observation::{self, SaleObservation},
-    sale::Sale,
+    observation,
 };
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::timeout;

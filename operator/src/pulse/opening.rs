@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
+use flashsale_domain::{
     id::SaleId,
     lifecycle::{self, Phase},
 };

@@ -7,12 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
+use flashsale_domain::{durability, id::SaleId, lifecycle::Phase};
+use flashsale_queue::{
     connect::{RightsError, check_rights},
-    durability,
-    id::SaleId,
     keys::SaleKeys,
-    lifecycle::Phase,
 };
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
@@ -106,7 +104,11 @@ async fn ask_redis(context: &Context, stores: &Stores, sales: &[(SaleId, u8)]) {
     let mut queue = stores.queue.clone();
     for (sale, replicas) in sales {
         let keys = SaleKeys::new(sale);
-        let read = timeout(PATIENCE, durability::read_redis(&mut queue, &keys)).await;
+        let read = timeout(
+            PATIENCE,
+            flashsale_queue::durability::read_redis(&mut queue, &keys),
+        )
+        .await;
         let Ok(Ok(settings)) = read else {
             return;
         };

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};

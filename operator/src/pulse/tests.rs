@@ -1,4 +1,4 @@
-use flashsale_core::{
+use flashsale_domain::{
     id::SaleId,
     lifecycle::{Readings, Switches},
     observation::SaleObservation,

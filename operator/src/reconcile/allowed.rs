@@ -5,7 +5,7 @@
 //! that a sale names is read by the operator on behalf of somebody who may not read it. What a sale was
 //! accepted with stays allowed for it: a stricter configuration never stops a sale, it warns.
 
-use flashsale_core::sale::{spec::SecretKeyRef, validation::Mistake};
+use flashsale_domain::sale::{spec::SecretKeyRef, validation::Mistake};
 use serde_json::Value;
 
 use super::deployable::Deployable;

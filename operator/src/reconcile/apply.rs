@@ -3,15 +3,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_core::{
+use flashsale_domain::{
     id::SaleId,
-    keys::SaleKeys,
-    ledger::{LedgerError, StockLevel},
     lifecycle::Phase,
-    retirement,
     sale::{Sale, spec::UpdatePolicySpec},
-    stock,
+    stock::StockLevel,
 };
+use flashsale_ledger::LedgerError;
+use flashsale_queue::{keys::SaleKeys, stock};
+use flashsale_recovery::retirement;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::{

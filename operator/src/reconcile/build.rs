@@ -7,7 +7,7 @@ mod placement;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use flashsale_core::sale::{
+use flashsale_domain::sale::{
     spec::{Amount, ResourcesSpec, SecretKeyRef, TolerationSpec},
     validation::exceeds,
 };

@@ -1,7 +1,8 @@
 //! The certificates of the stores in a worker's pod: files that follow their Secrets, so that a
 //! renewed certificate needs no new pod.
 
-use flashsale_core::{connect::tls::FILES, sale::spec::SecretKeyRef};
+use flashsale_domain::sale::spec::SecretKeyRef;
+use flashsale_transport::tls::FILES;
 use k8s_openapi::api::core::v1::{KeyToPath, SecretVolumeSource, Volume, VolumeMount};
 
 /// Readable by the pod's group alone.

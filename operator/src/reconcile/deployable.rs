@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flashsale_core::{
+use flashsale_domain::{
     id::SaleId,
     sale::{
         spec::{FlashSaleSpec, SecretKeyRef, WorkerSpec},

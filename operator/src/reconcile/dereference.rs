@@ -3,12 +3,8 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use flashsale_core::{
-    catalogue::{self, Announced},
-    connect::ConnectError,
-    id::SaleId,
-    sale::spec::SecretKeyRef,
-};
+use flashsale_domain::{id::SaleId, lifecycle::Announced, sale::spec::SecretKeyRef};
+use flashsale_queue::catalogue;
 use kube::ResourceExt;
 use tokio::time::timeout;
 
@@ -22,7 +18,7 @@ use crate::{
     context::Context,
     crd::FlashSale,
     secrets::{Freshness, SecretError},
-    stores::{Addresses, Located, StoreCertificates},
+    stores::{Addresses, Located, StoreCertificates, StoreError},
     workers::worker_name,
 };
 
@@ -80,7 +76,7 @@ pub enum Unlocated {
     NotAllowed(String),
     /// An address cannot be used.
     #[error(transparent)]
-    Address(#[from] ConnectError),
+    Address(#[from] StoreError),
 }
 
 /// Reads it all. What cannot be read is told apart in [`Dereferenced`]: it must not keep the rest

@@ -7,15 +7,8 @@
 
 use std::{fmt::Display, time::Duration};
 
-use flashsale_core::{
-    catalogue::{self, Announced},
-    connect::Queue,
-    dead_letter,
-    id::SaleId,
-    keys::SaleKeys,
-    lane,
-    sale::Sale,
-};
+use flashsale_domain::{id::SaleId, lifecycle::Announced, sale::Sale};
+use flashsale_queue::{catalogue, connect::Queue, dead_letter, keys::SaleKeys, lane};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt;
@@ -308,7 +301,7 @@ async fn within<T, E: Display>(freeing: impl Future<Output = Result<T, E>>) -> R
 pub fn is_drained(observed: &Observation) -> bool {
     observed.queue_error.is_none()
         && observed.announced == Some(true)
-        && observed.phase == Some(flashsale_core::lifecycle::Phase::Closed)
+        && observed.phase == Some(flashsale_domain::lifecycle::Phase::Closed)
 }
 
 /// Sees to it that no worker runs, which could put a key back after it was freed. True once none

@@ -1,6 +1,6 @@
 //! What a Deployment is made of.
 
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 
 use super::deployable::Deployable;
 use crate::stores::Located;

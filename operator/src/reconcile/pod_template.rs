@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use flashsale_core::sale::{spec::FlashSaleSpec, validation::Mistake};
+use flashsale_domain::sale::{spec::FlashSaleSpec, validation::Mistake};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::{Map, Value};
 

@@ -1,6 +1,6 @@
 //! Why a FlashSale is not put in force as written.
 
-use flashsale_core::sale::validation::Mistake;
+use flashsale_domain::sale::validation::Mistake;
 
 use crate::events::Reason;
 

@@ -8,7 +8,7 @@
 //! Two annotations of the Deployment tell the one from the other. Both are hashes that every later
 //! release has to come to as well where nothing has changed.
 
-use flashsale_core::sale::spec::UpdatePolicySpec;
+use flashsale_domain::sale::spec::UpdatePolicySpec;
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::PodTemplateSpec};
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ pub fn held(
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::sale::spec::{FlashSaleSpec, WorkerSpec};
+    use flashsale_domain::sale::spec::{FlashSaleSpec, WorkerSpec};
 
     use super::*;
     use crate::reconcile::deployable::Deployable;

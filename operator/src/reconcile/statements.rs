@@ -1,6 +1,6 @@
 //! The conditions of a view (pure), and the phase that they come to.
 
-use flashsale_core::{durability::Finding, lifecycle::Phase, scaling};
+use flashsale_domain::{durability::Finding, lifecycle::Phase, scaling};
 
 mod summary;
 mod workers;

@@ -1,6 +1,6 @@
 //! Tells people what is, and writes only what changed.
 
-use flashsale_core::lifecycle::Phase;
+use flashsale_domain::lifecycle::Phase;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{

@@ -1,6 +1,6 @@
 //! The turns of a sale as events (pure): what differs between the status before and now.
 
-use flashsale_core::{lifecycle::Phase, scaling};
+use flashsale_domain::{lifecycle::Phase, scaling};
 use jiff::Timestamp;
 
 use super::view::View;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use flashsale_core::{
-    catalogue::Announced,
+use flashsale_domain::{
     id::SaleId,
+    lifecycle::Announced,
     sale::{
         Sale,
         spec::FlashSaleSpec,

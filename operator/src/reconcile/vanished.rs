@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use flashsale_core::id::SaleId;
+use flashsale_domain::id::SaleId;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::reflector::ObjectRef;
 

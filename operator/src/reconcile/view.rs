@@ -1,7 +1,7 @@
 //! What is known of a FlashSale at the end of a visit, from which its status is told.
 
-use flashsale_core::{
-    catalogue::Announced,
+use flashsale_domain::{
+    lifecycle::Announced,
     sale::{Sale, validation::Mistake},
 };
 use jiff::{SignedDuration, Timestamp};

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
-    catalogue::Announced,
+use flashsale_domain::{
     id::SaleId,
-    lifecycle::{self, Phase},
+    lifecycle::{self, Announced, Phase},
     sale::Sale,
 };
 use jiff::{SignedDuration, Timestamp};

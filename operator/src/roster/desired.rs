@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use flashsale_core::catalogue::Announced;
+use flashsale_domain::lifecycle::Announced;
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::stores::Located;

@@ -2,10 +2,8 @@
 
 use std::time::Instant;
 
-use flashsale_core::{
-    catalogue::{Announced, Generation},
-    control::Controller,
-};
+use flashsale_domain::{control::Controller, lifecycle::Announced};
+use flashsale_queue::catalogue::Generation;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use tokio::task::JoinHandle;

@@ -1,12 +1,12 @@
 //! What was seen of a sale.
 
-use flashsale_core::{
+use flashsale_domain::{
     durability::Finding,
-    ledger::SaleStock,
     lifecycle::Phase,
     observation::SaleObservation,
     scaling::{Decision, Reason},
 };
+use flashsale_ledger::SaleStock;
 use jiff::{SignedDuration, Timestamp};
 
 use super::Desired;

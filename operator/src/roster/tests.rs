@@ -1,4 +1,4 @@
-use flashsale_core::{
+use flashsale_domain::{
     sale::{
         spec::{FlashSaleSpec, SecretKeyRef},
         validation,

@@ -5,16 +5,16 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use flashsale_core::{
+use flashsale_fault_point::FaultPoint;
+use flashsale_ledger::{BatchTurn, Succession};
+use flashsale_queue::{
     connect::SharedConnection,
-    fault_point::{self, FaultPoint},
     keys::SaleKeys,
     lane::{self, Acknowledgement},
     lease,
-    ledger::{BatchTurn, Succession},
-    recovery::{self, RecoveryError},
     retry::{self, Retry},
 };
+use flashsale_recovery::RecoveryError;
 use futures_util::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 
 use uuid::Uuid;
@@ -181,7 +181,11 @@ impl Calls {
             if matches!(taken, Ok(Succession::Done(_))) {
                 // Before the first batch: this may be a replica that has not seen the last orders,
                 // and would give their numbers to others.
-                let kept = recovery::keep_order_numbers(&settler.ledger, &mut queue, &settler.sale);
+                let kept = flashsale_recovery::keep_order_numbers(
+                    &settler.ledger,
+                    &mut queue,
+                    &settler.sale,
+                );
                 if let Err(error) = kept.await {
                     taken = Err(match error {
                         RecoveryError::Ledger(error) => error.into(),
@@ -211,10 +215,10 @@ impl Calls {
                 batch: number,
                 appended_ms,
             };
-            fault_point::reach(FaultPoint::AfterClaimBeforeTransaction).await;
+            flashsale_fault_point::reach(FaultPoint::AfterClaimBeforeTransaction).await;
             let settled = settler.settle(&turn, &jobs).await;
             if settled.is_ok() {
-                fault_point::reach(FaultPoint::AfterCommitBeforeAcknowledgement).await;
+                flashsale_fault_point::reach(FaultPoint::AfterCommitBeforeAcknowledgement).await;
             }
             settled
         });
@@ -287,7 +291,7 @@ impl Calls {
             let began = Instant::now();
             let told = lane::acknowledge(&mut queue, &keys, &product, &acknowledgement).await;
             if let Ok(acknowledged) = &told {
-                fault_point::reach(FaultPoint::AfterAcknowledgementBeforeEvent).await;
+                flashsale_fault_point::reach(FaultPoint::AfterAcknowledgementBeforeEvent).await;
                 metrics
                     .acknowledge_seconds
                     .observe(began.elapsed().as_secs_f64());

@@ -27,10 +27,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    id::ProductId,
-    lane::{Acknowledgement, HEAD},
-};
+use flashsale_domain::id::ProductId;
+use flashsale_queue::lane::{Acknowledgement, HEAD};
 use uuid::Uuid;
 
 use super::{departure::Departure, known::Known, refusals::Refusals};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
+use flashsale_queue::{
     connect::{BlockingConnection, SharedConnection},
     lane::{self, Entry},
 };

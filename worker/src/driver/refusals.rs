@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use flashsale_core::retry::{self, Retry};
+use flashsale_queue::retry::Retry;
 
 use crate::batch::{Waiting, position};
 
@@ -74,7 +74,7 @@ impl Refusals {
             self.known.remove(&job.entry_id);
             return Next::Exhausted(attempts);
         }
-        let wait_ms = retry::backoff_ms(options.backoff, attempts);
+        let wait_ms = flashsale_domain::job::backoff_ms(options.backoff, attempts);
         let retry = Retry {
             attempts,
             due_ms: now_ms.saturating_add(i64::try_from(wait_ms).unwrap_or(i64::MAX)),

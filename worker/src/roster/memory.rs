@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::lease;
+use flashsale_queue::lease;
 
 use super::LaneName;
 use crate::driver::{departure::Departure, known::Known};
@@ -161,7 +161,7 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::id::{ProductId, SaleId};
+    use flashsale_domain::id::{ProductId, SaleId};
 
     use super::*;
 

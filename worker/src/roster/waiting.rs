@@ -62,7 +62,7 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
-    use flashsale_core::id::{ProductId, SaleId};
+    use flashsale_domain::id::{ProductId, SaleId};
 
     use super::*;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
+use flashsale_domain::id::{ProductId, SaleId};
+use flashsale_queue::{
     connect::SharedConnection,
-    id::{ProductId, SaleId},
     keys::{CHANGED, WAKE, channel_name},
 };
 use redis::Msg;

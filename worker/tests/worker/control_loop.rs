@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
-    catalogue::{self, Announced},
+use flashsale_domain::{
     control::{Controller, Look, Step},
-    keys::SaleKeys,
-    observation, recovery,
+    lifecycle::Announced,
     sale::Sale,
-    stock,
 };
+use flashsale_queue::{catalogue, keys::SaleKeys, observation, stock};
 use flashsale_testbed::fixtures::services::Services;
 use jiff::Timestamp;
 
@@ -49,7 +47,7 @@ impl<'a> ControlLoop<'a> {
         if !step.went_back.is_empty() {
             let last_order = look.lanes.as_ref().and_then(|lanes| lanes.last_order);
             let back = &step.went_back;
-            recovery::correct(ledger, &mut queue, &self.sale.id, back, last_order)
+            flashsale_recovery::correct(ledger, &mut queue, &self.sale.id, back, last_order)
                 .await
                 .unwrap();
         }
@@ -67,7 +65,7 @@ impl<'a> ControlLoop<'a> {
         let id = &self.sale.id;
         ledger.release_products(id, &step.release).await.unwrap();
         if let Some(server) = &step.restore {
-            recovery::restore_outcomes(ledger, &mut queue, id, server, |_| ())
+            flashsale_recovery::restore_outcomes(ledger, &mut queue, id, server, |_| ())
                 .await
                 .unwrap();
         }
@@ -90,7 +88,7 @@ impl<'a> ControlLoop<'a> {
         let stock = stocks.and_then(|mut stocks| stocks.remove(id));
         Look {
             server: Some(
-                flashsale_core::connect::server_id(&mut queue)
+                flashsale_queue::connect::server_id(&mut queue)
                     .await
                     .unwrap(),
             ),

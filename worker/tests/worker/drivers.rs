@@ -6,18 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    catalogue,
-    connect::{self, LedgerConfig},
-    dead_letter,
+use flashsale_domain::{
     event::Settled,
     id::SaleId,
     job::Job,
-    keys::{EVENTS, SaleKeys},
-    lane, lease,
-    ledger::{Fault, Succession},
     outcome::{JobState, Outcome},
     sale::Sale,
+};
+use flashsale_ledger::{Fault, LedgerConfig, Succession};
+use flashsale_queue::{
+    catalogue, connect, dead_letter,
+    keys::{EVENTS, SaleKeys},
+    lane, lease,
 };
 use flashsale_testbed::{
     fault_proxy::{Direction, FaultProxy, Flow},
@@ -125,9 +125,9 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
     let queue = proxy(&services.redis.url()).await;
     let ledger = proxy(&services.database_url).await;
     let client = connect::redis_client(&queue.url(&services.redis.url()).unwrap()).unwrap();
-    let pool = flashsale_core::ledger::Ledger::open(&LedgerConfig {
+    let pool = flashsale_ledger::Ledger::open(&LedgerConfig {
         url: ledger.url(&services.database_url).unwrap(),
-        tls: connect::TlsSource::System,
+        tls: flashsale_transport::TlsSource::System,
         connections: 4,
         transaction_pooler: false,
         ping_before_use: false,

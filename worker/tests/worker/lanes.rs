@@ -7,15 +7,17 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
-    connect, dead_letter,
+use flashsale_domain::{
     event::Settled,
     id::JobId,
     job::Job,
-    keys::{EVENTS, SaleKeys},
-    lane, lease,
     outcome::{JobState, Outcome},
     sale::Sale,
+};
+use flashsale_queue::{
+    connect, dead_letter,
+    keys::{EVENTS, SaleKeys},
+    lane, lease,
 };
 use flashsale_testbed::fixtures::{
     patience::until,

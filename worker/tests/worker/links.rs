@@ -3,12 +3,9 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use flashsale_core::{
-    catalogue,
-    connect::{self, LedgerConfig},
-    keys::SaleKeys,
-    sale::Sale,
-};
+use flashsale_domain::sale::Sale;
+use flashsale_ledger::LedgerConfig;
+use flashsale_queue::{catalogue, connect, keys::SaleKeys};
 use flashsale_testbed::{
     cluster::Cluster,
     data_dir::DataDir,
@@ -54,9 +51,9 @@ impl Scene {
         let redis = proxy(&services.redis.url()).await;
         let postgres = proxy(&services.database_url).await;
         let client = connect::redis_client(&redis.url(&services.redis.url()).unwrap()).unwrap();
-        let ledger = flashsale_core::ledger::Ledger::open(&LedgerConfig {
+        let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
             url: postgres.url(&services.database_url).unwrap(),
-            tls: connect::TlsSource::System,
+            tls: flashsale_transport::TlsSource::System,
             connections: 4,
             transaction_pooler: false,
             ping_before_use: false,

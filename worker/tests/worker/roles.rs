@@ -2,10 +2,8 @@
 
 use std::net::SocketAddr;
 
-use flashsale_core::{
-    outcome::{JobState, Outcome},
-    turnstile::Admission,
-};
+use flashsale_domain::outcome::{JobState, Outcome};
+use flashsale_queue::turnstile::Admission;
 use flashsale_testbed::{
     fixtures::{
         patience::until,

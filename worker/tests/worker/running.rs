@@ -1,10 +1,8 @@
 //! A worker inside the test's own process.
 
-use flashsale_core::{
-    connect::{self, RedisClient},
-    id::SaleId,
-    ledger::Ledger,
-};
+use flashsale_domain::id::SaleId;
+use flashsale_ledger::Ledger;
+use flashsale_queue::connect::{self, RedisClient};
 use flashsale_worker::{
     metrics::Metrics,
     roster::{Limits, Resources, Roster},

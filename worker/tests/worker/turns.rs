@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 use flashsale_testbed::fixtures::{
     patience::until,
     queue::{admit, buy, depth},

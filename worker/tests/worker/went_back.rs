@@ -10,19 +10,20 @@ use std::{
     time::Duration,
 };
 
-use flashsale_core::{
-    keys::{SALES, SaleKeys},
-    ledger::Ledger,
-    observation,
+use flashsale_domain::{
     outcome::{
         JobState,
         Outcome::{Confirmed, LimitReached, SoldOut},
     },
-    retirement,
     sale::Sale,
-    stock,
+};
+use flashsale_ledger::Ledger;
+use flashsale_queue::{
+    keys::{SALES, SaleKeys},
+    observation, stock,
     turnstile::{Admission, Buy},
 };
+use flashsale_recovery::retirement;
 use flashsale_testbed::{
     data_dir::DataDir,
     fixtures::{

@@ -2,7 +2,7 @@
 
 use std::{io::Write as _, net::SocketAddr, sync::Arc, time::Instant};
 
-use flashsale_core::id::JobId;
+use flashsale_domain::id::JobId;
 use serde::Deserialize;
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::sale::Sale;
+use flashsale_domain::sale::Sale;
 use flashsale_testbed::program::Program;
 
 use super::LANES;

@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{catalogue, keys::SaleKeys, sale::Sale};
+use flashsale_domain::sale::Sale;
+use flashsale_queue::{catalogue, keys::SaleKeys};
 use flashsale_testbed::program::Program;
 use redis::AsyncCommands;
 

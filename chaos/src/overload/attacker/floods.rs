@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, io, time::Duration};
 
-use flashsale_core::id::JobId;
+use flashsale_domain::id::JobId;
 use tokio::time::timeout;
 
 use super::{Attacker, Kind};
@@ -102,7 +102,7 @@ impl Attacker {
 mod tests {
     use std::{net::Ipv4Addr, sync::Arc};
 
-    use flashsale_core::id::SaleId;
+    use flashsale_domain::id::SaleId;
 
     use super::*;
     use crate::overload::attacker::Target;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 use super::{Attempt, Facts, Key, Moment, Schedule, Told};

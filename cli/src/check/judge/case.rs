@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 use crate::check::{

@@ -1,7 +1,7 @@
 //! Law 4: PostgreSQL judges. What Redis admits and tells never comes to more than there is, and
 //! nothing is told that the ledger did not decide.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 
 use super::{
     case::{Case, SaleCase, product_subject, subject},

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 use super::case::{Case, SaleCase, subject};

@@ -4,7 +4,7 @@ mod end;
 
 use std::collections::HashMap;
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 use super::case::{Case, SaleCase, subject_of};

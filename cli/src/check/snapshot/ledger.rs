@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use flashsale_core::{id::SaleId, ledger::LedgerConnection, outcome::Outcome};
+use flashsale_domain::{id::SaleId, outcome::Outcome};
+use flashsale_ledger::LedgerConnection;
 use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use ::redis::{AsyncCommands, RedisResult};
-use flashsale_core::{
+use flashsale_domain::{
+    id::{ProductId, SaleId},
+    outcome::{JobRecord, JobState},
+};
+use flashsale_queue::{
     connect::Queue,
     dead_letter,
-    id::{ProductId, SaleId},
     keys::{SALES, SaleKeys},
     lane,
-    outcome::{JobRecord, JobState},
 };
 use serde::Deserialize;
 use uuid::Uuid;

@@ -2,8 +2,8 @@
 
 use std::io::{self, Write as _};
 
-use flashsale_core::connect::DedicatedConnection;
-use flashsale_core::{
+use flashsale_queue::{
+    connect::DedicatedConnection,
     dead_letter::{self, DeadLetter},
     keys::SaleKeys,
     lane,

@@ -6,7 +6,8 @@ use std::{
     path::Path,
 };
 
-use flashsale_core::{catalogue, id::SaleId};
+use flashsale_domain::id::SaleId;
+use flashsale_queue::catalogue;
 use serde_json::Value;
 
 use super::super::{

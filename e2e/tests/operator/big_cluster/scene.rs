@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{keys::SaleKeys, sale::Sale, turnstile::Admission};
+use flashsale_domain::sale::Sale;
 use flashsale_e2e::{
     cluster::ControlPlane,
     operator::{Stage, with},
@@ -13,6 +13,7 @@ use flashsale_e2e::{
     services::Services,
 };
 use flashsale_operator::crd::FlashSale;
+use flashsale_queue::{keys::SaleKeys, turnstile::Admission};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{

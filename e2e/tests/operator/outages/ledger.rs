@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{id::ProductId, keys::SaleKeys, recovery, stock};
+use flashsale_domain::id::ProductId;
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product},
     patience::until,
     services::Services,
 };
+use flashsale_queue::{keys::SaleKeys, stock};
 use redis::AsyncCommands as _;
 use serde_json::Value;
 
@@ -95,7 +96,9 @@ async fn a_postgres_that_went_back_is_followed_and_told_until_it_is_repaired() {
         .await
         .unwrap();
     assert_eq!(next, 4_712);
-    recovery::clear_mark(&mut queue, &sale).await.unwrap();
+    flashsale_recovery::clear_mark(&mut queue, &sale)
+        .await
+        .unwrap();
     stage
         .until_condition("drop", "LedgerIntact", "True", "NothingMissing")
         .await;

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{catalogue, connect};
 use flashsale_e2e::{
     operator::{SOON, Stage, one_product},
     patience::until,
@@ -10,6 +9,7 @@ use flashsale_e2e::{
     services::Services,
     shopping::{buy, orders, press},
 };
+use flashsale_queue::{catalogue, connect};
 use flashsale_testbed::{
     data_dir::DataDir,
     redis::{AppendFsync, Redis},

@@ -1,10 +1,10 @@
 //! A record in Redis that a later release wrote: after a rollback over more than one release.
 
-use flashsale_core::keys::SaleKeys;
 use flashsale_e2e::{
     operator::{Stage, one_product},
     services::Services,
 };
+use flashsale_queue::keys::SaleKeys;
 use kube::api::DeleteParams;
 use redis::AsyncCommands;
 use serde_json::{Value, json};

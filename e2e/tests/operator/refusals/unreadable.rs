@@ -1,13 +1,13 @@
 //! Objects that an API server holds although no FlashSale can look like that: an older definition
 //! let them in.
 
-use flashsale_core::catalogue;
 use flashsale_e2e::{
     cluster::ControlPlane,
     operator::{SOON, Stage, one_product, with},
     patience::until,
     services::Services,
 };
+use flashsale_queue::catalogue;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps,
 };

@@ -3,13 +3,13 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::lease;
 use flashsale_e2e::{
     operator::{SOON, Stage},
     patience::until,
     processes::Child,
     services::Services,
 };
+use flashsale_queue::lease;
 use serde_json::json;
 
 use crate::{

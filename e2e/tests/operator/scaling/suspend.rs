@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use flashsale_core::turnstile::Admission;
 use flashsale_e2e::{
     operator::{SOON, Stage},
     patience::until,
@@ -10,6 +9,7 @@ use flashsale_e2e::{
     services::Services,
     shopping::orders,
 };
+use flashsale_queue::turnstile::Admission;
 use serde_json::json;
 
 use crate::{market::Market, replicas::Replicas};

@@ -9,7 +9,7 @@ use axum::{
         rejection::{PathRejection, QueryRejection},
     },
 };
-use flashsale_core::dead_letter::LetterId;
+use flashsale_queue::dead_letter::LetterId;
 
 use super::{DeadLetters, LetterIds, LetterQuery, LettersDone, desk, letter_ids, wanted};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
+use flashsale_queue::{
     connect::QueuePool,
     dead_letter::{self, DeadLetter, LetterId},
     keys::SaleKeys,

@@ -1,6 +1,6 @@
 //! Looking through dead letters, a page at a time and not for ever.
 
-use flashsale_core::{
+use flashsale_queue::{
     connect::Queue,
     dead_letter::{self, DeadLetter, LetterId},
     keys::SaleKeys,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{ProductId, SaleId},
+    sale::Sale,
+};
+use flashsale_queue::{
     keys::SaleKeys,
     lane::{self, Acknowledgement, Dead},
-    sale::Sale,
 };
 use redis::AsyncCommands as _;
 use serde_json::{Value, json};

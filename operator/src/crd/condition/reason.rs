@@ -1,6 +1,6 @@
 //! Why a condition holds or does not, in one word.
 
-use flashsale_core::{durability, reasons, scaling};
+use flashsale_domain::{durability, reasons, scaling};
 
 use crate::{events, obstacle::Cause};
 

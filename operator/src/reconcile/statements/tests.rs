@@ -1,13 +1,14 @@
 use std::time::Duration;
 
-use flashsale_core::{
-    catalogue::Announced,
+use flashsale_domain::{
     id::{ProductId, SaleId},
-    ledger::{SaleStock, StockLevel},
+    lifecycle::Announced,
     observation::SaleObservation,
     sale::{spec::FlashSaleSpec, validation::check_spec},
     scaling::{Decision, Reason as ScalingReason},
+    stock::StockLevel,
 };
+use flashsale_ledger::SaleStock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_core::{
+use flashsale_ledger::{Fault, Settlement, Succession, Takeover, WaitReason};
+use flashsale_queue::{
     lane::{Acknowledgement, Entry},
-    ledger::{Fault, Settlement, Succession, Takeover, WaitReason},
     retry::Retry,
 };
 use uuid::Uuid;

@@ -7,9 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
+use flashsale_ledger::{Settlement, Succession};
+use flashsale_queue::{
     lane::{Acknowledgement, Entry},
-    ledger::{Settlement, Succession},
     retry::Retry,
 };
 use uuid::Uuid;

@@ -1,7 +1,7 @@
 //! Whether what is acknowledged together was read in one piece: Redis then needs less than half the
 //! time for it.
 
-use flashsale_core::lane::Run;
+use flashsale_queue::lane::Run;
 
 use crate::batch::Waiting;
 

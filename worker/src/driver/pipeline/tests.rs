@@ -4,10 +4,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
-    id::ProductId,
+use flashsale_domain::id::ProductId;
+use flashsale_ledger::{Fault, Settlement, Succession, Takeover, Verdict, WaitReason};
+use flashsale_queue::{
     lane::{Acknowledgement, Entry},
-    ledger::{Fault, Settlement, Succession, Takeover, Verdict, WaitReason},
     retry::Retry,
 };
 use uuid::Uuid;

@@ -1,6 +1,6 @@
 //! The end of an acknowledged job: by what was told, by the ledger, or none.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
 use super::{

@@ -1,6 +1,6 @@
 //! Violations, each planted into a sale that keeps the laws.
 
-use flashsale_core::outcome::Outcome;
+use flashsale_domain::outcome::Outcome;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 use uuid::Uuid;
 

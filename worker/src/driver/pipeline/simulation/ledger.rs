@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use flashsale_core::{
-    id::JobId,
-    ledger::{Fault, Settlement, Succession, Takeover, Verdict, WaitReason},
-};
+use flashsale_domain::id::JobId;
+use flashsale_ledger::{Fault, Settlement, Succession, Takeover, Verdict, WaitReason};
 use uuid::Uuid;
 
 use crate::{driver::pipeline::Batch, settlement::Failure};

@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use flashsale_core::{
-    id::JobId,
+use flashsale_domain::{id::JobId, outcome::Outcome};
+use flashsale_queue::{
     lane::{Acknowledgement, Entry},
-    outcome::Outcome,
     retry::Retry,
 };
 

@@ -5,13 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use flashsale_core::{
+use flashsale_domain::{
     id::{IdempotencyKey, JobId, ProductId, UserId},
     job::{Job, JobOptions, PURCHASE_JOB, Purchase},
-    lane::Entry,
-    ledger::Fault,
     outcome::Outcome,
 };
+use flashsale_ledger::Fault;
+use flashsale_queue::lane::Entry;
 use uuid::Uuid;
 
 use super::{

@@ -1,0 +1,133 @@
+//! Do laws 1 to 3 hold for a sale? Read from PostgreSQL and Redis, without changing either, while
+//! the sale runs or after.
+//!
+//! | law | is looked for in | says |
+//! |---|---|---|
+//! | 1, no oversell | PostgreSQL ([`StockAudit`]) | what was ever on offer is what is left plus what is ordered |
+//! | 2, no lost ack | Redis against PostgreSQL ([`OutcomeAudit`]) | each acknowledged job waits in its lane or has an outcome that the ledger agrees with |
+//! | 3, once | PostgreSQL ([`UniquenessAudit`]) | one key of one shopper, and one job, make one order |
+//!
+//! Nothing is taken on trust from the constraints that should keep the laws: each count is made
+//! from the rows. What looks wrong while a sale runs is looked at again before it is reported, so
+//! that a batch between its commit and its acknowledgement is no finding.
+
+mod findings;
+mod jobs;
+mod letters;
+mod outcomes;
+mod records;
+mod rejections;
+mod second_look;
+mod stock;
+mod uniqueness;
+mod waiting;
+
+use std::collections::BTreeSet;
+
+use flashsale_domain::id::SaleId;
+use flashsale_ledger::{Ledger, LedgerError};
+use flashsale_queue::{connect::Queue, keys::SALES};
+use redis::AsyncCommands;
+use serde::Serialize;
+
+pub use findings::{Findings, SHOWN};
+pub use flashsale_ledger::ProductBooks;
+pub use jobs::OutcomeAudit;
+pub use stock::StockAudit;
+pub use uniqueness::UniquenessAudit;
+
+/// Why an audit could not be made. A figure that could not be read is never taken for 0.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// PostgreSQL could not be asked.
+    #[error("the audit needs the ledger: {0}")]
+    Ledger(#[from] LedgerError),
+    /// Redis could not be asked.
+    #[error("the audit needs Redis: {0}")]
+    Redis(#[from] redis::RedisError),
+}
+
+/// What an audit of one sale found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleAudit {
+    /// The sale.
+    pub sale: SaleId,
+    /// Law 1.
+    pub stock: StockAudit,
+    /// Law 2.
+    pub outcomes: OutcomeAudit,
+    /// Law 3.
+    pub uniqueness: UniquenessAudit,
+}
+
+impl SaleAudit {
+    /// Units by which law 1 is broken: sold too often, gone without an order, or sold to
+    /// shoppers beyond their limit.
+    #[must_use]
+    pub fn oversold(&self) -> u64 {
+        self.stock.units
+    }
+
+    /// Acknowledged jobs by which law 2 is broken.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.outcomes.lost.total
+    }
+
+    /// Orders by which law 3 is broken.
+    #[must_use]
+    pub fn duplicated(&self) -> u64 {
+        self.uniqueness.surplus
+    }
+
+    /// Whether all three laws hold.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.stock.findings.is_empty()
+            && self.outcomes.lost.is_empty()
+            && self.uniqueness.findings.is_empty()
+    }
+}
+
+/// Audits one sale.
+pub async fn audit(
+    ledger: &Ledger,
+    connection: &mut impl Queue,
+    sale: &SaleId,
+) -> Result<SaleAudit, AuditError> {
+    let outcomes = outcomes::audit(ledger, connection, sale).await?;
+    // One snapshot, so that figures read one after the other are of the same moment.
+    let (stock, uniqueness) = ledger
+        .snapshot(async |connection| {
+            let stock = stock::audit(connection, sale).await?;
+            Ok((stock, uniqueness::audit(connection, sale).await?))
+        })
+        .await?;
+    Ok(SaleAudit {
+        sale: sale.clone(),
+        stock,
+        outcomes: outcomes.with_orders(uniqueness.orders),
+        uniqueness,
+    })
+}
+
+/// Every sale that Redis or the ledger knows, by name.
+pub async fn sales(
+    ledger: &Ledger,
+    connection: &mut impl Queue,
+) -> Result<Vec<SaleId>, AuditError> {
+    let announced: Vec<String> = connection.smembers(SALES).await?;
+    let query = sqlx::query_scalar(
+        "SELECT sale_id FROM products WHERE sale_id IS NOT NULL
+         UNION SELECT sale_id FROM orders",
+    );
+    let recorded: Vec<String> = ledger
+        .read(async |connection| Ok(query.fetch_all(connection).await?))
+        .await?;
+    let names: BTreeSet<String> = announced.into_iter().chain(recorded).collect();
+    Ok(names
+        .into_iter()
+        .filter_map(|name| SaleId::new(name).ok())
+        .collect())
+}

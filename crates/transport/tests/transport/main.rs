@@ -1,0 +1,4 @@
+//! TLS and relays, with both client libraries and real servers.
+
+mod relay;
+mod tls;
