@@ -23,8 +23,8 @@ COPY --from=storefront /src/storefront/dist storefront/dist
 # them is copied out in the same step. `bookworm` and `debian12` below have the same C library.
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked --bins \
-        -p flashsale-cli -p flashsale-gateway -p flashsale-operator -p flashsale-worker \
+    cargo build --release --locked --bin flashsale --bin flashsale-gateway \
+        --bin flashsale-operator --bin flashsale-worker \
     && mkdir /out \
     && cp target/release/flashsale target/release/flashsale-gateway \
         target/release/flashsale-operator target/release/flashsale-worker /out/

@@ -56,27 +56,27 @@ big-cluster: ## Measure what the operator costs among a thousand FlashSales on a
 chaos: ## Break every part of a running sale and have the laws judged (ROUNDS=number ONLY=name,name SEED=number)
 	@scripts/install-dependencies --for-chaos
 	cargo build --release --bins
-	cargo run --release --package flashsale-chaos -- --rounds "$(ROUNDS)" --only "$(ONLY)" $(if $(SEED),--seed $(SEED))
+	cargo run --release --bin flashsale-chaos -- --rounds "$(ROUNDS)" --only "$(ONLY)" $(if $(SEED),--seed $(SEED))
 
 compat: ## Run a sale on every combination of Redis, Valkey, PostgreSQL and PgBouncer (ONLY=name,name)
 	@scripts/install-dependencies --for-compat
 	cargo build --release --bins
-	cargo run --release --package flashsale-chaos --bin flashsale-compat -- --only "$(ONLY)"
+	cargo run --release --bin flashsale-compat -- --only "$(ONLY)"
 
 overload: ## Attack a gateway, and offer it more than it can take (ONLY=name,name; needs root)
 	@scripts/install-dependencies --for-chaos
 	cargo build --release --bins
-	cargo run --release --package flashsale-chaos --bin flashsale-overload -- --only "$(ONLY)"
+	cargo run --release --bin flashsale-overload -- --only "$(ONLY)"
 
 bench: ## Measure this machine's limits and how close the system comes (BENCH=--quick or other flags)
 	@scripts/install-dependencies --for-bench
-	cargo build --release --bins
-	cargo run --release --package flashsale-bench -- $(BENCH)
+	cargo build --release --bin flashsale-gateway --bin flashsale-worker
+	cargo run --release --bin flashsale-bench -- $(BENCH)
 
 bench-baseline: ## Renew bench/baseline.json, which the tests hold every change against (at rest!)
 	@scripts/install-dependencies --for-bench
-	cargo build --release --bins
-	cargo run --release --package flashsale-bench -- --rounds 5 --write-baseline bench/baseline.json
+	cargo build --release --bin flashsale-gateway --bin flashsale-worker
+	cargo run --release --bin flashsale-bench -- --rounds 5 --write-baseline bench/baseline.json
 
 generate: ## Write anew what is made from the code: the custom resource, the OpenAPI document, its types
 	@scripts/generate

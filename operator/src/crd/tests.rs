@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray,
 };
-use kube::core::cel::Validator;
+use kube_cel::Validator;
 use serde_json::{Value, json};
 
 use super::*;

@@ -3,7 +3,7 @@
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
 };
-use kube::core::cel::{AdmissionRequest, VapEvaluator, VapExpression};
+use kube_cel::{AdmissionRequest, VapEvaluator, VapExpression};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
