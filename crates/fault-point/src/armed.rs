@@ -13,7 +13,7 @@ use std::{
 use nix::sys::signal::{Signal, raise};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{FaultPoint, FaultPointError};
+use crate::point::{FaultPoint, FaultPointError};
 
 /// The point of this process; unset in a process that never armed one, as in tests of a crate.
 static ARMED: OnceLock<Armed> = OnceLock::new();

@@ -16,7 +16,7 @@ use flashsale_queue::{
 };
 use redis::{AsyncCommands, RedisResult, Script};
 
-use super::{RecoveryError, scan::Scan};
+use crate::{error::RecoveryError, scan::Scan};
 
 /// What a correction came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

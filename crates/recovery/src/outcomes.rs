@@ -11,7 +11,7 @@ use flashsale_queue::{catalogue::OUTCOMES_OF, connect::Queue, keys::SaleKeys};
 use redis::{RedisResult, Script};
 use tokio::time::Instant;
 
-use super::RecoveryError;
+use crate::error::RecoveryError;
 
 /// Outcomes written in one call of Redis: about two milliseconds.
 const CHUNK: usize = 500;

@@ -11,7 +11,7 @@ use flashsale_queue::{connect::Queue, keys::SaleKeys, stock};
 use redis::{RedisResult, Script};
 use uuid::Uuid;
 
-use super::{RecoveryError, scan::Scan};
+use crate::{error::RecoveryError, scan::Scan};
 
 /// Records changed in one call of Redis.
 const CHUNK: usize = 1_000;

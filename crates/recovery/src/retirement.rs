@@ -16,7 +16,7 @@ use flashsale_queue::{
 use jiff::Timestamp;
 use redis::AsyncCommands as _;
 
-use crate::RecoveryError;
+use crate::error::RecoveryError;
 
 /// Sales that are over and that one declaration may take products from.
 const MOST_HOLDERS: usize = 100;

@@ -30,7 +30,7 @@ use self::{
     bounds::Counted,
     sockets::{Listener, read_some},
 };
-use super::{CONNECT_TIMEOUT, tls::Peer};
+use crate::{tcp::CONNECT_TIMEOUT, tls::Peer};
 
 pub use bounds::ReplyBounds;
 

@@ -2,10 +2,7 @@
 
 use tokio::sync::Mutex;
 
-use super::{
-    TlsSource,
-    tls::{Certificates, Peer},
-};
+use crate::tls::{Certificates, Peer, TlsSource};
 
 /// Follows the files of a directory.
 pub struct Renewal {

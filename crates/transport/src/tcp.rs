@@ -8,6 +8,9 @@ use redis::io::tcp::{
 };
 use tokio::net::TcpStream;
 
+/// How long connecting to Redis may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// How long nothing may come from Redis before TCP asks whether the other host is still there, and
 /// how often it asks then. A command has its own, shorter time limit; this is for connections on
 /// which nothing is asked for.

@@ -27,7 +27,7 @@ use tokio::{
 use uuid::Uuid;
 
 use super::{Inner, Relay, name};
-use crate::{CONNECT_TIMEOUT, apply_tcp_settings};
+use crate::tcp::{CONNECT_TIMEOUT, apply_tcp_settings};
 
 /// Most bytes that are read at once.
 const CHUNK: usize = 16 * 1024;
