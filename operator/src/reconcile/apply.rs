@@ -218,7 +218,7 @@ async fn find(
         return Ok(seen);
     }
     let was_made = before.is_some_and(Written::is_made);
-    if !was_made && wanted == 0 && !try_out(context, sale, built).await? {
+    if !was_made && (wanted > 0 || !try_out(context, sale, built).await?) {
         return Ok(None);
     }
     let found = read_unseen(context, sale).await;
