@@ -37,14 +37,8 @@ const LEFTOVER_AGE: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It could not be made, opened or written to.
-    #[error("could not use `{}` as data directory; check the path and its permissions", path.display())]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not use `{path}` as data directory; check the path and its permissions", path = .0.display())]
+    Unusable(PathBuf, #[source] io::Error),
     /// Another run uses it.
     #[error("`{}` is in use by another run: stop that one or choose another data directory", .0.display())]
     InUse(PathBuf),
@@ -80,10 +74,7 @@ impl DataDir {
     pub fn temporary() -> Result<Self, DataDirError> {
         let place = env::temp_dir();
         remove_leftovers(&place);
-        let unusable = |source| DataDirError::Unusable {
-            path: place.clone(),
-            source,
-        };
+        let unusable = |source| DataDirError::Unusable(place.clone(), source);
         let temporary = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .tempdir()
@@ -100,10 +91,7 @@ impl DataDir {
 
     /// The directory `path`, made if it does not exist, kept at the end and reused the next time.
     pub fn kept(path: &Path) -> Result<Self, DataDirError> {
-        let unusable = |source| DataDirError::Unusable {
-            path: path.to_path_buf(),
-            source,
-        };
+        let unusable = |source| DataDirError::Unusable(path.to_path_buf(), source);
         make(path).map_err(unusable)?;
         let path = path.canonicalize().map_err(unusable)?;
         let lock = lock(&path)?;
@@ -132,7 +120,7 @@ impl DataDir {
         let path = self.path().join(name);
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                Err(DataDirError::Unusable { path, source })
+                Err(DataDirError::Unusable(path, source))
             }
             _ => Ok(path),
         }
@@ -149,10 +137,7 @@ fn make(path: &Path) -> io::Result<()> {
 }
 
 fn lock(directory: &Path) -> Result<File, DataDirError> {
-    let unusable = |source| DataDirError::Unusable {
-        path: directory.to_path_buf(),
-        source,
-    };
+    let unusable = |source| DataDirError::Unusable(directory.to_path_buf(), source);
     let file = OpenOptions::new()
         .create(true)
         .append(true)
