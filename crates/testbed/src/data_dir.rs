@@ -74,31 +74,28 @@ impl DataDir {
     pub fn temporary() -> Result<Self, DataDirError> {
         let place = env::temp_dir();
         remove_leftovers(&place);
-        let unusable = |source| DataDirError::Unusable(place.clone(), source);
+        let unusable = unusable(&place);
         let temporary = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .tempdir()
-            .map_err(unusable)?;
-        fs::set_permissions(temporary.path(), Permissions::from_mode(MODE)).map_err(unusable)?;
-        let path = temporary.path().canonicalize().map_err(unusable)?;
-        let lock = lock(&path)?;
-        Ok(Self(Arc::new(Inner {
-            path,
-            temporary: Some(temporary),
-            _lock: lock,
-        })))
+            .map_err(&unusable)?;
+        fs::set_permissions(temporary.path(), Permissions::from_mode(MODE)).map_err(&unusable)?;
+        let path = temporary.path().canonicalize().map_err(&unusable)?;
+        Self::locked(path, Some(temporary))
     }
 
     /// The directory `path`, made if it does not exist, kept at the end and reused the next time.
     pub fn kept(path: &Path) -> Result<Self, DataDirError> {
-        let unusable = |source| DataDirError::Unusable(path.to_path_buf(), source);
-        make(path).map_err(unusable)?;
-        let path = path.canonicalize().map_err(unusable)?;
-        let lock = lock(&path)?;
+        make(path).map_err(unusable(path))?;
+        let path = path.canonicalize().map_err(unusable(path))?;
+        Self::locked(path, None)
+    }
+
+    fn locked(path: PathBuf, temporary: Option<TempDir>) -> Result<Self, DataDirError> {
         Ok(Self(Arc::new(Inner {
+            _lock: lock(&path)?,
             path,
-            temporary: None,
-            _lock: lock,
+            temporary,
         })))
     }
 
@@ -136,13 +133,17 @@ fn make(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(MODE))
 }
 
+fn unusable(path: &Path) -> impl Fn(io::Error) -> DataDirError {
+    move |source| DataDirError::Unusable(path.to_path_buf(), source)
+}
+
 fn lock(directory: &Path) -> Result<File, DataDirError> {
-    let unusable = |source| DataDirError::Unusable(directory.to_path_buf(), source);
+    let unusable = unusable(directory);
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .open(directory.join(LOCK_FILE))
-        .map_err(unusable)?;
+        .map_err(&unusable)?;
     let start = Instant::now();
     loop {
         match file.try_lock() {

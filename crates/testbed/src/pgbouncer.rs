@@ -12,6 +12,7 @@ use nix::sys::signal::Signal;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::time::timeout;
+use url::Url;
 
 use super::account::{Account, AccountError};
 use super::answer::{self, NoAnswer, Patience};
@@ -145,34 +146,29 @@ pub fn program() -> Result<PathBuf, PgBouncerError> {
         .ok_or(PgBouncerError::NotInstalled)
 }
 
-/// The PostgreSQL behind it, as its address says.
+/// The PostgreSQL behind it.
 struct Server {
-    user: String,
+    url: Url,
     password: String,
     host: String,
-    port: String,
-    database: String,
+    port: u16,
 }
 
 impl Server {
     fn parse(url: &str) -> Option<Self> {
-        let (user, rest) = url.strip_prefix("postgres://")?.split_once('@')?;
-        let (user, password) = user.split_once(':')?;
-        let (address, database) = rest.split_once('/')?;
-        let (host, port) = address.split_once(':')?;
+        let url = Url::parse(url).ok()?;
         Some(Self {
-            user: user.to_owned(),
-            password: password.to_owned(),
-            host: host.to_owned(),
-            port: port.to_owned(),
-            database: database.to_owned(),
+            password: url.password()?.to_owned(),
+            host: url.host_str()?.to_owned(),
+            port: url.port()?,
+            url,
         })
     }
 
     fn url_through(&self, port: u16) -> String {
-        let (user, password, database) = (&self.user, &self.password, &self.database);
+        let (user, password, database) = (self.url.username(), &self.password, self.url.path());
         format!(
-            "postgres://{user}:{password}@{}:{port}/{database}",
+            "postgres://{user}:{password}@{}:{port}{database}",
             Ipv4Addr::LOCALHOST
         )
     }
@@ -201,7 +197,7 @@ impl Server {
             Ipv4Addr::LOCALHOST,
             users.display(),
         );
-        let user = format!("\"{}\" \"{}\"\n", self.user, self.password);
+        let user = format!("\"{}\" \"{}\"\n", self.url.username(), self.password);
         for (path, text) in [(&file, configuration), (&users, user)] {
             fs::write(path, text).map_err(|source| PgBouncerError::File(path.clone(), source))?;
             if let Some(account) = account {
