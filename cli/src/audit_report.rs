@@ -60,12 +60,13 @@ fn stock_line(audit: &SaleAudit) -> String {
     };
     let mut text = format!(
         "{} units ever on offer = {} left + {} ordered, {products}",
-        signed(stock.initial()),
-        signed(stock.left()),
-        signed(stock.ordered())
+        signed(stock.total(|books| books.initial)),
+        signed(stock.total(|books| books.left)),
+        signed(stock.total(|books| books.ordered))
     );
-    if stock.returned() > 0 {
-        let returned = signed(stock.returned());
+    let returned = stock.total(|books| books.returned);
+    if returned > 0 {
+        let returned = signed(returned);
         let _ = write!(
             text,
             "; {returned} more came back after their sale was over and are not on offer"
