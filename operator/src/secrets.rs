@@ -168,9 +168,6 @@ impl Secrets {
 
     /// The text under the key that `reference` names, and the id of the Secret that it was read
     /// from.
-    ///
-    /// # Errors
-    /// See [`SecretError`].
     pub async fn text(
         &self,
         namespace: &str,

@@ -53,9 +53,6 @@ pub enum Error {
 
 /// Has the ledger offer the products of `sale`, if it has to hear of them. The inner error is an
 /// outage: nothing may be announced whose stock the ledger does not hold.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn offer(
     context: &Context,
     sale: &Sale,
@@ -146,9 +143,6 @@ async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
 /// then only tried; one that is as it was applied last is left alone. One that is there but not seen, since
 /// it has lost the label that the watch selects by, gets that label back. `policy` says when a change that
 /// nobody asked for is made.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn apply(
     context: &Context,
     object: &FlashSale,

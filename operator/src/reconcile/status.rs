@@ -102,9 +102,6 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
 }
 
 /// Writes the status if it is another than before, and tells the turns of the sale as events.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn update(
     context: &Context,
     reference: &ObjectReference,
@@ -152,9 +149,6 @@ fn is_early(context: &Context, object: &FlashSale) -> bool {
 }
 
 /// Keeps what was accepted last for as long as an edit is refused, whichever operator leads then.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn remember_accepted(
     context: &Context,
     object: &FlashSale,
