@@ -91,7 +91,9 @@ impl Publisher {
     /// than anybody would read.
     pub async fn publish(&self, object: &ObjectReference, reason: Reason, note: impl Into<String>) {
         let note = note::fit(note.into());
-        if !self.is_worth_telling(object, reason) {
+        let uid = object.uid.as_deref().unwrap_or_default();
+        let is_worth_telling = self.budget.lock().take(uid, reason, Instant::now());
+        if !is_worth_telling {
             tracing::debug!(
                 reason = reason.as_str(),
                 namespace = object.namespace,
@@ -118,12 +120,6 @@ impl Publisher {
 
     async fn publish_draft(&self, draft: Draft) {
         self.publish(&draft.object, draft.reason, draft.note).await;
-    }
-
-    fn is_worth_telling(&self, object: &ObjectReference, reason: Reason) -> bool {
-        let uid = object.uid.as_deref().unwrap_or_default();
-        let mut budget = self.budget.lock();
-        budget.take(uid, reason, Instant::now())
     }
 
     async fn send(&self, object: &ObjectReference, reason: Reason, note: &str) -> Result<(), Lost> {
