@@ -22,28 +22,16 @@ pub fn headline(audits: &[SaleAudit]) -> String {
 #[must_use]
 pub fn details(audit: &SaleAudit) -> String {
     let mut text = format!("audit of sale {}\n", audit.sale);
-    law(
-        &mut text,
-        audit.oversold(),
-        "oversold",
-        &stock_line(audit),
-        &audit.stock.findings,
-    );
-    law(
-        &mut text,
-        audit.lost(),
-        "lost",
-        &outcome_line(audit),
-        &audit.outcomes.lost,
-    );
-    let findings = &audit.uniqueness.findings;
-    law(
-        &mut text,
-        audit.duplicated(),
-        "duplicated",
-        &order_line(audit),
-        findings,
-    );
+    let (stock, outcomes) = (&audit.stock.findings, &audit.outcomes.lost);
+    let orders = &audit.uniqueness.findings;
+    let laws = [
+        (audit.oversold(), "oversold", stock_line(audit), stock),
+        (audit.lost(), "lost", outcome_line(audit), outcomes),
+        (audit.duplicated(), "duplicated", order_line(audit), orders),
+    ];
+    for (count, word, numbers, findings) in laws {
+        law(&mut text, count, word, &numbers, findings);
+    }
     text
 }
 
@@ -72,12 +60,13 @@ fn stock_line(audit: &SaleAudit) -> String {
     };
     let mut text = format!(
         "{} units ever on offer = {} left + {} ordered, {products}",
-        signed(stock.initial()),
-        signed(stock.left()),
-        signed(stock.ordered())
+        signed(stock.total(|books| books.initial)),
+        signed(stock.total(|books| books.left)),
+        signed(stock.total(|books| books.ordered))
     );
-    if stock.returned() > 0 {
-        let returned = signed(stock.returned());
+    let returned = stock.total(|books| books.returned);
+    if returned > 0 {
+        let returned = signed(returned);
         let _ = write!(
             text,
             "; {returned} more came back after their sale was over and are not on offer"
@@ -97,20 +86,22 @@ fn outcome_line(audit: &SaleAudit) -> String {
         grouped(outcomes.failed),
         grouped(outcomes.queued),
     );
-    if outcomes.letters_discarded > 0 {
-        let discarded = grouped(outcomes.letters_discarded);
-        let _ = write!(text, "; {discarded} dead letters were discarded");
-    }
-    if outcomes.orders_without_record > 0 {
-        let orders = grouped(outcomes.orders_without_record);
-        let _ = write!(text, "; Redis has no record of {orders} older orders");
-    }
-    if outcomes.rejections_without_record > 0 {
-        let rejections = grouped(outcomes.rejections_without_record);
-        let _ = write!(
-            text,
-            "; Redis has no record of {rejections} older rejections"
-        );
+    let unrecorded = "Redis has no record of ";
+    let notes = [
+        (
+            outcomes.letters_discarded,
+            "",
+            "dead letters were discarded",
+        ),
+        (outcomes.orders_without_record, unrecorded, "older orders"),
+        (
+            outcomes.rejections_without_record,
+            unrecorded,
+            "older rejections",
+        ),
+    ];
+    for (count, before, after) in notes.into_iter().filter(|(count, ..)| *count > 0) {
+        let _ = write!(text, "; {before}{} {after}", grouped(count));
     }
     text
 }

@@ -2,11 +2,8 @@
 
 mod audit;
 mod check;
-mod connection;
 mod crd;
-mod crowd;
 mod dead;
-mod error;
 mod load;
 mod migrate;
 mod probe;
@@ -23,7 +20,7 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::{Parser, Subcommand};
 use flashsale_telemetry::logging::{self, LogFormat};
 
-pub use error::CommandError;
+use crate::error::{self, ToolError};
 
 const ABOUT_EXIT: &str = "\
 Exit status:
@@ -101,9 +98,7 @@ pub async fn main() -> ExitCode {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Broken) => ExitCode::FAILURE,
         // Whoever reads the output has seen enough, as `head` does.
-        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
+        Err(ToolError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             let label = console::style("error:").for_stderr().red().bold();
             eprintln!("{label} {}", error::chain(&error));
@@ -112,7 +107,7 @@ pub async fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> Result<Outcome, CommandError> {
+async fn run(command: Command) -> Result<Outcome, ToolError> {
     match command {
         Command::Up(arguments) => Box::pin(up::run(arguments)).await,
         Command::Validate(arguments) => validate::run(&arguments),

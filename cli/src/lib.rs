@@ -7,7 +7,10 @@
 pub mod audit_report;
 pub mod check;
 pub mod command;
+mod connection;
+mod crowd;
 pub mod display;
+pub mod error;
 pub mod figures;
 pub mod history;
 mod http_client;

@@ -4,7 +4,6 @@
 mod children;
 mod conductor;
 mod crowd;
-mod error;
 mod fleet;
 mod invitation;
 mod look;
@@ -15,16 +14,27 @@ mod ready;
 mod stores;
 mod token;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
+use clap::Args;
 use flashsale_domain::sale::Sale;
 use flashsale_ledger::{Ledger, LedgerConfig};
 use flashsale_queue::connect::{self, RedisClient, SharedConnection, check_rights};
 use flashsale_testbed::{data_dir::DataDir, redis::AppendFsync};
 use flashsale_transport::StoreUrl;
+use jiff::SignedDuration;
 use tokio_util::sync::CancellationToken;
 
-use crate::{display::Display, load::crowd::CrowdPlan, reach};
+use crate::{
+    connection::{self, DirectArgs, LedgerConnectionArgs, RedisTlsArgs},
+    crowd::CrowdArgs,
+    display::Display,
+    error::ToolError,
+};
 
 use children::Program;
 use conductor::{Conductor, Running};
@@ -33,75 +43,100 @@ use pages::Pages;
 use stores::Stores;
 use token::OperationsToken;
 
-pub use error::UpError;
-
-/// Connections to PostgreSQL for the control loop and the audit.
-const LEDGER_CONNECTIONS: u32 = 4;
-
 /// What to set up, and what to do with it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Args)]
 pub struct UpConfig {
-    /// The sales.
-    pub sales: Vec<Sale>,
-    /// Shoppers, if any shall come.
-    pub crowd: Option<CrowdConfig>,
-    /// End when the crowd is done.
-    pub exit_when_done: bool,
-    /// Where everything is kept; a temporary directory otherwise.
-    pub data_dir: Option<PathBuf>,
-    /// An existing PostgreSQL; a private one otherwise.
-    pub database_url: Option<StoreUrl>,
-    /// Whether that one is behind a pooler in transaction mode.
-    pub transaction_pooler: bool,
-    /// Its own address, for changes of the schema, if the other one leads to a pooler.
-    pub database_direct_url: Option<StoreUrl>,
-    /// The directory of certificates for it.
-    pub database_tls: Option<PathBuf>,
-    /// An existing Redis; a private one otherwise.
-    pub redis_url: Option<StoreUrl>,
-    /// The directory of certificates for it.
-    pub redis_tls: Option<PathBuf>,
-    /// When a private Redis brings buys to the disk.
-    pub append_fsync: AppendFsync,
-    /// Where the first gateway listens; port 0 for any free one. Further ones take free ports.
-    pub listen: SocketAddr,
-    /// How many gateways.
-    pub gateways: u32,
-    /// Opens the gateways' operations; one is made otherwise.
-    pub operations_token: Option<String>,
-    /// Most workers a sale; what the sale says otherwise.
-    pub workers_max: Option<u32>,
-    /// Opens every sale this long after all is ready, whatever its file says.
-    pub opens_in: Option<Duration>,
-}
+    /// Send this many simulated shoppers at the opening.
+    #[arg(long, value_name = "SHOPPERS", value_parser = clap::value_parser!(u32).range(1..))]
+    crowd: Option<u32>,
 
-/// The shoppers to send.
-#[derive(Debug, Clone)]
-pub struct CrowdConfig {
-    /// How many, as the plan has them.
-    pub shoppers: u32,
-    /// When they come and how they press; its offers are filled in from the sales.
-    pub plan: CrowdPlan,
-    /// Whether they want all products alike, rather than by stock.
-    pub uniform: bool,
-    /// Keep-alive connections over all gateways.
-    pub connections: usize,
-    /// How long a shopper keeps trying.
-    pub patience: Duration,
-    /// How long to wait for outcomes while none comes.
-    pub settle_patience: Duration,
+    /// End when the crowd is done; status 0 only if every law holds.
+    #[arg(long, requires = "crowd")]
+    exit_when_done: bool,
+
+    /// Open this long after everything is ready, e.g. `3s`, whatever the file says. Without it:
+    /// at opensAt; with a crowd and no opensAt to come, after 3 s, and the time to get passes where
+    /// the sale asks for them.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    opens_in: Option<Duration>,
+
+    /// Where the first gateway listens: an address, or a port of 127.0.0.1; 0 for any free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0", value_parser = address)]
+    listen: SocketAddr,
+
+    /// How many gateways; further ones take free ports. 0: those that run elsewhere, by the same
+    /// stores.
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(..=64))]
+    gateways: u32,
+
+    /// Opens the gateways' operations and the page /ops: at least 16 visible ASCII characters.
+    /// Without it one is made and printed.
+    #[arg(
+        long,
+        env = "FLASHSALE_OPERATIONS_TOKEN",
+        value_name = "TOKEN",
+        hide_env_values = true
+    )]
+    operations_token: Option<String>,
+
+    /// Most workers a sale, if fewer than its file says. 0: those that run elsewhere, by the same
+    /// stores.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(..=1000))]
+    workers_max: Option<u32>,
+
+    /// Keep everything in this directory, and go on from what is there. Without it: in a
+    /// temporary one that goes when the command ends.
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Use this PostgreSQL: postgres://USER:PASSWORD@HOST:PORT/DATABASE[?sslmode=verify-full].
+    #[arg(
+        long,
+        env = "FLASHSALE_DATABASE_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    database_url: Option<StoreUrl>,
+
+    #[command(flatten)]
+    database: LedgerConnectionArgs,
+
+    #[command(flatten)]
+    direct: DirectArgs,
+
+    /// Use this Redis: redis://[:PASSWORD@]HOST:PORT[/DB],
+    /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB], or
+    /// redis+cluster://[:PASSWORD@]HOST:PORT,…; rediss for TLS.
+    #[arg(
+        long,
+        env = "FLASHSALE_REDIS_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    redis_url: Option<StoreUrl>,
+
+    #[command(flatten)]
+    redis_tls: RedisTlsArgs,
+
+    /// When a private Redis brings buys to the disk.
+    #[arg(long, value_name = "POLICY", value_enum, default_value = "everysec")]
+    appendfsync: AppendFsync,
+
+    #[command(flatten)]
+    shape: CrowdArgs,
 }
 
 /// Sets everything up, sends the crowd, waits to be stopped (by `stop`, or by being done), and
 /// takes everything down again. Answers whether all that was checked holds.
 pub async fn run(
     config: UpConfig,
+    sales: Vec<Sale>,
     display: Display,
     stop: CancellationToken,
-) -> Result<bool, UpError> {
+) -> Result<bool, ToolError> {
     let exit_when_done = config.exit_when_done;
     let set_up = tokio::select! {
-        machine = Machine::start(config, &display) => machine?,
+        machine = Machine::start(config, sales, &display) => machine?,
         () = stop.cancelled() => {
             display.line("interrupted before everything was up");
             return Ok(!exit_when_done);
@@ -131,7 +166,11 @@ struct Machine {
 }
 
 impl Machine {
-    async fn start(config: UpConfig, display: &Display) -> Result<Self, UpError> {
+    async fn start(
+        config: UpConfig,
+        mut sales: Vec<Sale>,
+        display: &Display,
+    ) -> Result<Self, ToolError> {
         // Before anything is started that would have to be stopped again.
         children::find()?;
         let data_dir = open_data_dir(&config, display)?;
@@ -141,9 +180,8 @@ impl Machine {
         let client = connect::redis_client_with(stores.redis_url(), &stores.redis_tls())?;
         let mut queue = connect::shared(&client)?;
         check_rights(&queue).await?;
-        persistence::report(&mut queue, &ledger, &config.sales, display).await?;
+        persistence::report(&mut queue, &ledger, &sales, display).await?;
 
-        let mut sales = config.sales.clone();
         limit_workers(&mut sales, config.workers_max);
         let program = Program::new(&config, &stores, &data_dir, &token)?;
         let gateways = program.gateway_addresses()?;
@@ -173,7 +211,7 @@ impl Machine {
     }
 
     /// The opening, the crowd, and the time after it.
-    async fn play(&self, display: &Display, stop: &CancellationToken) -> Result<bool, UpError> {
+    async fn play(&self, display: &Display, stop: &CancellationToken) -> Result<bool, ToolError> {
         let mut holds = true;
         if self.config.crowd.is_some() {
             holds = crowd::send(self, display, stop).await?;
@@ -187,12 +225,12 @@ impl Machine {
         Ok(holds)
     }
 
-    async fn shut_down(self, display: &Display) -> Result<(), UpError> {
+    async fn shut_down(self, display: &Display) -> Result<(), ToolError> {
         self.running.shut_down(&self.sales, display).await
     }
 }
 
-fn open_data_dir(config: &UpConfig, display: &Display) -> Result<DataDir, UpError> {
+fn open_data_dir(config: &UpConfig, display: &Display) -> Result<DataDir, ToolError> {
     let data_dir = DataDir::open(config.data_dir.as_deref())?;
     let kept = if data_dir.is_kept() {
         "kept"
@@ -207,18 +245,13 @@ fn open_data_dir(config: &UpConfig, display: &Display) -> Result<DataDir, UpErro
 }
 
 /// The ledger, with its schema up to date.
-async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, UpError> {
+async fn ledger(config: &UpConfig, stores: &Stores) -> Result<Ledger, ToolError> {
     let ledger_config = LedgerConfig {
-        url: stores.database_url().to_owned(),
         tls: stores.database_tls(),
-        connections: LEDGER_CONNECTIONS,
-        transaction_pooler: config.transaction_pooler,
-        ping_before_use: true,
-        bounds: None,
+        ..config.database.config(stores.database_url())
     };
-    let ledger = Ledger::open(&ledger_config)?;
-    reach::ledger(&ledger).await?;
-    let direct = Ledger::open(&ledger_config.direct(config.database_direct_url.as_deref()))?;
+    let ledger = connection::reached(&ledger_config).await?;
+    let direct = Ledger::open(&ledger_config.direct(config.direct.database_direct_url.as_deref()))?;
     direct.migrate().await?;
     if config.database_url.is_none() {
         // Nobody else uses this server, so no process of an earlier release can be there.
@@ -255,7 +288,7 @@ impl Children {
         program: &Program,
         addresses: &[SocketAddr],
         sales: &[Sale],
-    ) -> Result<Self, UpError> {
+    ) -> Result<Self, ToolError> {
         let mut gateways = Fleet::new("gateway", program.gateway(addresses.to_vec())?);
         gateways
             .scale(u32::try_from(addresses.len()).unwrap_or(u32::MAX))
@@ -278,5 +311,43 @@ fn limit_workers(sales: &mut [Sale], most: Option<u32>) {
     for sale in sales {
         sale.workers.max_replicas = sale.workers.max_replicas.min(most);
         sale.workers.min_replicas = sale.workers.min_replicas.min(most);
+    }
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse::<u16>() {
+        return Ok(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    }
+    text.parse()
+        .map_err(|_| "write a port, e.g. 8080, or an address, e.g. 0.0.0.0:8080".to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let parsed: SignedDuration = text
+        .parse()
+        .map_err(|_| "write a time with its unit, e.g. 3s, 500ms or 2m".to_owned())?;
+    Duration::try_from(parsed).map_err(|_| "write a time that is not negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_a_port_alone() {
+        assert_eq!(address("8080").unwrap(), "127.0.0.1:8080".parse().unwrap());
+        assert_eq!(
+            address("0.0.0.0:80").unwrap(),
+            "0.0.0.0:80".parse().unwrap()
+        );
+        assert!(address("shop").unwrap_err().contains("8080"));
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("3s").unwrap(), Duration::from_secs(3));
+        assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
+        assert!(duration("3").is_err());
+        assert!(duration("-3s").is_err());
     }
 }

@@ -3,12 +3,11 @@
 use std::path::Path;
 
 use flashsale_domain::{sale::Sale, stock::StockLevel};
-use flashsale_ledger::LedgerConfig;
 use flashsale_queue::{catalogue, keys::SaleKeys, stock};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator};
 use uuid::Uuid;
 
-use crate::services::Services;
+use crate::services::{Services, ledger_at};
 
 /// The last migration of the previous release.
 pub const PREVIOUS: i64 = 5;
@@ -23,15 +22,7 @@ pub async fn use_empty_database(services: &mut Services) {
         .unwrap();
     let (base, _) = services.database_url.rsplit_once('/').unwrap();
     services.database_url = format!("{base}/{name}");
-    services.ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
-        url: services.database_url.clone(),
-        connections: 10,
-        transaction_pooler: false,
-        ping_before_use: true,
-        bounds: None,
-        tls: flashsale_transport::TlsSource::System,
-    })
-    .unwrap();
+    services.ledger = ledger_at(&services.database_url, 10);
 }
 
 /// Gives `services` a database with the schema of the previous release.

@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,7 @@ use kube::{
     core::{ObjectMeta, PartialObjectMeta},
     runtime::watcher::Event,
 };
+use parking_lot::Mutex;
 
 use crate::{
     failure::{self, Failure},
@@ -101,7 +102,7 @@ impl Autoscalers {
         loop {
             self.follow(api.clone(), &mut before, &changed).await;
             // Nobody tells any more when one comes.
-            before = self.seen().take().or(before);
+            before = self.seen.lock().take().or(before);
             watch::pause().await;
         }
     }
@@ -133,7 +134,8 @@ impl Autoscalers {
                 Event::Delete(found) => (found, false),
             };
             let is_news = self
-                .seen()
+                .seen
+                .lock()
                 .as_mut()
                 .is_some_and(|seen| note(seen, &found, is_there));
             if is_news {
@@ -149,7 +151,7 @@ impl Autoscalers {
         before: Option<HashMap<String, Marks>>,
         changed: &impl Fn(&str),
     ) {
-        let seen = self.seen().replace(now.clone());
+        let seen = self.seen.lock().replace(now.clone());
         let Some(before) = seen.or(before) else {
             return;
         };
@@ -170,16 +172,17 @@ impl Autoscalers {
         deployment: &str,
     ) -> Result<Option<String>, Arc<kube::Error>> {
         let marks = {
-            let seen = self.seen();
+            let seen = self.seen.lock();
             seen.as_ref()
                 .map(|seen| seen.get(namespace).cloned().unwrap_or_default())
         };
         if marks.as_ref().is_some_and(Marks::is_empty) {
-            self.listed().remove(namespace);
+            self.listed.lock().remove(namespace);
             return Ok(None);
         }
         let place = self
-            .listed()
+            .listed
+            .lock()
             .entry(namespace.to_owned())
             .or_default()
             .clone();
@@ -218,14 +221,6 @@ impl Autoscalers {
                 None => return Ok(aims),
             }
         }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Option<HashMap<String, Marks>>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn listed(&self) -> MutexGuard<'_, HashMap<String, Place>> {
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -354,7 +349,7 @@ mod tests {
         let api = Api::all(autoscalers.client.clone());
         let is_reached = async {
             while server.watches.load(Ordering::Relaxed) == 0
-                || autoscalers.seen().is_some() != is_known
+                || autoscalers.seen.lock().is_some() != is_known
             {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }

@@ -1,10 +1,8 @@
 //! When a failed visit is made again: later and later, and not all objects at once.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, time::Duration};
+
+use parking_lot::Mutex;
 
 /// Delay after the first failure.
 const FIRST: Duration = Duration::from_secs(1);
@@ -22,7 +20,7 @@ pub struct Backoff(Mutex<HashMap<String, u32>>);
 impl Backoff {
     /// Counts a failure of `object`; answers after how long to try again.
     pub fn failed(&self, object: &str) -> Duration {
-        let mut failures = self.lock();
+        let mut failures = self.0.lock();
         let count = failures.entry(object.to_owned()).or_default();
         *count = count.saturating_add(1);
         delay(*count, rand::random())
@@ -30,16 +28,12 @@ impl Backoff {
 
     /// How often `object` has failed in a row.
     pub fn failures(&self, object: &str) -> u32 {
-        self.lock().get(object).copied().unwrap_or_default()
+        self.0.lock().get(object).copied().unwrap_or_default()
     }
 
     /// `object` is well again, or gone.
     pub fn reset(&self, object: &str) {
-        self.lock().remove(object);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().remove(object);
     }
 }
 

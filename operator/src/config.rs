@@ -56,7 +56,7 @@ pub struct OperatorArgs {
     memory_limit_bytes: Option<u64>,
 
     #[command(flatten)]
-    allowed: AllowedArgs,
+    allowed: Allowed,
 
     #[command(flatten)]
     lease: LeaseArgs,
@@ -191,48 +191,6 @@ struct SecretArgs {
     )]
     redis: String,
 }
-
-/// What FlashSales may name. What a sale was accepted with stays allowed for it.
-#[derive(Debug, Clone, Args)]
-struct AllowedArgs {
-    /// Image that `spec.worker.image` may name besides `--worker-image`; `*` stands for any characters.
-    /// Workers have the addresses of the stores. May be repeated.
-    #[arg(
-        long = "allow-worker-image",
-        env = "FLASHSALE_ALLOW_WORKER_IMAGE",
-        value_name = "PATTERN",
-        value_delimiter = ','
-    )]
-    images: Vec<String>,
-
-    /// Name of Secrets that sales may name besides those with the label `flashsale.dev/allowed: "true"`
-    /// and those of this operator's own options; `*` stands for any characters. May be repeated.
-    #[arg(
-        long = "allow-secret",
-        env = "FLASHSALE_ALLOW_SECRET",
-        value_name = "PATTERN",
-        value_delimiter = ','
-    )]
-    secrets: Vec<String>,
-
-    /// Key of annotations that sales may give to their workers' pods besides those without a prefix;
-    /// `*` stands for any characters. Admission webhooks act on annotations. May be repeated.
-    #[arg(
-        long = "allow-pod-annotation",
-        env = "FLASHSALE_ALLOW_POD_ANNOTATION",
-        value_name = "PATTERN",
-        value_delimiter = ',',
-        default_values_t = HARMLESS_ANNOTATIONS.map(ToOwned::to_owned)
-    )]
-    annotations: Vec<String>,
-}
-
-/// Annotations that are read by what scrapes metrics and by what removes nodes.
-const HARMLESS_ANNOTATIONS: [&str; 3] = [
-    "prometheus.io/*",
-    "karpenter.sh/do-not-disrupt",
-    "cluster-autoscaler.kubernetes.io/safe-to-evict",
-];
 
 /// Which of several operators works.
 #[derive(Debug, Clone, Args)]

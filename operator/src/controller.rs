@@ -77,9 +77,6 @@ pub enum ControllerError {
 
 /// Reconciles until `stop`, then lets what is in work finish. Where several namespaces are to be watched,
 /// each has a controller of its own: nobody needs the right to watch more than those.
-///
-/// # Errors
-/// See [`ControllerError`].
 pub async fn run(setup: Setup, stop: CancellationToken) -> Result<(), ControllerError> {
     if setup.settings.namespaces.is_empty() {
         return Box::pin(watch_in(None, setup, stop)).await;

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 use k8s_openapi::{
     api::apps::v1::Deployment,
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::version::Info,
 };
 use kube::{
     Api, Client, Resource, ResourceExt as _,
@@ -100,12 +101,8 @@ pub async fn apply(client: &Client) -> Result<Outcome, DefinitionError> {
     {
         return Ok(Outcome::Newer(version.clone()));
     }
-    let minor = client.apiserver_version().await?.minor;
-    // Some providers append a plus sign.
-    let minor = minor
-        .trim_end_matches('+')
-        .parse()
-        .map_err(|_| DefinitionError::Version(minor.clone()))?;
+    let server = client.apiserver_version().await?;
+    let minor = minor_version(&server).ok_or(DefinitionError::Version(server.minor))?;
     let mut definition = definition_for(minor)?;
     definition["metadata"] = json!({
         "name": NAME,
@@ -116,7 +113,7 @@ pub async fn apply(client: &Client) -> Result<Outcome, DefinitionError> {
     definitions
         .patch(NAME, &parameters, &Patch::Apply(&definition))
         .await?;
-    while !is_established(definitions.get(NAME).await?) {
+    while !is_established(&definitions.get(NAME).await?) {
         sleep(PERIOD).await;
     }
     Ok(Outcome::Applied)
@@ -185,12 +182,23 @@ async fn wait_until_deleted(
     }
 }
 
-fn is_established(definition: CustomResourceDefinition) -> bool {
-    let conditions = definition.status.and_then(|status| status.conditions);
-    conditions
-        .unwrap_or_default()
-        .iter()
-        .any(|condition| condition.type_ == "Established" && condition.status == "True")
+pub(crate) fn is_established(definition: &CustomResourceDefinition) -> bool {
+    let status = definition.status.as_ref();
+    let mut conditions = status
+        .into_iter()
+        .flat_map(|status| &status.conditions)
+        .flatten();
+    conditions.any(|condition| condition.type_ == "Established" && condition.status == "True")
+}
+
+/// The minor version of Kubernetes that `server` is of; none when that is no number.
+pub(crate) fn minor_version(server: &Info) -> Option<u32> {
+    // Some providers append a plus sign.
+    server
+        .minor
+        .trim_end_matches(|c: char| !c.is_ascii_digit())
+        .parse()
+        .ok()
 }
 
 /// Whether `version` comes after `own`. One that is no semantic version does not.

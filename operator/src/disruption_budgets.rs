@@ -6,6 +6,8 @@ use k8s_openapi::apimachinery::pkg::version::Info;
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
+use crate::definition::minor_version;
+
 /// How an API server takes disruption budgets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BudgetApi {
@@ -15,10 +17,9 @@ pub struct BudgetApi {
 }
 
 impl BudgetApi {
+    /// One whose version is no number counts as a new one: what it does not know it refuses.
     pub(crate) fn of(server: &Info) -> Self {
-        // Some distributions write "27+".
-        let digits = server.minor.trim_end_matches(|c: char| !c.is_ascii_digit());
-        let minor: u32 = digits.parse().unwrap_or(u32::MAX);
+        let minor = minor_version(server).unwrap_or(u32::MAX);
         Self {
             version: if minor < 21 { "v1beta1" } else { "v1" },
             evicts_unhealthy: minor >= 27,

@@ -5,14 +5,12 @@ mod sales;
 
 use std::time::Duration;
 
-use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use flashsale_telemetry::{Register, build_info};
 use prometheus::{Histogram, IntGauge, Registry};
 
-use self::{reconciles::Reconciles, sales::Sales};
 pub use self::{
-    reconciles::{Outcome, Step},
-    sales::SaleFigures,
+    reconciles::{Outcome, Reconciles, Step},
+    sales::{SaleFigures, Sales},
 };
 
 /// From a patch that went at once to one that missed the promised two seconds by far.
@@ -25,8 +23,10 @@ const OPENING_BUCKETS: [f64; 10] = [0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 6
 #[derive(Debug, Clone)]
 pub struct Metrics {
     leader: IntGauge,
-    reconciles: Reconciles,
-    sales: Sales,
+    /// The work itself.
+    pub reconciles: Reconciles,
+    /// Figures of each sale.
+    pub sales: Sales,
     spike_to_patch: Histogram,
     opening_lag: Histogram,
 }
@@ -56,36 +56,6 @@ impl Metrics {
     /// Whether this operator is the one that works.
     pub fn set_leader(&self, leader: bool) {
         self.leader.set(leader.into());
-    }
-
-    /// One sale was reconciled.
-    pub fn reconciled(&self, outcome: Outcome, took: Duration) {
-        self.reconciles.ended(outcome, took);
-    }
-
-    /// A reconcile failed at `step`.
-    pub fn failed(&self, step: Step) {
-        self.reconciles.failed(step);
-    }
-
-    /// How many sales of `namespace`, or of all, are in each phase; phases that are not listed have none.
-    pub fn phases(&self, namespace: Option<&str>, counts: &[(Phase, usize)]) {
-        self.sales.phases(namespace, counts);
-    }
-
-    /// What was seen of one sale; a figure that is not known is absent, never 0.
-    pub fn sale(&self, sale: &SaleId, figures: &SaleFigures) {
-        self.sales.set(sale, figures);
-    }
-
-    /// Whether a sale in force needs attention, as its condition `Stalled` says.
-    pub fn stalled(&self, sale: &SaleId, is_stalled: bool) {
-        self.sales.stalled(sale, is_stalled);
-    }
-
-    /// The sale is gone, and with it its series.
-    pub fn forget(&self, sale: &SaleId) {
-        self.sales.forget(sale);
     }
 
     /// A need for more workers was answered.

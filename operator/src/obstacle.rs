@@ -5,13 +5,16 @@ use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{ContainerState, ContainerStatus, Pod, PodCondition},
 };
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// A container that has been running for this long does not end again and again: the kubelet has
 /// forgotten its restarts by then.
 const STABLE: SignedDuration = SignedDuration::from_mins(10);
 
 /// Why workers do not run. The first is told where several pods say different things.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, EnumString, IntoStaticStr, VariantArray,
+)]
 pub enum Cause {
     /// A quota leaves no room for their pods.
     QuotaExceeded,
@@ -34,39 +37,10 @@ pub enum Cause {
 }
 
 impl Cause {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::QuotaExceeded,
-        Self::AdmissionRefused,
-        Self::PodsNotCreated,
-        Self::ImageUnavailable,
-        Self::ContainerNotStarted,
-        Self::CrashLoop,
-        Self::Unschedulable,
-        Self::NotReady,
-        Self::PodsUnread,
-    ];
-
     /// The word in `reason` of a condition.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::QuotaExceeded => "QuotaExceeded",
-            Self::AdmissionRefused => "AdmissionRefused",
-            Self::PodsNotCreated => "PodsNotCreated",
-            Self::ImageUnavailable => "ImageUnavailable",
-            Self::ContainerNotStarted => "ContainerNotStarted",
-            Self::CrashLoop => "CrashLoop",
-            Self::Unschedulable => "Unschedulable",
-            Self::NotReady => "NotReady",
-            Self::PodsUnread => "PodsUnread",
-        }
-    }
-
-    /// The cause that a condition names.
-    #[must_use]
-    pub fn named(reason: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|cause| cause.as_str() == reason)
+        self.into()
     }
 
     /// Whether somebody has to see to it. A node may still be added for a pod that no node has room for,
@@ -361,9 +335,9 @@ mod tests {
 
     #[test]
     fn every_cause_is_found_by_its_word() {
-        for cause in Cause::ALL {
-            assert_eq!(Cause::named(cause.as_str()), Some(cause));
+        for cause in Cause::VARIANTS {
+            assert_eq!(cause.as_str().parse(), Ok(*cause));
         }
-        assert_eq!(Cause::named("Starting"), None);
+        assert!("Starting".parse::<Cause>().is_err());
     }
 }

@@ -8,12 +8,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 
 use crate::{crd::FlashSale, lease::Record};
@@ -111,7 +111,7 @@ impl Ownership {
     /// Whether another installation holds its Lease. If nobody can tell, it does.
     async fn is_held(&self, installation: &str) -> bool {
         let now = Instant::now();
-        if let Some(known) = self.others().get(installation)
+        if let Some(known) = self.others.lock().get(installation)
             && now.duration_since(known.asked) < FRESH
         {
             return known.is_held(now);
@@ -129,7 +129,7 @@ impl Ownership {
             Err(_) => return true,
         };
         let now = Instant::now();
-        let mut others = self.others();
+        let mut others = self.others.lock();
         let before = others.get(installation);
         let since = before
             .filter(|before| before.record == read)
@@ -142,10 +142,6 @@ impl Ownership {
         let is_held = sighting.is_held(now);
         others.insert(installation.to_owned(), sighting);
         is_held
-    }
-
-    fn others(&self) -> MutexGuard<'_, HashMap<String, Sighting>> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -191,6 +191,7 @@ fn tell_phases(context: &Context) {
     let counts: Vec<(Phase, usize)> = counts.into_iter().collect();
     context
         .metrics
+        .sales
         .phases(context.namespace.as_deref(), &counts);
 }
 
@@ -201,7 +202,7 @@ fn tell_stalled(context: &Context, object: &FlashSale) {
     let is_stalled = condition::holds(&status.conditions, Type::Stalled);
     // Held, so that a sale that is taken out meanwhile is not shown again.
     if context.roster.entries().contains_key(&sale) {
-        context.metrics.stalled(&sale, is_stalled);
+        context.metrics.sales.stalled(&sale, is_stalled);
     }
 }
 

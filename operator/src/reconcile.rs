@@ -71,14 +71,14 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         Ok((_, outcome)) => *outcome,
         Err(error) if error.is_conflict() => Outcome::Ok,
         Err(error) => {
-            context.metrics.failed(error.step());
+            context.metrics.reconciles.failed(error.step());
             Outcome::Error
         }
     };
     if outcome != Outcome::Error {
         context.backoff.reset(&uid(&*object));
     }
-    context.metrics.reconciled(outcome, started.elapsed());
+    context.metrics.reconciles.ended(outcome, started.elapsed());
     visited.map(|(action, _)| action)
 }
 
@@ -202,7 +202,7 @@ async fn stand_aside(
     };
     if let Ok(sale) = object.sale_id() {
         context.roster.remove(&sale);
-        context.metrics.forget(&sale);
+        context.metrics.sales.forget(&sale);
     }
     Ok(Some(next))
 }

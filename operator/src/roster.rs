@@ -11,13 +11,14 @@ pub mod shortfall;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use flashsale_domain::{id::SaleId, lifecycle::Announced};
 use flashsale_queue::catalogue::Generation;
 use k8s_openapi::api::core::v1::{ObjectReference, PodTemplateSpec};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::memory::Applied;
@@ -112,7 +113,7 @@ pub struct Roster {
 impl Roster {
     /// The entries. Held for moments only, never over an await.
     pub fn entries(&self) -> MutexGuard<'_, HashMap<SaleId, Entry>> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock()
     }
 
     /// Puts a sale in force, or changes it; what was learned of it is kept. True when it shall be

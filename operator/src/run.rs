@@ -44,15 +44,8 @@ pub enum RunError {
     #[error("the metrics could not be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     /// The probes' port cannot be had.
-    #[error(
-        "cannot listen on {address} for probes ({source}); choose another with --probes-listen"
-    )]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error("cannot listen on {0} for probes ({1}); choose another with --probes-listen")]
+    Listen(SocketAddr, #[source] std::io::Error),
     /// There is no way to the API server.
     #[error(transparent)]
     Access(#[from] access::AccessError),
@@ -128,7 +121,7 @@ fn reply_bounds(memory_limit: Option<u64>) -> ReplyBounds {
 
 /// Answers probes until the process ends.
 fn serve_probes(address: SocketAddr, registry: Registry) -> Result<Probes, RunError> {
-    let listener = listen(address).map_err(|source| RunError::Listen { address, source })?;
+    let listener = listen(address).map_err(|error| RunError::Listen(address, error))?;
     let probes = Probes::new(registry);
     tokio::spawn(probes::serve(
         listener,

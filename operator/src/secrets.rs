@@ -7,7 +7,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,6 +15,7 @@ use flashsale_domain::sale::spec::SecretKeyRef;
 use flashsale_transport::tls::{CertificateError, Certificates, FILES};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{Api, Client, core::ObjectMeta};
+use parking_lot::Mutex;
 
 use crate::failure::{self, Failure};
 
@@ -35,63 +36,27 @@ const MISSING: Duration = failure::SHARED;
 /// Secret is: it is a megabyte at most.
 const MOST_KEYS: usize = 64;
 
-/// Why an address could not be read from its Secret.
+/// Why an address could not be read from its Secret. Each begins with namespace and name of the Secret,
+/// and names the key that is wanted behind it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// There is no such Secret.
     #[error(
-        "there is no Secret {namespace}/{name}; create it with the address under key {key}, or name another one"
+        "there is no Secret {0}; create it with the address under key {1}, or name another one"
     )]
-    Missing {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// The key that is wanted.
-        key: String,
-    },
+    Missing(String, String),
     /// It has no such key.
-    #[error(
-        "Secret {namespace}/{name} has no key {key}; add the address under it, or name another key"
-    )]
-    NoKey {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// The key that is wanted.
-        key: String,
-    },
+    #[error("Secret {0} has no key {1}; add the address under it, or name another key")]
+    NoKey(String, String),
     /// The value is not text.
-    #[error("key {key} of Secret {namespace}/{name} is not UTF-8 text; write the address as text")]
-    NotText {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// The key.
-        key: String,
-    },
+    #[error("key {1} of Secret {0} is not UTF-8 text; write the address as text")]
+    NotText(String, String),
     /// What it has beside the address cannot be used for TLS.
-    #[error("the certificates in Secret {namespace}/{name} cannot be used: {source}")]
-    Certificates {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// What is wrong.
-        source: CertificateError,
-    },
-    /// The API server did not give it.
-    #[error("Secret {namespace}/{name} could not be read: {source}")]
-    Api {
-        /// Its namespace.
-        namespace: String,
-        /// Its name.
-        name: String,
-        /// What the API server said; shared by all who waited for that.
-        source: Arc<kube::Error>,
-    },
+    #[error("the certificates in Secret {0} cannot be used: {1}")]
+    Certificates(String, #[source] CertificateError),
+    /// The API server did not give it. What it said is shared by all who waited for that.
+    #[error("Secret {0} could not be read: {1}")]
+    Api(String, #[source] Arc<kube::Error>),
 }
 
 impl SecretError {
@@ -203,43 +168,21 @@ impl Secrets {
 
     /// The text under the key that `reference` names, and the id of the Secret that it was read
     /// from.
-    ///
-    /// # Errors
-    /// See [`SecretError`].
     pub async fn text(
         &self,
         namespace: &str,
         reference: &SecretKeyRef,
         freshness: Freshness,
     ) -> Result<(String, String), SecretError> {
-        let name = &reference.name;
-        let of = || (namespace.to_owned(), name.clone(), reference.key.clone());
+        let error = |why: fn(String, String) -> SecretError| {
+            why(full_name(namespace, reference), reference.key.clone())
+        };
         let read = self.read(namespace, reference, freshness).await?;
-        let content = read.ok_or_else(|| {
-            let (namespace, name, key) = of();
-            SecretError::Missing {
-                namespace,
-                name,
-                key,
-            }
-        })?;
-        let value = content.data.get(&reference.key).ok_or_else(|| {
-            let (namespace, name, key) = of();
-            SecretError::NoKey {
-                namespace,
-                name,
-                key,
-            }
-        })?;
+        let content = read.ok_or_else(|| error(SecretError::Missing))?;
+        let value = content.data.get(&reference.key);
+        let value = value.ok_or_else(|| error(SecretError::NoKey))?;
         // A line end at the end of a file that became a Secret is no part of an address.
-        let text = std::str::from_utf8(&value.0).map_err(|_| {
-            let (namespace, name, key) = of();
-            SecretError::NotText {
-                namespace,
-                name,
-                key,
-            }
-        })?;
+        let text = std::str::from_utf8(&value.0).map_err(|_| error(SecretError::NotText))?;
         Ok((text.trim().to_owned(), content.id.clone()))
     }
 
@@ -254,16 +197,12 @@ impl Secrets {
         reference: &SecretKeyRef,
         freshness: Freshness,
     ) -> Result<Certificates, SecretError> {
-        let name = &reference.name;
         let content = self.read(namespace, reference, freshness).await?;
         let content = content.unwrap_or_default();
         let [authority, certificate, key] =
             FILES.map(|file| content.data.get(file).map(|value| value.0.clone()));
-        Certificates::new(authority, certificate, key).map_err(|source| SecretError::Certificates {
-            namespace: namespace.to_owned(),
-            name: name.clone(),
-            source,
-        })
+        Certificates::new(authority, certificate, key)
+            .map_err(|error| SecretError::Certificates(full_name(namespace, reference), error))
     }
 
     /// Whether the Secret that `reference` names has `label` with `value`; none when there is no such Secret. Where it
@@ -292,19 +231,16 @@ impl Secrets {
     async fn read(
         &self,
         namespace: &str,
-        SecretKeyRef { name, key }: &SecretKeyRef,
+        reference: &SecretKeyRef,
         freshness: Freshness,
     ) -> Result<Option<Arc<Content>>, SecretError> {
+        let SecretKeyRef { name, key } = reference;
         let (place, count) = self.place(namespace, name);
         let time = match freshness {
             Freshness::Usual => current_for(count).max(self.shortest),
             Freshness::Recent => self.shortest,
         };
-        let unread = |source| SecretError::Api {
-            namespace: namespace.to_owned(),
-            name: name.clone(),
-            source,
-        };
+        let unread = |error| SecretError::Api(full_name(namespace, reference), error);
         let mut known = place.lock().await;
         let Known {
             keys,
@@ -338,7 +274,7 @@ impl Secrets {
 
     /// The place of a Secret, and how many there are. Secrets that no sale names any more are forgotten.
     fn place(&self, namespace: &str, name: &str) -> (Place, usize) {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places.lock();
         let key = (namespace.to_owned(), name.to_owned());
         if !places.contains_key(&key) {
             places.retain(|_, place| is_in_use(place));
@@ -346,6 +282,11 @@ impl Secrets {
         let place = places.entry(key).or_default().clone();
         (place, places.len())
     }
+}
+
+/// Namespace and name of the Secret that `reference` names, for messages.
+fn full_name(namespace: &str, reference: &SecretKeyRef) -> String {
+    format!("{namespace}/{}", reference.name)
 }
 
 /// Whether somebody waits for it, or has asked for it within the time in which each sale is visited.

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use flashsale_domain::sale::spec::SecretKeyRef;
 use flashsale_ledger::{Ledger, LedgerConfig, OpenError};
 use flashsale_queue::connect::{self, ConnectError, SharedConnection};
 use flashsale_transport::{ReplyBounds, TlsSource, tls::Certificates};
+use parking_lot::Mutex;
 
 /// Looks at one pair of stores at once.
 pub(crate) const LOOKS_AT_ONCE: u32 = 4;
@@ -133,7 +134,7 @@ impl StoreCache {
         certificates: StoreCertificates,
     ) -> Result<Arc<Stores>, StoreError> {
         let place = (addresses, certificates);
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some(stores) = open.get(&place).and_then(Weak::upgrade) {
             return Ok(stores);
         }

@@ -4,11 +4,11 @@
 use std::{
     borrow::Cow,
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
 use kube::{ResourceExt, core::DynamicObject};
+use parking_lot::Mutex;
 
 use crate::crd::{FlashSale, status::FlashSaleStatus};
 
@@ -30,7 +30,7 @@ struct Written {
 impl WrittenStatuses {
     /// `object`, with the status that was written last if the object is from before that write.
     pub fn latest<'a>(&self, object: &'a FlashSale) -> Cow<'a, FlashSale> {
-        let written = self.written();
+        let written = self.0.lock();
         let known = object.uid().and_then(|uid| written.get(&uid));
         match (known, version(object)) {
             (Some(known), Some(version)) if version < known.version => Cow::Owned(FlashSale {
@@ -49,7 +49,7 @@ impl WrittenStatuses {
         let (Some(uid), Some(version), Some(status)) = (object.uid(), version, status) else {
             return;
         };
-        let mut written = self.written();
+        let mut written = self.0.lock();
         if written.len() >= OBJECTS_MOST && !written.contains_key(&uid) {
             written.clear();
         }
@@ -66,12 +66,8 @@ impl WrittenStatuses {
 
     /// How long ago the status of `object` was written; none where that is not remembered.
     pub fn age(&self, object: &FlashSale) -> Option<Duration> {
-        let written = self.written();
+        let written = self.0.lock();
         Some(written.get(&object.uid()?)?.at.elapsed())
-    }
-
-    fn written(&self) -> MutexGuard<'_, HashMap<String, Written>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use clap::Args;
 use jiff::Timestamp;
 
 /// Wall clocks of two machines, or of the load and of whoever noted a loss, may differ by this
@@ -13,25 +14,50 @@ const SLACK_US: i64 = 1_000_000;
 const TOLD_WITHIN_US: i64 = 60_000_000;
 
 /// What the caller of a check tells about the run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts, each told by a flag of its own"
 )]
 pub struct Circumstances {
-    /// What Redis lost.
+    /// Redis lost data: at any time, up to TO, or what was written FROM..TO (RFC 3339, by the
+    /// clock of the machine that ran the load). May be given several times.
+    #[arg(
+        long,
+        value_name = "[FROM..]TO",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
     pub redis_lost: Vec<Loss>,
-    /// What the ledger lost.
+
+    /// PostgreSQL lost commits: the same times.
+    #[arg(
+        long,
+        value_name = "[FROM..]TO",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = ""
+    )]
     pub ledger_lost: Vec<Loss>,
+
     /// The sale is still being settled: a job in its lane is no finding.
+    #[arg(long)]
     pub running: bool,
-    /// Units were put back on sale, so that later buys may be confirmed where earlier ones were
-    /// told sold out.
+
+    /// Units were put back on sale meanwhile: later buys may be confirmed where earlier ones were
+    /// told sold out. Cancelled orders, and rises of the stock that the history heard of, are
+    /// known without it.
+    #[arg(long)]
     pub restocked: bool,
-    /// Jobs failed an attempt and were tried again later, behind others.
+
+    /// Jobs failed an attempt meanwhile and were tried again behind others.
+    #[arg(long)]
     pub retried: bool,
-    /// Dead letters were replayed, so that a job may be told `failed` first and another outcome
+
+    /// Dead letters were replayed meanwhile: a job may be told `failed` first and another outcome
     /// later.
+    #[arg(long)]
     pub letters_replayed: bool,
 }
 

@@ -1,10 +1,11 @@
 //! A verdict in words, and for programs.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use serde_json::{Value, json};
+use strum::VariantArray as _;
 
-use super::verdict::{Law, Store, Verdict, Violation};
+use super::verdict::{Law, Store, Verdict};
 use crate::figures::grouped;
 
 /// How many rows of each law, and of each store, are told in words; the rest is counted.
@@ -15,7 +16,7 @@ const SHOWN: usize = 20;
 pub fn words(verdict: &Verdict) -> String {
     let mut text = counts(verdict);
     let by_law = verdict.by_law();
-    for law in Law::ALL {
+    for &law in Law::VARIANTS {
         let rows = verdict.violations.iter().filter(|row| row.law == law);
         let rows = rows.map(|row| format!("{}: {}", row.subject, row.what));
         let count = by_law.get(&law).copied().unwrap_or(0);
@@ -111,21 +112,10 @@ fn section(
 /// The verdict for programs: every row of it.
 #[must_use]
 pub fn json(verdict: &Verdict) -> Value {
-    let rows = |law: Law| -> Vec<&Violation> {
-        verdict
-            .violations
-            .iter()
-            .filter(|row| row.law == law)
-            .collect()
-    };
-    let by_law: BTreeMap<Law, usize> = Law::ALL
-        .into_iter()
-        .map(|law| (law, rows(law).len()))
-        .collect();
     json!({
         "clean": verdict.is_clean(),
         "counts": verdict.counts,
-        "violationsByLaw": by_law,
+        "violationsByLaw": verdict.by_law(),
         "violations": verdict.violations,
         "lostWithStore": verdict.lost_with_store,
         "notes": verdict.notes,

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+pub use flashsale_audit::letters::Letter;
 use flashsale_domain::outcome::Outcome;
 use uuid::Uuid;
 
@@ -55,17 +56,6 @@ pub struct Record {
     pub product: String,
     /// Whose job it is.
     pub user: String,
-}
-
-/// One dead letter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Letter {
-    /// Its id.
-    pub id: String,
-    /// Whose job it is.
-    pub user: String,
-    /// The key.
-    pub key: String,
 }
 
 /// What Redis knows of a product's stock.

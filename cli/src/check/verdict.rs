@@ -3,57 +3,49 @@
 use std::{collections::BTreeMap, fmt};
 
 use serde::Serialize;
+use strum::VariantArray;
 use uuid::Uuid;
 
 /// A law of ARCHITECTURE.md, or the order of arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    Serialize,
+    strum::Display,
+    VariantArray,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Law {
     /// Law 1.
+    #[strum(to_string = "1 no oversell")]
     NoOversell,
     /// Law 2.
+    #[strum(to_string = "2 no lost ack")]
     NoLostAck,
     /// Law 3.
+    #[strum(to_string = "3 once")]
     Once,
     /// Law 4.
+    #[strum(to_string = "4 PostgreSQL judges")]
     PostgresqlJudges,
     /// Law 5.
+    #[strum(to_string = "5 time")]
     Time,
     /// Law 6.
+    #[strum(to_string = "6 privacy")]
     Privacy,
     /// Law 7.
+    #[strum(to_string = "7 tidy end")]
     TidyEnd,
     /// First come, first served, within a lane.
+    #[strum(to_string = "order of arrival")]
     OrderOfArrival,
-}
-
-impl Law {
-    /// All of them, in order.
-    pub const ALL: [Self; 8] = [
-        Self::NoOversell,
-        Self::NoLostAck,
-        Self::Once,
-        Self::PostgresqlJudges,
-        Self::Time,
-        Self::Privacy,
-        Self::TidyEnd,
-        Self::OrderOfArrival,
-    ];
-}
-
-impl fmt::Display for Law {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(match self {
-            Self::NoOversell => "1 no oversell",
-            Self::NoLostAck => "2 no lost ack",
-            Self::Once => "3 once",
-            Self::PostgresqlJudges => "4 PostgreSQL judges",
-            Self::Time => "5 time",
-            Self::Privacy => "6 privacy",
-            Self::TidyEnd => "7 tidy end",
-            Self::OrderOfArrival => "order of arrival",
-        })
-    }
 }
 
 /// Whom or what a row is about; what is not known or does not apply is left out.
@@ -78,6 +70,21 @@ pub struct Subject {
     /// The order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<i64>,
+}
+
+impl Subject {
+    /// A sale as a whole.
+    pub(super) fn of_sale(name: &str) -> Self {
+        Self {
+            sale: Some(name.to_owned()),
+            ..Self::default()
+        }
+    }
+
+    /// The same, about this order of it.
+    pub(super) fn with_order(self, order: Option<i64>) -> Self {
+        Self { order, ..self }
+    }
 }
 
 impl fmt::Display for Subject {
@@ -111,22 +118,14 @@ pub struct Violation {
 }
 
 /// A store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, strum::Display)]
 #[serde(rename_all = "kebab-case")]
 pub enum Store {
     /// Redis.
     Redis,
     /// PostgreSQL.
+    #[strum(to_string = "PostgreSQL")]
     Ledger,
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Redis => "Redis",
-            Self::Ledger => "PostgreSQL",
-        })
-    }
 }
 
 /// A buy that went with the data that a store lost: no violation, and listed by name.
@@ -202,7 +201,7 @@ impl Verdict {
     /// Violations by law, all laws named.
     #[must_use]
     pub fn by_law(&self) -> BTreeMap<Law, u64> {
-        let mut by_law: BTreeMap<Law, u64> = Law::ALL.into_iter().map(|law| (law, 0)).collect();
+        let mut by_law: BTreeMap<Law, u64> = Law::VARIANTS.iter().map(|law| (*law, 0)).collect();
         for violation in &self.violations {
             *by_law.entry(violation.law).or_default() += 1;
         }

@@ -6,11 +6,11 @@ use clap::Args;
 use flashsale_audit::SaleAudit;
 use flashsale_domain::id::SaleId;
 
-use super::{
-    CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
+use super::{Outcome, ToolError};
+use crate::{
+    audit_report::{details, headline},
+    connection::StoresArgs,
 };
-use crate::audit_report::{details, headline};
 
 /// Check from PostgreSQL and Redis that nothing is oversold, lost or duplicated.
 ///
@@ -27,9 +27,7 @@ The addresses come from FLASHSALE_DATABASE_URL and FLASHSALE_REDIS_URL, or from 
 Exit status: 0 all laws hold, 1 one is broken, 3 a server cannot be asked.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    ledger: LedgerArgs,
-    #[command(flatten)]
-    redis: RedisArgs,
+    stores: StoresArgs,
     /// The sale; may be given several times. Without it: every sale that Redis or the ledger
     /// knows.
     #[arg(long = "sale", value_name = "SALE")]
@@ -39,9 +37,8 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
-    let mut redis = arguments.redis.connect().await?;
-    let ledger = arguments.ledger.connect().await?;
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
+    let (mut redis, ledger) = arguments.stores.connect().await?;
     let sales = if arguments.sales.is_empty() {
         flashsale_audit::sales(&ledger, &mut redis).await?
     } else {

@@ -10,17 +10,10 @@ use clap::Args;
 use flashsale_domain::id::SaleId;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{
-    CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
-};
+use super::{Outcome, ToolError};
 use crate::{
-    check::{
-        circumstances::{Circumstances, Loss},
-        facts::Facts,
-        judge::judge,
-        report, snapshot,
-    },
+    check::{circumstances::Circumstances, facts::Facts, judge::judge, report, snapshot},
+    connection::StoresArgs,
     display::Display,
     history::{Ending, HistoryReader},
 };
@@ -58,63 +51,23 @@ docs/history.md has the format and what is concluded from it.
 
 Exit status: 0 every law holds, 1 one is broken, 2 the command line is wrong, 3 a store cannot be
 asked or a file cannot be read.")]
-#[expect(clippy::struct_excessive_bools, reason = "one for each flag")]
 pub(super) struct Arguments {
     /// Histories of one run of the same stores.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
     #[command(flatten)]
-    ledger: LedgerArgs,
+    stores: StoresArgs,
+
     #[command(flatten)]
-    redis: RedisArgs,
-
-    /// Redis lost data: at any time, up to TO, or what was written FROM..TO (RFC 3339, by the
-    /// clock of the machine that ran the load). May be given several times.
-    #[arg(
-        long,
-        value_name = "[FROM..]TO",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = ""
-    )]
-    redis_lost: Vec<Loss>,
-
-    /// PostgreSQL lost commits: the same times.
-    #[arg(
-        long,
-        value_name = "[FROM..]TO",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = ""
-    )]
-    ledger_lost: Vec<Loss>,
-
-    /// The sale is still being settled: a job in its lane is no finding.
-    #[arg(long)]
-    running: bool,
-
-    /// Units were put back on sale meanwhile: later buys may be confirmed where earlier ones were
-    /// told sold out. Cancelled orders, and rises of the stock that the history heard of, are
-    /// known without it.
-    #[arg(long)]
-    restocked: bool,
-
-    /// Jobs failed an attempt meanwhile and were tried again behind others.
-    #[arg(long)]
-    retried: bool,
-
-    /// Dead letters were replayed meanwhile: a job may be told `failed` first and another outcome
-    /// later.
-    #[arg(long)]
-    letters_replayed: bool,
+    circumstances: Circumstances,
 
     /// Print JSON for programs.
     #[arg(long)]
     json: bool,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     let display = Display::new();
     let mut facts = Facts::default();
     for file in &arguments.files {
@@ -127,8 +80,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
     }
     let sales = sales(&facts)?;
     // Only now, so that everything in the histories is older than what the stores say.
-    let mut redis = arguments.redis.connect().await?;
-    let ledger = arguments.ledger.connect().await?;
+    let (mut redis, ledger) = arguments.stores.connect().await?;
     let spinner = display
         .moves()
         .then(|| display.add(ProgressBar::new_spinner()));
@@ -142,7 +94,7 @@ pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
     };
     let stores = snapshot::read(&ledger, &mut redis, &sales, &tell).await?;
     tell("judging".to_owned());
-    let verdict = judge(&facts, &stores, &arguments.circumstances());
+    let verdict = judge(&facts, &stores, &arguments.circumstances);
     if let Some(spinner) = spinner {
         spinner.finish_and_clear();
     }
@@ -162,19 +114,6 @@ pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
     Ok(Outcome::holds_if(verdict.is_clean()))
 }
 
-impl Arguments {
-    fn circumstances(&self) -> Circumstances {
-        Circumstances {
-            redis_lost: self.redis_lost.clone(),
-            ledger_lost: self.ledger_lost.clone(),
-            running: self.running,
-            restocked: self.restocked,
-            retried: self.retried,
-            letters_replayed: self.letters_replayed,
-        }
-    }
-}
-
 fn unusual(ending: Ending) -> Option<&'static str> {
     match ending {
         Ending::Complete => None,
@@ -184,7 +123,7 @@ fn unusual(ending: Ending) -> Option<&'static str> {
 }
 
 /// Folds a file in, with its progress.
-fn read(file: &Path, facts: &mut Facts, display: &Display) -> Result<(), CommandError> {
+fn read(file: &Path, facts: &mut Facts, display: &Display) -> Result<(), ToolError> {
     let name = file.display().to_string();
     let mut reader = HistoryReader::open(file)?;
     let size = std::fs::metadata(file).map_or(0, |metadata| metadata.len());
@@ -218,10 +157,10 @@ fn bar(size: u64, name: &str) -> ProgressBar {
 }
 
 /// The sales of the histories; a name that is none of ours cannot be in the stores.
-fn sales(facts: &Facts) -> Result<Vec<(SaleId, Vec<String>)>, CommandError> {
+fn sales(facts: &Facts) -> Result<Vec<(SaleId, Vec<String>)>, ToolError> {
     let sales = facts.sales().into_iter().map(|(name, products)| {
         let sale = SaleId::new(name.as_str());
-        let sale = sale.map_err(|source| CommandError::Name { name, source })?;
+        let sale = sale.map_err(|source| ToolError::Name { name, source })?;
         Ok((sale, products))
     });
     sales.collect()

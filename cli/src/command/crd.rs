@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 
-use super::{CommandError, Outcome};
+use super::{Outcome, ToolError};
 
 /// The committed definition, which a test of the operator keeps equal to its types.
 const DEFINITION: &str = include_str!("../../../crds/flashsales.flashsale.dev.yaml");
@@ -19,7 +19,7 @@ Example:
 The Helm chart does both by itself.")]
 pub(super) struct Arguments {}
 
-pub(super) fn run(_: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) fn run(_: &Arguments) -> Result<Outcome, ToolError> {
     write!(io::stdout(), "{DEFINITION}")?;
     Ok(Outcome::Holds)
 }

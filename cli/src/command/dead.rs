@@ -14,7 +14,8 @@ use flashsale_queue::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{CommandError, Outcome, connection::RedisArgs};
+use super::{Outcome, ToolError};
+use crate::connection::RedisArgs;
 use letters::Selection;
 
 /// Look at the jobs of a sale that no attempt could settle; replay or discard them.
@@ -42,30 +43,32 @@ enum Action {
     },
     /// Show letters whole: reason, attempts and the job byte for byte.
     #[command(after_help = "Example:\n  flashsale dead show --sale sneaker-drop 1715423000000-0")]
-    Show {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        which: Which,
-    },
+    Show(Letters),
     /// Put letters back at the end of their lane, with all their attempts before them.
     #[command(after_help = "Example:\n  flashsale dead replay --sale sneaker-drop --all")]
-    Replay {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        which: Which,
-    },
+    Replay(Letters),
     /// Take letters away for good. The shoppers have been told that their buys failed.
     #[command(
         after_help = "Example:\n  flashsale dead discard --sale sneaker-drop 1715423000000-0"
     )]
-    Discard {
-        #[command(flatten)]
-        place: Place,
-        #[command(flatten)]
-        which: Which,
-    },
+    Discard(Letters),
+}
+
+/// Which letters of which sale.
+#[derive(Debug, Args)]
+struct Letters {
+    #[command(flatten)]
+    place: Place,
+    #[command(flatten)]
+    which: Which,
+}
+
+impl Letters {
+    async fn select(&self) -> Result<(DedicatedConnection, SaleKeys, Selection), ToolError> {
+        let (mut redis, keys) = self.place.open().await?;
+        let selection = letters::select(&mut redis, &keys, self.which.ids()).await?;
+        Ok((redis, keys, selection))
+    }
 }
 
 /// Whose letters.
@@ -90,22 +93,22 @@ struct Which {
     all: bool,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     match arguments.action {
         Action::List { place, json } => list(&place, json).await,
-        Action::Show { place, which } => show(&place, &which).await,
-        Action::Replay { place, which } => replay(&place, &which).await,
-        Action::Discard { place, which } => discard(&place, &which).await,
+        Action::Show(letters) => show(&letters).await,
+        Action::Replay(letters) => replay(&letters).await,
+        Action::Discard(letters) => discard(&letters).await,
     }
 }
 
 impl Place {
-    async fn open(&self) -> Result<(DedicatedConnection, SaleKeys), CommandError> {
+    async fn open(&self) -> Result<(DedicatedConnection, SaleKeys), ToolError> {
         Ok((self.redis.connect().await?, SaleKeys::new(&self.sale)))
     }
 }
 
-async fn list(place: &Place, json: bool) -> Result<Outcome, CommandError> {
+async fn list(place: &Place, json: bool) -> Result<Outcome, ToolError> {
     let (mut redis, keys) = place.open().await?;
     let letters = letters::select(&mut redis, &keys, None).await?;
     let mut out = io::stdout().lock();
@@ -127,9 +130,8 @@ async fn list(place: &Place, json: bool) -> Result<Outcome, CommandError> {
     Ok(Outcome::Holds)
 }
 
-async fn show(place: &Place, which: &Which) -> Result<Outcome, CommandError> {
-    let (mut redis, keys) = place.open().await?;
-    let letters = letters::select(&mut redis, &keys, which.ids()).await?;
+async fn show(wanted: &Letters) -> Result<Outcome, ToolError> {
+    let (_, _, letters) = wanted.select().await?;
     for letter in &letters.found {
         let text = serde_json::to_string_pretty(&as_json(letter))?;
         writeln!(io::stdout(), "{text}")?;
@@ -137,9 +139,8 @@ async fn show(place: &Place, which: &Which) -> Result<Outcome, CommandError> {
     letters.report_missing()
 }
 
-async fn replay(place: &Place, which: &Which) -> Result<Outcome, CommandError> {
-    let (mut redis, keys) = place.open().await?;
-    let letters = letters::select(&mut redis, &keys, which.ids()).await?;
+async fn replay(wanted: &Letters) -> Result<Outcome, ToolError> {
+    let (mut redis, keys, letters) = wanted.select().await?;
     let mut replayed = 0_usize;
     for letter in &letters.found {
         if dead_letter::replay(&mut redis, &keys, letter).await? {
@@ -159,9 +160,8 @@ async fn replay(place: &Place, which: &Which) -> Result<Outcome, CommandError> {
     done(&letters, replayed)
 }
 
-async fn discard(place: &Place, which: &Which) -> Result<Outcome, CommandError> {
-    let (mut redis, keys) = place.open().await?;
-    let letters = letters::select(&mut redis, &keys, which.ids()).await?;
+async fn discard(wanted: &Letters) -> Result<Outcome, ToolError> {
+    let (mut redis, keys, letters) = wanted.select().await?;
     let mut discarded = 0_usize;
     for letter in &letters.found {
         discarded += usize::from(dead_letter::discard(&mut redis, &keys, &letter.id).await?);
@@ -171,7 +171,7 @@ async fn discard(place: &Place, which: &Which) -> Result<Outcome, CommandError> 
 }
 
 /// Broken when something that was asked for was not done.
-fn done(letters: &Selection, count: usize) -> Result<Outcome, CommandError> {
+fn done(letters: &Selection, count: usize) -> Result<Outcome, ToolError> {
     let all = letters.report_missing()?;
     Ok(if count < letters.found.len() {
         Outcome::Broken

@@ -17,12 +17,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    CommandError, Outcome,
+use super::{Outcome, ToolError};
+use crate::{
     connection::RedisTlsArgs,
     crowd::{CrowdArgs, positive},
-};
-use crate::{
     display::Display,
     history::{Entry, HistoryWriter, VERSION},
     load::{
@@ -137,7 +135,7 @@ pub(super) struct Arguments {
     json: bool,
 }
 
-pub(super) async fn run(arguments: Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     let stop = shutdown::on_signals()?;
     let targets = arguments
         .urls
@@ -224,7 +222,7 @@ impl Listening {
         targets: &[Target],
         client: Option<&RedisClient>,
         book: &Arc<Book>,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<Self, ToolError> {
         let events = match client {
             Some(client) => Some(
                 EventReader::start(connect::shared(client)?, Arc::clone(book))
@@ -277,7 +275,7 @@ async fn send(
     crowd: Arc<Crowd>,
     history: Option<&Arc<HistoryWriter>>,
     stop: &CancellationToken,
-) -> Result<Report, CommandError> {
+) -> Result<Report, ToolError> {
     let tls = TlsSource::directory(arguments.redis_tls.redis_tls.as_deref());
     let client = arguments
         .redis_url

@@ -5,10 +5,8 @@ use std::io::{self, Write as _};
 use clap::Args;
 use flashsale_ledger::{Ledger, Migrated, RoleName, Roles, SameRole, Widened};
 
-use super::{
-    CommandError, Outcome,
-    connection::{DirectArgs, LedgerArgs},
-};
+use super::{Outcome, ToolError};
+use crate::connection::{DirectArgs, LedgerArgs};
 
 /// Bring the schema of the PostgreSQL database up to date. Harmless to repeat, and to run from
 /// several places at once. Sales go on meanwhile.
@@ -78,7 +76,7 @@ impl Arguments {
     }
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     // Before anything is changed.
     let roles = arguments
         .create_roles
@@ -116,7 +114,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     Ok(Outcome::Holds)
 }
 
-async fn create_roles(ledger: &Ledger, roles: &Roles) -> Result<(), CommandError> {
+async fn create_roles(ledger: &Ledger, roles: &Roles) -> Result<(), ToolError> {
     ledger.create_roles(roles).await?;
     writeln!(
         io::stdout(),

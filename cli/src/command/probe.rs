@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use tokio::time::{Instant, sleep};
 
-use super::{CommandError, Outcome};
+use super::{Outcome, ToolError};
 use crate::{
     http_client::{Connection, HttpError, Reply},
     load::{LoadError, target::Target},
@@ -41,7 +41,7 @@ pub(super) struct Arguments {
     within: u64,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let mut target = Target::parse(&arguments.url).map_err(LoadError::from)?;
     if let Some(host) = &arguments.host {
         target.set_host(host);

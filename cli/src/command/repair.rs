@@ -10,11 +10,8 @@ use flashsale_domain::id::{ProductId, SaleId};
 use flashsale_ledger::{Claim, LedgerError, Repair};
 use flashsale_recovery::{LostOrders, RecoveryError};
 
-use super::{
-    CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
-};
-use crate::{display::Display, figures::grouped};
+use super::{Outcome, ToolError};
+use crate::{connection::StoresArgs, display::Display, figures::grouped};
 
 /// How often it is told how far the records are read.
 const PROGRESS: Duration = Duration::from_secs(1);
@@ -40,9 +37,7 @@ Exit status: 0 every confirmed buy has its order, 1 some have none, 3 a server c
 Repeating is safe.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    ledger: LedgerArgs,
-    #[command(flatten)]
-    redis: RedisArgs,
+    stores: StoresArgs,
     /// The sale.
     #[arg(long)]
     sale: SaleId,
@@ -55,10 +50,9 @@ pub(super) struct Arguments {
     close: bool,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let sale = &arguments.sale;
-    let mut redis = arguments.redis.connect().await?;
-    let ledger = arguments.ledger.connect().await?;
+    let (mut redis, ledger) = arguments.stores.connect().await?;
     let mut progress = Progress::new();
     let lost =
         flashsale_recovery::lost_orders(&ledger, &mut redis, sale, |read| progress.tell(read))

@@ -11,10 +11,8 @@ use flashsale_ledger::Ledger;
 use flashsale_queue::{connect::DedicatedConnection, keys::SaleKeys, stock};
 use uuid::Uuid;
 
-use super::{
-    CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
-};
+use super::{Outcome, ToolError};
+use crate::connection::StoresArgs;
 
 /// Add units to a product while its sale runs, or take back units that are not sold.
 ///
@@ -34,9 +32,7 @@ Exit status: 0 done, 1 done in the ledger but not taken over by Redis, 3 a serve
 A command that was cut off is safely repeated with the same --request-id.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    ledger: LedgerArgs,
-    #[command(flatten)]
-    redis: RedisArgs,
+    stores: StoresArgs,
     /// The sale.
     #[arg(long)]
     sale: SaleId,
@@ -52,19 +48,18 @@ pub(super) struct Arguments {
     request_id: Option<Uuid>,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let Arguments {
         sale, product, by, ..
     } = arguments;
     let request = arguments.request_id.unwrap_or_else(Uuid::new_v4);
     // Both must answer before anything changes: a stock that Redis is not told of sells nothing.
-    let mut redis = arguments.redis.connect().await?;
-    let ledger = arguments.ledger.connect().await?;
+    let (mut redis, ledger) = arguments.stores.connect().await?;
     let restocked = ledger.restock(sale, product, *by, Some(request)).await?;
     let (change, left) = (restocked.change, restocked.level.stock);
     let taken_over = tell(&ledger, &mut redis, sale, &restocked.level)
         .await
-        .map_err(|source| CommandError::NotTold {
+        .map_err(|source| ToolError::NotTold {
             what: format!("{product} of {sale}: {change:+} units, {left} left"),
             request,
             source: Box::new(source),
@@ -104,12 +99,15 @@ impl TakenOver {
                 "Redis takes it over with the batch that is being acknowledged".to_owned()
             }
             Self::NotInForce => "the sale is not in force, so Redis was not told".to_owned(),
-            Self::Refused(known) => format!(
-                "Redis did NOT take it over: it keeps {} units by a version that the ledger has \
-                 forgotten. The ledger has lost commits; the operator or `flashsale up` corrects \
-                 that within seconds, see FlashsaleLedgerWentBack in the runbook",
-                known.stock.unwrap_or_default()
-            ),
+            Self::Refused(known) => {
+                let kept = known.stock.map(|units| units.to_string());
+                let kept = kept.unwrap_or_else(|| "an unknown number of".to_owned());
+                format!(
+                    "Redis did NOT take it over: it keeps {kept} units by a version that the ledger \
+                     has forgotten. The ledger has lost commits; the operator or `flashsale up` \
+                     corrects that within seconds, see FlashsaleLedgerWentBack in the runbook"
+                )
+            }
         }
     }
 }
@@ -121,7 +119,7 @@ async fn tell(
     redis: &mut DedicatedConnection,
     sale: &SaleId,
     restocked: &StockLevel,
-) -> Result<TakenOver, CommandError> {
+) -> Result<TakenOver, ToolError> {
     let keys = SaleKeys::new(sale);
     let levels = ledger.stock(sale).await?;
     let mut levels = levels.into_iter();

@@ -16,11 +16,12 @@ use flashsale_domain::{
 use flashsale_queue::{catalogue, observation};
 use jiff::Timestamp;
 
-use super::{
-    CommandError, Outcome,
+use super::{Outcome, ToolError};
+use crate::{
     connection::{OptionalLedgerArgs, RedisArgs},
+    figures::grouped,
+    reach,
 };
-use crate::figures::grouped;
 
 /// List the sales in force: phase, stock, waiting jobs and drivers of each lane, dead letters.
 #[derive(Debug, Args)]
@@ -42,7 +43,7 @@ pub(super) struct Arguments {
     orphans: Option<PathBuf>,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     if let Some(file) = &arguments.orphans {
         return orphans::run(file, &arguments.redis, &arguments.ledger).await;
     }
@@ -50,8 +51,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> 
     let announced = catalogue::read_all(&mut redis).await?.announced;
     let sales: Vec<&Sale> = announced.iter().map(|announced| &announced.sale).collect();
     let observations = observation::observe(&mut redis, &sales).await?;
-    let now = catalogue::clock(&mut redis).await?;
-    let now = Timestamp::from_microsecond(now).unwrap_or_else(|_| Timestamp::now());
+    let now = reach::redis_clock(&mut redis).await?;
     let mut out = io::stdout().lock();
     if announced.is_empty() {
         writeln!(out, "no sale is in force")?;

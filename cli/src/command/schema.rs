@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 
 use clap::Args;
 
-use super::{CommandError, Outcome};
+use super::{Outcome, ToolError};
 use crate::manifest;
 
 /// Print the JSON schema of FlashSale files, for editors and other checkers.
@@ -17,7 +17,7 @@ In VS Code (YAML extension) the first line of a manifest then reads:
   # yaml-language-server: $schema=flashsale.schema.json")]
 pub(super) struct Arguments {}
 
-pub(super) fn run(_: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) fn run(_: &Arguments) -> Result<Outcome, ToolError> {
     writeln!(io::stdout(), "{}", manifest::schema_text()?)?;
     Ok(Outcome::Holds)
 }

@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use flashsale_domain::sale::Sale;
 
-use super::{CommandError, Outcome};
+use super::{Outcome, ToolError};
 use crate::manifest::{self, Declared};
 
 /// Check FlashSale files: every mistake with its place, its path and what to write instead.
@@ -28,7 +28,7 @@ pub(super) struct Arguments {
     files: Vec<PathBuf>,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let reading = manifest::read_files(&arguments.files)?;
     let mut out = io::stdout().lock();
     for declared in &reading.declared {

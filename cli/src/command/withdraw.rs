@@ -6,11 +6,8 @@ use clap::Args;
 use flashsale_domain::id::SaleId;
 use flashsale_queue::{catalogue, observation};
 
-use super::{
-    CommandError, Outcome,
-    connection::{LedgerArgs, RedisArgs},
-};
-use crate::figures::grouped;
+use super::{Outcome, ToolError};
+use crate::{connection::StoresArgs, figures::grouped};
 
 /// Close a sale that has no FlashSale any more, and free its keys and its products.
 ///
@@ -29,9 +26,7 @@ The addresses come from FLASHSALE_DATABASE_URL and FLASHSALE_REDIS_URL, or from 
 Exit status: 0 all is freed, 1 buys still wait, 3 a server cannot be asked. Repeating is safe.")]
 pub(super) struct Arguments {
     #[command(flatten)]
-    ledger: LedgerArgs,
-    #[command(flatten)]
-    redis: RedisArgs,
+    stores: StoresArgs,
     /// The sale: NAMESPACE.NAME of the FlashSale that it had.
     sale: SaleId,
     /// Give up buys that wait: their shoppers never get an answer.
@@ -39,10 +34,9 @@ pub(super) struct Arguments {
     abandon_queue: bool,
 }
 
-pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, CommandError> {
+pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let sale = &arguments.sale;
-    let mut redis = arguments.redis.connect().await?;
-    let ledger = arguments.ledger.connect().await?;
+    let (mut redis, ledger) = arguments.stores.connect().await?;
     catalogue::close(&mut redis, sale).await?;
     let mut waiting = 0;
     if let Some(announced) = catalogue::read(&mut redis, sale).await? {

@@ -1,5 +1,7 @@
 //! The lines of a history.
 
+use std::ops::Not;
+
 use flashsale_domain::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -96,7 +98,7 @@ pub enum Entry {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         position: Option<u64>,
         /// Whether the gateway says that this is the first answer again.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "Not::not")]
         replayed: bool,
         /// The problem, when refused.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,14 +242,6 @@ pub enum SocketState {
     Open,
     /// It has ended, or could not be opened.
     Closed,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes the field by reference"
-)]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[cfg(test)]

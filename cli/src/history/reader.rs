@@ -15,14 +15,8 @@ const LONGEST_LINE: u64 = 16 * 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file could not be read.
-    #[error("the history {path} could not be read: {source}")]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        #[source]
-        source: io::Error,
-    },
+    #[error("the history {0} could not be read: {1}")]
+    File(PathBuf, #[source] io::Error),
     /// A line is not one of a history.
     #[error("{path}:{line} is no line of a history ({reason}); see docs/history.md")]
     Line {
@@ -60,10 +54,7 @@ pub struct HistoryReader<R = BufReader<File>> {
 impl HistoryReader {
     /// Opens `path`.
     pub fn open(path: &Path) -> Result<Self, ReadError> {
-        let file = File::open(path).map_err(|source| ReadError::File {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = File::open(path).map_err(|source| ReadError::File(path.to_owned(), source))?;
         Ok(Self::new(path, BufReader::with_capacity(1 << 20, file)))
     }
 }
@@ -86,10 +77,7 @@ impl<R: BufRead> HistoryReader<R> {
         self.buffer.clear();
         let mut limited = io::Read::take(&mut self.input, LONGEST_LINE);
         let read = limited.read_until(b'\n', &mut self.buffer);
-        let read = read.map_err(|source| ReadError::File {
-            path: self.path.clone(),
-            source,
-        })?;
+        let read = read.map_err(|source| ReadError::File(self.path.clone(), source))?;
         if read == 0 {
             return if self.line == 0 {
                 Err(self.malformed("the file is empty"))

@@ -4,13 +4,11 @@ use std::{
     fs::{File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -23,25 +21,13 @@ use crate::load::crowd::micros;
 pub enum WriteError {
     /// The file could not be made.
     #[error(
-        "the history {path} could not be made ({source}); name a file that does not exist yet, \
+        "the history {0} could not be made ({1}); name a file that does not exist yet, \
          in a directory that does"
     )]
-    Create {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        #[source]
-        source: io::Error,
-    },
+    Create(PathBuf, #[source] io::Error),
     /// A line could not be written.
-    #[error("the history {path} could not be written: {source}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        #[source]
-        source: io::Error,
-    },
+    #[error("the history {0} could not be written: {1}")]
+    Write(PathBuf, #[source] io::Error),
 }
 
 /// A history that is being written; shared by everything that sends or hears something.
@@ -72,10 +58,7 @@ impl HistoryWriter {
     /// Makes the file. Times count from now on.
     pub fn create(path: &Path) -> Result<Self, WriteError> {
         let file = OpenOptions::new().append(true).create_new(true).open(path);
-        let file = file.map_err(|source| WriteError::Create {
-            path: path.to_owned(),
-            source,
-        })?;
+        let file = file.map_err(|source| WriteError::Create(path.to_owned(), source))?;
         Ok(Self {
             path: path.to_owned(),
             began: Instant::now(),
@@ -109,7 +92,7 @@ impl HistoryWriter {
             entry,
         };
         // Whoever panicked while holding it has at worst left a part of a line behind.
-        let mut writing = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.file.lock();
         if writing.error.is_none()
             && let Err(error) = writing.write(&line)
         {
@@ -126,12 +109,9 @@ impl HistoryWriter {
 
     /// The error by which writing failed, if it did.
     pub fn check(&self) -> Result<(), WriteError> {
-        let mut writing = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writing = self.file.lock();
         writing.error.take().map_or(Ok(()), |source| {
-            Err(WriteError::Write {
-                path: self.path.clone(),
-                source,
-            })
+            Err(WriteError::Write(self.path.clone(), source))
         })
     }
 }

@@ -17,7 +17,7 @@ use flashsale_testbed::{
 };
 use nix::sys::signal::Signal;
 
-use super::{UpConfig, UpError, stores::Stores, token::OperationsToken};
+use super::{ToolError, UpConfig, stores::Stores, token::OperationsToken};
 
 /// A child that can be started, any number of times.
 #[derive(Debug, Clone)]
@@ -76,10 +76,10 @@ impl Program {
         stores: &Stores,
         data_dir: &DataDir,
         operations_token: &OperationsToken,
-    ) -> Result<Self, UpError> {
+    ) -> Result<Self, ToolError> {
         Ok(Self {
             stores: stores.variables(),
-            transaction_pooler: config.transaction_pooler,
+            transaction_pooler: config.database.database_transaction_pooler,
             listen: config.listen,
             gateways: config.gateways,
             operations_token: operations_token.clone(),
@@ -105,7 +105,7 @@ impl Program {
     }
 
     /// How to make gateways that listen there.
-    pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, UpError> {
+    pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, ToolError> {
         let base = self.base(GATEWAY)?;
         let token = self.operations_token.clone();
         let passes = self.passes.clone();
@@ -128,7 +128,7 @@ impl Program {
     }
 
     /// How to make workers for `sale`.
-    pub(super) fn worker(&self, sale: &Sale) -> Result<Recipe, UpError> {
+    pub(super) fn worker(&self, sale: &Sale) -> Result<Recipe, ToolError> {
         let base = self.base(WORKER)?;
         let sale_id = sale.id.clone();
         let lanes = sale.workers.lanes_per_worker.to_string();
@@ -144,7 +144,7 @@ impl Program {
         }))
     }
 
-    fn base(&self, binary: &'static str) -> Result<Recipe, UpError> {
+    fn base(&self, binary: &'static str) -> Result<Recipe, ToolError> {
         let program = binaries::find(binary)?;
         let kind = binary.trim_start_matches("flashsale-");
         let stores = self.stores.clone();
@@ -173,9 +173,9 @@ impl Program {
 
 /// How gateways issue passes, unless the environment says it: with one secret, and for little work
 /// where a crowd comes.
-fn passes(config: &UpConfig, data_dir: &DataDir) -> Result<Vec<(&'static str, String)>, UpError> {
+fn passes(config: &UpConfig, data_dir: &DataDir) -> Result<Vec<(&'static str, String)>, ToolError> {
     let file = data_dir.path().join(PASS_SECRET_FILE);
-    let secret = password::read_or_create(&file).map_err(UpError::SecretFile)?;
+    let secret = password::read_or_create(&file).map_err(ToolError::SecretFile)?;
     let mut variables = vec![("FLASHSALE_PASS_SECRET", secret)];
     if config.crowd.is_some() {
         variables.push(("FLASHSALE_PASS_DIFFICULTY", CROWD_DIFFICULTY.to_string()));

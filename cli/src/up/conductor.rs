@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    UpError,
+    ToolError,
     fleet::Fleet,
     look::{self, Looks},
     stores::Stores,
@@ -377,7 +377,11 @@ impl Running {
     }
 
     /// Closes intake, lets the lanes run empty, and stops everything: workers, gateways, stores.
-    pub(super) async fn shut_down(self, sales: &[Sale], display: &Display) -> Result<(), UpError> {
+    pub(super) async fn shut_down(
+        self,
+        sales: &[Sale],
+        display: &Display,
+    ) -> Result<(), ToolError> {
         display.line(
             "closing     intake is closed, what is queued is settled (Ctrl-C again: leave now)",
         );

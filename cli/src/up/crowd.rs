@@ -13,9 +13,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{CrowdConfig, Machine, UpError, opening};
+use super::{Machine, ToolError, opening};
 use crate::{
     audit_report::{details, headline},
+    crowd::CrowdArgs,
     display::Display,
     figures::grouped,
     load::{
@@ -41,16 +42,17 @@ pub(super) async fn send(
     machine: &Machine,
     display: &Display,
     stop: &CancellationToken,
-) -> Result<bool, UpError> {
-    let Some(config) = &machine.config.crowd else {
+) -> Result<bool, ToolError> {
+    let Some(shoppers) = machine.config.crowd else {
         return Ok(true);
     };
+    let shape = &machine.config.shape;
     let mut queue = machine.queue.clone();
-    let crowd = Arc::new(draw(machine, config).await?);
+    let crowd = Arc::new(draw(machine, shoppers).await?);
     let (shoppers, units) = (crowd.shoppers(), units(machine).await?);
     opening::tell(&machine.sales, display);
     let passes = tokio::select! {
-        passes = passes(machine, config, &crowd, display) => passes?,
+        passes = passes(machine, shape, &crowd, display) => passes?,
         () = stop.cancelled() => return Ok(!machine.config.exit_when_done),
     };
     // Now, where getting passes took until after it.
@@ -69,7 +71,7 @@ pub(super) async fn send(
         "crowd       {shoppers} shoppers want {} units",
         grouped(units)
     ));
-    let report = press(machine, config, passes, &book, display, stop).await?;
+    let report = press(machine, shape, passes, &book, display, stop).await?;
     drop(events);
     display.line(format!("\n{report}"));
     if stop.is_cancelled() {
@@ -80,7 +82,7 @@ pub(super) async fn send(
 }
 
 /// Prints the audit, and answers whether it and the report hold.
-async fn judge(machine: &Machine, report: &Report, display: &Display) -> Result<bool, UpError> {
+async fn judge(machine: &Machine, report: &Report, display: &Display) -> Result<bool, ToolError> {
     let audits = audit(machine).await?;
     let holds = report.holds() && audits.iter().all(SaleAudit::holds);
     for audit in &audits {
@@ -96,8 +98,9 @@ async fn judge(machine: &Machine, report: &Report, display: &Display) -> Result<
 }
 
 /// What shoppers want: by what is left, or all alike.
-async fn draw(machine: &Machine, config: &CrowdConfig) -> Result<Crowd, UpError> {
-    let mut plan = config.plan.clone();
+async fn draw(machine: &Machine, shoppers: u32) -> Result<Crowd, ToolError> {
+    let shape = &machine.config.shape;
+    let mut plan = shape.plan(shape.opening(shoppers), Vec::new());
     for sale in &machine.sales {
         let levels = machine.ledger.stock(&sale.id).await?;
         let left: HashMap<&ProductId, i32> = levels
@@ -115,7 +118,7 @@ async fn draw(machine: &Machine, config: &CrowdConfig) -> Result<Crowd, UpError>
             }
         }));
     }
-    if config.uniform || plan.offers.iter().all(|offer| offer.weight == 0) {
+    if shape.is_uniform() || plan.offers.iter().all(|offer| offer.weight == 0) {
         for offer in &mut plan.offers {
             offer.weight = 1;
         }
@@ -124,7 +127,7 @@ async fn draw(machine: &Machine, config: &CrowdConfig) -> Result<Crowd, UpError>
 }
 
 /// Units on offer.
-async fn units(machine: &Machine) -> Result<u64, UpError> {
+async fn units(machine: &Machine) -> Result<u64, ToolError> {
     let mut units = 0;
     for sale in &machine.sales {
         let levels = machine.ledger.stock(&sale.id).await?;
@@ -139,10 +142,10 @@ async fn units(machine: &Machine) -> Result<u64, UpError> {
 /// Gets the passes that sales ask for, of the first gateway: all gateways take them.
 async fn passes(
     machine: &Machine,
-    config: &CrowdConfig,
+    shape: &CrowdArgs,
     crowd: &Arc<Crowd>,
     display: &Display,
-) -> Result<Option<Arc<Passes>>, UpError> {
+) -> Result<Option<Arc<Passes>>, ToolError> {
     let guarded = machine
         .sales
         .iter()
@@ -153,14 +156,14 @@ async fn passes(
         return Ok(None);
     };
     let begun = Instant::now();
-    let passes = Passes::get(crowd, first, guarded, None, config.connections).await?;
+    let passes = Passes::get(crowd, first, guarded, None, shape.connections()).await?;
     let seconds = begun.elapsed().as_secs_f64();
     display.line(format!("passes      got by the crowd in {seconds:.1} s"));
     Ok(passes)
 }
 
 /// The gateways, as the crowd reaches them.
-fn targets(machine: &Machine) -> Result<Vec<Target>, UpError> {
+fn targets(machine: &Machine) -> Result<Vec<Target>, ToolError> {
     let targets = machine.gateways.iter();
     let targets = targets.map(|address| Target::parse(&format!("http://{address}")));
     Ok(targets.collect::<Result<_, _>>().map_err(LoadError::from)?)
@@ -169,19 +172,19 @@ fn targets(machine: &Machine) -> Result<Vec<Target>, UpError> {
 /// The crowd itself, until each acknowledged buy has its outcome.
 async fn press(
     machine: &Machine,
-    config: &CrowdConfig,
+    shape: &CrowdArgs,
     passes: Option<Arc<Passes>>,
     book: &Arc<Book>,
     display: &Display,
     stop: &CancellationToken,
-) -> Result<Report, UpError> {
+) -> Result<Report, ToolError> {
     let view = machine.running.view();
     let progress = Progress::start(display.clone(), Arc::clone(book), Some(view));
     let targets = targets(machine)?;
     let engine = Engine {
         targets: targets.clone(),
-        connections: config.connections,
-        patience: config.patience,
+        connections: shape.connections(),
+        patience: shape.patience(),
         sources: Vec::new(),
         tokens: None,
         passes,
@@ -192,7 +195,7 @@ async fn press(
     let verifier = Verifier {
         redis: Some(machine.queue.clone()),
         gateways: targets,
-        patience: config.settle_patience,
+        patience: shape.settle_patience(),
     };
     let mut lost = verifier.run(book, stop).await;
     progress.finish().await;
@@ -203,7 +206,7 @@ async fn press(
     Ok(Report::new(book, started_at, elapsed, &lost))
 }
 
-async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, UpError> {
+async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, ToolError> {
     let mut audits = Vec::with_capacity(machine.sales.len());
     // Long reads, so a connection that waits longer than those of the hot path.
     let mut queue = connect::blocking(&machine.client, AUDIT_PATIENCE).await?;

@@ -10,8 +10,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
 use tokio::time::{Instant, sleep_until};
 
-use super::{UpConfig, UpError};
-use crate::display::Display;
+use super::{ToolError, UpConfig};
+use crate::{display::Display, reach};
 
 /// How long after everything is ready a sale opens that has a crowd waiting and no time of its
 /// own: long enough to see the countdown.
@@ -31,11 +31,11 @@ pub(super) async fn announce(
     config: &UpConfig,
     ledger: &Ledger,
     queue: &mut impl Queue,
-) -> Result<(), UpError> {
+) -> Result<(), ToolError> {
     let mut taken = Vec::new();
     for sale in sales.iter() {
         match declare(sale, ledger, queue).await {
-            Err(UpError::Ledger(LedgerError::ProductTaken { .. })) => taken.push(sale),
+            Err(ToolError::Ledger(LedgerError::ProductTaken { .. })) => taken.push(sale),
             outcome => outcome?,
         }
     }
@@ -44,18 +44,16 @@ pub(super) async fn announce(
         declare(sale, ledger, queue).await?;
     }
     // By Redis's clock, which is the one that decides.
-    let now = Timestamp::from_microsecond(catalogue::clock(queue).await?)
-        .unwrap_or_else(|_| Timestamp::now());
+    let now = reach::redis_clock(queue).await?;
     for sale in sales.iter_mut() {
-        let crowd = config.crowd.as_ref();
-        let crowd_lead = crowd.map(|crowd| lead(sale, crowd.shoppers));
+        let crowd_lead = config.crowd.map(|shoppers| lead(sale, shoppers));
         sale.schedule = schedule(sale, config.opens_in, crowd_lead, now)?;
         catalogue::announce(queue, sale, false).await?;
     }
     Ok(())
 }
 
-async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), UpError> {
+async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), ToolError> {
     let Declared { levels, unlisted } = retirement::declare(ledger, queue, sale).await?;
     stock::publish(queue, &SaleKeys::new(&sale.id), &levels).await?;
     retirement::let_go(ledger, queue, &sale.id, &unlisted).await?;
@@ -79,13 +77,16 @@ fn schedule(
     opens_in: Option<Duration>,
     crowd_lead: Option<Duration>,
     now: Timestamp,
-) -> Result<Schedule, UpError> {
+) -> Result<Schedule, ToolError> {
     let written = sale.schedule;
     let is_ahead = written.opens_at.is_some_and(|opens| opens > now);
     let lead = opens_in.or(crowd_lead.filter(|_| !is_ahead));
-    let opens_at = lead.map_or(written.opens_at, |lead| now.checked_add(lead).ok());
+    let opens_at = match lead {
+        Some(lead) => Some(now.checked_add(lead).map_err(ToolError::FarOpening)?),
+        None => written.opens_at,
+    };
     match (opens_at.unwrap_or(now), written.closes_at) {
-        (opens, Some(closes)) if closes <= opens => Err(UpError::ClosesBeforeOpening {
+        (opens, Some(closes)) if closes <= opens => Err(ToolError::ClosesBeforeOpening {
             sale: sale.id.clone(),
             closes,
             opens,
@@ -98,7 +99,7 @@ fn schedule(
 }
 
 /// The instant at which the last of the sales opens, by our own clock; now, when all are open.
-pub(super) async fn instant(sales: &[Sale], queue: &mut impl Queue) -> Result<Instant, UpError> {
+pub(super) async fn instant(sales: &[Sale], queue: &mut impl Queue) -> Result<Instant, ToolError> {
     let opens = sales.iter().filter_map(|sale| sale.schedule.opens_at).max();
     let redis_now = catalogue::clock(queue).await?;
     let now = Instant::now();
@@ -210,6 +211,13 @@ mod tests {
                 Some(at(1_007))
             );
         }
+    }
+
+    #[test]
+    fn an_opening_that_no_calendar_has_is_refused_and_not_at_once() {
+        let lead = Some(Duration::from_secs(u64::MAX / 2));
+        let error = schedule(&sale(None, None), lead, None, at(1_000)).unwrap_err();
+        assert!(matches!(error, ToolError::FarOpening(_)), "{error}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::{
 use flashsale_testbed::process::Process;
 use tokio::time::sleep;
 
-use super::{UpError, fleet::Fleet};
+use super::{ToolError, fleet::Fleet};
 use crate::{http_client::Connection, load::target::Target};
 
 /// A child that is not ready by then is broken; it takes a fraction of a second.
@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// Comes back when every child of the fleet says that it is ready.
-pub(super) async fn wait(fleet: &Fleet) -> Result<(), UpError> {
+pub(super) async fn wait(fleet: &Fleet) -> Result<(), ToolError> {
     let deadline = Instant::now() + PATIENCE;
     for (process, probes) in fleet.running() {
         wait_for(process, probes, deadline).await?;
@@ -26,8 +26,12 @@ pub(super) async fn wait(fleet: &Fleet) -> Result<(), UpError> {
     Ok(())
 }
 
-async fn wait_for(process: &Process, probes: SocketAddr, deadline: Instant) -> Result<(), UpError> {
-    let not_ready = |what| UpError::NotReady {
+async fn wait_for(
+    process: &Process,
+    probes: SocketAddr,
+    deadline: Instant,
+) -> Result<(), ToolError> {
+    let not_ready = |what| ToolError::NotReady {
         name: process.name().to_owned(),
         what,
         log_file: process.log_file().display().to_string(),

@@ -7,10 +7,10 @@ use std::{
 };
 
 use flashsale_testbed::{data_dir::DataDir, postgres::Postgres, redis::Redis};
-use flashsale_transport::{StoreUrl, TlsSource};
+use flashsale_transport::TlsSource;
 use url::Url;
 
-use super::{UpConfig, UpError};
+use super::{ToolError, UpConfig};
 use crate::display::Display;
 
 /// Wait before a store that could not be started again is tried again.
@@ -36,36 +36,34 @@ impl Stores {
         config: &UpConfig,
         data_dir: &DataDir,
         display: &Display,
-    ) -> Result<Self, UpError> {
+    ) -> Result<Self, ToolError> {
         let postgres = async {
-            match config.database_url {
-                Some(_) => Ok::<_, UpError>(None),
-                None => Ok(Some(Postgres::start(data_dir).await?)),
+            if let Some(url) = &config.database_url {
+                return Ok::<_, ToolError>((url.to_string(), None));
             }
+            let own = Postgres::start(data_dir).await?;
+            Ok((own.url(), Some(own)))
         };
         let redis = async {
-            match config.redis_url {
-                Some(_) => Ok::<_, UpError>(None),
-                None => Ok(Some(Redis::start(data_dir, config.append_fsync).await?)),
+            if let Some(url) = &config.redis_url {
+                return Ok::<_, ToolError>((url.to_string(), None));
             }
+            let own = Redis::start(data_dir, config.appendfsync).await?;
+            Ok((own.url(), Some(own)))
         };
-        let (postgres, redis) = tokio::try_join!(postgres, redis)?;
-        let url = |given: &Option<StoreUrl>, own: Option<String>| {
-            given.as_deref().map(str::to_owned).or(own)
-        };
+        let ((database_url, postgres), (redis_url, redis)) = tokio::try_join!(postgres, redis)?;
         // Gateways and workers have another working directory. A private store has no TLS.
         let directory = |path: &Option<PathBuf>, is_given: bool| match path {
             Some(path) if is_given => std::path::absolute(path)
                 .map(Some)
-                .map_err(UpError::Certificates),
+                .map_err(ToolError::Certificates),
             _ => Ok(None),
         };
         let stores = Self {
-            database_tls: directory(&config.database_tls, postgres.is_none())?,
-            redis_tls: directory(&config.redis_tls, redis.is_none())?,
-            database_url: url(&config.database_url, postgres.as_ref().map(Postgres::url))
-                .unwrap_or_default(),
-            redis_url: url(&config.redis_url, redis.as_ref().map(Redis::url)).unwrap_or_default(),
+            database_tls: directory(&config.database.tls.database_tls, postgres.is_none())?,
+            redis_tls: directory(&config.redis_tls.redis_tls, redis.is_none())?,
+            database_url,
+            redis_url,
             postgres,
             redis,
             next_attempt: None,
@@ -158,7 +156,7 @@ impl Stores {
     }
 
     /// Stops the private ones.
-    pub(super) async fn stop(mut self, display: &Display) -> Result<(), UpError> {
+    pub(super) async fn stop(mut self, display: &Display) -> Result<(), ToolError> {
         if let Some(redis) = &mut self.redis {
             redis.stop().await?;
             display.line("stopped     Redis");

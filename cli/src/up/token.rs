@@ -4,7 +4,7 @@ use std::fmt;
 
 use flashsale_testbed::{data_dir::DataDir, password};
 
-use super::{UpConfig, UpError};
+use super::{ToolError, UpConfig};
 
 /// Shortest token that gateways take, in characters.
 const MIN_LENGTH: usize = 16;
@@ -23,17 +23,17 @@ pub(super) struct OperationsToken {
 impl OperationsToken {
     /// The given one, or one that is made for this data directory. A given one is checked here and
     /// not while arguments are parsed, since the parser would repeat a bad one on the terminal.
-    pub(super) fn new(config: &UpConfig, data_dir: &DataDir) -> Result<Self, UpError> {
+    pub(super) fn new(config: &UpConfig, data_dir: &DataDir) -> Result<Self, ToolError> {
         let given = config.operations_token.as_ref();
         match given.filter(|text| !text.is_empty()) {
             Some(text) if is_usable(text) => Ok(Self {
                 text: text.clone(),
                 is_given: true,
             }),
-            Some(_) => Err(UpError::UnusableToken),
+            Some(_) => Err(ToolError::UnusableToken),
             None => Ok(Self {
                 text: password::read_or_create(&data_dir.path().join(FILE))
-                    .map_err(UpError::SecretFile)?,
+                    .map_err(ToolError::SecretFile)?,
                 is_given: false,
             }),
         }

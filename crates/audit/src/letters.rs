@@ -9,17 +9,17 @@ use uuid::Uuid;
 
 /// A dead letter's job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Letter {
+pub struct Letter {
     /// The letter's id.
-    pub(super) id: String,
+    pub id: String,
     /// Whose job it is.
-    user: String,
-    /// The job's key.
-    key: String,
+    pub user: String,
+    /// The job's Idempotency-Key.
+    pub key: String,
 }
 
 /// The dead letters that are jobs, by job.
-pub(super) async fn read(
+pub async fn read(
     connection: &mut impl Queue,
     keys: &SaleKeys,
 ) -> RedisResult<HashMap<Uuid, Letter>> {

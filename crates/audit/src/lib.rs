@@ -13,18 +13,18 @@
 
 mod findings;
 mod jobs;
-mod letters;
+pub mod letters;
 mod outcomes;
-mod records;
+pub mod records;
 mod rejections;
 mod second_look;
 mod stock;
 mod uniqueness;
-mod waiting;
+pub mod waiting;
 
 use std::collections::BTreeSet;
 
-use flashsale_domain::id::SaleId;
+use flashsale_domain::id::{IdError, SaleId};
 use flashsale_ledger::{Ledger, LedgerError};
 use flashsale_queue::{connect::Queue, keys::SALES};
 use redis::AsyncCommands;
@@ -45,6 +45,15 @@ pub enum AuditError {
     /// Redis could not be asked.
     #[error("the audit needs Redis: {0}")]
     Redis(#[from] redis::RedisError),
+    /// A store knows a sale by a name that no sale can have, so its laws cannot be looked at.
+    #[error("a store knows a sale {name:?}, which is no name of a sale: it {source}")]
+    Name {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        #[source]
+        source: IdError,
+    },
 }
 
 /// What an audit of one sale found.
@@ -126,8 +135,8 @@ pub async fn sales(
         .read(async |connection| Ok(query.fetch_all(connection).await?))
         .await?;
     let names: BTreeSet<String> = announced.into_iter().chain(recorded).collect();
-    Ok(names
-        .into_iter()
-        .filter_map(|name| SaleId::new(name).ok())
-        .collect())
+    let id = |name: String| {
+        SaleId::new(name.as_str()).map_err(|source| AuditError::Name { name, source })
+    };
+    names.into_iter().map(id).collect()
 }

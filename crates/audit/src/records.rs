@@ -15,11 +15,11 @@ use uuid::Uuid;
 const SCAN_COUNT: usize = 2_000;
 
 /// A record with its job.
-pub(super) type Recorded = (Uuid, JobRecord);
+pub type Recorded = (Uuid, JobRecord);
 
 /// A walk over all records. What is there from beginning to end is met exactly once.
 #[derive(Debug, Default)]
-pub(super) struct Walk {
+pub struct Walk {
     /// Where Redis goes on; none once it came round.
     cursor: Option<u64>,
     started: bool,
@@ -29,16 +29,16 @@ pub(super) struct Walk {
 
 /// A step of a walk.
 #[derive(Debug, Default)]
-pub(super) struct Chunk {
+pub struct Chunk {
     /// Records met for the first time.
-    pub(super) records: Vec<Recorded>,
+    pub records: Vec<Recorded>,
     /// Fields that are no records, as they stand there.
-    pub(super) unreadable: Vec<String>,
+    pub unreadable: Vec<String>,
 }
 
 impl Walk {
     /// The next records; none at the end.
-    pub(super) async fn next(
+    pub async fn next(
         &mut self,
         connection: &mut impl Queue,
         jobs_key: &str,

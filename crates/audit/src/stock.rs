@@ -54,28 +54,10 @@ fn units(books: &ProductBooks) -> u64 {
 }
 
 impl StockAudit {
-    /// Units ever on offer, over all products.
+    /// The sum of a figure over all products.
     #[must_use]
-    pub fn initial(&self) -> i64 {
-        self.products.iter().map(|books| books.initial).sum()
-    }
-
-    /// Units left, over all products.
-    #[must_use]
-    pub fn left(&self) -> i64 {
-        self.products.iter().map(|books| books.left).sum()
-    }
-
-    /// Units of orders cancelled after their sale was over, over all products.
-    #[must_use]
-    pub fn returned(&self) -> i64 {
-        self.products.iter().map(|books| books.returned).sum()
-    }
-
-    /// Orders not cancelled, over all products.
-    #[must_use]
-    pub fn ordered(&self) -> i64 {
-        self.products.iter().map(|books| books.ordered).sum()
+    pub fn total(&self, figure: impl Fn(&ProductBooks) -> i64) -> i64 {
+        self.products.iter().map(figure).sum()
     }
 }
 

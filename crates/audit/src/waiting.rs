@@ -1,6 +1,9 @@
 //! Jobs that are said to wait: are they in their lanes?
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::ControlFlow,
+};
 
 use flashsale_domain::id::ProductId;
 use flashsale_queue::{connect::Queue, keys::SaleKeys, lane};
@@ -40,20 +43,40 @@ impl Waiting {
         keys: &SaleKeys,
     ) -> RedisResult<Vec<Uuid>> {
         for (product, expected) in &mut self.0 {
-            let lane = keys.lane(product);
-            let mut after = lane::HEAD.to_owned();
-            while !expected.is_empty() {
-                let entries = lane::read(connection, &lane, &after, READ_COUNT).await?;
-                let Some(last) = entries.last() else { break };
-                after.clone_from(&last.id);
-                for entry in &entries {
-                    let job = entry.job.as_deref().unwrap_or_default();
-                    if let Ok(named) = serde_json::from_slice::<Named>(job) {
-                        expected.remove(&named.job_id);
-                    }
+            let meet = |job| {
+                expected.remove(&job);
+                if expected.is_empty() {
+                    ControlFlow::Break(())
+                } else {
+                    ControlFlow::Continue(())
                 }
-            }
+            };
+            walk(connection, &keys.lane(product), meet).await?;
         }
         Ok(self.0.into_values().flatten().collect())
+    }
+}
+
+/// Has `meet` see the jobs that wait in `lane`, from its head, until it breaks off or the lane ends.
+pub async fn walk(
+    connection: &mut impl Queue,
+    lane: &str,
+    mut meet: impl FnMut(Uuid) -> ControlFlow<()>,
+) -> RedisResult<()> {
+    let mut after = lane::HEAD.to_owned();
+    loop {
+        let entries = lane::read(connection, lane, &after, READ_COUNT).await?;
+        let Some(last) = entries.last() else {
+            return Ok(());
+        };
+        after.clone_from(&last.id);
+        for entry in &entries {
+            let job = entry.job.as_deref().unwrap_or_default();
+            if let Ok(named) = serde_json::from_slice::<Named>(job)
+                && meet(named.job_id).is_break()
+            {
+                return Ok(());
+            }
+        }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use redis::{Client, Cmd, FromRedisValue, RedisError as ClientError, RedisResult};
+use redis::{Cmd, FromRedisValue, RedisError as ClientError, RedisResult};
 use tokio::time::{Instant, sleep};
 
 use super::{
     data_dir::{DataDir, DataDirError},
     ports::{self, PortError},
-    redis::{AppendFsync, Redis, RedisError},
+    redis::{AppendFsync, Redis, RedisError, host, url_of_several},
     tls::Tls,
 };
 
@@ -100,32 +100,23 @@ impl Cluster {
     /// `redis+cluster://:PASSWORD@HOST:PORT,…`, with all servers.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self
-            .servers
-            .iter()
-            .map(|server| format!("127.0.0.1:{}", server.port()))
-            .collect();
-        let password = self.servers[0].password();
-        format!("redis+cluster://:{password}@{}", hosts.join(","))
+        let hosts = self.servers.iter().map(|server| host(server.port()));
+        url_of_several("redis+cluster", self.servers[0].password(), hosts)
     }
 
     /// `rediss+cluster://:PASSWORD@HOST:PORT,…`, with all servers; none without TLS.
     #[must_use]
     pub fn tls_url(&self) -> Option<String> {
-        let hosts: Option<Vec<String>> = self
-            .servers
-            .iter()
-            .map(|server| Some(format!("127.0.0.1:{}", server.tls_port()?)))
-            .collect();
+        let ports = self.servers.iter().map(Redis::tls_port);
+        let ports = ports.collect::<Option<Vec<u16>>>()?;
+        let hosts = ports.into_iter().map(host);
         let password = self.servers[0].password();
-        Some(format!("rediss+cluster://:{password}@{}", hosts?.join(",")))
+        Some(url_of_several("rediss+cluster", password, hosts))
     }
 
     /// Asks the server at `position`.
     pub async fn ask<T: FromRedisValue>(&self, position: usize, command: &Cmd) -> RedisResult<T> {
-        let client = Client::open(self.servers[position].url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        command.query_async(&mut connection).await
+        self.servers[position].ask(command).await
     }
 
     /// The id of the server at `position` in the cluster.
@@ -194,9 +185,7 @@ impl Cluster {
     /// Waits until every replica has what its primary has.
     pub async fn replicas_have_everything(&self) -> Result<(), ClusterError> {
         let offset = async |position| -> RedisResult<Option<String>> {
-            let info: String = self
-                .ask(position, redis::cmd("INFO").arg("replication"))
-                .await?;
+            let info = self.replication(position).await?;
             let mut lines = info.lines();
             Ok(lines.find_map(|line| Some(line.strip_prefix("master_repl_offset:")?.to_owned())))
         };
@@ -209,12 +198,17 @@ impl Cluster {
         .await
     }
 
+    async fn replication(&self, position: usize) -> RedisResult<String> {
+        self.ask(position, redis::cmd("INFO").arg("replication"))
+            .await
+    }
+
     async fn meet(&self) -> Result<(), ClusterError> {
         for other in &self.servers[1..] {
             let mut meet = redis::cmd("CLUSTER");
             let port = other.tls_port().unwrap_or(other.port());
             meet.arg("MEET").arg("127.0.0.1").arg(port);
-            meet.arg(other.cluster_port().unwrap_or_default());
+            meet.arg(other.cluster_port());
             let () = self.ask(0, &meet).await?;
         }
         self.until(async |position| {
@@ -251,9 +245,7 @@ impl Cluster {
             let () = self.ask(self.primaries + primary, &replicate).await?;
         }
         self.until(async |position| {
-            let info: String = self
-                .ask(position, redis::cmd("INFO").arg("replication"))
-                .await?;
+            let info = self.replication(position).await?;
             let wanted = if position < self.primaries {
                 "state=online"
             } else {

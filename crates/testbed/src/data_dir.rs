@@ -37,14 +37,8 @@ const LEFTOVER_AGE: Duration = Duration::from_mins(1);
 #[derive(Debug, thiserror::Error)]
 pub enum DataDirError {
     /// It could not be made, opened or written to.
-    #[error("could not use `{}` as data directory; check the path and its permissions", path.display())]
-    Unusable {
-        /// The directory.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not use `{path}` as data directory; check the path and its permissions", path = .0.display())]
+    Unusable(PathBuf, #[source] io::Error),
     /// Another run uses it.
     #[error("`{}` is in use by another run: stop that one or choose another data directory", .0.display())]
     InUse(PathBuf),
@@ -80,37 +74,28 @@ impl DataDir {
     pub fn temporary() -> Result<Self, DataDirError> {
         let place = env::temp_dir();
         remove_leftovers(&place);
-        let unusable = |source| DataDirError::Unusable {
-            path: place.clone(),
-            source,
-        };
+        let unusable = unusable(&place);
         let temporary = tempfile::Builder::new()
             .prefix(TEMPORARY_PREFIX)
             .tempdir()
-            .map_err(unusable)?;
-        fs::set_permissions(temporary.path(), Permissions::from_mode(MODE)).map_err(unusable)?;
-        let path = temporary.path().canonicalize().map_err(unusable)?;
-        let lock = lock(&path)?;
-        Ok(Self(Arc::new(Inner {
-            path,
-            temporary: Some(temporary),
-            _lock: lock,
-        })))
+            .map_err(&unusable)?;
+        fs::set_permissions(temporary.path(), Permissions::from_mode(MODE)).map_err(&unusable)?;
+        let path = temporary.path().canonicalize().map_err(&unusable)?;
+        Self::locked(path, Some(temporary))
     }
 
     /// The directory `path`, made if it does not exist, kept at the end and reused the next time.
     pub fn kept(path: &Path) -> Result<Self, DataDirError> {
-        let unusable = |source| DataDirError::Unusable {
-            path: path.to_path_buf(),
-            source,
-        };
-        make(path).map_err(unusable)?;
-        let path = path.canonicalize().map_err(unusable)?;
-        let lock = lock(&path)?;
+        make(path).map_err(unusable(path))?;
+        let path = path.canonicalize().map_err(unusable(path))?;
+        Self::locked(path, None)
+    }
+
+    fn locked(path: PathBuf, temporary: Option<TempDir>) -> Result<Self, DataDirError> {
         Ok(Self(Arc::new(Inner {
+            _lock: lock(&path)?,
             path,
-            temporary: None,
-            _lock: lock,
+            temporary,
         })))
     }
 
@@ -132,7 +117,7 @@ impl DataDir {
         let path = self.path().join(name);
         match DirBuilder::new().mode(0o700).create(&path) {
             Err(source) if source.kind() != io::ErrorKind::AlreadyExists => {
-                Err(DataDirError::Unusable { path, source })
+                Err(DataDirError::Unusable(path, source))
             }
             _ => Ok(path),
         }
@@ -148,16 +133,17 @@ fn make(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(MODE))
 }
 
+fn unusable(path: &Path) -> impl Fn(io::Error) -> DataDirError {
+    move |source| DataDirError::Unusable(path.to_path_buf(), source)
+}
+
 fn lock(directory: &Path) -> Result<File, DataDirError> {
-    let unusable = |source| DataDirError::Unusable {
-        path: directory.to_path_buf(),
-        source,
-    };
+    let unusable = unusable(directory);
     let file = OpenOptions::new()
         .create(true)
         .append(true)
         .open(directory.join(LOCK_FILE))
-        .map_err(unusable)?;
+        .map_err(&unusable)?;
     let start = Instant::now();
     loop {
         match file.try_lock() {

@@ -35,14 +35,8 @@ pub enum LaunchError {
     #[error("`{}` is no executable file; check that it is installed or built", .0.display())]
     NoProgram(PathBuf),
     /// The log file could not be opened.
-    #[error("could not open the log file `{}`; check the directory's permissions", path.display())]
-    LogFile {
-        /// Path of the log file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not open the log file `{path}`; check the directory's permissions", path = .0.display())]
+    LogFile(PathBuf, #[source] io::Error),
     /// The child must run as another user, for which `setpriv` is needed.
     #[error("`{SETPRIV}` is needed to run a program as another user: apt-get install util-linux")]
     NoSetpriv,
@@ -248,9 +242,6 @@ impl Launch {
     }
 
     fn log_error(&self, source: io::Error) -> LaunchError {
-        LaunchError::LogFile {
-            path: self.log_file.clone(),
-            source,
-        }
+        LaunchError::LogFile(self.log_file.clone(), source)
     }
 }

@@ -20,6 +20,7 @@
 //! ```
 
 pub mod account;
+pub mod answer;
 pub mod binaries;
 #[cfg(feature = "certificates")]
 pub mod certificates;

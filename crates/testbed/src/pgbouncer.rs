@@ -11,9 +11,11 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
+use url::Url;
 
 use super::account::{Account, AccountError};
+use super::answer::{self, NoAnswer, Patience};
 use super::binaries;
 use super::data_dir::{DataDir, DataDirError};
 use super::launch::Launch;
@@ -30,10 +32,10 @@ pub const PROGRAM_VARIABLE: &str = "FLASHSALE_PGBOUNCER";
 const USUAL_PLACE: &str = "/usr/sbin/pgbouncer";
 
 /// A start takes milliseconds.
-const START_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How often a starting PgBouncer is tried.
-const START_INTERVAL: Duration = Duration::from_millis(10);
+const START: Patience = Patience {
+    interval: Duration::from_millis(10),
+    longest: Duration::from_secs(30),
+};
 
 /// An attempt to connect on the same machine takes milliseconds.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -57,26 +59,17 @@ pub enum PgBouncerError {
     #[error(transparent)]
     Account(#[from] AccountError),
     /// A file of ours could not be written.
-    #[error("could not write `{}`; check the data directory's permissions", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not write `{path}`; check the data directory's permissions", path = .0.display())]
+    File(PathBuf, #[source] io::Error),
     /// There is no port for it.
     #[error(transparent)]
     Port(#[from] PortError),
     /// Its process could not be started.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// It ended, or did not let anybody in.
-    #[error("PgBouncer does not answer; the end of its log:\n{log}")]
-    NoAnswer {
-        /// The end of its log.
-        log: String,
-    },
+    /// It does not let anybody in.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
 }
 
 /// A PgBouncer on 127.0.0.1 that is ours alone. Everything that its configuration does not need is
@@ -117,7 +110,11 @@ impl PgBouncer {
                 .on_drop(Signal::SIGTERM);
             let process = Process::start(launch).await?;
             let url = server.url_through(port);
-            match wait_until_it_answers(&process, &url).await {
+            let answers = || async {
+                let answer = timeout(CONNECT_PATIENCE, ask(&url)).await;
+                Ok::<_, PgBouncerError>(matches!(answer, Ok(Ok(()))))
+            };
+            match answer::wait("PgBouncer", &process, START, answers).await {
                 Err(_) if attempts < ports::ATTEMPTS_TO_LISTEN && ports::is_taken(port) => {
                     attempts += 1;
                 }
@@ -149,34 +146,29 @@ pub fn program() -> Result<PathBuf, PgBouncerError> {
         .ok_or(PgBouncerError::NotInstalled)
 }
 
-/// The PostgreSQL behind it, as its address says.
+/// The PostgreSQL behind it.
 struct Server {
-    user: String,
+    url: Url,
     password: String,
     host: String,
-    port: String,
-    database: String,
+    port: u16,
 }
 
 impl Server {
     fn parse(url: &str) -> Option<Self> {
-        let (user, rest) = url.strip_prefix("postgres://")?.split_once('@')?;
-        let (user, password) = user.split_once(':')?;
-        let (address, database) = rest.split_once('/')?;
-        let (host, port) = address.split_once(':')?;
+        let url = Url::parse(url).ok()?;
         Some(Self {
-            user: user.to_owned(),
-            password: password.to_owned(),
-            host: host.to_owned(),
-            port: port.to_owned(),
-            database: database.to_owned(),
+            password: url.password()?.to_owned(),
+            host: url.host_str()?.to_owned(),
+            port: url.port()?,
+            url,
         })
     }
 
     fn url_through(&self, port: u16) -> String {
-        let (user, password, database) = (&self.user, &self.password, &self.database);
+        let (user, password, database) = (self.url.username(), &self.password, self.url.path());
         format!(
-            "postgres://{user}:{password}@{}:{port}/{database}",
+            "postgres://{user}:{password}@{}:{port}{database}",
             Ipv4Addr::LOCALHOST
         )
     }
@@ -205,12 +197,9 @@ impl Server {
             Ipv4Addr::LOCALHOST,
             users.display(),
         );
-        let user = format!("\"{}\" \"{}\"\n", self.user, self.password);
+        let user = format!("\"{}\" \"{}\"\n", self.url.username(), self.password);
         for (path, text) in [(&file, configuration), (&users, user)] {
-            fs::write(path, text).map_err(|source| PgBouncerError::File {
-                path: path.clone(),
-                source,
-            })?;
+            fs::write(path, text).map_err(|source| PgBouncerError::File(path.clone(), source))?;
             if let Some(account) = account {
                 account.take_over(path)?;
             }
@@ -221,19 +210,6 @@ impl Server {
         }
         Ok(file)
     }
-}
-
-async fn wait_until_it_answers(process: &Process, url: &str) -> Result<(), PgBouncerError> {
-    let deadline = Instant::now() + START_PATIENCE;
-    while !matches!(timeout(CONNECT_PATIENCE, ask(url)).await, Ok(Ok(()))) {
-        if !process.is_running() || Instant::now() >= deadline {
-            return Err(PgBouncerError::NoAnswer {
-                log: process.log_tail(),
-            });
-        }
-        sleep(START_INTERVAL).await;
-    }
-    Ok(())
 }
 
 async fn ask(url: &str) -> Result<(), sqlx::Error> {

@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
+
+use parking_lot::Mutex;
 
 /// Where Linux says which local ports outgoing connections are given.
 const EPHEMERAL_RANGE_FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
@@ -41,7 +43,7 @@ pub enum PortError {
 /// port must find it free, and a crowd of simulated shoppers opens thousands of connections whose
 /// own ports come from that range.
 pub fn free_port() -> Result<u16, PortError> {
-    let mut handed_out = HANDED_OUT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut handed_out = HANDED_OUT.lock();
     let port = (0..ATTEMPTS)
         .map(|_| rand::random_range(LOWEST..first_ephemeral().max(LOWEST + 1)))
         .filter(|port| !handed_out.contains(port))

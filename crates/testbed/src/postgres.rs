@@ -12,8 +12,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
+use super::answer::{self, NoAnswer, Patience};
 use super::data_dir::DataDir;
 use super::launch::Launch;
 use super::pid_file::{self, StillOwned};
@@ -31,10 +32,10 @@ const DATABASE: &str = "flashsale";
 const MAINTENANCE_DATABASE: &str = "postgres";
 
 /// A clean start takes well under a second; one after a crash replays up to `max_wal_size`.
-const START_PATIENCE: Duration = Duration::from_mins(2);
-
-/// How often a starting server is tried.
-const START_INTERVAL: Duration = Duration::from_millis(20);
+const START: Patience = Patience {
+    interval: Duration::from_millis(20),
+    longest: Duration::from_mins(2),
+};
 
 /// An attempt to connect on the same machine takes milliseconds.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -66,27 +67,12 @@ pub enum PostgresError {
     /// Its process could not be started or ended.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// It ended instead of starting.
-    #[error("PostgreSQL did not start; the end of its log:\n{log}")]
-    DidNotStart {
-        /// The end of its log.
-        log: String,
-    },
-    /// It runs but does not answer.
-    #[error("PostgreSQL does not answer after {} s; the end of its log:\n{log}", START_PATIENCE.as_secs())]
-    NoAnswer {
-        /// The end of its log.
-        log: String,
-    },
+    /// It does not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// It refused what we asked.
-    #[error("PostgreSQL refused the request; its log is `{}`", log_file.display())]
-    Refused {
-        /// Its log.
-        log_file: PathBuf,
-        /// What it said.
-        #[source]
-        source: sqlx::Error,
-    },
+    #[error("PostgreSQL refused the request; its log is `{log_file}`", log_file = .0.display())]
+    Refused(PathBuf, #[source] sqlx::Error),
     /// A database name that would need quoting.
     #[error("`{0}` cannot name a database: take 1 to 63 of a-z, 0-9 and _, a letter first")]
     BadName(String),
@@ -116,14 +102,7 @@ impl Postgres {
     pub async fn start(data_dir: &DataDir) -> Result<Self, PostgresError> {
         let installation = Installation::find().await?;
         let cluster = Cluster::open(data_dir, &installation).await?;
-        let mut postgres = Self {
-            process: None,
-            installation,
-            cluster,
-            port: ports::free_port()?,
-            _data_dir: data_dir.clone(),
-        };
-        postgres.start_on_a_free_port().await?;
+        let postgres = Self::start_on(data_dir, installation, cluster).await?;
         postgres.create_database_if_missing(DATABASE).await?;
         Ok(postgres)
     }
@@ -169,11 +148,8 @@ impl Postgres {
                 .await?;
         }
         self.set(&mut connection, "ssl", "on").await?;
-        sqlx::query("SELECT pg_reload_conf()")
-            .execute(&mut connection)
-            .await
-            .map_err(|source| self.refused(source))?;
-        Ok(())
+        let reload = "SELECT pg_reload_conf()".to_owned();
+        self.execute(&mut connection, reload).await
     }
 
     async fn set(
@@ -184,11 +160,17 @@ impl Postgres {
     ) -> Result<(), PostgresError> {
         let value = value.replace('\'', "''");
         let statement = format!("ALTER SYSTEM SET {setting} = '{value}'");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
-            .execute(connection)
-            .await
-            .map_err(|source| self.refused(source))?;
-        Ok(())
+        self.execute(connection, statement).await
+    }
+
+    async fn execute(
+        &self,
+        connection: &mut PgConnection,
+        statement: String,
+    ) -> Result<(), PostgresError> {
+        let statement = sqlx::raw_sql(sqlx::AssertSqlSafe(statement));
+        let executed = statement.execute(connection).await;
+        executed.map(drop).map_err(|source| self.refused(source))
     }
 
     /// Creates an empty database called `name` (a-z, 0-9 and `_`) and gives its address.
@@ -197,11 +179,8 @@ impl Postgres {
             return Err(PostgresError::BadName(name.to_owned()));
         }
         let mut connection = self.maintenance_connection().await?;
-        let statement = sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"));
-        sqlx::raw_sql(statement)
-            .execute(&mut connection)
-            .await
-            .map_err(|source| self.refused(source))?;
+        let statement = format!("CREATE DATABASE {name}");
+        self.execute(&mut connection, statement).await?;
         Ok(self.url_of(name))
     }
 
@@ -253,25 +232,14 @@ impl Postgres {
             .cluster
             .copy(data_dir, &self.installation, address)
             .await?;
-        let mut replica = Self {
-            process: None,
-            installation: self.installation.clone(),
-            cluster,
-            port: ports::free_port()?,
-            _data_dir: data_dir.clone(),
-        };
-        replica.start_on_a_free_port().await?;
-        Ok(replica)
+        Self::start_on(data_dir, self.installation.clone(), cluster).await
     }
 
     /// Makes a replica a server of its own. Comes back when it takes writes.
     pub async fn promote(&self) -> Result<(), PostgresError> {
         let mut connection = self.maintenance_connection().await?;
-        sqlx::query("SELECT pg_promote()")
-            .execute(&mut connection)
-            .await
-            .map_err(|source| self.refused(source))?;
-        Ok(())
+        let promote = "SELECT pg_promote()".to_owned();
+        self.execute(&mut connection, promote).await
     }
 
     /// Promotes a replica at the address of `lost`, its primary, which is stopped for good. Commits
@@ -290,14 +258,27 @@ impl Postgres {
         self.launch().await
     }
 
-    async fn start_on_a_free_port(&mut self) -> Result<(), PostgresError> {
+    /// Starts a server on these files and a free port.
+    async fn start_on(
+        data_dir: &DataDir,
+        installation: Installation,
+        cluster: Cluster,
+    ) -> Result<Self, PostgresError> {
+        let mut postgres = Self {
+            process: None,
+            installation,
+            cluster,
+            port: ports::free_port()?,
+            _data_dir: data_dir.clone(),
+        };
         for _ in 1..ports::ATTEMPTS_TO_LISTEN {
-            match self.launch().await {
-                Err(_) if ports::is_taken(self.port) => self.port = ports::free_port()?,
-                outcome => return outcome,
+            match postgres.launch().await {
+                Err(_) if ports::is_taken(postgres.port) => postgres.port = ports::free_port()?,
+                outcome => return outcome.map(|()| postgres),
             }
         }
-        self.launch().await
+        postgres.launch().await?;
+        Ok(postgres)
     }
 
     async fn launch(&mut self) -> Result<(), PostgresError> {
@@ -313,31 +294,20 @@ impl Postgres {
             .on_parent_death(Signal::SIGINT)
             .on_drop(Signal::SIGQUIT);
         let process = Process::start(launch).await?;
-        self.wait_until_it_answers(&process).await?;
+        answer::wait("PostgreSQL", &process, START, || self.answers()).await?;
         self.process = Some(process);
         Ok(())
     }
 
-    async fn wait_until_it_answers(&self, process: &Process) -> Result<(), PostgresError> {
-        let deadline = Instant::now() + START_PATIENCE;
-        loop {
-            match timeout(CONNECT_PATIENCE, self.maintenance_connection()).await {
-                Ok(Ok(connection)) => {
-                    // It has answered; how the connection ends does not matter.
-                    let _ = connection.close().await;
-                    return Ok(());
-                }
-                Ok(Err(error)) if is_final(&error) => return Err(error),
-                Ok(Err(_)) | Err(_) => {}
+    async fn answers(&self) -> Result<bool, PostgresError> {
+        match timeout(CONNECT_PATIENCE, self.maintenance_connection()).await {
+            Ok(Ok(connection)) => {
+                // It has answered; how the connection ends does not matter.
+                let _ = connection.close().await;
+                Ok(true)
             }
-            let log = || process.log_tail();
-            if !process.is_running() {
-                return Err(PostgresError::DidNotStart { log: log() });
-            }
-            if Instant::now() >= deadline {
-                return Err(PostgresError::NoAnswer { log: log() });
-            }
-            sleep(START_INTERVAL).await;
+            Ok(Err(error)) if is_final(&error) => Err(error),
+            Ok(Err(_)) | Err(_) => Ok(false),
         }
     }
 
@@ -377,16 +347,13 @@ impl Postgres {
     }
 
     fn refused(&self, source: sqlx::Error) -> PostgresError {
-        PostgresError::Refused {
-            log_file: self.log_file(),
-            source,
-        }
+        PostgresError::Refused(self.log_file(), source)
     }
 }
 
 /// Whether trying again cannot help: the server answered, and not that it is still starting.
 fn is_final(error: &PostgresError) -> bool {
-    let PostgresError::Refused { source, .. } = error else {
+    let PostgresError::Refused(_, source) = error else {
         return true;
     };
     source

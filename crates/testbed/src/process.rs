@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,27 +29,15 @@ const DROP_INTERVAL: Duration = Duration::from_millis(5);
 /// `/proc` gives memory in KiB.
 const BYTES_PER_KIB: u64 = 1024;
 
-/// What can go wrong with a child process.
+/// What can go wrong with a child process. Each begins with its name.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
     /// The description of the child does not hold.
-    #[error("could not prepare {name}")]
-    Launch {
-        /// Name of the child.
-        name: String,
-        /// What is wrong with it.
-        #[source]
-        source: LaunchError,
-    },
+    #[error("could not prepare {0}")]
+    Launch(String, #[source] LaunchError),
     /// The system did not start it.
-    #[error("could not start {name}; check the limits on processes (ulimit -u)")]
-    Start {
-        /// Name of the child.
-        name: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not start {0}; check the limits on processes (ulimit -u)")]
+    Start(String, #[source] io::Error),
     /// It has not ended within the time given.
     #[error("{name} still runs after {} ms; its log is `{log_file}`", waited.as_millis())]
     StillRunning {
@@ -68,28 +57,14 @@ pub enum ProcessError {
         log_file: String,
     },
     /// It has ended, but somebody else collected its exit status.
-    #[error("the exit status of {name} is unknown; do not ignore SIGCHLD in this process")]
-    StatusLost {
-        /// Name of the child.
-        name: String,
-    },
+    #[error("the exit status of {0} is unknown; do not ignore SIGCHLD in this process")]
+    StatusLost(String),
     /// The kernel refused the signal.
-    #[error("could not send {signal} to {name}; check that it runs as the same user")]
-    Signal {
-        /// Name of the child.
-        name: String,
-        /// The signal.
-        signal: Signal,
-        /// What the kernel said.
-        #[source]
-        source: Errno,
-    },
+    #[error("could not send {1} to {0}; check that it runs as the same user")]
+    Signal(String, Signal, #[source] Errno),
     /// Its memory could not be read.
-    #[error("could not read the memory of {name} from /proc; is it mounted?")]
-    Memory {
-        /// Name of the child.
-        name: String,
-    },
+    #[error("could not read the memory of {0} from /proc; is it mounted?")]
+    Memory(String),
 }
 
 /// How a child ended: `None` where somebody else collected its status.
@@ -119,14 +94,10 @@ impl Process {
     /// installed (see [`launch`](super::launch)).
     pub async fn start(launch: Launch) -> Result<Self, ProcessError> {
         let name = launch.name().to_owned();
-        let start_error = |source| ProcessError::Start {
-            name: name.clone(),
-            source,
-        };
-        let command = launch.command().map_err(|source| ProcessError::Launch {
-            name: name.clone(),
-            source,
-        })?;
+        let start_error = |source| ProcessError::Start(name.clone(), source);
+        let command = launch
+            .command()
+            .map_err(|source| ProcessError::Launch(name.clone(), source))?;
         let (started, start) = oneshot::channel();
         let (ended, exit) = watch::channel(None);
         thread::Builder::new()
@@ -209,9 +180,7 @@ impl Process {
                 });
             }
         };
-        status.ok_or_else(|| ProcessError::StatusLost {
-            name: self.name().to_owned(),
-        })
+        status.ok_or_else(|| ProcessError::StatusLost(self.name().to_owned()))
     }
 
     /// Asks it to end, unless that was done before, and kills it if it has not ended within `grace`.
@@ -248,9 +217,7 @@ impl Process {
             .ok()
             .as_deref()
             .and_then(|status| bytes(status, name))
-            .ok_or_else(|| ProcessError::Memory {
-                name: self.name().to_owned(),
-            })
+            .ok_or_else(|| ProcessError::Memory(self.name().to_owned()))
     }
 
     fn if_running(
@@ -262,11 +229,8 @@ impl Process {
         if exit.is_some() {
             return Ok(());
         }
-        send(self.pid, Some(signal)).map_err(|source| ProcessError::Signal {
-            name: self.name().to_owned(),
-            signal,
-            source,
-        })
+        send(self.pid, Some(signal))
+            .map_err(|source| ProcessError::Signal(self.name().to_owned(), signal, source))
     }
 
     fn ends_within(&self, patience: Duration) -> bool {
@@ -344,12 +308,8 @@ pub fn processor_time_with_children(pid: i32) -> io::Result<Duration> {
     let read = || fs::read_to_string(format!("/proc/{pid}/stat"));
     let mut before = read()?;
     loop {
-        let children: u64 = fs::read_dir("/proc")?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter_map(|pid: i32| fs::read_to_string(format!("/proc/{pid}/stat")).ok())
-            .filter(|stat| field(stat, PARENT) == u64::try_from(pid).ok())
-            .filter_map(|stat| ticks(&stat, OWN_TIMES))
-            .sum();
+        let times = children(pid)?.filter_map(|(_, stat)| ticks(&stat, OWN_TIMES));
+        let children: u64 = times.sum();
         let after = read()?;
         // A child that ended meanwhile may have been counted in neither place, or in both.
         if ticks(&before, ENDED_CHILDREN_TIMES) == ticks(&after, ENDED_CHILDREN_TIMES) {
@@ -368,21 +328,34 @@ const TICK: Duration = Duration::from_millis(10);
 /// from 1 and starts before it, so its field 4 is our 1).
 const PARENT: usize = 1;
 
+/// The same of the state, a letter.
+pub(crate) const STATE: usize = 0;
+
 /// The same of the time in user and in system mode: fields 14 and 15.
 const OWN_TIMES: [usize; 2] = [11, 12];
 
 /// The same of children that have ended: fields 16 and 17.
 const ENDED_CHILDREN_TIMES: [usize; 2] = [13, 14];
 
+/// The children of the process `parent`, each with its `/proc/PID/stat`.
+pub(crate) fn children(parent: i32) -> io::Result<impl Iterator<Item = (i32, String)>> {
+    let processes =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    Ok(processes.filter_map(move |pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        (field::<i32>(&stat, PARENT)? == parent).then_some((pid, stat))
+    }))
+}
+
 fn ticks(stat: &str, positions: [usize; 2]) -> Option<u64> {
     positions
         .iter()
-        .map(|position| field(stat, *position))
+        .map(|position| field::<u64>(stat, *position))
         .sum()
 }
 
 /// The command's name may hold spaces and brackets, so counting starts behind its last bracket.
-fn field(stat: &str, position: usize) -> Option<u64> {
+pub(crate) fn field<T: FromStr>(stat: &str, position: usize) -> Option<T> {
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(position)?.parse().ok()
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::sys::signal::Signal;
-use redis::{Client, RedisError as ClientError};
-use tokio::time::{Instant, sleep, timeout};
+use redis::{Client, Cmd, FromRedisValue, RedisError as ClientError};
+use tokio::time::timeout;
 
+use super::answer::{self, NoAnswer, Patience};
 use super::binaries;
 use super::data_dir::{DataDir, DataDirError};
 use super::launch::Launch;
@@ -30,10 +31,10 @@ const PROGRAM: &str = "redis-server";
 pub const PROGRAM_VARIABLE: &str = "FLASHSALE_REDIS_SERVER";
 
 /// A clean start takes milliseconds; one with gigabytes in the append-only file reads them first.
-const START_PATIENCE: Duration = Duration::from_mins(2);
-
-/// How often a starting server is tried.
-const START_INTERVAL: Duration = Duration::from_millis(10);
+const START: Patience = Patience {
+    interval: Duration::from_millis(10),
+    longest: Duration::from_mins(2),
+};
 
 /// An attempt to connect on the same machine takes milliseconds.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
@@ -75,14 +76,8 @@ pub enum RedisError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// A file of ours could not be read or written.
-    #[error("could not write Redis's files in `{}`; check the directory's permissions", directory.display())]
-    File {
-        /// The directory.
-        directory: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not write Redis's files in `{directory}`; check the directory's permissions", directory = .0.display())]
+    File(PathBuf, #[source] io::Error),
     /// There is no port for it.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -92,18 +87,9 @@ pub enum RedisError {
     /// Its process could not be started or ended.
     #[error(transparent)]
     Process(#[from] ProcessError),
-    /// It ended instead of starting.
-    #[error("Redis did not start; the end of its log:\n{log}")]
-    DidNotStart {
-        /// The end of its log.
-        log: String,
-    },
-    /// It runs but does not answer.
-    #[error("Redis does not answer after {} s; the end of its log:\n{log}", START_PATIENCE.as_secs())]
-    NoAnswer {
-        /// The end of its log.
-        log: String,
-    },
+    /// It does not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
 }
 
 /// A Redis server on 127.0.0.1 that is ours alone.
@@ -144,18 +130,7 @@ impl Redis {
         append_fsync: AppendFsync,
         environment: Vec<(String, String)>,
     ) -> Result<Self, RedisError> {
-        let home = data_dir.subdirectory("redis")?;
-        let password = password::read_or_create(&home.join("password"))
-            .map_err(|source| file_error(&home, source))?;
-        Self::start_in(
-            data_dir,
-            home,
-            password,
-            append_fsync,
-            environment,
-            Vec::new(),
-        )
-        .await
+        Self::start_in(data_dir, None, append_fsync, environment, Vec::new()).await
     }
 
     /// Starts a server that speaks TLS too, on a port of its own, with the files `ca.crt`, `tls.crt`
@@ -172,15 +147,9 @@ impl Redis {
     /// Starts a replica of `primary`, with its password. Comes back when it answers, which it does
     /// before it has copied everything.
     pub async fn start_replica(data_dir: &DataDir, primary: &Self) -> Result<Self, RedisError> {
-        Self::start_in(
-            data_dir,
-            data_dir.subdirectory("redis")?,
-            primary.password.clone(),
-            primary.append_fsync,
-            Vec::new(),
-            vec![("replicaof", format!("127.0.0.1 {}", primary.port))],
-        )
-        .await
+        let settings = vec![("replicaof", format!("127.0.0.1 {}", primary.port))];
+        let password = Some(primary.password.clone());
+        Self::start_member(data_dir, primary.append_fsync, password, settings).await
     }
 
     /// Starts a member of a cluster, with these settings, and with a password of its own unless one is
@@ -191,13 +160,7 @@ impl Redis {
         password: Option<String>,
         settings: Vec<(&'static str, String)>,
     ) -> Result<Self, RedisError> {
-        let home = data_dir.subdirectory("redis")?;
-        let password = match password {
-            Some(password) => password,
-            None => password::read_or_create(&home.join("password"))
-                .map_err(|source| file_error(&home, source))?,
-        };
-        Self::start_in(data_dir, home, password, append_fsync, Vec::new(), settings).await
+        Self::start_in(data_dir, password, append_fsync, Vec::new(), settings).await
     }
 
     /// `rediss://:PASSWORD@HOST:PORT/` by `host`, a name of this machine; none without TLS.
@@ -215,16 +178,13 @@ impl Redis {
 
     /// Reads its certificates anew: those of `certificates`. Clients that are connected stay.
     pub async fn use_certificates(&self, certificates: &Path) -> Result<(), ClientError> {
-        let client = Client::open(self.url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
         let file = |name: &str| certificates.join(name).display().to_string();
-        redis::cmd("CONFIG")
-            .arg("SET")
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET")
             .arg(&["tls-ca-cert-file", &file("ca.crt")])
             .arg(&["tls-cert-file", &file("tls.crt")])
-            .arg(&["tls-key-file", &file("tls.key")])
-            .exec_async(&mut connection)
-            .await
+            .arg(&["tls-key-file", &file("tls.key")]);
+        self.ask(&set).await
     }
 
     /// The port that members of its cluster speak with each other on.
@@ -239,12 +199,17 @@ impl Redis {
 
     async fn start_in(
         data_dir: &DataDir,
-        home: PathBuf,
-        password: String,
+        password: Option<String>,
         append_fsync: AppendFsync,
         environment: Vec<(String, String)>,
         further: Vec<(&'static str, String)>,
     ) -> Result<Self, RedisError> {
+        let home = data_dir.subdirectory("redis")?;
+        let password = match password {
+            Some(password) => password,
+            None => password::read_or_create(&home.join("password"))
+                .map_err(|source| file_error(&home, source))?,
+        };
         let mut redis = Self {
             process: None,
             program: program()?,
@@ -256,7 +221,13 @@ impl Redis {
             further,
             _data_dir: data_dir.clone(),
         };
-        redis.start_on_a_free_port().await?;
+        for _ in 1..ports::ATTEMPTS_TO_LISTEN {
+            match redis.launch().await {
+                Err(_) if ports::is_taken(redis.port) => redis.port = ports::free_port()?,
+                outcome => return outcome.map(|()| redis),
+            }
+        }
+        redis.launch().await?;
         Ok(redis)
     }
 
@@ -351,16 +322,6 @@ impl Redis {
         self.launch().await
     }
 
-    async fn start_on_a_free_port(&mut self) -> Result<(), RedisError> {
-        for _ in 1..ports::ATTEMPTS_TO_LISTEN {
-            match self.launch().await {
-                Err(_) if ports::is_taken(self.port) => self.port = ports::free_port()?,
-                outcome => return outcome,
-            }
-        }
-        self.launch().await
-    }
-
     async fn launch(&mut self) -> Result<(), RedisError> {
         let pid_file = self.home.join("redis.pid");
         pid_file::wait_for_previous_owner(&pid_file, &self.home).await?;
@@ -383,32 +344,44 @@ impl Redis {
             .on_parent_death(Signal::SIGTERM)
             .on_drop(Signal::SIGTERM);
         let process = Process::start(launch).await?;
-        self.wait_until_it_answers(&process).await?;
+        // It answers `LOADING` until it has read its data.
+        let ping = redis::cmd("PING");
+        let answers = || async {
+            let answer = timeout(CONNECT_PATIENCE, self.ask::<()>(&ping)).await;
+            Ok::<_, RedisError>(matches!(answer, Ok(Ok(()))))
+        };
+        answer::wait("Redis", &process, START, answers).await?;
         self.process = Some(process);
         Ok(())
     }
 
-    async fn wait_until_it_answers(&self, process: &Process) -> Result<(), RedisError> {
-        let deadline = Instant::now() + START_PATIENCE;
-        while !matches!(timeout(CONNECT_PATIENCE, self.ping()).await, Ok(Ok(()))) {
-            let log = || process.log_tail();
-            if !process.is_running() {
-                return Err(RedisError::DidNotStart { log: log() });
-            }
-            if Instant::now() >= deadline {
-                return Err(RedisError::NoAnswer { log: log() });
-            }
-            sleep(START_INTERVAL).await;
-        }
-        Ok(())
+    /// What it answers to `command`, on a connection of its own.
+    pub(crate) async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, ClientError> {
+        ask(&self.url(), command).await
     }
+}
 
-    /// Succeeds once the server has read its data: until then it answers `LOADING`.
-    async fn ping(&self) -> Result<(), ClientError> {
-        let client = Client::open(self.url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        redis::cmd("PING").query_async(&mut connection).await
-    }
+/// What the server or the Sentinel at `url` answers to `command`, on a connection of its own.
+pub(crate) async fn ask<T: FromRedisValue>(url: &str, command: &Cmd) -> Result<T, ClientError> {
+    let mut connection = Client::open(url)?
+        .get_multiplexed_async_connection()
+        .await?;
+    command.query_async(&mut connection).await
+}
+
+/// `HOST:PORT` of this machine.
+pub(crate) fn host(port: u16) -> String {
+    format!("{}:{port}", Ipv4Addr::LOCALHOST)
+}
+
+/// `SCHEME://:PASSWORD@HOST,HOST…`.
+pub(crate) fn url_of_several(
+    scheme: &str,
+    password: &str,
+    hosts: impl Iterator<Item = String>,
+) -> String {
+    let hosts: Vec<String> = hosts.collect();
+    format!("{scheme}://:{password}@{}", hosts.join(","))
 }
 
 /// The program that a server or a Sentinel is started from.
@@ -417,8 +390,5 @@ pub(crate) fn program() -> Result<PathBuf, RedisError> {
 }
 
 fn file_error(directory: &Path, source: io::Error) -> RedisError {
-    RedisError::File {
-        directory: directory.to_path_buf(),
-        source,
-    }
+    RedisError::File(directory.to_path_buf(), source)
 }

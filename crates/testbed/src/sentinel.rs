@@ -84,10 +84,7 @@ impl Watched {
             let replica = Redis::start_replica(&DataDir::temporary()?, &servers[0]).await?;
             servers.push(replica);
         }
-        let mut sentinels = Vec::with_capacity(SENTINELS);
-        for _ in 0..SENTINELS {
-            sentinels.push(Sentinel::start(&servers[0], None).await?);
-        }
+        let sentinels = Sentinel::start_all(&servers[0], None).await?;
         let watched = Self { servers, sentinels };
         watched.ready().await?;
         Ok(watched)
@@ -102,34 +99,30 @@ impl Watched {
     ) -> Result<Self, SentinelError> {
         let data_dir = DataDir::temporary()?;
         let primary = Redis::start_with_tls(&data_dir, append_fsync, certificates).await?;
-        let mut sentinels = Vec::with_capacity(SENTINELS);
-        for _ in 0..SENTINELS {
-            sentinels.push(Sentinel::start(&primary, Some(certificates)).await?);
-        }
         Ok(Self {
+            sentinels: Sentinel::start_all(&primary, Some(certificates)).await?,
             servers: vec![primary],
-            sentinels,
         })
     }
 
     /// `rediss+sentinel://:PASSWORD@HOST:PORT,…/NAME`; none without TLS.
     #[must_use]
     pub fn tls_url(&self) -> Option<String> {
-        let host = |sentinel: &Sentinel| Some(format!("127.0.0.1:{}", sentinel.tls_port?));
-        let hosts: Option<Vec<String>> = self.sentinels.iter().map(host).collect();
-        let password = self.servers[0].password();
-        Some(format!(
-            "rediss+sentinel://:{password}@{}/{NAME}",
-            hosts?.join(",")
-        ))
+        let ports = self.sentinels.iter().map(|sentinel| sentinel.tls_port);
+        let ports = ports.collect::<Option<Vec<u16>>>()?;
+        let url = self.url_by("rediss+sentinel", ports.into_iter().map(redis::host));
+        Some(url)
     }
 
     /// `redis+sentinel://:PASSWORD@HOST:PORT,…/NAME`.
     #[must_use]
     pub fn url(&self) -> String {
-        let hosts: Vec<String> = self.sentinels.iter().map(Sentinel::host).collect();
+        self.url_by("redis+sentinel", self.sentinels.iter().map(Sentinel::host))
+    }
+
+    fn url_by(&self, scheme: &str, hosts: impl Iterator<Item = String>) -> String {
         let password = self.servers[0].password();
-        format!("redis+sentinel://:{password}@{}/{NAME}", hosts.join(","))
+        format!("{}/{NAME}", redis::url_of_several(scheme, password, hosts))
     }
 
     /// The position among the servers of the one that the first Sentinel that answers calls the
@@ -179,6 +172,17 @@ impl Watched {
 }
 
 impl Sentinel {
+    async fn start_all(
+        primary: &Redis,
+        certificates: Option<&Path>,
+    ) -> Result<Vec<Self>, SentinelError> {
+        let mut sentinels = Vec::with_capacity(SENTINELS);
+        for _ in 0..SENTINELS {
+            sentinels.push(Self::start(primary, certificates).await?);
+        }
+        Ok(sentinels)
+    }
+
     async fn start(primary: &Redis, certificates: Option<&Path>) -> Result<Self, SentinelError> {
         let data_dir = DataDir::temporary()?;
         let directory: PathBuf = data_dir.subdirectory("sentinel")?;
@@ -238,7 +242,7 @@ impl Sentinel {
     /// `HOST:PORT`.
     #[must_use]
     pub fn host(&self) -> String {
-        format!("{}:{}", Ipv4Addr::LOCALHOST, self.port)
+        redis::host(self.port)
     }
 
     /// Whether it knows this many replicas, and the other Sentinels.
@@ -257,8 +261,6 @@ impl Sentinel {
         &self,
         command: &::redis::Cmd,
     ) -> ::redis::RedisResult<T> {
-        let client = ::redis::Client::open(format!("redis://{}/", self.host()))?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        command.query_async(&mut connection).await
+        redis::ask(&format!("redis://{}/", self.host()), command).await
     }
 }

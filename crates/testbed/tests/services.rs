@@ -9,6 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use flashsale_testbed::{
+    answer::NoAnswer,
     data_dir::DataDir,
     postgres::{Postgres, PostgresError},
     redis::{AppendFsync, Redis},
@@ -172,7 +173,7 @@ async fn failed_start_shows_the_end_of_the_log() {
     fs::write(control_file, "").unwrap();
     let error = postgres.restart().await.unwrap_err();
     assert!(
-        matches!(error, PostgresError::DidNotStart { .. }),
+        matches!(error, PostgresError::NoAnswer(NoAnswer::Ended { .. })),
         "{error}"
     );
     assert!(error.to_string().contains("pg_control"), "{error}");

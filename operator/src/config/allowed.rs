@@ -1,5 +1,7 @@
 //! What FlashSales may name for their workers.
 
+use clap::Args;
+
 /// Fields of a pod template that count only if the operator's configuration says so: they hand the pod
 /// what the author of the sale may not be allowed to see.
 pub const PERMITTABLE: [&str; 6] = [
@@ -15,12 +17,13 @@ pub const PERMITTABLE: [&str; 6] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
-impl Pattern {
-    /// The pattern that `text` writes.
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+impl From<&str> for Pattern {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
     }
+}
 
+impl Pattern {
     /// Whether all of `text` is as the pattern says.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
@@ -45,16 +48,48 @@ impl Pattern {
 
 /// What FlashSales may name besides what they always may: the default image of workers, the Secrets of
 /// the operator's own options and those with the label
-/// [`ALLOWED`](crate::reconcile::allowed::ALLOWED), and annotations whose keys have no prefix.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// [`ALLOWED`](crate::reconcile::allowed::ALLOWED), and annotations whose keys have no prefix. What a
+/// sale was accepted with stays allowed for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
 pub struct Allowed {
-    /// Images of workers.
+    /// Image that `spec.worker.image` may name besides `--worker-image`; `*` stands for any characters.
+    /// Workers have the addresses of the stores. May be repeated.
+    #[arg(
+        long = "allow-worker-image",
+        env = "FLASHSALE_ALLOW_WORKER_IMAGE",
+        value_name = "PATTERN",
+        value_delimiter = ','
+    )]
     pub images: Vec<Pattern>,
-    /// Names of Secrets.
+
+    /// Name of Secrets that sales may name besides those with the label `flashsale.dev/allowed: "true"`
+    /// and those of this operator's own options; `*` stands for any characters. May be repeated.
+    #[arg(
+        long = "allow-secret",
+        env = "FLASHSALE_ALLOW_SECRET",
+        value_name = "PATTERN",
+        value_delimiter = ','
+    )]
     pub secrets: Vec<Pattern>,
-    /// Keys of annotations of workers' pods.
+
+    /// Key of annotations that sales may give to their workers' pods besides those without a prefix;
+    /// `*` stands for any characters. Admission webhooks act on annotations. May be repeated.
+    #[arg(
+        long = "allow-pod-annotation",
+        env = "FLASHSALE_ALLOW_POD_ANNOTATION",
+        value_name = "PATTERN",
+        value_delimiter = ',',
+        default_values = HARMLESS_ANNOTATIONS
+    )]
     pub annotations: Vec<Pattern>,
 }
+
+/// Annotations that are read by what scrapes metrics and by what removes nodes.
+const HARMLESS_ANNOTATIONS: [&str; 3] = [
+    "prometheus.io/*",
+    "karpenter.sh/do-not-disrupt",
+    "cluster-autoscaler.kubernetes.io/safe-to-evict",
+];
 
 #[cfg(test)]
 mod tests {
@@ -77,7 +112,7 @@ mod tests {
             ("", "", true),
             ("", "a", false),
         ] {
-            let found = Pattern::new(pattern).matches(text);
+            let found = Pattern::from(pattern).matches(text);
             assert_eq!(found, matches, "{pattern} {text}");
         }
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::IpAddr, time::Duration};
 
 use flashsale_telemetry::memory;
 
-use super::{Allowed, OperatorArgs, Pattern};
+use super::{Allowed, OperatorArgs};
 
 /// A namespace or the name of a Secret, an image pull secret or a Lease is at most this long.
 const LONGEST_NAME: usize = 253;
@@ -110,24 +110,27 @@ pub enum ConfigError {
     /// The holder of a lease needs a name.
     #[error("--identity is empty: leave it out, or give each operator another")]
     NoIdentity,
-    /// Timings by which two operators could work at once, or one could lose the lease for nothing.
+    /// Two operators could work at once.
     #[error(
-        "--{longer}-seconds ({longer_seconds}) must be more than {factor}--{shorter}-seconds \
-         ({shorter_seconds}): {reason}"
+        "--lease-duration-seconds ({duration}) must be more than --renew-deadline-seconds \
+         ({deadline}): a leader must have stopped before another starts"
     )]
-    Timings {
-        /// Flag of what has to be longer.
-        longer: &'static str,
-        /// Its value.
-        longer_seconds: u16,
-        /// Flag of what has to be shorter.
-        shorter: &'static str,
-        /// Its value.
-        shorter_seconds: u16,
-        /// By how much, in words.
-        factor: &'static str,
-        /// Why.
-        reason: &'static str,
+    ShortLease {
+        /// For how long others leave the lease alone, in seconds.
+        duration: u16,
+        /// For how long a leader works without a renewal, in seconds.
+        deadline: u16,
+    },
+    /// The lease could be lost for nothing.
+    #[error(
+        "--renew-deadline-seconds ({deadline}) must be more than 1.2 times --retry-period-seconds \
+         ({retry}): one slow answer must not cost the lease"
+    )]
+    ShortDeadline {
+        /// For how long a leader works without a renewal, in seconds.
+        deadline: u16,
+        /// How often it renews, in seconds.
+        retry: u16,
     },
     /// A wait of nothing.
     #[error("--retry-period-seconds must be at least 1: 0 would ask the API server without pause")]
@@ -160,12 +163,6 @@ impl OperatorArgs {
         for name in pull_secrets {
             check_name("--worker-image-pull-secret", name)?;
         }
-        let patterns = |texts: &[String]| texts.iter().map(Pattern::new).collect();
-        let allowed = Allowed {
-            images: patterns(&self.allowed.images),
-            secrets: patterns(&self.allowed.secrets),
-            annotations: patterns(&self.allowed.annotations),
-        };
         Ok(Settings {
             namespaces,
             class: self.class.clone(),
@@ -181,7 +178,7 @@ impl OperatorArgs {
             database_secret: secrets.database.clone(),
             worker_database_secret: secrets.worker_database.clone(),
             redis_secret: secrets.redis.clone(),
-            allowed,
+            allowed: self.allowed.clone(),
             memory_limit: self.memory_limit_bytes.or_else(memory::limit_bytes),
         })
     }
@@ -228,24 +225,10 @@ fn check_timings(duration: u16, deadline: u16, retry: u16) -> Result<(), ConfigE
         return Err(ConfigError::NoRetryPeriod);
     }
     if duration <= deadline {
-        return Err(ConfigError::Timings {
-            longer: "lease-duration",
-            longer_seconds: duration,
-            shorter: "renew-deadline",
-            shorter_seconds: deadline,
-            factor: "",
-            reason: "a leader must have stopped before another starts",
-        });
+        return Err(ConfigError::ShortLease { duration, deadline });
     }
     if u32::from(deadline) * 5 <= u32::from(retry) * 6 {
-        return Err(ConfigError::Timings {
-            longer: "renew-deadline",
-            longer_seconds: deadline,
-            shorter: "retry-period",
-            shorter_seconds: retry,
-            factor: "1.2 times ",
-            reason: "one slow answer must not cost the lease",
-        });
+        return Err(ConfigError::ShortDeadline { deadline, retry });
     }
     Ok(())
 }

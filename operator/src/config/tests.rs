@@ -43,7 +43,7 @@ fn lists_are_repeated_or_separated_by_commas() {
     let given = ["--namespace=b,a", "--namespace=b", "--allow-secret=x,y-*"];
     let settings = parse(&given).settings().unwrap();
     assert_eq!(settings.namespaces, ["a", "b"]);
-    assert_eq!(settings.allowed.secrets, ["x", "y-*"].map(Pattern::new));
+    assert_eq!(settings.allowed.secrets, ["x", "y-*"].map(Pattern::from));
 }
 
 #[test]

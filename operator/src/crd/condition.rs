@@ -6,11 +6,13 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{Condition, Time},
     jiff::Timestamp,
 };
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 pub use self::reason::Reason;
 
-/// What a condition is about. Every FlashSale has all of them from the first visit on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+/// What a condition is about, in the order in which people read them. Every FlashSale has all of them
+/// from the first visit on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
 pub enum Type {
     /// The sale works as it is written: a summary of the others.
     Ready,
@@ -45,50 +47,15 @@ pub enum Type {
 }
 
 impl Type {
-    /// All, in the order in which people read them.
-    pub const ALL: [Self; 15] = [
-        Self::Ready,
-        Self::Reconciling,
-        Self::Stalled,
-        Self::Accepted,
-        Self::Open,
-        Self::SoldOut,
-        Self::Scaling,
-        Self::WorkersAvailable,
-        Self::QueueReachable,
-        Self::DatabaseReachable,
-        Self::LedgerIntact,
-        Self::Durable,
-        Self::LedgerDurable,
-        Self::Paused,
-        Self::Drained,
-    ];
-
     /// The word itself.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-            Self::Accepted => "Accepted",
-            Self::Open => "Open",
-            Self::SoldOut => "SoldOut",
-            Self::Scaling => "Scaling",
-            Self::WorkersAvailable => "WorkersAvailable",
-            Self::QueueReachable => "QueueReachable",
-            Self::DatabaseReachable => "DatabaseReachable",
-            Self::LedgerIntact => "LedgerIntact",
-            Self::Durable => "Durable",
-            Self::LedgerDurable => "LedgerDurable",
-            Self::Paused => "Paused",
-            Self::Drained => "Drained",
-        }
+        self.into()
     }
 }
 
 /// Whether a statement holds. Not knowing is a third answer, never the same as no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, EnumString, IntoStaticStr)]
 pub enum State {
     /// It holds.
     True,
@@ -99,21 +66,10 @@ pub enum State {
 }
 
 impl State {
-    /// The state of this word, if there is one.
-    #[must_use]
-    pub fn named(word: &str) -> Option<Self> {
-        let all = [Self::True, Self::False, Self::Unknown];
-        all.into_iter().find(|state| state.as_str() == word)
-    }
-
     /// The word itself.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
+        self.into()
     }
 }
 
@@ -166,7 +122,7 @@ pub fn conditions(
 }
 
 /// The API server keeps whole seconds; comparing needs the same.
-fn whole_second(instant: Timestamp) -> Timestamp {
+pub(crate) fn whole_second(instant: Timestamp) -> Timestamp {
     Timestamp::from_second(instant.as_second()).unwrap_or(instant)
 }
 

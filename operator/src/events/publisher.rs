@@ -1,10 +1,6 @@
 //! Publishes events; whoever has something to tell never waits long and never fails for it.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use k8s_openapi::{
@@ -15,6 +11,7 @@ use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
 };
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -94,7 +91,9 @@ impl Publisher {
     /// than anybody would read.
     pub async fn publish(&self, object: &ObjectReference, reason: Reason, note: impl Into<String>) {
         let note = note::fit(note.into());
-        if !self.is_worth_telling(object, reason) {
+        let uid = object.uid.as_deref().unwrap_or_default();
+        let is_worth_telling = self.budget.lock().take(uid, reason, Instant::now());
+        if !is_worth_telling {
             tracing::debug!(
                 reason = reason.as_str(),
                 namespace = object.namespace,
@@ -123,12 +122,6 @@ impl Publisher {
         self.publish(&draft.object, draft.reason, draft.note).await;
     }
 
-    fn is_worth_telling(&self, object: &ObjectReference, reason: Reason) -> bool {
-        let uid = object.uid.as_deref().unwrap_or_default();
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        budget.take(uid, reason, Instant::now())
-    }
-
     async fn send(&self, object: &ObjectReference, reason: Reason, note: &str) -> Result<(), Lost> {
         let namespace = object.namespace.as_deref().unwrap_or("default");
         let events: Api<Event> = Api::namespaced(self.client.clone(), namespace);
@@ -137,17 +130,19 @@ impl Publisher {
             reason,
             note: note.to_owned(),
         };
-        let repeat = self.series().repeat(&key, Instant::now());
+        let repeat = self.series.lock().repeat(&key, Instant::now());
         if let Some((name, count)) = repeat {
             match count_up(&events, &name, count).await {
-                Err(kube::Error::Api(status)) if status.code == 404 => self.series().forget(&key),
+                Err(kube::Error::Api(status)) if status.code == 404 => {
+                    self.series.lock().forget(&key);
+                }
                 outcome => return Ok(outcome?),
             }
         }
         let event = self.event(object, reason, note);
         let name = event.metadata.name.clone().unwrap_or_default();
         events.create(&PostParams::default(), &event).await?;
-        self.series().remember(key, name, Instant::now());
+        self.series.lock().remember(key, name, Instant::now());
         Ok(())
     }
 
@@ -171,11 +166,6 @@ impl Publisher {
             regarding: Some(object.clone()),
             ..Event::default()
         }
-    }
-
-    /// A map of plain values is whole after any panic, so a poisoned lock does no harm.
-    fn series(&self) -> MutexGuard<'_, Series> {
-        self.series.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

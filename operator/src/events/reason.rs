@@ -1,7 +1,7 @@
 //! Every reason of an event; `docs/events.md` is the table for readers.
 
 /// Whether an event is news or trouble.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 pub enum Kind {
     /// News.
     Normal,
@@ -13,10 +13,7 @@ impl Kind {
     /// The word in `type` of an event.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Normal => "Normal",
-            Self::Warning => "Warning",
-        }
+        self.into()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flashsale_telemetry::Register;
 use prometheus::{Histogram, IntCounterVec};
+use strum::{IntoStaticStr, VariantArray};
 
 /// From a look that changed nothing to one that waited for a store.
 const SECONDS_BUCKETS: [f64; 11] = [
@@ -11,7 +12,8 @@ const SECONDS_BUCKETS: [f64; 11] = [
 ];
 
 /// How a reconcile ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Outcome {
     /// The sale is as written.
     Ok,
@@ -22,22 +24,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Ok, Self::Refused, Self::Error];
-
     /// The value of the label `outcome`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Refused => "refused",
-            Self::Error => "error",
-        }
+        self.into()
     }
 }
 
 /// Where a reconcile failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Step {
     /// Reading what the sale refers to.
     Dereference,
@@ -54,33 +50,16 @@ pub enum Step {
 }
 
 impl Step {
-    /// All of them.
-    pub const ALL: [Self; 6] = [
-        Self::Dereference,
-        Self::Validate,
-        Self::Build,
-        Self::Apply,
-        Self::Status,
-        Self::Finalize,
-    ];
-
     /// The value of the label `step`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Dereference => "dereference",
-            Self::Validate => "validate",
-            Self::Build => "build",
-            Self::Apply => "apply",
-            Self::Status => "status",
-            Self::Finalize => "finalize",
-        }
+        self.into()
     }
 }
 
 /// Counts of reconciles and of what failed in them.
 #[derive(Debug, Clone)]
-pub(super) struct Reconciles {
+pub struct Reconciles {
     ended: IntCounterVec,
     errors: IntCounterVec,
     duration: Histogram,
@@ -99,10 +78,10 @@ impl Reconciles {
             "Reconciles that failed, by the step that did",
             &["step"],
         )?;
-        for outcome in Outcome::ALL {
+        for outcome in Outcome::VARIANTS {
             ended.with_label_values(&[outcome.as_str()]);
         }
-        for step in Step::ALL {
+        for step in Step::VARIANTS {
             errors.with_label_values(&[step.as_str()]);
         }
         Ok(Self {
@@ -116,12 +95,14 @@ impl Reconciles {
         })
     }
 
-    pub(super) fn ended(&self, outcome: Outcome, took: Duration) {
+    /// One sale was reconciled.
+    pub fn ended(&self, outcome: Outcome, took: Duration) {
         self.ended.with_label_values(&[outcome.as_str()]).inc();
         self.duration.observe(took.as_secs_f64());
     }
 
-    pub(super) fn failed(&self, step: Step) {
+    /// A reconcile failed at `step`.
+    pub fn failed(&self, step: Step) {
         self.errors.with_label_values(&[step.as_str()]).inc();
     }
 }

@@ -1,12 +1,10 @@
 //! Figures of each sale.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use flashsale_telemetry::Register;
+use parking_lot::Mutex;
 use prometheus::IntGaugeVec;
 
 /// What was seen of one sale. `None` is "not known", which is never the same as 0: the series is
@@ -40,64 +38,85 @@ pub struct SaleFigures {
 /// Sales by phase, by their namespace.
 type Counted = HashMap<String, Vec<(Phase, usize)>>;
 
+/// What a gauge shows of the figures of a sale.
+type Figure = fn(&SaleFigures) -> Option<i64>;
+
+/// Name, help text and figure of each gauge by sale.
+const FIGURES: [(&str, &str, Figure); 11] = [
+    ("queue_depth", "Jobs waiting or being settled", |figures| {
+        figures.queue_depth.map(gauged)
+    }),
+    (
+        "remaining_units",
+        "Units left over all products",
+        |figures| figures.remaining.map(gauged),
+    ),
+    ("replicas_desired", "Workers that are wanted", |figures| {
+        figures.desired.map(i64::from)
+    }),
+    ("replicas_ready", "Workers that are ready", |figures| {
+        Some(figures.ready.into())
+    }),
+    (
+        "scaling_limited",
+        "1 while the depth asks for more workers than busy lanes can use",
+        |figures| figures.limited.map(i64::from),
+    ),
+    ("queue_up", "1 while Redis answers", |figures| {
+        Some(figures.queue_up.into())
+    }),
+    ("ledger_up", "1 while PostgreSQL answers", |figures| {
+        Some(figures.ledger_up.into())
+    }),
+    (
+        "queue_durable",
+        "1 while acknowledged buys survive a crash of Redis",
+        |figures| figures.durable.map(i64::from),
+    ),
+    (
+        "oversold_units",
+        "Units sold beyond the stock, 0 in a healthy system",
+        |figures| figures.oversold,
+    ),
+    (
+        "ledger_went_back",
+        "1 from when the ledger was seen to have lost commits until it is repaired",
+        |figures| figures.ledger_went_back.map(i64::from),
+    ),
+    (
+        "unfenced_batches",
+        "Batches of the sale's products that workers of the previous release have settled",
+        |figures| figures.unfenced_batches,
+    ),
+];
+
 /// Gauges by sale.
 #[derive(Debug, Clone)]
-pub(super) struct Sales {
+pub struct Sales {
     phases: IntGaugeVec,
     /// The same of each namespace that has a controller of its own.
     counted: Arc<Mutex<Counted>>,
-    queue_depth: IntGaugeVec,
-    remaining: IntGaugeVec,
-    desired: IntGaugeVec,
-    ready: IntGaugeVec,
-    limited: IntGaugeVec,
-    queue_up: IntGaugeVec,
-    ledger_up: IntGaugeVec,
-    durable: IntGaugeVec,
-    oversold: IntGaugeVec,
-    ledger_went_back: IntGaugeVec,
-    unfenced_batches: IntGaugeVec,
+    figures: Vec<(IntGaugeVec, Figure)>,
     stalled: IntGaugeVec,
 }
 
 impl Sales {
     pub(super) fn new(register: Register<'_>) -> Result<Self, prometheus::Error> {
         let by_sale = |name, help| register.gauges(name, help, &["sale"]);
+        let figures = FIGURES.map(|(name, help, figure)| Ok((by_sale(name, help)?, figure)));
         Ok(Self {
             phases: register.gauges("sales", "FlashSales by phase", &["phase"])?,
             counted: Arc::default(),
-            queue_depth: by_sale("queue_depth", "Jobs waiting or being settled")?,
-            remaining: by_sale("remaining_units", "Units left over all products")?,
-            desired: by_sale("replicas_desired", "Workers that are wanted")?,
-            ready: by_sale("replicas_ready", "Workers that are ready")?,
-            limited: by_sale(
-                "scaling_limited",
-                "1 while the depth asks for more workers than busy lanes can use",
-            )?,
-            queue_up: by_sale("queue_up", "1 while Redis answers")?,
-            ledger_up: by_sale("ledger_up", "1 while PostgreSQL answers")?,
-            durable: by_sale(
-                "queue_durable",
-                "1 while acknowledged buys survive a crash of Redis",
-            )?,
-            oversold: by_sale(
-                "oversold_units",
-                "Units sold beyond the stock, 0 in a healthy system",
-            )?,
-            ledger_went_back: by_sale(
-                "ledger_went_back",
-                "1 from when the ledger was seen to have lost commits until it is repaired",
-            )?,
-            unfenced_batches: by_sale(
-                "unfenced_batches",
-                "Batches of the sale's products that workers of the previous release have settled",
-            )?,
+            figures: figures
+                .into_iter()
+                .collect::<Result<_, prometheus::Error>>()?,
             stalled: by_sale("stalled", "1 while the sale needs attention")?,
         })
     }
 
-    pub(super) fn phases(&self, namespace: Option<&str>, counts: &[(Phase, usize)]) {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+    /// How many sales of `namespace`, or of all, are in each phase; phases that are not listed have none.
+    pub fn phases(&self, namespace: Option<&str>, counts: &[(Phase, usize)]) {
+        let mut counted = self.counted.lock();
         let namespace = namespace.unwrap_or_default().to_owned();
         counted.insert(namespace, counts.to_vec());
         for phase in Phase::ALL {
@@ -113,47 +132,24 @@ impl Sales {
         }
     }
 
-    pub(super) fn set(&self, sale: &SaleId, figures: &SaleFigures) {
-        let sale = sale.as_str();
-        set(&self.queue_depth, sale, figures.queue_depth.map(gauged));
-        set(&self.remaining, sale, figures.remaining.map(gauged));
-        set(&self.desired, sale, figures.desired.map(i64::from));
-        set(&self.ready, sale, Some(figures.ready.into()));
-        set(&self.limited, sale, figures.limited.map(i64::from));
-        set(&self.queue_up, sale, Some(figures.queue_up.into()));
-        set(&self.ledger_up, sale, Some(figures.ledger_up.into()));
-        set(&self.durable, sale, figures.durable.map(i64::from));
-        set(&self.oversold, sale, figures.oversold);
-        let went_back = figures.ledger_went_back.map(i64::from);
-        set(&self.ledger_went_back, sale, went_back);
-        set(&self.unfenced_batches, sale, figures.unfenced_batches);
-    }
-
-    pub(super) fn stalled(&self, sale: &SaleId, is_stalled: bool) {
-        set(&self.stalled, sale.as_str(), Some(is_stalled.into()));
-    }
-
-    pub(super) fn forget(&self, sale: &SaleId) {
-        for gauges in self.by_sale() {
-            set(gauges, sale.as_str(), None);
+    /// What was seen of one sale; a figure that is not known is absent, never 0.
+    pub fn set(&self, sale: &SaleId, figures: &SaleFigures) {
+        for (gauges, figure) in &self.figures {
+            set(gauges, sale.as_str(), figure(figures));
         }
     }
 
-    fn by_sale(&self) -> [&IntGaugeVec; 12] {
-        [
-            &self.queue_depth,
-            &self.remaining,
-            &self.desired,
-            &self.ready,
-            &self.limited,
-            &self.queue_up,
-            &self.ledger_up,
-            &self.durable,
-            &self.oversold,
-            &self.ledger_went_back,
-            &self.unfenced_batches,
-            &self.stalled,
-        ]
+    /// Whether a sale in force needs attention, as its condition `Stalled` says.
+    pub fn stalled(&self, sale: &SaleId, is_stalled: bool) {
+        set(&self.stalled, sale.as_str(), Some(is_stalled.into()));
+    }
+
+    /// The sale is gone, and with it its series.
+    pub fn forget(&self, sale: &SaleId) {
+        let figures = self.figures.iter().map(|(gauges, _)| gauges);
+        for gauges in figures.chain([&self.stalled]) {
+            set(gauges, sale.as_str(), None);
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use prometheus::{Registry, TextEncoder};
 
 use super::*;
@@ -16,7 +17,7 @@ fn sale() -> SaleId {
 fn names_are_the_documented_ones() {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
-    metrics.phases(None, &[]);
+    metrics.sales.phases(None, &[]);
     let figures = SaleFigures {
         desired: Some(1),
         limited: Some(false),
@@ -28,8 +29,8 @@ fn names_are_the_documented_ones() {
         unfenced_batches: Some(0),
         ..SaleFigures::default()
     };
-    metrics.sale(&sale(), &figures);
-    metrics.stalled(&sale(), false);
+    metrics.sales.set(&sale(), &figures);
+    metrics.sales.stalled(&sale(), false);
     let table = include_str!("../../../docs/metrics.md");
     for family in registry.gather() {
         let row = format!("| `{}`", family.name());
@@ -49,10 +50,10 @@ fn unknown_figures_are_absent() {
         queue_depth: Some(7),
         ..SaleFigures::default()
     };
-    metrics.sale(&sale(), &known);
+    metrics.sales.set(&sale(), &known);
     let line = "flashsale_operator_queue_depth{sale=\"shop.sneaker-drop\"} 7";
     assert!(text(&registry).contains(line));
-    metrics.sale(&sale(), &SaleFigures::default());
+    metrics.sales.set(&sale(), &SaleFigures::default());
     assert!(!text(&registry).contains("flashsale_operator_queue_depth{"));
     assert!(text(&registry).contains("flashsale_operator_queue_up{sale=\"shop.sneaker-drop\"} 0"));
 }
@@ -72,9 +73,9 @@ fn forgotten_sale_leaves_no_series() {
         unfenced_batches: Some(0),
         ..SaleFigures::default()
     };
-    metrics.sale(&sale(), &figures);
-    metrics.stalled(&sale(), true);
-    metrics.forget(&sale());
+    metrics.sales.set(&sale(), &figures);
+    metrics.sales.stalled(&sale(), true);
+    metrics.sales.forget(&sale());
     assert!(!text(&registry).contains("sneaker-drop"));
 }
 
@@ -82,8 +83,8 @@ fn forgotten_sale_leaves_no_series() {
 fn phases_without_sales_are_zero() {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
-    metrics.phases(None, &[(Phase::Open, 2)]);
-    metrics.phases(None, &[(Phase::Closed, 1)]);
+    metrics.sales.phases(None, &[(Phase::Open, 2)]);
+    metrics.sales.phases(None, &[(Phase::Closed, 1)]);
     let text = text(&registry);
     assert!(text.contains("flashsale_operator_sales{phase=\"Open\"} 0"));
     assert!(text.contains("flashsale_operator_sales{phase=\"Closed\"} 1"));
@@ -93,8 +94,10 @@ fn phases_without_sales_are_zero() {
 fn outcomes_and_steps_are_counted_from_zero() {
     let registry = Registry::new();
     let metrics = Metrics::new(&registry).unwrap();
-    metrics.reconciled(Outcome::Refused, Duration::from_millis(3));
-    metrics.failed(Step::Apply);
+    metrics
+        .reconciles
+        .ended(Outcome::Refused, Duration::from_millis(3));
+    metrics.reconciles.failed(Step::Apply);
     let text = text(&registry);
     assert!(text.contains("flashsale_operator_reconciles_total{outcome=\"ok\"} 0"));
     assert!(text.contains("flashsale_operator_reconciles_total{outcome=\"refused\"} 1"));

@@ -2,7 +2,7 @@
 //! done at once.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ use flashsale_queue::{
     stock,
 };
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
+use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
 use super::{figures, look::Looks, next_look, opening};
@@ -114,7 +115,7 @@ pub(super) async fn act(
         some_at_once(TOLD_AT_ONCE, told.collect()),
     );
     // Events last: they have to wait for their turn at the API server, and no write may wait for them.
-    let mut events = events.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut events = events.into_inner();
     for deed in &deeds {
         events.extend(opening::drafts(context, &deed.desired.sale.id, &deed.news));
     }
@@ -258,7 +259,7 @@ async fn set_workers(context: &Context, deed: &Deed, events: &Mutex<Vec<Draft>>)
         return;
     }
     let event = scale::set(context, sale, asked, wanted).await;
-    let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut events = events.lock();
     events.extend(event);
 }
 

@@ -38,7 +38,7 @@ pub(super) fn show(metrics: &Metrics, sale: &SaleId, observed: &Observation, wor
             .filter(|_| ledger_up)
             .map(|stock| stock.unfenced_batches),
     };
-    metrics.sale(sale, &figures);
+    metrics.sales.set(sale, &figures);
 }
 
 /// What was read last while the store is `up`. While it is not, bad news stays bad, and good news is

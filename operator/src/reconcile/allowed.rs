@@ -60,7 +60,9 @@ pub fn before(
     accepted: Option<&Deployable>,
 ) -> Option<Deployable> {
     let status = object.status.as_ref();
-    let was_in_force = status.is_some_and(|status| status.queue_depth.is_some());
+    // What is written down and cannot be read is not known: it does not make all that is written one.
+    let was_in_force =
+        status.is_some_and(|status| status.queue_depth.is_some() && status.last_accepted.is_none());
     let written = was_in_force.then_some(written);
     accepted.or(written).cloned()
 }
@@ -208,9 +210,9 @@ mod tests {
     fn judged(written: &Value, before: Option<&Value>) -> [Vec<String>; 2] {
         let settings = Settings {
             allowed: Allowed {
-                images: vec![Pattern::new("shop/*")],
-                secrets: vec![Pattern::new("shop-*")],
-                annotations: vec![Pattern::new("prometheus.io/*")],
+                images: vec![Pattern::from("shop/*")],
+                secrets: vec![Pattern::from("shop-*")],
+                annotations: vec![Pattern::from("prometheus.io/*")],
             },
             ..Settings::example()
         };
@@ -290,5 +292,8 @@ mod tests {
         assert_eq!(before(&object, &written, None).as_ref(), Some(&written));
         let known = before(&object, &written, Some(&accepted));
         assert_eq!(known, Some(accepted));
+        let unreadable = json!({"queueDepth": 0, "lastAccepted": "{"});
+        object.status = serde_json::from_value(unreadable).unwrap();
+        assert_eq!(before(&object, &written, None), None);
     }
 }

@@ -53,9 +53,6 @@ pub enum Error {
 
 /// Has the ledger offer the products of `sale`, if it has to hear of them. The inner error is an
 /// outage: nothing may be announced whose stock the ledger does not hold.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn offer(
     context: &Context,
     sale: &Sale,
@@ -105,27 +102,22 @@ fn is_to_declare(context: &Context, sale: &Sale, progress: Progress) -> bool {
 
 /// Declares the products in the ledger and tells Redis their stock. The inner error is an outage.
 async fn declare(stores: &Stores, sale: &Sale) -> Result<Result<(), String>, Error> {
+    let refused = |reason, error: &LedgerError| {
+        let refusal = Refusal::new(reason, error.to_string());
+        Err(Error::Refused(refusal))
+    };
     let mut queue = stores.queue.clone();
     let declaring = retirement::declare(&stores.ledger, &mut queue, sale);
     let levels = match timeout(DECLARE_PATIENCE, declaring).await {
         Ok(Ok(declared)) => declared.levels,
         Ok(Err(error @ LedgerError::ProductTaken { .. })) => {
-            return Err(Error::Refused(Refusal {
-                reason: Reason::ProductTaken,
-                message: error.to_string(),
-            }));
+            return refused(Reason::ProductTaken, &error);
         }
         Ok(Err(error)) if error.is_schema_missing() => {
-            return Err(Error::Refused(Refusal {
-                reason: Reason::SchemaMissing,
-                message: error.to_string(),
-            }));
+            return refused(Reason::SchemaMissing, &error);
         }
         Ok(Err(error @ LedgerError::NotPermitted(_))) => {
-            return Err(Error::Refused(Refusal {
-                reason: Reason::RightMissing,
-                message: error.to_string(),
-            }));
+            return refused(Reason::RightMissing, &error);
         }
         Ok(Err(error)) if !error.ran_out_of_time() => return Ok(Err(error.to_string())),
         Ok(Err(_)) | Err(_) => {
@@ -151,9 +143,6 @@ async fn tell_stock(stores: &Stores, sale: &Sale, levels: &[StockLevel]) {
 /// then only tried; one that is as it was applied last is left alone. One that is there but not seen, since
 /// it has lost the label that the watch selects by, gets that label back. `policy` says when a change that
 /// nobody asked for is made.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn apply(
     context: &Context,
     object: &FlashSale,
@@ -174,6 +163,7 @@ pub async fn apply(
     };
     let as_written = found.as_deref();
     let as_written = as_written.map(|found| Written::of(&deployment, found));
+    let as_written = as_written.transpose().map_err(unwritable)?;
     if as_written.is_some() && before == as_written {
         return Ok(());
     }
@@ -190,7 +180,7 @@ pub async fn apply(
         .await
         .map_err(refusal)?;
     let now = Workers::of(&applied);
-    let written = Written::of(&deployment, &applied);
+    let written = Written::of(&deployment, &applied).map_err(unwritable)?;
     context.roster.set_written(sale, written);
     if is_repair {
         context.roster.note_repair(sale);
@@ -282,7 +272,7 @@ async fn hold(
 /// told when it is made and not when the sale opens. Answers whether there is one all the same, which the
 /// watch does not see.
 async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> Result<bool, Error> {
-    let tried = Written::tried(deployment);
+    let tried = Written::tried(deployment).map_err(unwritable)?;
     if context.roster.written(sale) == Some(tried) {
         return Ok(false);
     }
@@ -313,18 +303,21 @@ async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> R
     Ok(false)
 }
 
+/// A Deployment that has no JSON cannot be told from another one.
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::Deployment(kube::Error::SerdeError(error))
+}
+
 /// Rights, a quota or an admission policy: people have to see to those, so they are told. What is
 /// left mends itself.
 fn refusal(error: kube::Error) -> Error {
     match error {
         kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => {
-            Error::Refused(Refusal {
-                reason: Reason::ApplyFailed,
-                message: format!(
-                    "the API server refuses the worker Deployment, so buys wait: {}",
-                    status.message
-                ),
-            })
+            let message = format!(
+                "the API server refuses the worker Deployment, so buys wait: {}",
+                status.message
+            );
+            Error::Refused(Refusal::new(Reason::ApplyFailed, message))
         }
         error => Error::Deployment(error),
     }

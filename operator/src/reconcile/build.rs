@@ -58,9 +58,6 @@ pub enum Error {
 }
 
 /// The Deployment of `parts`.
-///
-/// # Errors
-/// See [`Error`].
 pub fn deployment(
     object: &FlashSale,
     parts: Parts<'_>,

@@ -204,10 +204,7 @@ impl Visit<'_> {
             "{} given up, as the annotation {ABANDON_QUEUE} allows",
             waiting(observed)
         );
-        let events = &self.context.events;
-        events
-            .publish(&self.reference, Reason::QueueAbandoned, note)
-            .await;
+        self.publish(Reason::QueueAbandoned, note).await;
     }
 
     async fn tell_left(&self, left: &str) {
@@ -239,7 +236,7 @@ pub async fn free(
     }
     // The pulse must not announce again what is being withdrawn.
     context.roster.remove(sale);
-    context.metrics.forget(sale);
+    context.metrics.sales.forget(sale);
     let mut left = Vec::new();
     if let Err(error) = within(free_queue(context, reference, sale, stores)).await {
         left.push(format!("its keys in Redis ({error})"));

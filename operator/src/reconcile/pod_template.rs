@@ -74,13 +74,13 @@ pub fn parse(
     }
     let mut written = written.clone();
     write_amounts_as_text(&mut written);
-    let template: PodTemplateSpec = serde_json::from_value(written.clone()).map_err(|error| {
-        vec![mistake(
-            ROOT,
-            format!("is not a valid pod template: {error}"),
-        )]
-    })?;
-    let read = serde_json::to_value(&template).unwrap_or_default();
+    let invalid = |error| {
+        let message = format!("is not a valid pod template: {error}");
+        vec![mistake(ROOT, message)]
+    };
+    let template: PodTemplateSpec = serde_json::from_value(written.clone()).map_err(invalid)?;
+    // Were nothing read back, nothing would be found to be lost.
+    let read = serde_json::to_value(&template).map_err(invalid)?;
     judge.lost(ROOT, &written, &read);
     if judge.mistakes.is_empty() {
         Ok(template)

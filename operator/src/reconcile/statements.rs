@@ -19,7 +19,7 @@ use crate::{
 /// What says of a view whether a condition holds.
 type Judge = fn(&View<'_>) -> Found;
 
-/// The conditions that are found one by one; those before them in [`Type::ALL`] sum them up.
+/// The conditions that are found one by one; those before them among the [`Type`]s sum them up.
 const PARTS: [(Type, Judge); 12] = [
     (Type::Accepted, accepted),
     (Type::Open, open),
@@ -35,7 +35,7 @@ const PARTS: [(Type, Judge); 12] = [
     (Type::Drained, drained),
 ];
 
-/// One statement a condition type, in the order of [`Type::ALL`].
+/// One statement a condition type, in the order of the [`Type`]s.
 #[must_use]
 pub fn statements(view: &View<'_>) -> Vec<Statement> {
     let parts = PARTS.map(|(about, judge)| {
@@ -58,35 +58,42 @@ fn found(state: impl Into<State>, reason: impl Into<Reason>, message: impl Into<
     (state.into(), reason.into(), message.into())
 }
 
+fn yes(reason: impl Into<Reason>, message: impl Into<String>) -> Found {
+    found(State::True, reason, message)
+}
+
+fn no(reason: impl Into<Reason>, message: impl Into<String>) -> Found {
+    found(State::False, reason, message)
+}
+
+fn unknown(reason: impl Into<Reason>, message: impl Into<String>) -> Found {
+    found(State::Unknown, reason, message)
+}
+
 fn accepted(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Refused(refusal) => {
             let message = format!("{}{}", refusal.message, still(view, refusal.reason));
-            found(false, refusal.reason, message)
+            no(refusal.reason, message)
         }
-        Verdict::Failed(why) => found(
-            false,
+        Verdict::Failed(why) => no(
             events::Reason::ReconcileFailed,
             format!("{why}; tried again by itself"),
         ),
-        Verdict::Undeclared(why) => found(
-            State::Unknown,
+        Verdict::Undeclared(why) => unknown(
             Reason::Undeclared,
             format!("the products are not declared yet: {why}; tried again by itself"),
         ),
-        Verdict::Paused if !view.is_accepted_as_it_is() => found(
-            State::Unknown,
+        Verdict::Paused if !view.is_accepted_as_it_is() => unknown(
             Reason::Paused,
             "what was written since the sale was paused is not looked at; remove the annotation \
              flashsale.dev/paused to have it put in force",
         ),
-        Verdict::Ending(_) => found(
-            false,
+        Verdict::Ending(_) => no(
             Reason::Deleting,
             "the sale is closed and drained before the object goes",
         ),
-        Verdict::Accepted if !view.tolerated.is_empty() => found(
-            true,
+        Verdict::Accepted if !view.tolerated.is_empty() => yes(
             Reason::AcceptedWithWarning,
             format!(
                 "the spec is in force, but names what it could not name anew: {}",
@@ -94,7 +101,7 @@ fn accepted(view: &View<'_>) -> Found {
             ),
         ),
         Verdict::Accepted | Verdict::Paused => {
-            found(true, Reason::Accepted, "the spec is valid and in force")
+            yes(Reason::Accepted, "the spec is valid and in force")
         }
     }
 }
@@ -113,40 +120,30 @@ fn still(view: &View<'_>, reason: events::Reason) -> &'static str {
 
 fn open(view: &View<'_>) -> Found {
     let Some(in_force) = &view.in_force else {
-        return found(
-            false,
+        return no(
             Reason::NotInForce,
             "the sale is not in force; see condition Accepted",
         );
     };
     let schedule = in_force.sale.schedule;
     match view.observed.phase {
-        None => found(
-            State::Unknown,
-            Reason::NotSeenYet,
-            "the sale was not looked at yet",
-        ),
+        None => unknown(Reason::NotSeenYet, "the sale was not looked at yet"),
         Some(Phase::Scheduled) => {
             let opens = schedule
                 .opens_at
                 .map_or(String::new(), |at| format!(" at {at}"));
-            found(false, Reason::Scheduled, format!("opens by itself{opens}"))
+            no(Reason::Scheduled, format!("opens by itself{opens}"))
         }
-        Some(Phase::Suspended) => found(
-            false,
+        Some(Phase::Suspended) => no(
             Reason::Suspended,
             "intake is closed by spec.suspend; what is queued is settled",
         ),
-        Some(Phase::Draining | Phase::Closed) => {
-            found(false, Reason::Closed, "intake is closed for good")
-        }
-        Some(_) if view.observed.queue_error.is_some() && was_open(view) => found(
-            State::Unknown,
+        Some(Phase::Draining | Phase::Closed) => no(Reason::Closed, "intake is closed for good"),
+        Some(_) if view.observed.queue_error.is_some() && was_open(view) => unknown(
             Reason::QueueUnreachable,
             "it is time to sell, but Redis does not answer; no buy is taken until it does",
         ),
-        Some(_) if view.observed.announced != Some(true) => found(
-            State::Unknown,
+        Some(_) if view.observed.announced != Some(true) => unknown(
             Reason::NotAnnounced,
             "it is time to sell, but Redis was not seen to hold the sale as it shall be",
         ),
@@ -154,8 +151,7 @@ fn open(view: &View<'_>) -> Found {
             let closes = schedule
                 .closes_at
                 .map_or("by hand".to_owned(), |at| format!("at {at}"));
-            found(
-                true,
+            yes(
                 Reason::TakingBuys,
                 format!("buys are taken; closes {closes}"),
             )
@@ -171,38 +167,30 @@ fn was_open(view: &View<'_>) -> bool {
 
 fn sold_out(view: &View<'_>) -> Found {
     match view.observed.remaining() {
-        None => found(
-            State::Unknown,
-            Reason::StockUnknown,
-            "the ledger was not read yet",
-        ),
-        Some(0) => found(
-            true,
+        None => unknown(Reason::StockUnknown, "the ledger was not read yet"),
+        Some(0) => yes(
             Reason::NothingLeft,
             "no unit is left; raise a product's stock to restock",
         ),
-        Some(_) => found(false, Reason::UnitsLeft, "there are units left"),
+        Some(_) => no(Reason::UnitsLeft, "there are units left"),
     }
 }
 
 fn scaling_of(view: &View<'_>) -> Found {
     if view.verdict == Verdict::Paused {
-        return found(
-            false,
+        return no(
             Reason::Paused,
             "the workers stay as they are while the sale is paused",
         );
     }
     if let Some(autoscaler) = &view.autoscaler {
-        return found(
-            false,
+        return no(
             events::Reason::AutoscalerConflict,
             format!("HorizontalPodAutoscaler {autoscaler} sets the number of workers; delete it"),
         );
     }
     if let Some(error) = &view.autoscalers_unread {
-        return found(
-            State::Unknown,
+        return unknown(
             Reason::AutoscalersUnread,
             format!(
                 "the workers follow the queue, but whether a HorizontalPodAutoscaler sets them too \
@@ -211,11 +199,7 @@ fn scaling_of(view: &View<'_>) -> Found {
         );
     }
     let Some(decision) = view.observed.decision else {
-        return found(
-            State::Unknown,
-            Reason::NotSeenYet,
-            "the queue was not looked at yet",
-        );
+        return unknown(Reason::NotSeenYet, "the queue was not looked at yet");
     };
     let state = !matches!(
         decision.reason,
@@ -258,14 +242,9 @@ fn why(reason: scaling::Reason) -> &'static str {
 
 fn queue_reachable(view: &View<'_>) -> Found {
     match (&view.observed.queue_error, view.observed.looked) {
-        (_, false) => found(
-            State::Unknown,
-            Reason::NotSeenYet,
-            "Redis was not asked yet",
-        ),
-        (None, true) => found(true, Reason::Answers, "Redis answers"),
-        (Some(error), true) => found(
-            false,
+        (_, false) => unknown(Reason::NotSeenYet, "Redis was not asked yet"),
+        (None, true) => yes(Reason::Answers, "Redis answers"),
+        (Some(error), true) => no(
             Reason::Unreachable,
             format!("{error}; the workers stay as they are, and it is tried again every second"),
         ),
@@ -274,17 +253,12 @@ fn queue_reachable(view: &View<'_>) -> Found {
 
 fn database_reachable(view: &View<'_>) -> Found {
     if let Verdict::Undeclared(why) = &view.verdict {
-        return found(false, Reason::Unreachable, why.clone());
+        return no(Reason::Unreachable, why.clone());
     }
     match (&view.observed.ledger_error, view.observed.looked) {
-        (_, false) => found(
-            State::Unknown,
-            Reason::NotSeenYet,
-            "PostgreSQL was not asked yet",
-        ),
-        (None, true) => found(true, Reason::Answers, "PostgreSQL answers"),
-        (Some(error), true) => found(
-            false,
+        (_, false) => unknown(Reason::NotSeenYet, "PostgreSQL was not asked yet"),
+        (None, true) => yes(Reason::Answers, "PostgreSQL answers"),
+        (Some(error), true) => no(
             Reason::Unreachable,
             format!("{error}; buys are still queued, and settled when it is back"),
         ),
@@ -293,18 +267,15 @@ fn database_reachable(view: &View<'_>) -> Found {
 
 fn ledger_intact(view: &View<'_>) -> Found {
     match view.observed.ledger_went_back() {
-        None => found(
-            State::Unknown,
+        None => unknown(
             Reason::NotSeenYet,
             "Redis and PostgreSQL were not compared yet",
         ),
-        Some(false) => found(
-            true,
+        Some(false) => yes(
             Reason::NothingMissing,
             "PostgreSQL was not seen to have lost what it told",
         ),
-        Some(true) => found(
-            false,
+        Some(true) => no(
             events::Reason::LedgerWentBack,
             "PostgreSQL has lost commits (a failover, a restore): Redis follows it again, but \
              shoppers were told of orders that may be gone; run `flashsale repair` for this sale",
@@ -323,8 +294,7 @@ fn ledger_durable(view: &View<'_>) -> Found {
 /// Whether `store` keeps what it told.
 fn kept(durability: Option<&Finding>, store: &str) -> Found {
     match durability {
-        None => found(
-            State::Unknown,
+        None => unknown(
             Reason::NotSeenYet,
             format!("{store} was not asked yet how it keeps its data"),
         ),
@@ -338,34 +308,28 @@ fn kept(durability: Option<&Finding>, store: &str) -> Found {
 
 fn paused(view: &View<'_>) -> Found {
     if view.object.is_paused() {
-        found(
-            true,
+        yes(
             Reason::Annotated,
             "the annotation flashsale.dev/paused asks for hands off",
         )
     } else {
-        found(
-            false,
-            Reason::NotAnnotated,
-            "the operator looks after the sale",
-        )
+        no(Reason::NotAnnotated, "the operator looks after the sale")
     }
 }
 
 fn drained(view: &View<'_>) -> Found {
     match &view.verdict {
         Verdict::Ending(End::Overdue(message)) => {
-            return found(false, events::Reason::DrainTimedOut, message.clone());
+            return no(events::Reason::DrainTimedOut, message.clone());
         }
         Verdict::Ending(End::Blocked(message)) => {
-            return found(false, events::Reason::DeletionBlocked, message.clone());
+            return no(events::Reason::DeletionBlocked, message.clone());
         }
         _ => {}
     }
     match view.observed.phase {
-        Some(Phase::Closed) => found(true, Reason::EveryJobEnded, "every job has its outcome"),
-        Some(Phase::Draining) if view.is_drain_overdue() => found(
-            false,
+        Some(Phase::Closed) => yes(Reason::EveryJobEnded, "every job has its outcome"),
+        Some(Phase::Draining) if view.is_drain_overdue() => no(
             events::Reason::DrainTimedOut,
             format!(
                 "{} not settled within drainTimeoutSeconds of the closing; see to the workers and the \
@@ -373,11 +337,11 @@ fn drained(view: &View<'_>) -> Found {
                 waiting(&view.observed)
             ),
         ),
-        Some(Phase::Draining) => found(false, Reason::Draining, "what is queued is being settled"),
+        Some(Phase::Draining) => no(Reason::Draining, "what is queued is being settled"),
         _ if matches!(view.verdict, Verdict::Ending(_)) => {
-            found(false, Reason::Draining, "the sale is being closed")
+            no(Reason::Draining, "the sale is being closed")
         }
-        _ => found(false, Reason::NotClosed, "the sale is not closed yet"),
+        _ => no(Reason::NotClosed, "the sale is not closed yet"),
     }
 }
 

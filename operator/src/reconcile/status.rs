@@ -59,7 +59,7 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
     let replicas = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     let workers = view.workers.unwrap_or_default();
     let first = |known: Option<Timestamp>, holds: bool| {
-        known.or_else(|| holds.then(|| whole_second(view.now)))
+        known.or_else(|| holds.then(|| condition::whole_second(view.now)))
     };
     let goes_on = matches!(
         phase,
@@ -101,14 +101,7 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
     }
 }
 
-fn whole_second(instant: Timestamp) -> Timestamp {
-    Timestamp::from_second(instant.as_second()).unwrap_or(instant)
-}
-
 /// Writes the status if it is another than before, and tells the turns of the sale as events.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn update(
     context: &Context,
     reference: &ObjectReference,
@@ -156,9 +149,6 @@ fn is_early(context: &Context, object: &FlashSale) -> bool {
 }
 
 /// Keeps what was accepted last for as long as an edit is refused, whichever operator leads then.
-///
-/// # Errors
-/// See [`Error`].
 pub async fn remember_accepted(
     context: &Context,
     object: &FlashSale,

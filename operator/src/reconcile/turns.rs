@@ -55,7 +55,7 @@ impl Turn<'_> {
     /// Whether workers could not run before.
     fn had_obstacle(&self) -> bool {
         self.before.is_some_and(|(state, reason)| {
-            state == Some(State::False) && Cause::named(reason).is_some()
+            state == Some(State::False) && reason.parse::<Cause>().is_ok()
         })
     }
 
@@ -72,7 +72,7 @@ fn turn<'a>(before: &'a FlashSaleStatus, now: &'a Statement) -> Option<Turn<'a>>
     let was = conditions.find(|condition| condition.type_ == now.about.as_str());
     let is_same = was
         .is_some_and(|was| was.status == now.state.as_str() && was.reason == now.reason.as_str());
-    let before = was.map(|was| (State::named(&was.status), was.reason.as_str()));
+    let before = was.map(|was| (was.status.parse().ok(), was.reason.as_str()));
     (!is_same).then_some(Turn { before, now })
 }
 

@@ -277,7 +277,7 @@ impl Visit<'_> {
     async fn end(&self) -> Result<Option<Verdict>, Error> {
         if !self.object.finalizers().iter().any(|own| own == FINALIZER) {
             self.context.roster.remove(&self.sale);
-            self.context.metrics.forget(&self.sale);
+            self.context.metrics.sales.forget(&self.sale);
             return Ok(None);
         }
         let end = self.finalize().await;
@@ -285,10 +285,7 @@ impl Visit<'_> {
             return Ok(Some(Verdict::Ending(end)));
         }
         let note = "the object may go; the sale's orders stay";
-        let events = &self.context.events;
-        events
-            .publish(&self.reference, Reason::Released, note)
-            .await;
+        self.publish(Reason::Released, note).await;
         set_finalizer(self.context, self.object, false).await?;
         Ok(None)
     }
@@ -329,9 +326,14 @@ impl Visit<'_> {
         }
         let note =
             "spec.ttlSecondsAfterFinished has passed since the sale ended; the object is deleted";
-        let events = &self.context.events;
-        events.publish(&self.reference, Reason::Expired, note).await;
+        self.publish(Reason::Expired, note).await;
         Ok(None)
+    }
+
+    /// Tells people of the object.
+    pub(super) async fn publish(&self, reason: Reason, note: impl Into<String>) {
+        let events = &self.context.events;
+        events.publish(&self.reference, reason, note).await;
     }
 
     /// Now, by the clock of the sale.
@@ -345,7 +347,7 @@ impl Visit<'_> {
         let known = self.context.roster.get(&self.sale);
         match (verdict, known) {
             (Verdict::Ending(End::Blocked(_)), _) => {
-                self.context.metrics.failed(Step::Finalize);
+                self.context.metrics.reconciles.failed(Step::Finalize);
                 let delay = self.context.backoff.failed(&uid(self.object));
                 // Somebody waits for the object to go.
                 Action::requeue(delay.min(REFUSED_REVISIT))

@@ -31,7 +31,7 @@ struct Made {
 
 impl Written {
     /// As `there` is, after `deployment` was written.
-    pub(crate) fn of(deployment: &Deployment, there: &Deployment) -> Self {
+    pub(crate) fn of(deployment: &Deployment, there: &Deployment) -> serde_json::Result<Self> {
         let (own, there) = (&deployment.metadata, &there.metadata);
         let owners = own.owner_references.iter().flatten();
         let is_own = |found: &&OwnerReference| owners.clone().any(|own| own.uid == found.uid);
@@ -41,14 +41,14 @@ impl Written {
             values(own.annotations.as_ref(), there.annotations.as_ref()),
             found.filter(is_own).collect::<Vec<_>>(),
         );
-        Self {
-            manifest: fingerprint(deployment),
+        Ok(Self {
+            manifest: fingerprint(deployment)?,
             made: Some(Made {
-                id: fingerprint(&there.uid),
+                id: fingerprint(&there.uid)?,
                 generation: there.generation,
-                metadata: fingerprint(&metadata),
+                metadata: fingerprint(&metadata)?,
             }),
-        }
+        })
     }
 
     /// Whether `now` is the same Deployment, written the same, in which at most labels, annotations or
@@ -64,11 +64,11 @@ impl Written {
     }
 
     /// `deployment`, which was only tried.
-    pub(crate) fn tried(deployment: &Deployment) -> Self {
-        Self {
-            manifest: fingerprint(deployment),
+    pub(crate) fn tried(deployment: &Deployment) -> serde_json::Result<Self> {
+        Ok(Self {
+            manifest: fingerprint(deployment)?,
             made: None,
-        }
+        })
     }
 }
 
@@ -83,12 +83,10 @@ fn values<'a>(
 }
 
 /// Tells one value from another, within this process.
-fn fingerprint(value: &impl Serialize) -> u64 {
+fn fingerprint(value: &impl Serialize) -> serde_json::Result<u64> {
     let mut hasher = DefaultHasher::new();
-    serde_json::to_string(value)
-        .unwrap_or_default()
-        .hash(&mut hasher);
-    hasher.finish()
+    serde_json::to_string(value)?.hash(&mut hasher);
+    Ok(hasher.finish())
 }
 
 #[cfg(test)]
@@ -106,7 +104,7 @@ mod tests {
         let own = deployment(&json!({"labels": {"sale": "drop"}}));
         let there = |uid: &str, generation: u64, label: &str| {
             let metadata = json!({"uid": uid, "generation": generation, "labels": {"sale": label}});
-            Written::of(&own, &deployment(&metadata))
+            Written::of(&own, &deployment(&metadata)).unwrap()
         };
         let before = there("a", 1, "drop");
         let is_same = |now: Written| (before == now, before.is_same_but_for_metadata(now));
@@ -115,9 +113,16 @@ mod tests {
         assert_eq!(is_same(there("a", 2, "drop")), (false, false));
         assert_eq!(is_same(there("b", 1, "drop")), (false, false));
         let edited = deployment(&json!({"labels": {"sale": "edited"}}));
-        assert_eq!(is_same(Written::of(&edited, &edited)), (false, false));
-        assert_eq!(is_same(Written::tried(&own)), (false, false));
-        assert!(before.is_made() && !Written::tried(&own).is_made());
-        assert!(!Written::tried(&own).is_same_but_for_metadata(Written::tried(&own)));
+        assert_eq!(
+            is_same(Written::of(&edited, &edited).unwrap()),
+            (false, false)
+        );
+        assert_eq!(is_same(Written::tried(&own).unwrap()), (false, false));
+        assert!(before.is_made() && !Written::tried(&own).unwrap().is_made());
+        assert!(
+            !Written::tried(&own)
+                .unwrap()
+                .is_same_but_for_metadata(Written::tried(&own).unwrap())
+        );
     }
 }

@@ -7,10 +7,10 @@ use kube::{Api, Client, api::ListParams};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::crd::FlashSale;
-
-/// Name of the definition.
-const NAME: &str = "flashsales.flashsale.dev";
+use crate::{
+    crd::FlashSale,
+    definition::{NAME, is_established},
+};
 
 /// Time between two looks.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -114,16 +114,4 @@ async fn list(client: &Client, namespace: Option<&str>) -> Result<(), Missing> {
         }
         Err(error) => Err(Missing::Unreachable(error.to_string())),
     }
-}
-
-fn is_established(definition: &CustomResourceDefinition) -> bool {
-    definition
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_ref())
-        .is_some_and(|conditions| {
-            conditions
-                .iter()
-                .any(|condition| condition.type_ == "Established" && condition.status == "True")
-        })
 }

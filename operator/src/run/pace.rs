@@ -2,11 +2,9 @@
 //! has it. It lets bursts pass, so that an opening of many sales is not held up, and keeps a mistake
 //! that concerns thousands of objects from becoming everybody's.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, sleep_until};
 
 /// Requests per second over a long time. In steady state a twentieth of them is made in a big cluster.
@@ -41,7 +39,7 @@ struct Reserved<'a> {
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
         if !self.is_used {
-            *self.pace.full_at() -= self.pace.each;
+            *self.pace.full_at.lock() -= self.pace.each;
         }
     }
 }
@@ -84,7 +82,7 @@ impl Pace {
 
     /// Takes the next token, if it is there within `patience`.
     fn reserve(&self, now: Instant, patience: Duration) -> Option<Reserved<'_>> {
-        let mut full_at = self.full_at();
+        let mut full_at = self.full_at.lock();
         let next = (*full_at).max(now) + self.each;
         let at = next.checked_sub(self.whole).map_or(now, |at| at.max(now));
         if at.duration_since(now) > patience {
@@ -100,7 +98,7 @@ impl Pace {
 
     /// Takes a token that nobody else may soon need, or answers when there may be one.
     fn try_spare(&self, now: Instant) -> Result<(), Instant> {
-        let mut full_at = self.full_at();
+        let mut full_at = self.full_at.lock();
         let next = (*full_at).max(now) + self.each;
         match next.checked_sub(self.spare) {
             Some(at) if at > now => Err(at),
@@ -109,10 +107,6 @@ impl Pace {
                 Ok(())
             }
         }
-    }
-
-    fn full_at(&self) -> MutexGuard<'_, Instant> {
-        self.full_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -94,15 +94,12 @@ impl Facts {
                         .insert(product);
                 }
                 if let Some(run) = self.runs.last_mut() {
-                    let us = moment.us;
-                    run.add_schedule(
-                        sale,
-                        Schedule {
-                            us,
-                            opens_at,
-                            closes_at,
-                        },
-                    );
+                    let schedule = Schedule {
+                        us: moment.us,
+                        opens_at,
+                        closes_at,
+                    };
+                    run.schedules.entry(sale).or_default().push(schedule);
                 }
             }
             Entry::Clock {

@@ -75,10 +75,6 @@ impl Run {
         }
     }
 
-    pub(super) fn add_schedule(&mut self, sale: String, schedule: Schedule) {
-        self.schedules.entry(sale).or_default().push(schedule);
-    }
-
     pub(super) fn sent(&mut self, buy: u64, attempt: Attempt) {
         self.open.insert(buy, attempt);
     }

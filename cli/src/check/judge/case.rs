@@ -180,8 +180,7 @@ pub(super) fn subject_of(job: Uuid, facts: &JobFacts, sale: &SaleCase<'_>) -> Su
 /// A product of a sale.
 pub(super) fn product_subject(sale: &SaleCase<'_>, product: &str) -> Subject {
     Subject {
-        sale: Some(sale.name.to_owned()),
         product: Some(product.to_owned()),
-        ..Subject::default()
+        ..Subject::of_sale(sale.name)
     }
 }

@@ -5,11 +5,8 @@ use crate::check::verdict::{Law, Subject, Verdict};
 
 pub(super) fn judge(case: &Case<'_>, verdict: &mut Verdict) {
     for sale in case.sales.values() {
-        let subject = || Subject {
-            sale: Some(sale.name.to_owned()),
-            ..Subject::default()
-        };
-        let mut violate = |what: String| verdict.violate(Law::TidyEnd, subject(), what);
+        let mut violate =
+            |what: String| verdict.violate(Law::TidyEnd, Subject::of_sale(sale.name), what);
         if sale.redis.in_force {
             if !sale.redis.registered {
                 violate(

@@ -28,11 +28,8 @@ fn units_told(sale: &SaleCase<'_>, missing: &Missing, verdict: &mut Verdict) {
                  ever on offer",
                 product.ordered, product.initial
             );
-            verdict.violate(
-                Law::PostgresqlJudges,
-                product_subject(sale, &product.id),
-                what,
-            );
+            let subject = product_subject(sale, &product.id);
+            verdict.violate(Law::PostgresqlJudges, subject, what);
         }
     }
 }
@@ -62,11 +59,8 @@ fn stock_told(sale: &SaleCase<'_>, verdict: &mut Verdict) {
         } else {
             continue;
         };
-        verdict.violate(
-            Law::PostgresqlJudges,
-            product_subject(sale, &product.id),
-            what,
-        );
+        let subject = product_subject(sale, &product.id);
+        verdict.violate(Law::PostgresqlJudges, subject, what);
     }
 }
 

@@ -87,18 +87,15 @@ fn numbers_told(case: &Case<'_>, verdict: &mut Verdict) {
             if may_be_one_key(case, &first, &job) {
                 continue;
             }
-            let subject = Subject {
-                order: Some(number),
-                ..facts.ack.as_ref().map_or_else(
-                    || Subject {
-                        job: Some(job),
-                        ..Subject::default()
-                    },
-                    |ack| subject(job, ack),
-                )
-            };
+            let subject = facts.ack.as_ref().map_or_else(
+                || Subject {
+                    job: Some(job),
+                    ..Subject::default()
+                },
+                |ack| subject(job, ack),
+            );
             let what = format!("the number of its order was told to job {first} as well");
-            verdict.violate(Law::Once, subject, what);
+            verdict.violate(Law::Once, subject.with_order(Some(number)), what);
         }
     }
 }

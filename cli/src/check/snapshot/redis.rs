@@ -1,38 +1,30 @@
 //! What Redis holds of a sale.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    ops::ControlFlow,
+};
 
 use ::redis::{AsyncCommands, RedisResult};
+use flashsale_audit::{letters, records::Walk, waiting};
 use flashsale_domain::{
     id::{ProductId, SaleId},
     outcome::{JobRecord, JobState},
 };
 use flashsale_queue::{
     connect::Queue,
-    dead_letter,
     keys::{SALES, SaleKeys},
-    lane,
+    stock,
 };
-use serde::Deserialize;
 use uuid::Uuid;
 
 use crate::{
-    check::stores::{KnownStock, Letter, Record, RedisSale},
+    check::stores::{KnownStock, Record, RedisSale},
     load::record::wide,
 };
 
-/// Keys or records that one call looks at: a few milliseconds in which Redis does nothing else.
+/// Keys that one call looks at: a few milliseconds in which Redis does nothing else.
 const SCAN_COUNT: usize = 2_000;
-
-/// Entries read in one call.
-const READ_COUNT: usize = 1_000;
-
-/// The one field of a job that matters here; the rest of it may be malformed.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Named {
-    job_id: Uuid,
-}
 
 pub(super) async fn read(
     connection: &mut impl Queue,
@@ -43,8 +35,8 @@ pub(super) async fn read(
     let present = scan(connection, &keys.pattern()).await?;
     let lanes = lanes(connection, &keys, products, &present).await?;
     let (records, unreadable) = records(connection, &keys.jobs()).await?;
-    let letters = letters(connection, &keys).await?;
-    let stock = stock(connection, &keys.stock()).await?;
+    let letters = letters::read(connection, &keys).await?;
+    let stock = stock(connection, &keys).await?;
     let in_force: bool = connection.exists(keys.record()).await?;
     let registered: bool = connection.sismember(SALES, sale.as_str()).await?;
     let left_over = if in_force {
@@ -109,26 +101,18 @@ async fn lanes(
     let prefix = format!("{}:lane:", keys.record());
     let there = present.iter().filter_map(|key| key.strip_prefix(&prefix));
     let products: BTreeSet<&str> = products.iter().map(String::as_str).chain(there).collect();
-    let mut waiting = HashMap::new();
+    let mut found = HashMap::new();
     for product in products {
         let Ok(id) = ProductId::new(product) else {
             continue;
         };
-        let lane = keys.lane(&id);
-        let mut after = lane::HEAD.to_owned();
-        loop {
-            let entries = lane::read(connection, &lane, &after, READ_COUNT).await?;
-            let Some(last) = entries.last() else { break };
-            after.clone_from(&last.id);
-            for entry in &entries {
-                let job = entry.job.as_deref().unwrap_or_default();
-                if let Ok(named) = serde_json::from_slice::<Named>(job) {
-                    waiting.insert(named.job_id, product.to_owned());
-                }
-            }
-        }
+        let meet = |job| {
+            found.insert(job, product.to_owned());
+            ControlFlow::Continue(())
+        };
+        waiting::walk(connection, &keys.lane(&id), meet).await?;
     }
-    Ok(waiting)
+    Ok(found)
 }
 
 /// The records, and the fields that are none.
@@ -136,30 +120,14 @@ async fn records(
     connection: &mut impl Queue,
     jobs_key: &str,
 ) -> RedisResult<(HashMap<Uuid, Record>, Vec<String>)> {
-    let mut records = HashMap::new();
-    let mut unreadable = Vec::new();
-    let mut cursor = 0_u64;
-    loop {
-        let (next, fields): (u64, Vec<(String, String)>) = ::redis::cmd("HSCAN")
-            .arg(jobs_key)
-            .arg(cursor)
-            .arg("COUNT")
-            .arg(SCAN_COUNT)
-            .query_async(connection)
-            .await?;
-        for (job, text) in fields {
-            match (Uuid::try_parse(&job), text.parse::<JobRecord>()) {
-                (Ok(job), Ok(record)) => {
-                    records.insert(job, plain(&record));
-                }
-                _ => unreadable.push(format!("{job} = {text:?}")),
-            }
-        }
-        if next == 0 {
-            return Ok((records, unreadable));
-        }
-        cursor = next;
+    let (mut records, mut unreadable) = (HashMap::new(), Vec::new());
+    let mut walk = Walk::default();
+    while let Some(chunk) = walk.next(connection, jobs_key).await? {
+        let readable = chunk.records.iter();
+        records.extend(readable.map(|(job, record)| (*job, plain(record))));
+        unreadable.extend(chunk.unreadable);
     }
+    Ok((records, unreadable))
 }
 
 fn plain(record: &JobRecord) -> Record {
@@ -175,36 +143,18 @@ fn plain(record: &JobRecord) -> Record {
     }
 }
 
-async fn letters(
-    connection: &mut impl Queue,
-    keys: &SaleKeys,
-) -> RedisResult<HashMap<Uuid, Letter>> {
-    let jobs = dead_letter::jobs(connection, keys).await?.into_iter();
-    let named = jobs.map(|(id, job)| {
-        let letter = Letter {
-            id,
-            user: job.data.user_id.to_string(),
-            key: job.data.idempotency_key.to_string(),
-        };
-        (job.job_id.0, letter)
-    });
-    Ok(named.collect())
-}
-
-/// Stock and version of each product: the fields `PRODUCT` and `PRODUCT@`.
+/// Stock and version of each product whose stock was told.
 async fn stock(
     connection: &mut impl Queue,
-    stock_key: &str,
+    keys: &SaleKeys,
 ) -> RedisResult<BTreeMap<String, KnownStock>> {
-    let fields: HashMap<String, String> = connection.hgetall(stock_key).await?;
-    let number = |field: &str| fields.get(field)?.parse::<i64>().ok();
-    let products = fields.keys().filter_map(|field| field.strip_suffix('@'));
-    let known = products.filter_map(|product| {
-        let known = KnownStock {
-            stock: number(product)?,
-            version: number(&format!("{product}@"))?,
+    let known = stock::read(connection, keys).await?.into_iter();
+    let told = known.filter_map(|(product, known)| {
+        let stock = KnownStock {
+            stock: known.stock?.into(),
+            version: known.version,
         };
-        Some((product.to_owned(), known))
+        Some((product.to_string(), stock))
     });
-    Ok(known.collect())
+    Ok(told.collect())
 }

@@ -10,7 +10,7 @@ use flashsale_queue::{
 };
 use redis::RedisResult;
 
-use crate::command::{CommandError, Outcome};
+use crate::command::{Outcome, ToolError};
 
 /// Letters read in one call.
 const PAGE: usize = 500;
@@ -52,7 +52,7 @@ pub(super) async fn select(
 
 impl Selection {
     /// Says what was not found.
-    pub(super) fn report_missing(&self) -> Result<Outcome, CommandError> {
+    pub(super) fn report_missing(&self) -> Result<Outcome, ToolError> {
         for id in &self.missing {
             writeln!(io::stdout(), "there is no dead letter {id}")?;
         }

@@ -10,11 +10,11 @@ use flashsale_domain::id::SaleId;
 use flashsale_queue::catalogue;
 use serde_json::Value;
 
-use super::super::{
-    CommandError, Outcome,
+use super::super::{Outcome, ToolError};
+use crate::{
     connection::{OptionalLedgerArgs, RedisArgs},
+    manifest,
 };
-use crate::manifest;
 
 /// What one sale holds.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub(super) async fn run(
     file: &Path,
     redis: &RedisArgs,
     ledger: &OptionalLedgerArgs,
-) -> Result<Outcome, CommandError> {
+) -> Result<Outcome, ToolError> {
     let owned = owned(&manifest::read_file(file)?)?;
     let mut held = BTreeMap::<String, Held>::new();
     let mut queue = redis.connect().await?;

@@ -4,9 +4,9 @@
     reason = "tests say by unwrapping what they take for granted"
 )]
 
-use flashsale_audit::SaleAudit;
+use flashsale_audit::{AuditError, SaleAudit};
 use flashsale_domain::{job::Job, sale::Sale};
-use flashsale_queue::keys::SaleKeys;
+use flashsale_queue::keys::{SALES, SaleKeys};
 use flashsale_testbed::fixtures::{
     queue::job,
     sales::{open, sale},
@@ -86,4 +86,17 @@ async fn a_confirmation_with_an_order_of_another_product_or_sale_is_lost() {
         let audit = audited(&services, &drop).await;
         assert_eq!(audit.lost(), lost, "{record}: {:?}", audit.outcomes.lost);
     }
+}
+
+/// Left out without a word, it would be taken for audited.
+#[tokio::test]
+async fn a_sale_that_cannot_be_audited_for_its_name_is_told() {
+    let services = Services::start().await;
+    let mut queue = services.queue.clone();
+    open(&services, &sale("drop", &[("p", 9)])).await;
+    let known = flashsale_audit::sales(&services.ledger, &mut queue).await;
+    assert_eq!(known.unwrap().len(), 1);
+    let _: u64 = queue.sadd(SALES, "no name").await.unwrap();
+    let error = flashsale_audit::sales(&services.ledger, &mut queue).await;
+    assert!(matches!(error, Err(AuditError::Name { name, .. }) if name == "no name"));
 }

@@ -2,13 +2,11 @@
 
 use std::{
     num::NonZeroU64,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Direction;
@@ -77,7 +75,7 @@ impl Meter {
         let length = u64::try_from(length).unwrap_or(u64::MAX);
         let nanos = u128::from(length) * 1_000_000_000 / u128::from(bytes_per_second.get());
         let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free_at = self.free_at.lock();
         let from = now.checked_sub(BURST).unwrap_or(now).max(*free_at);
         *free_at = from + takes;
         *free_at

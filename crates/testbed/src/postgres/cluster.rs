@@ -36,7 +36,8 @@ const LOCALES: [&str; 2] = ["C.UTF-8", "C"];
 /// First version whose `initdb` turns data checksums on unless told not to.
 const CHECKSUMS_BY_DEFAULT_SINCE: u32 = 18;
 
-/// Why the files could not be made or reused.
+/// Why the files could not be made or reused. Each begins with the path, and ends with what the system
+/// or the end of the log says.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
     /// The data directory does not take them.
@@ -46,33 +47,17 @@ pub enum ClusterError {
     #[error(transparent)]
     Account(#[from] AccountError),
     /// A file of ours could not be read or written.
-    #[error("could not use `{}`; check the data directory's permissions", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not use `{path}`; check the data directory's permissions", path = .0.display())]
+    File(PathBuf, #[source] io::Error),
     /// `initdb` could not be run.
     #[error(transparent)]
     Process(#[from] ProcessError),
     /// `initdb` ended with an error.
-    #[error("initdb could not make the database files in `{}`:\n{log}", directory.display())]
-    Initdb {
-        /// Where the files were to be.
-        directory: PathBuf,
-        /// The end of what it printed.
-        log: String,
-    },
+    #[error("initdb could not make the database files in `{directory}`:\n{1}", directory = .0.display())]
+    Initdb(PathBuf, String),
     /// A running server's files could not be copied.
-    #[error("could not copy PostgreSQL's files to `{}`; the end of the log:\n{log}", directory.display())]
-    Copy {
-        /// Where to.
-        directory: PathBuf,
-        /// The end of the log of `pg_basebackup`.
-        log: String,
-    },
+    #[error("could not copy PostgreSQL's files to `{directory}`; the end of the log:\n{1}", directory = .0.display())]
+    Copy(PathBuf, String),
     /// Another major version made the files.
     #[error(
         "`{}` was made by PostgreSQL {found}, and {installed} is installed: install \
@@ -205,10 +190,7 @@ impl Cluster {
         if backup.wait(INITDB_PATIENCE).await?.success() {
             return Ok(copy);
         }
-        Err(ClusterError::Copy {
-            directory: copy.data(),
-            log: backup.log_tail(),
-        })
+        Err(ClusterError::Copy(copy.data(), backup.log_tail()))
     }
 
     fn check_version(&self, found: &str, installed: u32) -> Result<(), ClusterError> {
@@ -236,10 +218,7 @@ impl Cluster {
             }
             log = initdb.log_tail();
         }
-        Err(ClusterError::Initdb {
-            directory: self.data(),
-            log,
-        })
+        Err(ClusterError::Initdb(self.data(), log))
     }
 
     fn initdb(&self, installation: &Installation, directory: &Path, locale: &str) -> Launch {
@@ -279,8 +258,5 @@ fn remove_if_there(directory: &Path) -> Result<(), ClusterError> {
 }
 
 fn file_error(path: &Path, source: io::Error) -> ClusterError {
-    ClusterError::File {
-        path: path.to_path_buf(),
-        source,
-    }
+    ClusterError::File(path.to_path_buf(), source)
 }

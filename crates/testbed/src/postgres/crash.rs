@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{
     binaries,
-    process::{Process, ProcessError},
+    process::{self, Process, ProcessError},
 };
 
 /// A killed process is gone within milliseconds unless the disk holds it up.
@@ -81,27 +81,19 @@ fn segment_id(line: &str) -> Option<u32> {
     line.split_whitespace().nth(1)?.parse().ok()
 }
 
+/// Empty where `/proc` cannot be read.
 fn children_of(parent: i32) -> Vec<Pid> {
-    let Ok(entries) = fs::read_dir("/proc") else {
-        return Vec::new();
-    };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| status_field(*pid, "PPid:").is_some_and(|p| p == parent.to_string()))
-        .map(Pid::from_raw)
-        .collect()
+    let children = process::children(parent).into_iter().flatten();
+    children.map(|(pid, _)| Pid::from_raw(pid)).collect()
 }
 
 /// A zombie, which only waits for the init process to take note of it, holds nothing any more.
 fn is_alive(pid: Pid) -> bool {
-    status_field(pid.as_raw(), "State:").is_some_and(|state| !state.starts_with('Z'))
-}
-
-fn status_field(pid: i32, field: &str) -> Option<String> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
-    Some(line.trim().to_owned())
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    let state = stat
+        .ok()
+        .and_then(|stat| process::field::<char>(&stat, process::STATE));
+    state.is_some_and(|state| state != 'Z')
 }
 
 #[cfg(test)]

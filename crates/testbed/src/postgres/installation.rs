@@ -29,22 +29,11 @@ pub enum InstallationError {
     #[error("{PROGRAM_VARIABLE} names `{}`, where `postgres` and `initdb` are not", .0.display())]
     NotThere(PathBuf),
     /// `postgres --version` could not be run.
-    #[error("could not run `{} --version`; reinstall PostgreSQL", program.display())]
-    Version {
-        /// The program.
-        program: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
+    #[error("could not run `{program} --version`; reinstall PostgreSQL", program = .0.display())]
+    Version(PathBuf, #[source] io::Error),
     /// `postgres --version` printed something unknown.
-    #[error("`{} --version` printed `{output}`, which names no version; reinstall PostgreSQL", program.display())]
-    UnknownVersion {
-        /// The program.
-        program: PathBuf,
-        /// What it printed.
-        output: String,
-    },
+    #[error("`{program} --version` printed `{1}`, which names no version; reinstall PostgreSQL", program = .0.display())]
+    UnknownVersion(PathBuf, String),
 }
 
 /// The programs of one PostgreSQL version.
@@ -127,15 +116,10 @@ async fn major_version(program: &Path) -> Result<u32, InstallationError> {
         .arg("--version")
         .output()
         .await
-        .map_err(|source| InstallationError::Version {
-            program: program.to_path_buf(),
-            source,
-        })?;
+        .map_err(|source| InstallationError::Version(program.to_path_buf(), source))?;
     let output = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-    parse_major(&output).ok_or_else(|| InstallationError::UnknownVersion {
-        program: program.to_path_buf(),
-        output,
-    })
+    parse_major(&output)
+        .ok_or_else(|| InstallationError::UnknownVersion(program.to_path_buf(), output))
 }
 
 /// The major version in e.g. `postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)`, or in

@@ -11,6 +11,7 @@ use flashsale_domain::{
 use flashsale_ledger::SaleStock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use strum::VariantArray as _;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -111,7 +112,8 @@ fn every_condition_is_there_from_the_first_visit_on() {
         .iter()
         .map(|condition| condition.type_.as_str())
         .collect();
-    assert_eq!(types, Type::ALL.map(Type::as_str));
+    let all: Vec<&str> = Type::VARIANTS.iter().map(|about| about.as_str()).collect();
+    assert_eq!(types, all);
     for condition in &conditions {
         assert!(
             !condition.reason.is_empty() && !condition.message.is_empty(),

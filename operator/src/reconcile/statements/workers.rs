@@ -2,7 +2,7 @@
 
 use kube::ResourceExt;
 
-use super::{Found, build, found};
+use super::{Found, build, found, no, unknown, yes};
 use crate::{
     crd::condition::{Reason, State},
     obstacle::Cause,
@@ -20,19 +20,16 @@ pub(super) fn workers_available(view: &View<'_>) -> Found {
         view.observed.decision.map(|decision| decision.workers)
     };
     match (wanted, &view.observed.obstacle) {
-        (None, _) => found(
-            State::Unknown,
+        (None, _) => unknown(
             Reason::NotSeenYet,
             "how many workers are needed is not known yet",
         ),
-        (Some(0), _) => found(true, Reason::NoneNeeded, "no worker is needed"),
-        (Some(_), _) if view.workers.is_none() => found(
-            false,
+        (Some(0), _) => yes(Reason::NoneNeeded, "no worker is needed"),
+        (Some(_), _) if view.workers.is_none() => no(
             Reason::NoDeployment,
             "there is no worker Deployment yet, so buys wait",
         ),
-        (Some(wanted), _) if workers.are_available(wanted) => found(
-            true,
+        (Some(wanted), _) if workers.are_available(wanted) => yes(
             Reason::Available,
             "the workers that are needed are available",
         ),
@@ -44,8 +41,7 @@ pub(super) fn workers_available(view: &View<'_>) -> Found {
             let message = format!("{}; {}", obstacle.message, advice(view, obstacle.cause));
             found(state, obstacle.cause, message)
         }
-        (Some(_), None) => found(
-            false,
+        (Some(_), None) => no(
             Reason::Starting,
             "workers are starting; if this lasts, the reason is shown here",
         ),

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     super::case::{Case, SaleCase, subject},
-    words,
+    Buy, words,
 };
 use crate::{
     check::{
@@ -16,14 +16,10 @@ use crate::{
 };
 
 /// How an acknowledged job ended, or that it did not.
-pub(super) fn judge(
-    case: &Case<'_>,
-    job: Uuid,
-    ack: &Ack,
-    sale: &SaleCase<'_>,
-    told: &[Told],
-    verdict: &mut Verdict,
-) {
+pub(super) fn judge(buy: &Buy<'_, '_>, ack: &Ack, told: &[Told], verdict: &mut Verdict) {
+    let Buy {
+        case, job, sale, ..
+    } = *buy;
     verdict.counts.acknowledged += 1;
     let in_lane = sale.redis.lanes.contains_key(&job);
     // What was told last counts, where a replayed letter had a second end.
@@ -98,14 +94,8 @@ fn has_successor(case: &Case<'_>, job: Uuid, ack: &Ack) -> bool {
 
 /// A dead letter belongs to a job that was told failed, and to no other. (A failed job without a
 /// letter is one whose letter somebody discarded.)
-pub(super) fn letter(
-    job: Uuid,
-    ack: &Ack,
-    sale: &SaleCase<'_>,
-    told: &[Told],
-    verdict: &mut Verdict,
-) {
-    let Some(letter) = sale.redis.letters.get(&job) else {
+pub(super) fn letter(buy: &Buy<'_, '_>, ack: &Ack, told: &[Told], verdict: &mut Verdict) {
+    let Some(letter) = buy.sale.redis.letters.get(&buy.job) else {
         return;
     };
     // Another producer may have borrowed the job's id; such a letter says nothing of this buy.
@@ -117,7 +107,7 @@ pub(super) fn letter(
             letter.id,
             words(other)
         );
-        verdict.violate(Law::NoLostAck, subject(job, ack), what);
+        verdict.violate(Law::NoLostAck, subject(buy.job, ack), what);
     }
 }
 

@@ -1,23 +1,31 @@
-//! Why a command could not be carried out.
+//! Why a hand tool could not do what it was asked for.
 
-use std::error::Error;
+use std::{error::Error, io};
 
 use flashsale_audit::AuditError;
-use flashsale_domain::id::IdError;
+use flashsale_domain::id::{IdError, SaleId};
 use flashsale_ledger::{LedgerError, OpenError, SameRole};
-use flashsale_queue::{catalogue::CatalogueError, connect::ConnectError};
+use flashsale_queue::{
+    catalogue::CatalogueError,
+    connect::{ConnectError, RightsError},
+};
 use flashsale_recovery::RecoveryError;
 use flashsale_telemetry::logging::LoggingError;
+use flashsale_testbed::{
+    binaries::BinaryError, data_dir::DataDirError, ports::PortError, postgres::PostgresError,
+    process::ProcessError, redis::RedisError,
+};
+use jiff::Timestamp;
+use tokio::task::JoinError;
 
 use crate::{
     check::snapshot::SnapshotError, history::ReadError, load::LoadError, manifest::ManifestError,
-    up::UpError,
 };
 
 /// Why a command could not be carried out. That something does not *hold* is no error but
-/// [`Outcome::Broken`](super::Outcome::Broken).
+/// [`Outcome::Broken`](crate::command::Outcome::Broken).
 #[derive(Debug, thiserror::Error)]
-pub enum CommandError {
+pub enum ToolError {
     /// The log filter is malformed.
     #[error(transparent)]
     Logging(#[from] LoggingError),
@@ -57,9 +65,69 @@ pub enum CommandError {
     /// The crowd could not be sent.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// The machine could not be set up.
+    /// The data directory cannot be used.
     #[error(transparent)]
-    Up(#[from] UpError),
+    DataDir(#[from] DataDirError),
+    /// The directory of certificates cannot be found from another one.
+    #[error("the directory of certificates cannot be used: {0}")]
+    Certificates(io::Error),
+    /// The private PostgreSQL did not start.
+    #[error("PostgreSQL could not be started")]
+    PrivatePostgres(#[from] PostgresError),
+    /// The private Redis did not start.
+    #[error("Redis could not be started")]
+    PrivateRedis(#[from] RedisError),
+    /// The Redis user may not do what a sale needs.
+    #[error(transparent)]
+    Rights(#[from] RightsError),
+    /// A binary of ours is missing.
+    #[error(transparent)]
+    Binary(#[from] BinaryError),
+    /// The operations token is one that no gateway takes.
+    #[error(
+        "--operations-token (FLASHSALE_OPERATIONS_TOKEN) must be at least 16 visible ASCII \
+         characters without spaces; leave it out, and one is made"
+    )]
+    UnusableToken,
+    /// A secret that was made cannot be kept.
+    #[error("a secret cannot be kept in the data directory; check its permissions")]
+    SecretFile(#[source] io::Error),
+    /// No port is free.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// A child process could not be started or stopped.
+    #[error(transparent)]
+    Process(#[from] ProcessError),
+    /// A child process did not become ready.
+    #[error("{name} {what}; the end of its log ({log_file}):\n{log}")]
+    NotReady {
+        /// The child.
+        name: String,
+        /// What it did instead.
+        what: &'static str,
+        /// Where its log is.
+        log_file: String,
+        /// The end of it.
+        log: String,
+    },
+    /// The opening would be later than any time that can be written.
+    #[error("--opens-in is too long: {0}")]
+    FarOpening(#[source] jiff::Error),
+    /// The sale would be over before it opens.
+    #[error(
+        "sale {sale} closes at {closes}, before it opens at {opens}; write a later closesAt, or none"
+    )]
+    ClosesBeforeOpening {
+        /// The sale.
+        sale: SaleId,
+        /// Its closing.
+        closes: Timestamp,
+        /// Its opening.
+        opens: Timestamp,
+    },
+    /// The control loop died.
+    #[error("the control loop ended unexpectedly: {0}")]
+    Conductor(#[from] JoinError),
     /// The ledger was restocked, and Redis could not be told.
     #[error(
         "the ledger is changed ({what}), but it is not known whether Redis took it over; repeat \
@@ -72,7 +140,7 @@ pub enum CommandError {
         request: uuid::Uuid,
         /// What failed.
         #[source]
-        source: Box<CommandError>,
+        source: Box<ToolError>,
     },
     /// A name in a record is none of ours.
     #[error("{name:?} is no name of a sale: it {source}")]
@@ -88,11 +156,11 @@ pub enum CommandError {
     Json(#[from] serde_json::Error),
     /// Standard output or input failed.
     #[error("the terminal or pipe failed: {0}")]
-    Output(#[from] std::io::Error),
+    Output(#[from] io::Error),
 }
 
 /// The error and what caused it, each said once.
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

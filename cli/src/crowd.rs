@@ -15,7 +15,7 @@ const SHORTEST_OPENING: f64 = 1.0;
 
 /// How shoppers choose among several products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Spread {
+pub(crate) enum Spread {
     /// The more stock, the more shoppers.
     #[default]
     Stock,
@@ -26,7 +26,7 @@ pub(super) enum Spread {
 /// What a crowd is like.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Crowd")]
-pub(super) struct CrowdArgs {
+pub(crate) struct CrowdArgs {
     /// Seconds until the last shopper of a crowd has arrived; the first second is the fullest.
     /// Without it: the crowd divided by 6000, at least 1.
     #[arg(long, value_name = "SECONDS", value_parser = positive)]
@@ -67,7 +67,7 @@ pub(super) struct CrowdArgs {
 
 impl CrowdArgs {
     /// An opening for `shoppers`.
-    pub(super) fn opening(&self, shoppers: u32) -> Arrivals {
+    pub(crate) fn opening(&self, shoppers: u32) -> Arrivals {
         let seconds = self
             .arrival_seconds
             .unwrap_or_else(|| (f64::from(shoppers) / OPENING_RATE).max(SHORTEST_OPENING));
@@ -78,7 +78,7 @@ impl CrowdArgs {
     }
 
     /// The plan of a crowd that arrives like this and wants one of these.
-    pub(super) fn plan(&self, arrivals: Arrivals, offers: Vec<Offer>) -> CrowdPlan {
+    pub(crate) fn plan(&self, arrivals: Arrivals, offers: Vec<Offer>) -> CrowdPlan {
         CrowdPlan {
             arrivals,
             offers,
@@ -90,22 +90,22 @@ impl CrowdArgs {
     }
 
     /// Whether all products are wanted alike.
-    pub(super) fn is_uniform(&self) -> bool {
+    pub(crate) fn is_uniform(&self) -> bool {
         self.spread == Spread::Uniform
     }
 
     /// Connections over all gateways.
-    pub(super) fn connections(&self) -> usize {
+    pub(crate) fn connections(&self) -> usize {
         usize::try_from(self.connections).unwrap_or(usize::MAX)
     }
 
     /// How long a shopper keeps trying.
-    pub(super) fn patience(&self) -> Duration {
+    pub(crate) fn patience(&self) -> Duration {
         Duration::from_secs(self.give_up)
     }
 
     /// How long to wait for outcomes while none comes.
-    pub(super) fn settle_patience(&self) -> Duration {
+    pub(crate) fn settle_patience(&self) -> Duration {
         Duration::from_secs(self.settle_patience)
     }
 }
@@ -120,7 +120,7 @@ fn share(text: &str) -> Result<f64, String> {
 }
 
 /// A finite number above 0 and below what a duration can hold.
-pub(super) fn positive(text: &str) -> Result<f64, String> {
+pub(crate) fn positive(text: &str) -> Result<f64, String> {
     let value: f64 = text
         .parse()
         .map_err(|_| "write a number, e.g. 2.5".to_owned())?;

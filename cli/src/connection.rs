@@ -7,8 +7,7 @@ use flashsale_ledger::{Ledger, LedgerConfig};
 use flashsale_queue::connect::{self, DedicatedConnection};
 use flashsale_transport::{StoreUrl, TlsSource};
 
-use super::CommandError;
-use crate::reach;
+use crate::{error::ToolError, reach};
 
 /// Longest wait for one answer of Redis. Hand tools read long streams from servers that may be
 /// busy or far away; nobody is kept from buying meanwhile.
@@ -19,7 +18,7 @@ const LEDGER_CONNECTIONS: u32 = 4;
 
 /// Where Redis is.
 #[derive(Debug, Clone, Args)]
-pub(super) struct RedisArgs {
+pub(crate) struct RedisArgs {
     /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB],
     /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB], or
     /// redis+cluster://[:PASSWORD@]HOST:PORT,…; rediss for TLS.
@@ -37,26 +36,26 @@ pub(super) struct RedisArgs {
 
 /// What is trusted of Redis and shown to it.
 #[derive(Debug, Clone, Args)]
-pub(super) struct RedisTlsArgs {
+pub(crate) struct RedisTlsArgs {
     /// Directory with private certificates for TLS with Redis and its Sentinels: ca.crt (the
     /// authority that signed theirs), tls.crt and tls.key (what is shown to them); each may be
     /// missing.
     #[arg(long, env = "FLASHSALE_REDIS_TLS", value_name = "DIR")]
-    pub(super) redis_tls: Option<PathBuf>,
+    pub(crate) redis_tls: Option<PathBuf>,
 }
 
 /// What is trusted of PostgreSQL and shown to it.
 #[derive(Debug, Clone, Args)]
-pub(super) struct LedgerTlsArgs {
+pub(crate) struct LedgerTlsArgs {
     /// Directory with private certificates for TLS with PostgreSQL: ca.crt (the authority that
     /// signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
     #[arg(long, env = "FLASHSALE_DATABASE_TLS", value_name = "DIR")]
-    pub(super) database_tls: Option<PathBuf>,
+    pub(crate) database_tls: Option<PathBuf>,
 }
 
 /// Where PostgreSQL is.
 #[derive(Debug, Clone, Args)]
-pub(super) struct LedgerArgs {
+pub(crate) struct LedgerArgs {
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
     /// `?sslmode=verify-full` for TLS. Of several hosts the one that takes writes is used.
     #[arg(
@@ -73,7 +72,7 @@ pub(super) struct LedgerArgs {
 
 /// Where PostgreSQL is, for what can be done without it.
 #[derive(Debug, Clone, Args)]
-pub(super) struct OptionalLedgerArgs {
+pub(crate) struct OptionalLedgerArgs {
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
     /// `?sslmode=verify-full` for TLS.
     #[arg(
@@ -90,9 +89,9 @@ pub(super) struct OptionalLedgerArgs {
 
 /// How PostgreSQL is connected to, wherever it is.
 #[derive(Debug, Clone, Args)]
-pub(super) struct LedgerConnectionArgs {
+pub(crate) struct LedgerConnectionArgs {
     #[command(flatten)]
-    pub(super) tls: LedgerTlsArgs,
+    pub(crate) tls: LedgerTlsArgs,
 
     /// True behind a pooler in transaction mode (PgBouncer, Neon's -pooler hosts).
     #[arg(
@@ -104,12 +103,12 @@ pub(super) struct LedgerConnectionArgs {
         default_missing_value = "true",
         action = clap::ArgAction::Set
     )]
-    pub(super) database_transaction_pooler: bool,
+    pub(crate) database_transaction_pooler: bool,
 }
 
 /// Where PostgreSQL itself is, if the other address leads to a pooler.
 #[derive(Debug, Clone, Args)]
-pub(super) struct DirectArgs {
+pub(crate) struct DirectArgs {
     /// PostgreSQL's own address, for changes of the schema when the other one leads to a pooler in
     /// transaction mode. Default: the other one.
     #[arg(
@@ -118,12 +117,28 @@ pub(super) struct DirectArgs {
         value_name = "URL",
         hide_env_values = true
     )]
-    pub(super) database_direct_url: Option<StoreUrl>,
+    pub(crate) database_direct_url: Option<StoreUrl>,
+}
+
+/// Where both stores are.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct StoresArgs {
+    #[command(flatten)]
+    ledger: LedgerArgs,
+    #[command(flatten)]
+    redis: RedisArgs,
+}
+
+impl StoresArgs {
+    /// Both, seen to answer before anything is done with either.
+    pub(crate) async fn connect(&self) -> Result<(DedicatedConnection, Ledger), ToolError> {
+        Ok((self.redis.connect().await?, self.ledger.connect().await?))
+    }
 }
 
 impl RedisArgs {
     /// A connection; the error says when Redis does not answer.
-    pub(super) async fn connect(&self) -> Result<DedicatedConnection, CommandError> {
+    pub(crate) async fn connect(&self) -> Result<DedicatedConnection, ToolError> {
         let tls = TlsSource::directory(self.tls.redis_tls.as_deref());
         let client = connect::redis_client_with(&self.redis_url, &tls)?;
         Ok(connect::blocking(&client, PATIENCE)
@@ -134,15 +149,12 @@ impl RedisArgs {
 
 impl LedgerArgs {
     /// The ledger, seen to answer.
-    pub(super) async fn connect(&self) -> Result<Ledger, CommandError> {
+    pub(crate) async fn connect(&self) -> Result<Ledger, ToolError> {
         reached(&self.config()).await
     }
 
     /// The ledger at its own address, seen to answer: the schema can be changed there.
-    pub(super) async fn connect_directly(
-        &self,
-        direct: &DirectArgs,
-    ) -> Result<Ledger, CommandError> {
+    pub(crate) async fn connect_directly(&self, direct: &DirectArgs) -> Result<Ledger, ToolError> {
         let direct = direct.database_direct_url.as_deref();
         reached(&self.config().direct(direct)).await
     }
@@ -154,7 +166,7 @@ impl LedgerArgs {
 
 impl OptionalLedgerArgs {
     /// The ledger, seen to answer; none where no address was given.
-    pub(super) async fn connect(&self) -> Result<Option<Ledger>, CommandError> {
+    pub(crate) async fn connect(&self) -> Result<Option<Ledger>, ToolError> {
         match &self.database_url {
             Some(url) => reached(&self.connection.config(url)).await.map(Some),
             None => Ok(None),
@@ -163,7 +175,8 @@ impl OptionalLedgerArgs {
 }
 
 impl LedgerConnectionArgs {
-    fn config(&self, url: &StoreUrl) -> LedgerConfig {
+    /// How PostgreSQL at `url` is used by a hand tool.
+    pub(crate) fn config(&self, url: &str) -> LedgerConfig {
         LedgerConfig {
             url: url.to_string(),
             tls: TlsSource::directory(self.tls.database_tls.as_deref()),
@@ -175,7 +188,8 @@ impl LedgerConnectionArgs {
     }
 }
 
-async fn reached(config: &LedgerConfig) -> Result<Ledger, CommandError> {
+/// The ledger of `config`, seen to answer.
+pub(crate) async fn reached(config: &LedgerConfig) -> Result<Ledger, ToolError> {
     let ledger = Ledger::open(config)?;
     reach::ledger(&ledger).await?;
     Ok(ledger)
