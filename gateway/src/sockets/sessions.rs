@@ -7,7 +7,6 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
@@ -98,12 +97,11 @@ impl Sessions {
     /// No sessions yet, and at most those of `config`; as many as `connections` where it does not
     /// say.
     pub(crate) fn new(config: &SocketConfig, connections: usize, metrics: SessionMetrics) -> Self {
-        let total = config.max_sockets.map_or(connections, count);
-        let pending = config
-            .max_pending_sockets
-            .map_or((total / PENDING).max(1), count);
+        let total = config.max_sockets.unwrap_or(connections);
+        let pending = config.max_pending_sockets;
+        let pending = pending.unwrap_or((total / PENDING).max(1));
         let per_address = (pending / ADDRESSES).max(1);
-        let per_shopper = count(config.sockets_per_shopper);
+        let per_shopper = config.sockets_per_shopper;
         Self(Arc::new(Shared {
             all: Places::new(total, total, metrics.open.clone()),
             pending: Places::new(pending, per_address, metrics.pending.clone()),
@@ -168,10 +166,6 @@ impl Upgrades {
     fn links(&self) -> MutexGuard<'_, HashMap<String, Weak<Link>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn count(most: NonZeroU32) -> usize {
-    usize::try_from(most.get()).unwrap_or(usize::MAX)
 }
 
 fn refused(client: Option<Client>, reason: &'static str, counter: &IntCounter) -> Problem {
