@@ -120,14 +120,14 @@ impl Process {
     /// Builds everything and listens. Needs neither Redis nor PostgreSQL to be there yet.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let registry = Registry::new();
-        let metrics = Metrics::new(&registry)?;
+        let metrics = Metrics::register(&registry)?;
         let probes = Probes::new(registry.clone());
         let serving = probes.readiness("serving");
         let limits = connection_limits(&config.connections);
         let thread = BackgroundThread::start().map_err(StartError::Thread)?;
         let built = build(&config, &metrics, limits, &probes, thread.handle()).await?;
         let catalogue = built.background.catalogue.clone();
-        registry.register(Box::new(LaneCollector::new(catalogue)?))?;
+        registry.register(Box::new(LaneCollector(catalogue)))?;
         let (listener, address) = listen(config.http.listen)?;
         let (probes_listener, probes_address) = {
             let _runtime = thread.handle().enter();

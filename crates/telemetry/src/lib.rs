@@ -11,5 +11,6 @@ pub mod probes;
 mod process_metrics;
 mod registration;
 pub mod shutdown;
+mod table;
 
 pub use self::{listen::listen, registration::Register};

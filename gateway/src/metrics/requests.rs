@@ -86,7 +86,8 @@ struct Counters {
 }
 
 impl RequestCounters {
-    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+    /// Counters, all at 0.
+    pub fn new(register: Register<'_>) -> prometheus::Result<Self> {
         let counters = register.counters(
             "requests_total",
             "HTTP requests by route and class of status.",
