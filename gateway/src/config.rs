@@ -20,7 +20,7 @@ pub use clients::{ClientConfig, ProxyHeader};
 pub use connections::ConnectionConfig;
 pub use hidden::Hidden;
 pub use http::HttpConfig;
-pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
+pub use identity::{AuthMode, IdentityConfig};
 pub use intake::{BadReplicaTimeout, IntakeConfig};
 pub use operations::{BadOperationsToken, OperationsConfig};
 pub use pass::{BadPassSecret, PassConfig, VerifierKind};

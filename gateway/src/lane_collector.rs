@@ -1,10 +1,12 @@
 //! Sales and lanes, as last observed. Values that could not be read are left out, never shown as 0.
 
+use std::time::Duration;
+
 use flashsale_domain::lifecycle::{Phase, Readings};
 use flashsale_telemetry::Register;
 use jiff::Timestamp;
 use prometheus::{
-    Gauge, Registry,
+    Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
@@ -85,8 +87,9 @@ impl LaneMetrics {
                 if let Some(stock) = lane.stock.stock {
                     self.stock.with_label_values(labels).set(i64::from(stock));
                 }
-                if let Some(age) = lane.oldest_ms.and_then(|since| age(since, observed.at)) {
-                    set_seconds(&self.oldest.with_label_values(labels), age);
+                if let Some(since) = lane.oldest_ms {
+                    let age = age(since, observed.at).as_secs_f64();
+                    self.oldest.with_label_values(labels).set(age);
                 }
             }
         }
@@ -114,18 +117,23 @@ fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds from `since_ms` to `now`, both by Redis's clock.
-fn age(since_ms: i64, now: Timestamp) -> Option<u32> {
-    u32::try_from(now.as_millisecond().saturating_sub(since_ms).max(0)).ok()
-}
-
-fn set_seconds(gauge: &Gauge, milliseconds: u32) {
-    gauge.set(f64::from(milliseconds) / 1000.0);
+/// From `since_ms` to `now`, both by Redis's clock; zero where that was set back.
+fn age(since_ms: i64, now: Timestamp) -> Duration {
+    let age = now.as_millisecond().saturating_sub(since_ms).max(0);
+    Duration::from_millis(age.unsigned_abs())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_job_that_waits_for_months_is_as_old_as_it_is() {
+        let months = Duration::from_hours(24 * 100);
+        let now = Timestamp::UNIX_EPOCH + months;
+        assert_eq!(age(0, now), months);
+        assert_eq!(age(1, Timestamp::UNIX_EPOCH), Duration::ZERO);
+    }
 
     #[test]
     fn the_page_on_metrics_has_a_row_for_each() {

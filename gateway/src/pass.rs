@@ -126,7 +126,7 @@ impl Passes {
                 unavailable(error.to_string())
             })?,
         };
-        let until = now + self.lifetime;
+        let until = now.saturating_add(self.lifetime);
         let pass = self.keys.issue(sale, user, until);
         let (true, Some(pass)) = (is_approved, pass) else {
             self.metrics.refused.inc();

@@ -112,8 +112,9 @@ impl Metrics {
         let ages = ages.local();
         for job in told {
             if let Some(appended) = flashsale_queue::lane::appended_ms(&job.entry_id) {
-                let age = u32::try_from(now_ms.saturating_sub(appended)).unwrap_or(0);
-                ages.observe(f64::from(age) / 1000.0);
+                // Clocks may differ; below zero is none.
+                let age = now_ms.saturating_sub(appended).max(0).unsigned_abs();
+                ages.observe(Duration::from_millis(age).as_secs_f64());
             }
         }
         let dead = acknowledgement.dead.iter();

@@ -17,7 +17,10 @@ use super::{
     entry::SaleEntry,
     snapshot::{Offer, Snapshot},
 };
-use crate::stocks::Stocks;
+use crate::{
+    problem::{Problem, unavailable},
+    stocks::Stocks,
+};
 
 /// How old the catalogue may be for a miss to be the truth.
 const MISS_AGE: Duration = Duration::from_millis(250);
@@ -66,6 +69,12 @@ pub struct Catalogue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the catalogue could not be read; try again in a second")]
 pub struct NotKnown;
+
+impl From<NotKnown> for Problem {
+    fn from(error: NotKnown) -> Self {
+        unavailable(error.to_string())
+    }
+}
 
 impl Catalogue {
     /// The catalogue as of now.

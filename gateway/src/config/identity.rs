@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
+use jsonwebtoken::Algorithm;
 
 use super::flags::{count, seconds};
 
@@ -17,35 +22,21 @@ pub enum AuthMode {
 
 /// Signature algorithms that can be allowed: public-key ones alone. With a shared secret
 /// (`HS256`), whoever can check a token could make one, and a published key would be that secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SigningAlgorithm {
-    /// RSA PKCS#1 v1.5 with SHA-256.
-    #[value(name = "RS256")]
-    Rs256,
-    /// RSA PKCS#1 v1.5 with SHA-384.
-    #[value(name = "RS384")]
-    Rs384,
-    /// RSA PKCS#1 v1.5 with SHA-512.
-    #[value(name = "RS512")]
-    Rs512,
-    /// RSA PSS with SHA-256.
-    #[value(name = "PS256")]
-    Ps256,
-    /// RSA PSS with SHA-384.
-    #[value(name = "PS384")]
-    Ps384,
-    /// RSA PSS with SHA-512.
-    #[value(name = "PS512")]
-    Ps512,
-    /// ECDSA on P-256 with SHA-256.
-    #[value(name = "ES256")]
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    #[value(name = "ES384")]
-    Es384,
-    /// Ed25519.
-    #[value(name = "EdDSA")]
-    EdDsa,
+const ALGORITHMS: [(&str, &str); 9] = [
+    ("RS256", "RSA PKCS#1 v1.5 with SHA-256"),
+    ("RS384", "RSA PKCS#1 v1.5 with SHA-384"),
+    ("RS512", "RSA PKCS#1 v1.5 with SHA-512"),
+    ("PS256", "RSA PSS with SHA-256"),
+    ("PS384", "RSA PSS with SHA-384"),
+    ("PS512", "RSA PSS with SHA-512"),
+    ("ES256", "ECDSA on P-256 with SHA-256"),
+    ("ES384", "ECDSA on P-384 with SHA-384"),
+    ("EdDSA", "Ed25519"),
+];
+
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let values = ALGORITHMS.map(|(name, about)| PossibleValue::new(name).help(about));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Algorithm>())
 }
 
 /// How shoppers are told apart.
@@ -106,11 +97,11 @@ pub struct IdentityConfig {
     #[arg(
         long,
         value_name = "ALGORITHMS",
-        value_enum,
+        value_parser = algorithm(),
         value_delimiter = ',',
         default_value = "RS256,ES256,EdDSA"
     )]
-    pub jwt_algorithms: Vec<SigningAlgorithm>,
+    pub jwt_algorithms: Vec<Algorithm>,
 
     /// Seconds by which the clocks of the identity provider and of this machine may differ.
     #[arg(
