@@ -8,6 +8,7 @@ pub mod logging;
 pub mod memory;
 pub mod open_files;
 pub mod probes;
+pub mod process;
 mod process_metrics;
 mod registration;
 pub mod shutdown;
