@@ -34,12 +34,11 @@ impl Collector for LaneCollector {
                 return Vec::new();
             }
         };
-        let observed = catalogue.observed();
-        let observed = observed.borrow();
+        let observed = catalogue.observed.borrow();
         families.up.set(i64::from(observed.is_current));
         if observed.is_current {
             families.fill(&observed);
-            let now = catalogue.clock().now();
+            let now = catalogue.clock.now();
             for sale in catalogue.snapshot().sales() {
                 families.fill_schedule(sale, now);
             }

@@ -203,49 +203,38 @@ impl Process {
 
 impl Background {
     fn spawn(self, tellers: &Tasks, readers: &Tasks) {
-        let Self {
-            refresher,
-            events,
-            statuses,
-            identity,
-            jwks,
-            ledger,
-            operations,
-            publisher,
-            catalogue,
-            stocks,
-            sockets,
-        } = self;
-        readers.spawn_beating("catalogue", |stop, beat| refresher.run(stop, beat));
-        if let Some(jwks) = jwks {
+        readers.spawn_beating("catalogue", |stop, beat| self.refresher.run(stop, beat));
+        if let Some(jwks) = self.jwks {
             readers.spawn("jwks", |stop| jwks.run(stop));
         }
-        readers.spawn_once(|stop| rights::check(ledger, stop));
-        let queue = events.queue.clone();
+        readers.spawn_once(|stop| rights::check(self.ledger, stop));
+        let queue = self.events.queue.clone();
         readers.spawn_once(|stop| async move {
             tokio::select! {
                 () = wait_for_rights(&queue, |_| {}) => {}
                 () = stop.cancelled() => {}
             }
         });
-        readers.spawn("publisher", |stop| publisher.run(stop));
-        if let Some(operations) = operations {
-            let server = sockets.server().clone();
+        readers.spawn("publisher", |stop| self.publisher.run(stop));
+        if let Some(operations) = self.operations {
+            let server = self.sockets.server().clone();
             tellers.spawn("operations", |stop| {
                 namespace::run(operations, server, stop)
             });
         }
-        if !identity.is_off() {
-            let sockets = sockets.clone();
-            tellers.spawn("endings", |stop| endings::run(sockets, identity, stop));
+        if !self.identity.is_off() {
+            let sockets = self.sockets.clone();
+            tellers.spawn("endings", |stop| endings::run(sockets, self.identity, stop));
         }
         tellers.spawn_beating("connections", ending::beat_until);
-        tellers.spawn("events", |stop| events.run(stop));
-        tellers.spawn("statuses", |stop| statuses.run(stop));
+        tellers.spawn("events", |stop| self.events.run(stop));
+        tellers.spawn("statuses", |stop| self.statuses.run(stop));
         tellers.spawn("lanes", |stop| {
-            lane_ticker::run(catalogue, sockets.clone(), stop)
+            lane_ticker::run(self.catalogue, self.sockets.clone(), stop)
         });
-        tellers.spawn("stocks", |stop| stock_ticker::run(stocks, sockets, stop));
+        tellers.spawn("stocks", |stop| {
+            stock_ticker::run(self.stocks, self.sockets, stop)
+        });
     }
 }
 
@@ -400,7 +389,7 @@ fn operations(
 fn publisher(metrics: &Metrics, catalogue: &Catalogue, pool: &QueuePool) -> Publisher {
     Publisher {
         pool: pool.clone(),
-        clock: catalogue.clock().clone(),
+        clock: catalogue.clock.clone(),
         name: format!("gateway-{}", Uuid::new_v4().simple()),
         buys: metrics.buys.clone(),
         sockets: metrics.sockets.connected.clone(),

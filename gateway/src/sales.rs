@@ -95,7 +95,7 @@ pub async fn sales(
     State(stocks): State<Stocks>,
 ) -> Result<Response, Problem> {
     catalogue.be_known().await?;
-    let now = catalogue.clock().now();
+    let now = catalogue.clock.now();
     let snapshot = catalogue.snapshot();
     let sales = snapshot.sales().iter();
     let sales_view = SalesView {
@@ -139,7 +139,7 @@ pub async fn sale(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
     let entry = of_path(&catalogue, path).await?;
-    let now = catalogue.clock().now();
+    let now = catalogue.clock.now();
     Ok(fresh(Json(view(&catalogue, &stocks, &entry, now))))
 }
 
@@ -173,7 +173,7 @@ fn unknown_sale() -> Problem {
 fn view(catalogue: &Catalogue, stocks: &Stocks, entry: &SaleEntry, now: Timestamp) -> SaleView {
     let sale = entry.sale();
     let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-    let readings = catalogue.observed().borrow().readings(entry, stocks);
+    let readings = catalogue.observed.borrow().readings(entry, stocks);
     let product = |product: &Product| {
         let id = product.id.as_str();
         // A sale that is over may have let it go to another one, and what is left is that one's.

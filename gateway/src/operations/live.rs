@@ -100,7 +100,7 @@ impl Operations {
     /// Ends the second that is going on.
     pub(super) fn end_second(&self) {
         let last = Arc::new(std::mem::take(&mut self.0.state.lock().counting));
-        let samples = figures::samples(&self.0.catalogue.observed().borrow(), &last);
+        let samples = figures::samples(&self.0.catalogue.observed.borrow(), &last);
         let at = self.now();
         let mut state = self.0.state.lock();
         state.fleet.forget_silent(Instant::now());
@@ -125,7 +125,7 @@ impl Operations {
 
     /// Redis's clock.
     pub(super) fn now(&self) -> Timestamp {
-        self.0.catalogue.clock().now()
+        self.0.catalogue.clock.now()
     }
 
     /// Connections for dead letters.
