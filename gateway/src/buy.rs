@@ -28,7 +28,7 @@ use crate::{
     identity::Identity,
     metrics::{BuyAnswer, BuyCounters},
     pass::Passes,
-    problem::{Problem, responses::problems, unavailable},
+    problem::{Problem, responses::problems},
 };
 
 pub use answer::Queued;
@@ -158,13 +158,8 @@ impl Checkout {
             }
             None => wanted.user()?,
         };
-        let offer = self
-            .0
-            .catalogue
-            .find_offer(&wanted.product_id)
-            .await
-            .map_err(|error| unavailable(error.to_string()))?
-            .ok_or_else(|| answer::unknown_product(&wanted.product_id))?;
+        let offer = self.0.catalogue.find_offer(&wanted.product_id).await?;
+        let offer = offer.ok_or_else(|| answer::unknown_product(&wanted.product_id))?;
         let buy = assemble(&offer, user, key);
         Ok((offer, buy))
     }

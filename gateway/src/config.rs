@@ -1,7 +1,9 @@
-//! What a user may choose, one struct a topic. Every flag has an environment variable.
+//! What a user may choose, one struct a topic. Every flag has an environment variable, see
+//! [`flags::with_variable`].
 
 mod clients;
 mod connections;
+mod flags;
 mod hidden;
 mod http;
 mod identity;
@@ -18,7 +20,7 @@ pub use clients::{ClientConfig, ProxyHeader};
 pub use connections::ConnectionConfig;
 pub use hidden::Hidden;
 pub use http::HttpConfig;
-pub use identity::{AuthMode, IdentityConfig, SigningAlgorithm};
+pub use identity::{AuthMode, IdentityConfig};
 pub use intake::{BadReplicaTimeout, IntakeConfig};
 pub use operations::{BadOperationsToken, OperationsConfig};
 pub use pass::{BadPassSecret, PassConfig, VerifierKind};
@@ -49,7 +51,8 @@ Examples:
     version,
     after_help = EXAMPLE,
     subcommand_negates_reqs = true,
-    args_conflicts_with_subcommands = true
+    args_conflicts_with_subcommands = true,
+    mut_args(flags::with_variable)
 )]
 pub struct Arguments {
     /// Something else than serving.

@@ -95,13 +95,13 @@ impl Identity {
             let options = KeyRingOptions {
                 metrics: jwks_metrics.of_issuer(&rules.issuer),
                 saved: saved.clone(),
-                max_stale: config.jwks_max_stale(),
+                max_stale: config.jwks_max_stale_seconds,
             };
             let ring = KeyRing::new(source, rules, options);
             ring.prepare().await?;
             rings.push(ring);
         }
-        let refresher = JwksRefresher::new(rings.clone(), config.jwks_refresh(), readiness());
+        let refresher = JwksRefresher::new(rings.clone(), config.jwks_refresh_seconds, readiness());
         let verifier = TokenVerifier::new(rings, config.jwt_cache_tokens, token_metrics);
         Ok((Self::Jwt(Arc::new(verifier)), Some(refresher)))
     }

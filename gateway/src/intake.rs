@@ -60,9 +60,9 @@ impl Intake {
             link: Link::new(connection),
             metrics,
             runtime,
-            call_timeout: config.call_timeout(),
-            queue_timeout: config.queue_timeout(),
-            backlog: config.backlog(),
+            call_timeout: config.turnstile_timeout_millis,
+            queue_timeout: config.intake_timeout_millis,
+            backlog: config.intake_backlog,
             total_backlog: i64::from(config.intake_total_backlog),
         };
         Ok(Self {

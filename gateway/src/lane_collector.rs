@@ -1,9 +1,12 @@
 //! Sales and lanes, as last observed. Values that could not be read are left out, never shown as 0.
 
+use std::time::Duration;
+
 use flashsale_domain::lifecycle::{Phase, Readings};
+use flashsale_telemetry::Register;
 use jiff::Timestamp;
 use prometheus::{
-    Gauge, GaugeVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
@@ -12,163 +15,62 @@ use crate::catalogue::{Catalogue, Observed, SaleEntry};
 
 /// Shows the sales in force and the last observation of their lanes at each scrape.
 #[derive(Debug)]
-pub struct LaneCollector {
-    catalogue: Catalogue,
-    descriptions: Vec<Desc>,
-}
-
-impl LaneCollector {
-    /// Names of everything that this collector can show.
-    pub const NAMES: [&'static str; 9] = [
-        "flashsale_gateway_observation_up",
-        "flashsale_gateway_lane_jobs",
-        "flashsale_gateway_lane_oldest_job_age_seconds",
-        "flashsale_gateway_lane_driven",
-        "flashsale_gateway_stock_units",
-        "flashsale_gateway_dead_letters",
-        "flashsale_gateway_sale_open",
-        "flashsale_gateway_sale_opens_at_seconds",
-        "flashsale_gateway_sale_closes_at_seconds",
-    ];
-
-    /// A collector of what `catalogue` holds.
-    pub fn new(catalogue: Catalogue) -> prometheus::Result<Self> {
-        let families = Families::new()?;
-        let descriptions = families
-            .all()
-            .into_iter()
-            .flat_map(|family| family.desc())
-            .cloned()
-            .collect();
-        Ok(Self {
-            catalogue,
-            descriptions,
-        })
-    }
-}
+pub struct LaneCollector(pub Catalogue);
 
 impl Collector for LaneCollector {
+    /// None in advance: of sales that are not there, nothing is shown.
     fn desc(&self) -> Vec<&Desc> {
-        self.descriptions.iter().collect()
+        Vec::new()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Ok(families) = Families::new() else {
-            return Vec::new();
+        let Self(catalogue) = self;
+        // Fresh for one scrape, so that nothing of a withdrawn sale stays.
+        let registry = Registry::new();
+        let families = match LaneMetrics::new(Register::new(&registry, "gateway")) {
+            Ok(families) => families,
+            Err(error) => {
+                tracing::error!(%error, "the lanes cannot be shown: {error}");
+                return Vec::new();
+            }
         };
-        let observed = self.catalogue.observed();
-        let observed = observed.borrow();
+        let observed = catalogue.observed.borrow();
         families.up.set(i64::from(observed.is_current));
         if observed.is_current {
             families.fill(&observed);
-            let now = self.catalogue.clock().now();
-            for sale in self.catalogue.snapshot().sales() {
+            let now = catalogue.clock.now();
+            for sale in catalogue.snapshot().sales() {
                 families.fill_schedule(sale, now);
             }
         }
-        families
-            .all()
-            .into_iter()
-            .flat_map(Collector::collect)
-            .filter(|family| !family.get_metric().is_empty())
-            .collect()
+        registry.gather()
     }
 }
 
-/// Fresh gauges for one scrape, so that nothing of a withdrawn sale stays.
-struct Families {
-    up: IntGauge,
-    jobs: IntGaugeVec,
-    oldest: GaugeVec,
-    driven: IntGaugeVec,
-    stock: IntGaugeVec,
-    dead: IntGaugeVec,
-    open: IntGaugeVec,
-    opens_at: GaugeVec,
-    closes_at: GaugeVec,
+const SALE: &[&str] = &["sale"];
+const LANE: &[&str] = &["sale", "product"];
+
+flashsale_telemetry::metrics! {
+    /// Sales and lanes.
+    struct LaneMetrics {
+        up: gauge("observation_up", "1 when the lanes could be read at the last look, else 0."),
+        jobs: gauges("lane_jobs", "Jobs in the lane: waiting or being settled.", LANE),
+        oldest: float_gauges("lane_oldest_job_age_seconds",
+            "Age of the oldest job in the lane; absent when it is empty.", LANE),
+        driven: gauges("lane_driven", "1 when a worker holds the lane's lease, else 0.", LANE),
+        stock: gauges("stock_units",
+            "Units left, as the ledger told last; absent until it did.", LANE),
+        dead: gauges("dead_letters", "Jobs in the dead-letter lane.", SALE),
+        open: gauges("sale_open",
+            "1 while schedule and switches of the sale let buys in, else 0.", SALE),
+        opens_at: float_gauges("sale_opens_at_seconds",
+            "When the sale opens, since the Unix epoch; absent when it is open at once.", SALE),
+        closes_at: float_gauges("sale_closes_at_seconds",
+            "When the sale closes, since the Unix epoch; absent when nobody said.", SALE),
+    }
 }
 
-impl Families {
-    fn new() -> prometheus::Result<Self> {
-        let [
-            up,
-            jobs,
-            oldest,
-            driven,
-            stock,
-            dead,
-            open,
-            opens_at,
-            closes_at,
-        ] = LaneCollector::NAMES;
-        let sale = &["sale"];
-        let lane = &["sale", "product"];
-        Ok(Self {
-            up: IntGauge::new(
-                up,
-                "1 when the lanes could be read at the last look, else 0.",
-            )?,
-            jobs: IntGaugeVec::new(
-                Opts::new(jobs, "Jobs in the lane: waiting or being settled."),
-                lane,
-            )?,
-            oldest: GaugeVec::new(
-                Opts::new(
-                    oldest,
-                    "Age of the oldest job in the lane; absent when it is empty.",
-                ),
-                lane,
-            )?,
-            driven: IntGaugeVec::new(
-                Opts::new(driven, "1 when a worker holds the lane's lease, else 0."),
-                lane,
-            )?,
-            stock: IntGaugeVec::new(
-                Opts::new(
-                    stock,
-                    "Units left, as the ledger told last; absent until it did.",
-                ),
-                lane,
-            )?,
-            dead: IntGaugeVec::new(Opts::new(dead, "Jobs in the dead-letter lane."), sale)?,
-            open: IntGaugeVec::new(
-                Opts::new(
-                    open,
-                    "1 while schedule and switches of the sale let buys in, else 0.",
-                ),
-                sale,
-            )?,
-            opens_at: GaugeVec::new(
-                Opts::new(
-                    opens_at,
-                    "When the sale opens, since the Unix epoch; absent when it is open at once.",
-                ),
-                sale,
-            )?,
-            closes_at: GaugeVec::new(
-                Opts::new(
-                    closes_at,
-                    "When the sale closes, since the Unix epoch; absent when nobody said.",
-                ),
-                sale,
-            )?,
-        })
-    }
-
-    fn all(&self) -> [&dyn Collector; 9] {
-        [
-            &self.up,
-            &self.jobs,
-            &self.oldest,
-            &self.driven,
-            &self.stock,
-            &self.dead,
-            &self.open,
-            &self.opens_at,
-            &self.closes_at,
-        ]
-    }
-
+impl LaneMetrics {
     fn fill(&self, observed: &Observed) {
         for sale in &observed.sales {
             let sale_id = sale.sale.as_str();
@@ -184,8 +86,9 @@ impl Families {
                 if let Some(stock) = lane.stock.stock {
                     self.stock.with_label_values(labels).set(i64::from(stock));
                 }
-                if let Some(age) = lane.oldest_ms.and_then(|since| age(since, observed.at)) {
-                    set_seconds(&self.oldest.with_label_values(labels), age);
+                if let Some(since) = lane.oldest_ms {
+                    let age = age(since, observed.at).as_secs_f64();
+                    self.oldest.with_label_values(labels).set(age);
                 }
             }
         }
@@ -213,13 +116,10 @@ fn whole(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Milliseconds from `since_ms` to `now`, both by Redis's clock.
-fn age(since_ms: i64, now: Timestamp) -> Option<u32> {
-    u32::try_from(now.as_millisecond().saturating_sub(since_ms).max(0)).ok()
-}
-
-fn set_seconds(gauge: &Gauge, milliseconds: u32) {
-    gauge.set(f64::from(milliseconds) / 1000.0);
+/// From `since_ms` to `now`, both by Redis's clock; zero where that was set back.
+fn age(since_ms: i64, now: Timestamp) -> Duration {
+    let age = now.as_millisecond().saturating_sub(since_ms).max(0);
+    Duration::from_millis(age.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -227,11 +127,43 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_job_that_waits_for_months_is_as_old_as_it_is() {
+        let months = Duration::from_hours(24 * 100);
+        let now = Timestamp::UNIX_EPOCH + months;
+        assert_eq!(age(0, now), months);
+        assert_eq!(age(1, Timestamp::UNIX_EPOCH), Duration::ZERO);
+    }
+
+    #[test]
     fn the_page_on_metrics_has_a_row_for_each() {
+        let registry = Registry::new();
+        let LaneMetrics {
+            up: _,
+            jobs,
+            oldest,
+            driven,
+            stock,
+            dead,
+            open,
+            opens_at,
+            closes_at,
+        } = LaneMetrics::new(Register::new(&registry, "gateway")).unwrap();
+        for of_lanes in [jobs, driven, stock] {
+            of_lanes.with_label_values(&["drop", "sneaker"]);
+        }
+        oldest.with_label_values(&["drop", "sneaker"]);
+        for of_sales in [dead, open] {
+            of_sales.with_label_values(&["drop"]);
+        }
+        for of_sales in [opens_at, closes_at] {
+            of_sales.with_label_values(&["drop"]);
+        }
         let page = include_str!("../../docs/metrics.md");
-        for name in LaneCollector::NAMES {
-            let row = format!("| `{name}` |");
-            assert!(page.contains(&row), "docs/metrics.md lacks {name}");
+        let families = registry.gather();
+        assert_eq!(families.len(), 9);
+        for family in families {
+            let row = format!("| `{}` |", family.name());
+            assert!(page.contains(&row), "docs/metrics.md lacks {row}");
         }
     }
 }

@@ -44,7 +44,7 @@ impl Told {
 
 /// Tells what changed from look to look, until `shutdown`.
 pub async fn run(catalogue: Catalogue, sockets: Sockets, shutdown: CancellationToken) {
-    let mut observed = catalogue.observed();
+    let mut observed = catalogue.observed.clone();
     let mut told = Told::default();
     loop {
         let news = told.news(&observed.borrow_and_update());

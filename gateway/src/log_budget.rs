@@ -1,9 +1,8 @@
 //! How many lines a stampede may write.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Lines that may be written each [`PERIOD`]. When Redis is away in the first second of a sale,
 /// twenty thousand lines that say the same would take the disk away as well.
@@ -36,7 +35,7 @@ impl LogBudget {
 
     /// Asks for one line: how many were left out before it, or none when it is to be left out.
     pub(crate) fn spend(&self, now: Instant) -> Option<u64> {
-        let mut spent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut spent = self.0.lock();
         if spent
             .since
             .is_none_or(|since| now.duration_since(since) >= PERIOD)

@@ -8,7 +8,7 @@ use flashsale_gateway::{
     process::Process,
     routes,
 };
-use flashsale_telemetry::{open_files, shutdown};
+use flashsale_telemetry::{open_files, process};
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -18,29 +18,17 @@ fn main() -> ExitCode {
             .map_err(Into::into),
         None => serve(arguments.config),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("flashsale-gateway: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("flashsale-gateway", outcome)
 }
 
-fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+fn serve(config: Config) -> process::Outcome {
     config.log.init()?;
     open_files::raise_limit();
     flashsale_fault_point::arm()?;
     // Fails only where another provider was chosen before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new()?;
-    let outcome = runtime.block_on(async {
-        let stop = shutdown::on_signals()?;
-        shutdown::end_within(config.http.stop_limit(), stop.clone());
+    process::serve(config.http.stop_limit(), async |stop| {
         Process::start(config).await?.run(stop).await;
         Ok(())
-    });
-    // A look-up of a name that hangs must not keep the process from ending.
-    runtime.shutdown_background();
-    outcome
+    })
 }

@@ -7,8 +7,8 @@ mod requests;
 mod sessions;
 mod tokens;
 
-use flashsale_telemetry::{Register, build_info};
-use prometheus::{Histogram, IntCounter, IntGauge, Registry};
+use flashsale_telemetry::{Register, build_info, metrics};
+use prometheus::Registry;
 
 pub use answers::{BuyAnswer, BuyCount, BuyCounters};
 pub use connections::ConnectionMetrics;
@@ -30,189 +30,94 @@ const CALL_BUCKETS: [f64; 12] = [
 /// Bounds of the buys gathered into one call, up to the most there can be.
 const GATHERED_BUCKETS: [f64; 8] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0];
 
-/// Every metric of the gateway but those of the lanes, which `lane_collector` shows.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    /// Buys by answer.
-    pub buys: BuyCounters,
-    /// Requests by route and class of status.
-    pub requests: RequestCounters,
-    /// The way of a buy to Redis and back.
-    pub turnstile: TurnstileMetrics,
-    /// Connections of shoppers.
-    pub connections: ConnectionMetrics,
-    /// Sessions of sockets.
-    pub sessions: SessionMetrics,
-    /// Sockets and what they are told.
-    pub sockets: SocketMetrics,
-    /// What is heard from workers.
-    pub events: EventMetrics,
-    /// Checks of tokens.
-    pub tokens: TokenMetrics,
-    /// Reads of the signing keys.
-    pub jwks: JwksMetrics,
-    /// Passes that were asked for.
-    pub passes: PassMetrics,
-    /// Attempts to use operations without the operations token.
-    pub operations_refused: IntCounter,
-}
-
-/// The way of a buy to Redis and back.
-#[derive(Debug, Clone)]
-pub struct TurnstileMetrics {
-    /// From the arrival of a buy to its 200.
-    pub ack_seconds: Histogram,
-    /// One call of the turnstile's script, failed ones included.
-    pub call_seconds: Histogram,
-    /// Buys that one call carried.
-    pub call_buys: Histogram,
-    /// Buys that wait for their call.
-    pub waiting: IntGauge,
-    /// Calls of the turnstile that failed.
-    pub failures: IntCounter,
-    /// One call of the turnstile's script and the wait for replicas after it, failed ones included.
-    pub replicated_call_seconds: Histogram,
-    /// Calls whose writes reached too few replicas in time.
-    pub replica_shortfalls: IntCounter,
-}
-
-/// Sockets and what they are told.
-#[derive(Debug, Clone)]
-pub struct SocketMetrics {
-    /// Connected sockets.
-    pub connected: IntGauge,
-    /// Sockets refused at the handshake.
-    pub refused: IntCounter,
-    /// Sockets disconnected because their token ended.
-    pub ended: IntCounter,
-    /// `stock-update` sent to all.
-    pub stock_updates: IntCounter,
-    /// `lane-progress` sent to all.
-    pub lane_progress: IntCounter,
-    /// `sale-status` sent to all.
-    pub sale_statuses: IntCounter,
-    /// `order_confirmed` sent to a shopper.
-    pub orders_confirmed: IntCounter,
-    /// `order_rejected` sent to a shopper.
-    pub orders_rejected: IntCounter,
-}
-
-/// What is heard from workers.
-#[derive(Debug, Clone)]
-pub struct EventMetrics {
-    /// Messages heard.
-    pub heard: IntCounter,
-    /// Messages that could not be read.
-    pub unreadable: IntCounter,
-    /// Times that the subscription was lost and made again.
-    pub resubscriptions: IntCounter,
+metrics! {
+    /// Every metric of the gateway but those of the lanes, which `lane_collector` shows.
+    pub struct Metrics with {
+        /// Buys by answer.
+        buys: BuyCounters,
+        /// Requests by route and class of status.
+        requests: RequestCounters,
+        /// The way of a buy to Redis and back.
+        turnstile: TurnstileMetrics,
+        /// Connections of shoppers.
+        connections: ConnectionMetrics,
+        /// Sessions of sockets.
+        sessions: SessionMetrics,
+        /// Sockets and what they are told.
+        sockets: SocketMetrics,
+        /// What is heard from workers.
+        events: EventMetrics,
+        /// Checks of tokens.
+        tokens: TokenMetrics,
+        /// Reads of the signing keys.
+        jwks: JwksMetrics,
+        /// Passes that were asked for.
+        passes: PassMetrics,
+    } {
+        operations_refused: counter("operations_refused_total",
+            "Requests and handshakes for operations without the operations token."),
+    }
 }
 
 impl Metrics {
     /// All metrics, registered.
-    pub fn new(registry: &Registry) -> prometheus::Result<Self> {
+    pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         build_info::register(registry, "gateway", env!("CARGO_PKG_VERSION"))?;
-        let register = Register::new(registry, "gateway");
-        Ok(Self {
-            buys: BuyCounters::new(register)?,
-            requests: RequestCounters::new(register)?,
-            turnstile: TurnstileMetrics::new(register)?,
-            connections: ConnectionMetrics::new(register)?,
-            sessions: SessionMetrics::new(register)?,
-            sockets: SocketMetrics::new(register)?,
-            events: EventMetrics::new(register)?,
-            tokens: TokenMetrics::new(register)?,
-            jwks: JwksMetrics::new(register)?,
-            passes: PassMetrics::new(register)?,
-            operations_refused: register.counter(
-                "operations_refused_total",
-                "Requests and handshakes for operations without the operations token.",
-            )?,
-        })
+        Self::new(Register::new(registry, "gateway"))
     }
 }
 
-impl TurnstileMetrics {
-    fn new(register: Register<'_>) -> prometheus::Result<Self> {
-        Ok(Self {
-            ack_seconds: register.histogram(
-                "ack_seconds",
-                "From the arrival of a buy to its 200.",
-                &ACK_BUCKETS,
-            )?,
-            call_seconds: register.histogram(
-                "turnstile_call_seconds",
-                "One call of the turnstile's script in Redis.",
-                &CALL_BUCKETS,
-            )?,
-            call_buys: register.histogram(
-                "turnstile_call_buys",
-                "Buys gathered into one call of the turnstile's script.",
-                &GATHERED_BUCKETS,
-            )?,
-            waiting: register.gauge(
-                "buys_waiting",
-                "Buys that wait for their call of the turnstile's script.",
-            )?,
-            failures: register.counter(
-                "turnstile_failures_total",
-                "Calls of the turnstile's script that failed or took too long.",
-            )?,
-            replicated_call_seconds: register.histogram(
-                "replicated_call_seconds",
-                "One call of the turnstile's script and the wait for replicas after it.",
-                &CALL_BUCKETS,
-            )?,
-            replica_shortfalls: register.counter(
-                "replica_shortfalls_total",
-                "Calls of the turnstile's script that too few replicas had in time.",
-            )?,
-        })
+metrics! {
+    /// The way of a buy to Redis and back.
+    pub struct TurnstileMetrics {
+        ack_seconds: histogram("ack_seconds", "From the arrival of a buy to its 200.", &ACK_BUCKETS),
+        call_seconds: histogram("turnstile_call_seconds",
+            "One call of the turnstile's script in Redis.", &CALL_BUCKETS),
+        call_buys: histogram("turnstile_call_buys",
+            "Buys gathered into one call of the turnstile's script.", &GATHERED_BUCKETS),
+        waiting: gauge("buys_waiting", "Buys that wait for their call of the turnstile's script."),
+        failures: counter("turnstile_failures_total",
+            "Calls of the turnstile's script that failed or took too long."),
+        replicated_call_seconds: histogram("replicated_call_seconds",
+            "One call of the turnstile's script and the wait for replicas after it.", &CALL_BUCKETS),
+        replica_shortfalls: counter("replica_shortfalls_total",
+            "Calls of the turnstile's script that too few replicas had in time."),
     }
 }
 
-impl SocketMetrics {
-    fn new(register: Register<'_>) -> prometheus::Result<Self> {
-        let emitted = register.counters(
-            "events_emitted_total",
-            "Socket.io events: those to all once for all sockets, order events once a shopper.",
-            &["event"],
-        )?;
-        Ok(Self {
-            connected: register.gauge("sockets", "Socket.io sockets connected.")?,
-            refused: register.counter(
-                "sockets_refused_total",
-                "Socket.io handshakes refused for want of a good token.",
-            )?,
-            ended: register.counter(
-                "sockets_ended_total",
-                "Socket.io sockets disconnected because their token ended.",
-            )?,
-            stock_updates: emitted.with_label_values(&["stock-update"]),
-            lane_progress: emitted.with_label_values(&["lane-progress"]),
-            sale_statuses: emitted.with_label_values(&["sale-status"]),
-            orders_confirmed: emitted.with_label_values(&["order_confirmed"]),
-            orders_rejected: emitted.with_label_values(&["order_rejected"]),
-        })
+metrics! {
+    /// Sockets and what they are told.
+    pub struct SocketMetrics {
+        connected: gauge("sockets", "Socket.io sockets connected."),
+        refused: counter("sockets_refused_total",
+            "Socket.io handshakes refused for want of a good token."),
+        ended: counter("sockets_ended_total",
+            "Socket.io sockets disconnected because their token ended."),
+    }
+    emitted: counters("events_emitted_total",
+        "Socket.io events: those to all once for all sockets, order events once a shopper.", "event") {
+        /// Sent to all.
+        stock_updates: "stock-update",
+        /// Sent to all.
+        lane_progress: "lane-progress",
+        /// Sent to all.
+        sale_statuses: "sale-status",
+        /// Sent to a shopper.
+        orders_confirmed: "order_confirmed",
+        /// Sent to a shopper.
+        orders_rejected: "order_rejected",
     }
 }
 
-impl EventMetrics {
-    fn new(register: Register<'_>) -> prometheus::Result<Self> {
-        Ok(Self {
-            heard: register.counter(
-                "settled_messages_total",
-                "Messages about settled batches heard from workers.",
-            )?,
-            unreadable: register.counter(
-                "settled_messages_unreadable_total",
-                "Messages about settled batches that this version could not read.",
-            )?,
-            resubscriptions: register.counter(
-                "resubscriptions_total",
-                "Times that the subscription to workers was lost and made again.",
-            )?,
-        })
+metrics! {
+    /// What is heard from workers.
+    pub struct EventMetrics {
+        heard: counter("settled_messages_total",
+            "Messages about settled batches heard from workers."),
+        unreadable: counter("settled_messages_unreadable_total",
+            "Messages about settled batches that this version could not read."),
+        resubscriptions: counter("resubscriptions_total",
+            "Times that the subscription to workers was lost and made again."),
     }
 }
 
@@ -223,7 +128,7 @@ mod tests {
     #[test]
     fn the_page_on_metrics_has_a_row_for_each() {
         let registry = Registry::new();
-        let metrics = Metrics::new(&registry).unwrap();
+        let metrics = Metrics::register(&registry).unwrap();
         metrics
             .jwks
             .of_issuer("i")

@@ -6,18 +6,18 @@ pub mod rights;
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use flashsale_domain::{
     id::{JobId, UserId},
     outcome::{JobState, Outcome},
 };
-use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+use http::HeaderMap;
 use serde::Serialize;
 
 use crate::{
     identity::Identity,
-    problem::{Problem, ProblemKind, responses::problems},
+    problem::{Problem, ProblemKind, fresh, responses::problems},
     schemas,
 };
 
@@ -96,8 +96,7 @@ pub async fn order(
     let found = found
         .filter(|found| is_owner(user.as_ref(), &found.owner))
         .ok_or_else(unknown_order)?;
-    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(([no_store], Json(status(job_id, found))).into_response())
+    Ok(fresh(Json(status(job_id, found))))
 }
 
 fn is_owner(user: Option<&UserId>, owner: &str) -> bool {

@@ -78,7 +78,7 @@ impl Passes {
         };
         Ok(Self {
             keys: PassKeys::new(&config.secrets()?),
-            lifetime: config.lifetime().as_secs(),
+            lifetime: config.pass_lifetime_seconds.as_secs(),
             verifier,
             metrics,
         })
@@ -126,7 +126,7 @@ impl Passes {
                 unavailable(error.to_string())
             })?,
         };
-        let until = now + self.lifetime;
+        let until = now.saturating_add(self.lifetime);
         let pass = self.keys.issue(sale, user, until);
         let (true, Some(pass)) = (is_approved, pass) else {
             self.metrics.refused.inc();

@@ -1,12 +1,9 @@
 //! A number of places of which each holder gives its own back: connections, sessions, sockets of a
 //! shopper.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
+use parking_lot::Mutex;
 use prometheus::IntGauge;
 
 /// Places that are limited in all and for each key.
@@ -62,7 +59,7 @@ impl<K: Eq + Hash + Clone> Places<K> {
 
     /// Takes a place; one without a key counts only towards the limit in all.
     pub(crate) fn take(self: &Arc<Self>, key: Option<K>) -> Result<Place<K>, Full> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.taken >= self.most {
             return Err(Full::Total);
         }
@@ -88,19 +85,13 @@ impl<K: Eq + Hash + Clone> Places<K> {
     /// Takes no more than are taken now, and no fewer than `least`, until [`Places::widen`]. Those
     /// who have a place keep it; for each who leaves another one may come.
     pub(crate) fn narrow(&self, least: usize) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.narrowed = Some(state.taken.max(least));
     }
 
     /// Ends what [`Places::narrow`] began.
     pub(crate) fn widen(&self) {
-        self.state().narrowed = None;
-    }
-}
-
-impl<K> Places<K> {
-    fn state(&self) -> MutexGuard<'_, State<K>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().narrowed = None;
     }
 }
 
@@ -113,7 +104,7 @@ impl<K: Eq + Hash> Place<K> {
 
 impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
-        let mut state = self.places.state();
+        let mut state = self.places.state.lock();
         state.taken -= 1;
         if let Some(key) = &self.key
             && let Some(taken) = state.by_key.get_mut(key)
@@ -153,7 +144,7 @@ mod tests {
     fn nothing_is_remembered_of_keys_without_a_place() {
         let places = places(3, 2);
         drop(places.take(Some("a")).unwrap());
-        assert!(places.state().by_key.is_empty());
+        assert!(places.state.lock().by_key.is_empty());
     }
 
     #[test]

@@ -146,6 +146,12 @@ pub(crate) fn guard(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
 }
 
+/// An answer that is of this instant; a stored copy would be wrong at once.
+pub(crate) fn fresh(body: impl IntoResponse) -> Response {
+    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    ([no_store], body).into_response()
+}
+
 /// What a failed (5xx) response says, for the log.
 #[derive(Debug, Clone)]
 pub struct Refusal {

@@ -120,14 +120,14 @@ impl Process {
     /// Builds everything and listens. Needs neither Redis nor PostgreSQL to be there yet.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let registry = Registry::new();
-        let metrics = Metrics::new(&registry)?;
+        let metrics = Metrics::register(&registry)?;
         let probes = Probes::new(registry.clone());
         let serving = probes.readiness("serving");
         let limits = connection_limits(&config.connections);
         let thread = BackgroundThread::start().map_err(StartError::Thread)?;
         let built = build(&config, &metrics, limits, &probes, thread.handle()).await?;
         let catalogue = built.background.catalogue.clone();
-        registry.register(Box::new(LaneCollector::new(catalogue)?))?;
+        registry.register(Box::new(LaneCollector(catalogue)))?;
         let (listener, address) = listen(config.http.listen)?;
         let (probes_listener, probes_address) = {
             let _runtime = thread.handle().enter();
@@ -181,7 +181,7 @@ impl Process {
         );
         self.serving.ready();
         let last_call = CancellationToken::new();
-        let delay = self.config.http.shutdown_delay();
+        let delay = self.config.http.shutdown_delay_seconds;
         let (open, ()) = tokio::join!(
             self.server
                 .accept_until(last_call.clone(), self.config.connections.memory_limit()),
@@ -193,7 +193,7 @@ impl Process {
             readers,
             open,
         };
-        ending.within(self.config.http.shutdown_grace()).await;
+        ending.within(self.config.http.shutdown_grace_seconds).await;
         stop_probes.cancel();
         // Probes that failed have said so; there is nothing left to watch.
         let _ = probes.await;
@@ -203,49 +203,38 @@ impl Process {
 
 impl Background {
     fn spawn(self, tellers: &Tasks, readers: &Tasks) {
-        let Self {
-            refresher,
-            events,
-            statuses,
-            identity,
-            jwks,
-            ledger,
-            operations,
-            publisher,
-            catalogue,
-            stocks,
-            sockets,
-        } = self;
-        readers.spawn_beating("catalogue", |stop, beat| refresher.run(stop, beat));
-        if let Some(jwks) = jwks {
+        readers.spawn_beating("catalogue", |stop, beat| self.refresher.run(stop, beat));
+        if let Some(jwks) = self.jwks {
             readers.spawn("jwks", |stop| jwks.run(stop));
         }
-        readers.spawn_once(|stop| rights::check(ledger, stop));
-        let queue = events.queue.clone();
+        readers.spawn_once(|stop| rights::check(self.ledger, stop));
+        let queue = self.events.queue.clone();
         readers.spawn_once(|stop| async move {
             tokio::select! {
                 () = wait_for_rights(&queue, |_| {}) => {}
                 () = stop.cancelled() => {}
             }
         });
-        readers.spawn("publisher", |stop| publisher.run(stop));
-        if let Some(operations) = operations {
-            let server = sockets.server().clone();
+        readers.spawn("publisher", |stop| self.publisher.run(stop));
+        if let Some(operations) = self.operations {
+            let server = self.sockets.server().clone();
             tellers.spawn("operations", |stop| {
                 namespace::run(operations, server, stop)
             });
         }
-        if !identity.is_off() {
-            let sockets = sockets.clone();
-            tellers.spawn("endings", |stop| endings::run(sockets, identity, stop));
+        if !self.identity.is_off() {
+            let sockets = self.sockets.clone();
+            tellers.spawn("endings", |stop| endings::run(sockets, self.identity, stop));
         }
         tellers.spawn_beating("connections", ending::beat_until);
-        tellers.spawn("events", |stop| events.run(stop));
-        tellers.spawn("statuses", |stop| statuses.run(stop));
+        tellers.spawn("events", |stop| self.events.run(stop));
+        tellers.spawn("statuses", |stop| self.statuses.run(stop));
         tellers.spawn("lanes", |stop| {
-            lane_ticker::run(catalogue, sockets.clone(), stop)
+            lane_ticker::run(self.catalogue, self.sockets.clone(), stop)
         });
-        tellers.spawn("stocks", |stop| stock_ticker::run(stocks, sockets, stop));
+        tellers.spawn("stocks", |stop| {
+            stock_ticker::run(self.stocks, self.sockets, stop)
+        });
     }
 }
 
@@ -331,7 +320,7 @@ fn queue_connection(
     let _runtime = background.enter();
     let url = config.stores.redis_url();
     let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
-    SharedConnection::with_response_timeout(client, config.intake.call_timeout())
+    SharedConnection::with_response_timeout(client, config.intake.turnstile_timeout_millis)
 }
 
 fn gateway(
@@ -346,7 +335,7 @@ fn gateway(
     let passes = Arc::new(Passes::new(&config.pass, metrics.passes.clone())?);
     let limits = Limits {
         body_bytes: config.http.body_limit_bytes,
-        request_patience: config.http.request_timeout(),
+        request_patience: config.http.request_timeout_seconds,
     };
     let checkout = Checkout::from(buy::Parts {
         identity: identity.clone(),
@@ -400,7 +389,7 @@ fn operations(
 fn publisher(metrics: &Metrics, catalogue: &Catalogue, pool: &QueuePool) -> Publisher {
     Publisher {
         pool: pool.clone(),
-        clock: catalogue.clock().clone(),
+        clock: catalogue.clock.clone(),
         name: format!("gateway-{}", Uuid::new_v4().simple()),
         buys: metrics.buys.clone(),
         sockets: metrics.sockets.connected.clone(),
@@ -423,9 +412,9 @@ fn connection_limits(config: &ConnectionConfig) -> ConnectionLimits {
 
 fn times(config: &Config) -> Times {
     Times {
-        idle: config.http.idle_timeout(),
-        head: config.connections.head_timeout(),
-        write: config.connections.write_timeout(),
+        idle: config.http.idle_timeout_seconds,
+        head: config.connections.head_timeout_seconds,
+        write: config.connections.write_timeout_seconds,
     }
 }
 

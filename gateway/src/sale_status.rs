@@ -41,8 +41,8 @@ impl SaleStatusTask {
 
     /// Tells of every change until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut catalogue = self.catalogue.watch();
-        let mut observed = self.catalogue.observed();
+        let mut catalogue = self.catalogue.snapshots.clone();
+        let mut observed = self.catalogue.observed.clone();
         loop {
             let wait = self.tell_changes().await;
             tokio::select! {
@@ -58,12 +58,16 @@ impl SaleStatusTask {
     /// Tells what changed since last time; answers how long until the clock changes something.
     async fn tell_changes(&mut self) -> Duration {
         let snapshot = self.catalogue.snapshot();
-        let clock = self.catalogue.clock();
+        let clock = &self.catalogue.clock;
         let now = clock.now();
         let mut wait = LONGEST_SLEEP;
         let mut news = Vec::new();
         for entry in snapshot.sales() {
-            let readings = (self.catalogue.observed().borrow()).readings(entry, &self.stocks);
+            let readings = self
+                .catalogue
+                .observed
+                .borrow()
+                .readings(entry, &self.stocks);
             let status = SaleStatus::new(entry, readings, now);
             if self.told.get(entry.id()) != Some(&status) {
                 self.told.insert(entry.id().clone(), status.clone());

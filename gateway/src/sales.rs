@@ -5,16 +5,15 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{Path, State, rejection::PathRejection},
-    response::{IntoResponse, Response},
+    response::Response,
 };
 use flashsale_domain::sale::Product;
-use http::{HeaderValue, header::CACHE_CONTROL};
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
     catalogue::{Catalogue, SaleEntry},
-    problem::{Problem, ProblemKind, responses::problems, unavailable},
+    problem::{Problem, ProblemKind, fresh, responses::problems},
     schemas,
     stocks::Stocks,
 };
@@ -95,26 +94,29 @@ pub async fn sales(
     State(catalogue): State<Catalogue>,
     State(stocks): State<Stocks>,
 ) -> Result<Response, Problem> {
-    catalogue
-        .be_known()
-        .await
-        .map_err(|error| unavailable(error.to_string()))?;
-    let now = catalogue.clock().now();
+    catalogue.be_known().await?;
+    let now = catalogue.clock.now();
     let snapshot = catalogue.snapshot();
-    let shelf = Shelf {
-        catalogue: &catalogue,
-        stocks: &stocks,
-    };
-    let view = SalesView {
+    let sales = snapshot.sales().iter();
+    let sales_view = SalesView {
         server_time: now.to_string(),
-        sales: snapshot
-            .sales()
-            .iter()
-            .map(|entry| shelf.sale(entry, now))
+        sales: sales
+            .map(|entry| view(&catalogue, &stocks, entry, now))
             .collect(),
     };
-    Ok(fresh(Json(view)))
+    Ok(fresh(Json(sales_view)))
 }
+
+/// The part of an address that names a sale, for the OpenAPI document.
+#[derive(Debug, utoipa::IntoParams)]
+#[into_params(parameter_in = Path)]
+pub(crate) struct SaleName {
+    /// Name of the sale
+    #[param(min_length = 1, max_length = 255, pattern = "^[a-z0-9][a-z0-9.-]*$")]
+    #[expect(dead_code, reason = "describes what Path reads")]
+    sale: String,
+}
+
 problems!(SaleProblems {
     404: "unknown-sale",
     503: "unavailable: the sales could not be read",
@@ -125,8 +127,7 @@ problems!(SaleProblems {
     get,
     path = "/sales/{sale}",
     tag = "sales",
-    params(("sale" = String, Path, min_length = 1, max_length = 255,
-        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
+    params(SaleName),
     responses(
         (status = 200, description = "The sale", body = SaleView),
         SaleProblems,
@@ -137,81 +138,65 @@ pub async fn sale(
     State(stocks): State<Stocks>,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
+    let entry = of_path(&catalogue, path).await?;
+    let now = catalogue.clock.now();
+    Ok(fresh(Json(view(&catalogue, &stocks, &entry, now))))
+}
+
+/// The sale that an address names.
+pub(crate) async fn of_path(
+    catalogue: &Catalogue,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Arc<SaleEntry>, Problem> {
     let Path(name) = path.map_err(|_| unknown_sale())?;
-    let entry = in_force(&catalogue, &name).await?;
-    let now = catalogue.clock().now();
-    let shelf = Shelf {
-        catalogue: &catalogue,
-        stocks: &stocks,
-    };
-    Ok(fresh(Json(shelf.sale(&entry, now))))
+    in_force(catalogue, &name).await
 }
 
 /// The sale of this name. A miss looks into Redis, where it may have been announced an instant ago.
 pub(crate) async fn in_force(catalogue: &Catalogue, name: &str) -> Result<Arc<SaleEntry>, Problem> {
     let mut snapshot = catalogue.snapshot();
     if snapshot.sale(name).is_none() {
-        let recent = catalogue.be_recent().await;
-        recent.map_err(|error| unavailable(error.to_string()))?;
+        catalogue.be_recent().await?;
         snapshot = catalogue.snapshot();
     }
     snapshot.sale(name).map(Arc::clone).ok_or_else(unknown_sale)
 }
 
 /// No such sale.
-pub(crate) fn unknown_sale() -> Problem {
+fn unknown_sale() -> Problem {
     Problem::new(
         ProblemKind::UnknownSale,
         "no such sale is in force; GET /sales lists those that are",
     )
 }
 
-/// Stock and clock are of this instant; a stored copy would be wrong at once.
-pub(crate) fn fresh(body: impl IntoResponse) -> Response {
-    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    ([no_store], body).into_response()
-}
-
-/// What the views are made of, besides the sales themselves.
-struct Shelf<'a> {
-    catalogue: &'a Catalogue,
-    stocks: &'a Stocks,
-}
-
-impl Shelf<'_> {
-    fn sale(&self, entry: &SaleEntry, now: Timestamp) -> SaleView {
-        let sale = entry.sale();
-        let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
-        let observed = self.catalogue.observed();
-        let readings = observed.borrow().readings(entry, self.stocks);
-        let products = sale.products.iter();
-        SaleView {
-            sale: sale.id.to_string(),
-            status: entry.phase(readings, now).as_str(),
-            opens_at: time(sale.schedule.opens_at),
-            closes_at: time(sale.schedule.closes_at),
-            server_time: now.to_string(),
-            pass_required: sale.turnstile.pass_required,
-            products: products
-                .map(|product| self.product(entry, product))
-                .collect(),
-        }
-    }
-
-    fn product(&self, entry: &SaleEntry, product: &Product) -> ProductView {
+fn view(catalogue: &Catalogue, stocks: &Stocks, entry: &SaleEntry, now: Timestamp) -> SaleView {
+    let sale = entry.sale();
+    let time = |at: Option<Timestamp>| at.map(|at| at.to_string());
+    let readings = catalogue.observed.borrow().readings(entry, stocks);
+    let product = |product: &Product| {
         let id = product.id.as_str();
         // A sale that is over may have let it go to another one, and what is left is that one's.
-        let offer = self.catalogue.offer(id);
+        let offer = catalogue.offer(id);
         let is_its_own = offer.is_some_and(|offer| offer.sale.id() == entry.id());
         ProductView {
             product_id: product.id.to_string(),
             name: product.name.clone(),
             description: product.description.clone(),
             price: product.price,
-            stock: self.stocks.of(id).filter(|_| is_its_own),
+            stock: stocks.of(id).filter(|_| is_its_own),
             offered: product.stock,
             max_per_user: product.max_per_user,
             image: product.image.clone(),
         }
+    };
+    SaleView {
+        sale: sale.id.to_string(),
+        status: entry.phase(readings, now).as_str(),
+        opens_at: time(sale.schedule.opens_at),
+        closes_at: time(sale.schedule.closes_at),
+        server_time: now.to_string(),
+        pass_required: sale.turnstile.pass_required,
+        products: sale.products.iter().map(product).collect(),
     }
 }

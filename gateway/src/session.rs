@@ -2,18 +2,14 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, response::Response};
 use flashsale_domain::id::UserId;
-use http::{HeaderMap, HeaderValue, header::CACHE_CONTROL};
+use http::HeaderMap;
 use serde::Serialize;
 
 use crate::{
     identity::{Identity, IdentityError},
-    problem::{Problem, responses::problems},
+    problem::{Problem, fresh, responses::problems},
 };
 
 /// What pages are told of this gateway before anybody signs in.
@@ -79,8 +75,7 @@ pub async fn session(
         Err(IdentityError::Missing) => None,
         user => user?,
     };
-    let no_store = (CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(([no_store], Json(view(&identity, &options, user))).into_response())
+    Ok(fresh(Json(view(&identity, &options, user))))
 }
 
 fn view(identity: &Identity, options: &SessionOptions, user: Option<UserId>) -> SessionView {

@@ -12,8 +12,11 @@ mod sessions;
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_domain::{event::Settled, id::ProductId};
-use serde::Serialize;
+use flashsale_domain::{
+    event::Settled,
+    id::{ProductId, UserId},
+};
+use prometheus::IntCounter;
 use socketioxide::{SocketIo, TransportType, extract::SocketRef, layer::SocketIoLayer};
 use tokio::time::sleep;
 
@@ -26,7 +29,7 @@ use crate::{
 };
 
 pub(crate) use handshake::{Origins, check};
-pub use payload::{LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
+pub use payload::{Event, LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
 pub(crate) use polls::end_abandoned;
 use presence::Presence;
 pub(crate) use refusal::explain;
@@ -88,7 +91,7 @@ impl Sockets {
             metrics: metrics.clone(),
         };
         let builder = SocketIo::builder()
-            .connect_timeout(config.connect_timeout())
+            .connect_timeout(config.socket_connect_timeout_seconds)
             .max_buffer_size(PACKETS_WAITING)
             .max_payload(MAX_CLIENT_MESSAGE as u64)
             .ws_read_buffer_size(READ_BUFFER)
@@ -135,19 +138,19 @@ impl Sockets {
             product_id: product.clone(),
             stock,
         };
-        self.emit_to_all(StockUpdate::NAME, &update).await;
+        self.emit_to_all(&update).await;
     }
 
     /// Tells everyone how far a lane is.
     pub async fn tell_lane_progress(&self, lane: &LaneProgress) {
         self.metrics.lane_progress.inc();
-        self.emit_to_all(LaneProgress::NAME, lane).await;
+        self.emit_to_all(lane).await;
     }
 
     /// Tells everyone where a sale stands.
     pub async fn tell_sale_status(&self, status: &SaleStatus) {
         self.metrics.sale_statuses.inc();
-        self.emit_to_all(SaleStatus::NAME, status).await;
+        self.emit_to_all(status).await;
     }
 
     /// Tells the shoppers of a settled batch, those connected here, what became of their buys.
@@ -156,27 +159,32 @@ impl Sockets {
             return;
         }
         for (user, job_id, order_id) in &settled.confirmed {
-            let sockets = self.presence.of(user);
-            if !sockets.is_empty() {
-                self.metrics.orders_confirmed.inc();
-                let event = OrderConfirmed {
-                    job_id: *job_id,
-                    order_id: *order_id,
-                    product_id: settled.product.clone(),
-                };
-                emit_to_owner(&sockets, OrderConfirmed::NAME, &event);
-            }
+            self.tell_owner(user, &self.metrics.orders_confirmed, || OrderConfirmed {
+                job_id: *job_id,
+                order_id: *order_id,
+                product_id: settled.product.clone(),
+            });
         }
         for (user, job_id, outcome) in &settled.rejected {
-            let sockets = self.presence.of(user);
-            if !sockets.is_empty() {
-                self.metrics.orders_rejected.inc();
-                let event = OrderRejected {
-                    job_id: *job_id,
-                    product_id: settled.product.clone(),
-                    reason: *outcome,
-                };
-                emit_to_owner(&sockets, OrderRejected::NAME, &event);
+            self.tell_owner(user, &self.metrics.orders_rejected, || OrderRejected {
+                job_id: *job_id,
+                product_id: settled.product.clone(),
+                reason: *outcome,
+            });
+        }
+    }
+
+    /// Tells a shopper who is connected here, and counts that.
+    fn tell_owner<E: Event>(&self, user: &UserId, told: &IntCounter, event: impl FnOnce() -> E) {
+        let sockets = self.presence.of(user);
+        if sockets.is_empty() {
+            return;
+        }
+        told.inc();
+        let event = event();
+        for socket in sockets {
+            if let Err(error) = socket.emit(E::NAME, &event) {
+                tracing::debug!(%error, event = E::NAME, "an event did not reach its owner: {error}");
             }
         }
     }
@@ -209,18 +217,10 @@ impl Sockets {
         self.io.close().await;
     }
 
-    async fn emit_to_all<T: Serialize>(&self, event: &str, payload: &T) {
-        if let Err(error) = self.io.emit(event, payload).await {
+    async fn emit_to_all<E: Event>(&self, event: &E) {
+        if let Err(error) = self.io.emit(E::NAME, event).await {
             // Sockets that are full or just closing; the others have it.
-            tracing::debug!(%error, event, "an event did not reach every socket: {error}");
-        }
-    }
-}
-
-fn emit_to_owner<T: Serialize>(sockets: &[SocketRef], event: &str, payload: &T) {
-    for socket in sockets {
-        if let Err(error) = socket.emit(event, payload) {
-            tracing::debug!(%error, event, "an event did not reach its owner: {error}");
+            tracing::debug!(%error, event = E::NAME, "an event did not reach every socket: {error}");
         }
     }
 }

@@ -1,12 +1,10 @@
 //! How many units of each product are left, as the gateway heard last: from workers' messages
 //! and from each look into Redis, whichever is newer.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use flashsale_domain::id::ProductId;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// A handle on the stocks; clones share them.
@@ -31,7 +29,7 @@ struct Level {
 impl Stocks {
     /// Takes over a figure, unless a newer one is known.
     pub fn tell(&self, product: &ProductId, stock: i32, version: i64) {
-        let mut levels = self.levels();
+        let mut levels = self.0.levels.lock();
         let old = levels.get(product).copied();
         if old.is_some_and(|old| version <= old.version) {
             return;
@@ -55,12 +53,12 @@ impl Stocks {
     /// Units left; none when nobody has told.
     #[must_use]
     pub fn of(&self, product: &str) -> Option<i32> {
-        self.levels().get(product).map(|level| level.stock)
+        self.0.levels.lock().get(product).map(|level| level.stock)
     }
 
     /// Units left over several products; none as long as one of them is not known.
     pub fn sum<'a>(&self, products: impl Iterator<Item = &'a ProductId>) -> Option<u64> {
-        let levels = self.levels();
+        let levels = self.0.levels.lock();
         products
             .map(|product| u64::try_from(levels.get(product)?.stock).ok())
             .sum()
@@ -68,7 +66,10 @@ impl Stocks {
 
     /// Forgets products that are not, or no longer, on offer.
     pub fn keep_only(&self, is_on_offer: impl Fn(&ProductId) -> bool) {
-        self.levels().retain(|product, _| is_on_offer(product));
+        self.0
+            .levels
+            .lock()
+            .retain(|product, _| is_on_offer(product));
     }
 
     /// Waits for a change.
@@ -84,16 +85,14 @@ impl Stocks {
     /// What changed since this was last asked.
     #[must_use]
     pub fn take_changes(&self) -> Vec<(ProductId, i32)> {
-        self.levels()
+        self.0
+            .levels
+            .lock()
             .iter_mut()
             .filter_map(|(product, level)| {
                 std::mem::take(&mut level.is_news).then(|| (product.clone(), level.stock))
             })
             .collect()
-    }
-
-    fn levels(&self) -> MutexGuard<'_, HashMap<ProductId, Level>> {
-        self.0.levels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

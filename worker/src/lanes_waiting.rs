@@ -1,13 +1,11 @@
 //! Which lanes wait for the ledger, and why: the metric, and what was said of them already.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use flashsale_domain::id::{ProductId, SaleId};
 use flashsale_ledger::WaitReason;
 use flashsale_telemetry::Register;
+use parking_lot::Mutex;
 use prometheus::IntGaugeVec;
 
 /// The reason of a lane whose single jobs do not pass within the time limit.
@@ -53,7 +51,7 @@ impl LanesWaiting {
     /// `lane` waits because of `reason`. True when that is new.
     #[must_use = "what is not new need not be said again"]
     pub fn wait(&self, lane: &LaneName, reason: &'static str) -> bool {
-        let before = self.lanes().insert(lane.clone(), reason);
+        let before = self.lanes.lock().insert(lane.clone(), reason);
         if before == Some(reason) {
             return false;
         }
@@ -70,7 +68,7 @@ impl LanesWaiting {
 
     /// `lane` does not wait, or no longer.
     pub fn flow(&self, lane: &LaneName) {
-        let before = self.lanes().remove(lane);
+        let before = self.lanes.lock().remove(lane);
         if let Some(before) = before {
             self.gauge
                 .with_label_values(&[lane.0.as_str(), before])
@@ -83,7 +81,7 @@ impl LanesWaiting {
     /// Only lanes that `may_wait` are still this worker's concern.
     pub fn retain(&self, may_wait: impl Fn(&LaneName) -> bool) {
         let gone: Vec<LaneName> = {
-            let lanes = self.lanes();
+            let lanes = self.lanes.lock();
             lanes
                 .keys()
                 .filter(|lane| !may_wait(lane))
@@ -93,11 +91,6 @@ impl LanesWaiting {
         for lane in gone {
             self.flow(&lane);
         }
-    }
-
-    fn lanes(&self) -> MutexGuard<'_, HashMap<LaneName, &'static str>> {
-        // Nothing panics while it is held, and the names of lanes are right at any instant.
-        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

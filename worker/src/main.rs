@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use flashsale_telemetry::{logging::LogArgs, open_files, shutdown};
+use flashsale_telemetry::{logging::LogArgs, open_files, process};
 use flashsale_worker::{
     config::{ConnectionArgs, LaneArgs, ProbeArgs},
     server,
@@ -36,35 +36,22 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("flashsale-worker: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("flashsale-worker", run(arguments))
 }
 
-fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+fn run(arguments: Arguments) -> process::Outcome {
     arguments.log.init()?;
     open_files::raise_limit();
     flashsale_fault_point::arm()?;
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Runtime::new()?;
-    let outcome = runtime.block_on(async {
-        let stop = shutdown::on_signals()?;
-        shutdown::end_within(server::STOP_LIMIT, stop.clone());
-        server::run(
-            arguments.connections,
-            arguments.lanes,
-            arguments.probes,
-            stop,
-        )
-        .await?;
-        Ok(())
-    });
-    // A look-up of a name that hangs must not keep the process from ending.
-    runtime.shutdown_background();
-    outcome
+    let Arguments {
+        connections,
+        lanes,
+        probes,
+        ..
+    } = arguments;
+    process::serve(server::STOP_LIMIT, async |stop| {
+        Ok(server::run(connections, lanes, probes, stop).await?)
+    })
 }

@@ -2,51 +2,14 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry};
+use prometheus::Registry;
 
 use flashsale_domain::{id::SaleId, outcome::Outcome};
 use flashsale_ledger::Settlement;
 use flashsale_queue::lane::{Acknowledged, Acknowledgement, Ended};
-use flashsale_telemetry::{Register, build_info};
+use flashsale_telemetry::{Register, build_info, metrics};
 
 use crate::lanes_waiting::LanesWaiting;
-
-/// The worker's metrics; clones count together.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    /// Lanes driven now.
-    pub lanes_driven: IntGauge,
-    /// Lanes taken, be it from nobody or from a dead worker.
-    pub lanes_taken: IntCounter,
-    /// Leases lost while driving.
-    pub leases_lost: IntCounter,
-    /// Drivers that the ledger refused.
-    pub fenced: IntCounter,
-    /// Lanes that wait for the ledger.
-    pub lanes_waiting: LanesWaiting,
-    /// Jobs in a settled batch.
-    pub batch_size: Histogram,
-    /// Seconds from sending a batch to the ledger to its commit.
-    pub settle_seconds: Histogram,
-    /// Seconds to acknowledge a batch in Redis.
-    pub acknowledge_seconds: Histogram,
-    /// Seconds from a job's arrival in its lane to its outcome, by sale.
-    pub job_age_seconds: HistogramVec,
-    /// Orders made.
-    pub orders: IntCounter,
-    /// Jobs that had their order already.
-    pub redelivered: IntCounter,
-    /// Ended jobs by sale and outcome.
-    pub outcomes: IntCounterVec,
-    /// Failed attempts that will be made again.
-    pub retries: IntCounter,
-    /// Entries dead-lettered.
-    pub dead_letters: IntCounter,
-    /// 1 while the ledger answers.
-    pub ledger_up: IntGauge,
-    /// 1 while Redis answers.
-    pub queue_up: IntGauge,
-}
 
 /// Batches from one job to the greatest that a sale may set.
 const BATCH_BUCKETS: [f64; 12] = [
@@ -63,54 +26,39 @@ const AGE_BUCKETS: [f64; 14] = [
     0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0,
 ];
 
+metrics! {
+    /// The worker's metrics; clones count together.
+    pub struct Metrics with {
+        /// Lanes that wait for the ledger.
+        lanes_waiting: LanesWaiting,
+    } {
+        lanes_driven: gauge("lanes_driven", "Lanes driven now"),
+        lanes_taken: counter("lanes_taken_total", "Lanes taken to drive"),
+        leases_lost: counter("leases_lost_total", "Leases lost while driving"),
+        fenced: counter("fenced_total",
+            "Drivers whose batch the ledger refused because another took the lane over"),
+        batch_size: histogram("batch_jobs", "Jobs in a settled batch", &BATCH_BUCKETS),
+        settle_seconds: histogram("settle_duration_seconds",
+            "Time from sending a batch to the ledger to its commit", &SECONDS_BUCKETS),
+        acknowledge_seconds: histogram("acknowledge_duration_seconds",
+            "Time to acknowledge a batch in Redis", &SECONDS_BUCKETS),
+        job_age_seconds: histograms("job_age_seconds",
+            "Time from a job's arrival in its lane to its outcome", &["sale"], &AGE_BUCKETS),
+        orders: counter("orders_total", "Orders made"),
+        redelivered: counter("redelivered_total", "Jobs that had their order already"),
+        outcomes: counters("outcomes_total", "Jobs ended, by sale and outcome", &["sale", "outcome"]),
+        retries: counter("retries_total", "Failed attempts that are made again"),
+        dead_letters: counter("dead_letters_total", "Entries dead-lettered"),
+        ledger_up: gauge("ledger_up", "1 while the ledger answers"),
+        queue_up: gauge("queue_up", "1 while Redis answers"),
+    }
+}
+
 impl Metrics {
     /// Makes the metrics and registers them.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         build_info::register(registry, "worker", env!("CARGO_PKG_VERSION"))?;
-        let register = Register::new(registry, "worker");
-        Ok(Self {
-            lanes_driven: register.gauge("lanes_driven", "Lanes driven now")?,
-            lanes_taken: register.counter("lanes_taken_total", "Lanes taken to drive")?,
-            leases_lost: register.counter("leases_lost_total", "Leases lost while driving")?,
-            fenced: register.counter(
-                "fenced_total",
-                "Drivers whose batch the ledger refused because another took the lane over",
-            )?,
-            lanes_waiting: LanesWaiting::new(register)?,
-            batch_size: register.histogram(
-                "batch_jobs",
-                "Jobs in a settled batch",
-                &BATCH_BUCKETS,
-            )?,
-            settle_seconds: register.histogram(
-                "settle_duration_seconds",
-                "Time from sending a batch to the ledger to its commit",
-                &SECONDS_BUCKETS,
-            )?,
-            acknowledge_seconds: register.histogram(
-                "acknowledge_duration_seconds",
-                "Time to acknowledge a batch in Redis",
-                &SECONDS_BUCKETS,
-            )?,
-            job_age_seconds: register.histograms(
-                "job_age_seconds",
-                "Time from a job's arrival in its lane to its outcome",
-                &["sale"],
-                &AGE_BUCKETS,
-            )?,
-            orders: register.counter("orders_total", "Orders made")?,
-            redelivered: register
-                .counter("redelivered_total", "Jobs that had their order already")?,
-            outcomes: register.counters(
-                "outcomes_total",
-                "Jobs ended, by sale and outcome",
-                &["sale", "outcome"],
-            )?,
-            retries: register.counter("retries_total", "Failed attempts that are made again")?,
-            dead_letters: register.counter("dead_letters_total", "Entries dead-lettered")?,
-            ledger_up: register.gauge("ledger_up", "1 while the ledger answers")?,
-            queue_up: register.gauge("queue_up", "1 while Redis answers")?,
-        })
+        Self::new(Register::new(registry, "worker"))
     }
 
     /// Counts a batch that was settled within `took`.
@@ -164,8 +112,9 @@ impl Metrics {
         let ages = ages.local();
         for job in told {
             if let Some(appended) = flashsale_queue::lane::appended_ms(&job.entry_id) {
-                let age = u32::try_from(now_ms.saturating_sub(appended)).unwrap_or(0);
-                ages.observe(f64::from(age) / 1000.0);
+                // Clocks may differ; below zero is none.
+                let age = now_ms.saturating_sub(appended).max(0).unsigned_abs();
+                ages.observe(Duration::from_millis(age).as_secs_f64());
             }
         }
         let dead = acknowledgement.dead.iter();

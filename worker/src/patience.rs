@@ -33,10 +33,4 @@ impl Patience {
             () = stop.cancelled() => false,
         }
     }
-
-    /// True before the first wait: the moment to log the outage, once.
-    #[must_use]
-    pub fn is_fresh(&self) -> bool {
-        self.next == FIRST
-    }
 }

@@ -86,8 +86,8 @@ pub async fn run(
     let probing = tokio::spawn(serve(listener, probes, probes_stop.clone()));
     let limits = Limits {
         sales: lanes.sales,
-        lanes: usize::try_from(lanes.lanes).unwrap_or(usize::MAX),
-        batch_size: lanes.batch_size.and_then(|size| usize::try_from(size).ok()),
+        lanes: lanes.lanes as usize,
+        batch_size: lanes.batch_size.map(|size| size as usize),
     };
     tracing::info!(owner = resources.owner, lanes = limits.lanes, probes = %address,
         "worker {} drives up to {} lanes", resources.owner, limits.lanes);

@@ -21,3 +21,4 @@ mod reasons;
 pub mod sale;
 pub mod scaling;
 pub mod stock;
+mod words;

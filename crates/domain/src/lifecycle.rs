@@ -6,59 +6,34 @@ use serde::{Deserialize, Serialize};
 
 use crate::sale::{Sale, Schedule, WorkerPolicy};
 
-/// The state of a sale in one word.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Phase {
-    /// Not yet looked at.
-    Pending,
-    /// In force, before its opening.
-    Scheduled,
-    /// Taking buys.
-    Open,
-    /// Open, with nothing left.
-    SoldOut,
-    /// Intake closed by hand.
-    Suspended,
-    /// Closed, with jobs still waiting.
-    Draining,
-    /// Closed, every job ended.
-    Closed,
-    /// Cannot run as written.
-    Failed,
+crate::words! {
+    /// The state of a sale in one word, as in status columns and events.
+    #[derive(Serialize, Deserialize)]
+    pub enum Phase {
+        /// Not yet looked at.
+        Pending = "Pending",
+        /// In force, before its opening.
+        Scheduled = "Scheduled",
+        /// Taking buys.
+        Open = "Open",
+        /// Open, with nothing left.
+        SoldOut = "SoldOut",
+        /// Intake closed by hand.
+        Suspended = "Suspended",
+        /// Closed, with jobs still waiting.
+        Draining = "Draining",
+        /// Closed, every job ended.
+        Closed = "Closed",
+        /// Cannot run as written.
+        Failed = "Failed",
+    }
 }
 
 impl Phase {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Pending,
-        Self::Scheduled,
-        Self::Open,
-        Self::SoldOut,
-        Self::Suspended,
-        Self::Draining,
-        Self::Closed,
-        Self::Failed,
-    ];
-
     /// The phase of this word, if there is one.
     #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|phase| phase.as_str() == word)
-    }
-
-    /// The word itself, as in status columns and events.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "Pending",
-            Self::Scheduled => "Scheduled",
-            Self::Open => "Open",
-            Self::SoldOut => "SoldOut",
-            Self::Suspended => "Suspended",
-            Self::Draining => "Draining",
-            Self::Closed => "Closed",
-            Self::Failed => "Failed",
-        }
     }
 }
 
@@ -132,26 +107,28 @@ pub fn next_instant(
     workers: &WorkerPolicy,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let prewarm = schedule
-        .opens_at
-        .and_then(|opens| opens.checked_sub(workers.prewarm).ok());
-    [prewarm, schedule.opens_at, schedule.closes_at]
-        .into_iter()
-        .flatten()
-        .filter(|at| *at > now)
-        .min()
+    [
+        prewarm_at(schedule, workers),
+        schedule.opens_at,
+        schedule.closes_at,
+    ]
+    .into_iter()
+    .flatten()
+    .filter(|at| *at > now)
+    .min()
 }
 
 /// Whether the workers for the opening must be there at `now`: from `prewarm` before the opening
 /// until the opening itself, after which the queue speaks.
 #[must_use]
 pub fn is_prewarming(schedule: Schedule, workers: &WorkerPolicy, now: Timestamp) -> bool {
-    schedule.opens_at.is_some_and(|opens| {
-        now < opens
-            && opens
-                .checked_sub(workers.prewarm)
-                .is_ok_and(|start| now >= start)
-    })
+    let is_ahead = schedule.opens_at.is_some_and(|opens| now < opens);
+    is_ahead && prewarm_at(schedule, workers).is_some_and(|start| now >= start)
+}
+
+/// When the workers for the opening have to be there; none without an opening.
+fn prewarm_at(schedule: Schedule, workers: &WorkerPolicy) -> Option<Timestamp> {
+    schedule.opens_at?.checked_sub(workers.prewarm).ok()
 }
 
 /// Whether the sale has a claim to its least number of workers at `now`: from `prewarm` before the
@@ -165,12 +142,8 @@ pub fn is_in_force(
     depth: Option<u64>,
     now: Timestamp,
 ) -> bool {
-    let has_begun = schedule.opens_at.is_none_or(|opens| {
-        now >= opens
-            || opens
-                .checked_sub(workers.prewarm)
-                .is_ok_and(|start| now >= start)
-    });
+    let is_open = schedule.opens_at.is_none_or(|opens| now >= opens);
+    let has_begun = is_open || is_prewarming(schedule, workers, now);
     let is_over = switches.closing || schedule.closes_at.is_some_and(|closes| now >= closes);
     has_begun && (!is_over || depth.is_some_and(|depth| depth > 0))
 }

@@ -11,44 +11,20 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{ProductId, UserId};
 
-/// The final answer to an acknowledged buy. There is exactly one for each (law 2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// An order exists.
-    Confirmed,
-    /// No unit was left.
-    SoldOut,
-    /// The shopper has as many units as the sale allows one shopper.
-    LimitReached,
-    /// No attempt could settle the job; it is in the dead-letter lane with its reason.
-    Failed,
-}
-
-impl Outcome {
-    /// All outcomes, for metrics that must exist before the first event.
-    pub const ALL: [Self; 4] = [
-        Self::Confirmed,
-        Self::SoldOut,
-        Self::LimitReached,
-        Self::Failed,
-    ];
-
-    /// The name used in JSON, metrics and tables.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Confirmed => "confirmed",
-            Self::SoldOut => "sold_out",
-            Self::LimitReached => "limit_reached",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(self.as_str())
+crate::words! {
+    /// The final answer to an acknowledged buy, by its name in JSON, metrics and tables. There is exactly one
+    /// for each (law 2).
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum Outcome {
+        /// An order exists.
+        Confirmed = "confirmed",
+        /// No unit was left.
+        SoldOut = "sold_out",
+        /// The shopper has as many units as the sale allows one shopper.
+        LimitReached = "limit_reached",
+        /// No attempt could settle the job; it is in the dead-letter lane with its reason.
+        Failed = "failed",
     }
 }
 

@@ -47,8 +47,8 @@ impl Ledger {
     /// second.
     pub async fn oversold(&self, sale: &SaleId) -> Result<i64, LedgerError> {
         let books = self
-            .call(COUNT_LIMIT, async |connection| {
-                Ok(books(connection, sale).await?)
+            .call_within(COUNT_LIMIT, async |connection| {
+                books(connection, sale).await
             })
             .await?;
         Ok(books.iter().map(ProductBooks::oversold).sum())

@@ -18,7 +18,7 @@ use flashsale_transport::{Relay, Renewal};
 use sqlx::{
     Connection as _, PgConnection, Postgres,
     pool::{PoolConnection, PoolConnectionMetadata},
-    postgres::PgPoolOptions,
+    postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -172,7 +172,7 @@ fn is_of_primary(error: &LedgerError) -> bool {
 impl Ledger {
     /// A ledger that connects when first used.
     pub(crate) fn connect_lazily(
-        pool: PgPoolOptions,
+        (pool, first): (PgPoolOptions, PgConnectOptions),
         servers: Vec<Server>,
         transaction_pooler: bool,
         ping_before_use: bool,
@@ -180,7 +180,6 @@ impl Ledger {
         renewal: Option<Arc<Renewal>>,
     ) -> Self {
         let trust = Trust::new();
-        let first = servers.first().map(|server| server.options.clone());
         let names = servers.iter().map(|server| server.name.as_str());
         let address = names.collect::<Vec<_>>().join(", ").into();
         let primary = (servers.len() > 1).then(|| Primary::new(servers, relay.clone()));
@@ -200,7 +199,7 @@ impl Ledger {
             pool = pool.after_connect(|connection, _| Box::pin(set_up(connection)));
         }
         let ledger = Self {
-            pool: pool.connect_lazy_with(first.unwrap_or_default()),
+            pool: pool.connect_lazy_with(first),
             trust,
             primary,
             transaction_pooler,
@@ -222,13 +221,21 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::TimedOut`] when the time ran out while the ledger was at work: whether it did
     /// what was asked is unknown then.
-    pub(crate) async fn call<T>(
+    pub(crate) async fn call_within<T, E: Into<LedgerError>>(
         &self,
         limit: Duration,
-        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, E>,
     ) -> Result<T, LedgerError> {
         let begin = self.transaction_pooler.then_some(BEGIN);
         self.call_in(begin, limit, call).await
+    }
+
+    /// The same within [`CALL_LIMIT`].
+    pub(crate) async fn call<T, E: Into<LedgerError>>(
+        &self,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, E>,
+    ) -> Result<T, LedgerError> {
+        self.call_within(CALL_LIMIT, call).await
     }
 
     /// The same in one transaction, which is rolled back when `call` fails.
@@ -248,7 +255,7 @@ impl Ledger {
         &self,
         read: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.call(AUDIT_LIMIT, read).await
+        self.call_within(AUDIT_LIMIT, read).await
     }
 
     /// Lets `read` ask several questions about one moment.
@@ -262,11 +269,11 @@ impl Ledger {
         self.call_in(Some(BEGIN_SNAPSHOT), AUDIT_LIMIT, read).await
     }
 
-    async fn call_in<T>(
+    async fn call_in<T, E: Into<LedgerError>>(
         &self,
         begin: Option<&'static str>,
         limit: Duration,
-        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, E>,
     ) -> Result<T, LedgerError> {
         let start = std::time::Instant::now();
         if let Some(excess) = self.relay.as_ref().and_then(Relay::excess) {
@@ -289,11 +296,11 @@ impl Ledger {
         }
     }
 
-    async fn try_call<T>(
+    async fn try_call<T, E: Into<LedgerError>>(
         &self,
         begin: Option<&'static str>,
         limit: Duration,
-        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+        call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, E>,
     ) -> Result<T, LedgerError> {
         let deadline = Instant::now() + limit;
         let way = self.present_way();
@@ -413,16 +420,16 @@ impl Ledger {
 }
 
 /// Does `call` in the transaction that `begin` begins, if any. One that failed is left open.
-async fn within<T>(
+async fn within<T, E: Into<LedgerError>>(
     begin: Option<&'static str>,
     connection: &mut LedgerConnection,
-    call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+    call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, E>,
 ) -> Result<T, LedgerError> {
     let Some(begin) = begin else {
-        return call(connection).await;
+        return call(connection).await.map_err(Into::into);
     };
     sqlx::raw_sql(begin).execute(&mut *connection).await?;
-    let answer = call(&mut *connection).await?;
+    let answer = call(&mut *connection).await.map_err(Into::into)?;
     sqlx::raw_sql("COMMIT").execute(connection).await?;
     Ok(answer)
 }

@@ -2,6 +2,8 @@
 
 use flashsale_domain::durability::LedgerSettings;
 
+use sqlx::Row as _;
+
 use super::{Ledger, LedgerError, call::CHECK_LIMIT};
 
 /// Standbys, without base backups under way and subscribers of logical replication. A role without
@@ -25,27 +27,20 @@ impl Ledger {
     /// # Errors
     /// When PostgreSQL does not answer.
     pub async fn settings(&self) -> Result<LedgerSettings, LedgerError> {
-        self.call(CHECK_LIMIT, async |connection| {
-            let row = sqlx::query_as(SETTINGS).fetch_one(connection).await?;
-            let (
-                synchronous_commit,
-                fsync,
-                full_page_writes,
-                synchronous_standby_names,
-                standbys,
-                hidden_standbys,
-                synchronous_standbys,
-            ) = row;
-            Ok(LedgerSettings {
-                synchronous_commit,
-                fsync,
-                full_page_writes,
-                synchronous_standby_names,
-                standbys,
-                hidden_standbys,
-                synchronous_standbys,
+        let settings = sqlx::query(SETTINGS);
+        let row = self
+            .call_within(CHECK_LIMIT, async |connection| {
+                settings.fetch_one(connection).await
             })
+            .await?;
+        Ok(LedgerSettings {
+            synchronous_commit: row.try_get("synchronous_commit")?,
+            fsync: row.try_get("fsync")?,
+            full_page_writes: row.try_get("full_page_writes")?,
+            synchronous_standby_names: row.try_get("synchronous_standby_names")?,
+            standbys: row.try_get("standbys")?,
+            hidden_standbys: row.try_get("hidden_standbys")?,
+            synchronous_standbys: row.try_get("synchronous_standbys")?,
         })
-        .await
     }
 }

@@ -20,57 +20,27 @@ pub enum Fault {
     Row,
 }
 
-/// What a batch waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WaitReason {
-    /// The server is away, starting, stopping, or lets nobody in.
-    Unreachable,
-    /// The server takes no writes: a standby, or a primary set read-only.
-    ReadOnly,
-    /// Others hold the row, or changed it meanwhile.
-    Locked,
-    /// The server has no connection left.
-    TooManyConnections,
-    /// The sale does not offer the product; it has to be declared.
-    NotOffered,
-    /// There are no order ids left.
-    IdsExhausted,
-    /// The schema is missing, or older than this version.
-    Schema,
-    /// The role that connects lacks a right; somebody has to grant it.
-    NotPermitted,
-    /// Anything else that is no job's fault: a full disk, for example.
-    Other,
-}
-
-impl WaitReason {
-    /// All of them, so that a metric can have each from the start.
-    pub const ALL: [Self; 9] = [
-        Self::Unreachable,
-        Self::ReadOnly,
-        Self::Locked,
-        Self::TooManyConnections,
-        Self::NotOffered,
-        Self::IdsExhausted,
-        Self::Schema,
-        Self::NotPermitted,
-        Self::Other,
-    ];
-
-    /// The label of a metric.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreachable => "unreachable",
-            Self::ReadOnly => "read_only",
-            Self::Locked => "locked",
-            Self::TooManyConnections => "too_many_connections",
-            Self::NotOffered => "not_offered",
-            Self::IdsExhausted => "ids_exhausted",
-            Self::Schema => "schema",
-            Self::NotPermitted => "not_permitted",
-            Self::Other => "other",
-        }
+flashsale_domain::words! {
+    /// What a batch waits for, as the label of a metric.
+    pub enum WaitReason {
+        /// The server is away, starting, stopping, or lets nobody in.
+        Unreachable = "unreachable",
+        /// The server takes no writes: a standby, or a primary set read-only.
+        ReadOnly = "read_only",
+        /// Others hold the row, or changed it meanwhile.
+        Locked = "locked",
+        /// The server has no connection left.
+        TooManyConnections = "too_many_connections",
+        /// The sale does not offer the product; it has to be declared.
+        NotOffered = "not_offered",
+        /// There are no order ids left.
+        IdsExhausted = "ids_exhausted",
+        /// The schema is missing, or older than this version.
+        Schema = "schema",
+        /// The role that connects lacks a right; somebody has to grant it.
+        NotPermitted = "not_permitted",
+        /// Anything else that is no job's fault: a full disk, for example.
+        Other = "other",
     }
 }
 

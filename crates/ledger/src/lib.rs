@@ -100,7 +100,7 @@ impl Ledger {
     /// # Errors
     /// When the ledger does not answer, or takes no writes.
     pub async fn check_writable(&self) -> Result<(), LedgerError> {
-        self.call(CHECK_LIMIT, async |connection| {
+        self.call_within(CHECK_LIMIT, async |connection| {
             if primary::takes_writes(connection).await? {
                 Ok(())
             } else {

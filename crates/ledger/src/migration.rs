@@ -8,7 +8,7 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use super::{Fault, Ledger, LedgerError, WaitReason, call::CALL_LIMIT};
+use super::{Fault, Ledger, LedgerError, WaitReason};
 
 /// How often to ask whether another process has finished changing the schema.
 const LOCK_POLL: Duration = Duration::from_millis(200);
@@ -19,7 +19,7 @@ pub(super) const LOCK_RETRY: Duration = Duration::from_secs(1);
 
 /// How often a lock is tried for before the migration fails: a backup that holds a table takes
 /// minutes.
-pub(super) const LOCK_ATTEMPTS: u32 = 200;
+const LOCK_ATTEMPTS: u32 = 200;
 
 /// Indexes that are built while the tables are in use. One that was being built when its process died
 /// is left behind, and is of no use.
@@ -137,9 +137,7 @@ impl Ledger {
     async fn applied(&self) -> Result<Vec<i64>, LedgerError> {
         let query = sqlx::query_scalar(APPLIED);
         let applied = self
-            .call(CALL_LIMIT, async |connection| {
-                Ok(query.fetch_all(connection).await?)
-            })
+            .call(async |connection| query.fetch_all(connection).await)
             .await;
         match applied {
             Err(error) if error.is_schema_missing() => Ok(Vec::new()),
@@ -169,8 +167,26 @@ impl Ledger {
 }
 
 /// Whether others hold what a change of the schema needs.
-pub(super) fn is_locked(error: &sqlx::Error) -> bool {
+fn is_locked(error: &sqlx::Error) -> bool {
     super::fault::sqlstate_fault(error) == Fault::Server(WaitReason::Locked)
+}
+
+/// Tries `attempt` again every `pause` as long as others hold what it needs; `what` waits, as the log has it.
+pub(super) async fn until_unlocked<T>(
+    what: &str,
+    pause: Duration,
+    mut attempt: impl AsyncFnMut() -> Result<T, sqlx::Error>,
+) -> Result<T, sqlx::Error> {
+    for _ in 1..LOCK_ATTEMPTS {
+        match attempt().await {
+            Err(error) if is_locked(&error) => {
+                tracing::info!("{what} waits for a table: {error}");
+                sleep(pause).await;
+            }
+            result => return result,
+        }
+    }
+    attempt().await
 }
 
 /// Whether an index exists that was never finished.

@@ -25,6 +25,11 @@ impl Ledger {
             sqlx::Error::Io(error) => OpenError::Socket(error),
             error => OpenError::Address(error),
         })?;
+        // The driver would look for one on this machine.
+        let Some(first) = servers.first().map(|server| server.options.clone()) else {
+            let nowhere = sqlx::Error::Configuration("it names no server".into());
+            return Err(OpenError::Address(nowhere));
+        };
         for server in servers.iter().filter(|server| !server.is_authenticated) {
             tracing::warn!(
                 server = server.name,
@@ -42,7 +47,7 @@ impl Ledger {
             .max_connections(config.connections)
             .acquire_timeout(CALL_LIMIT);
         Ok(Self::connect_lazily(
-            pool,
+            (pool, first),
             servers,
             config.transaction_pooler,
             config.ping_before_use,

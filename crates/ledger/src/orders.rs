@@ -3,7 +3,7 @@
 use flashsale_domain::id::JobId;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, call::CALL_LIMIT};
+use super::{Ledger, LedgerError};
 
 /// One order.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -30,9 +30,7 @@ impl Ledger {
                FROM orders WHERE job_id = $1",
         )
         .bind::<Uuid>(job.0);
-        self.call(CALL_LIMIT, async |connection| {
-            Ok(query.fetch_optional(connection).await?)
-        })
-        .await
+        self.call(async |connection| query.fetch_optional(connection).await)
+            .await
     }
 }

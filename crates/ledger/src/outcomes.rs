@@ -5,15 +5,30 @@ use flashsale_domain::{
     id::{IdempotencyKey, JobId, ProductId, SaleId, UserId},
     outcome::Outcome,
 };
+use sqlx::{Encode, FromRow, Postgres, Type, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, call::CALL_LIMIT};
+use super::{Ledger, LedgerError};
 
 /// Orders read in one question.
 const ORDERS: i64 = 1_000;
 
 /// Batches with rejections read in one question; each holds as many jobs as a batch.
 const BATCHES: i64 = 20;
+
+/// Orders behind a shopper's key, by the index of the keys: no order of another sale is read.
+const ORDERS_BEHIND: &str = "\
+    SELECT job_id, user_id, idempotency_key, product_id, id::bigint FROM orders \
+     WHERE sale_id = $1 AND (user_id, idempotency_key) > ($2, $3) \
+       AND incarnation = COALESCE((SELECT incarnation FROM sales WHERE id = $1), 1) \
+     ORDER BY user_id, idempotency_key LIMIT $4";
+
+/// Rejections behind a batch of a product.
+const REJECTIONS_BEHIND: &str = "\
+    SELECT product_id, batch, job_ids, user_ids, keys, outcomes FROM rejections \
+     WHERE sale_id = $1 AND (product_id, batch) > ($2, $3) \
+       AND incarnation = COALESCE((SELECT incarnation FROM sales WHERE id = $1), 1) \
+     ORDER BY product_id, batch LIMIT $4";
 
 /// A job that the ledger has decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +103,9 @@ impl Ledger {
     ) -> Result<Option<Vec<Decided>>, LedgerError> {
         match outcomes.place.clone() {
             Place::Orders(user, key) => {
-                let rows = self.orders_behind(&outcomes.sale, &user, &key).await?;
+                let rows: Vec<OrderRow> = self
+                    .page(ORDERS_BEHIND, &outcomes.sale, (&user, key), ORDERS)
+                    .await?;
                 outcomes.place = match rows.last() {
                     Some((_, user, key, ..)) => Place::Orders(user.clone(), key.clone()),
                     None => Place::Rejections(String::new(), 0),
@@ -96,8 +113,13 @@ impl Ledger {
                 Ok(Some(rows.into_iter().filter_map(order).collect()))
             }
             Place::Rejections(product, batch) => {
-                let rows = self
-                    .rejections_behind(&outcomes.sale, &product, batch)
+                let rows: Vec<RejectionRow> = self
+                    .page(
+                        REJECTIONS_BEHIND,
+                        &outcomes.sale,
+                        (&product, batch),
+                        BATCHES,
+                    )
                     .await?;
                 outcomes.place = match rows.last() {
                     Some((product, batch, ..)) => Place::Rejections(product.clone(), *batch),
@@ -109,49 +131,22 @@ impl Ledger {
         }
     }
 
-    /// By the index of the keys: no order of another sale is read.
-    async fn orders_behind(
+    /// `rows` of the sale's present incarnation behind a place, as `page` asks for them.
+    async fn page<T, Second>(
         &self,
+        page: &'static str,
         sale: &SaleId,
-        user: &str,
-        key: &str,
-    ) -> Result<Vec<OrderRow>, LedgerError> {
-        let page = sqlx::query_as(
-            "SELECT job_id, user_id, idempotency_key, product_id, id::bigint FROM orders
-              WHERE sale_id = $1 AND (user_id, idempotency_key) > ($2, $3)
-                AND incarnation = COALESCE((SELECT incarnation FROM sales WHERE id = $1), 1)
-              ORDER BY user_id, idempotency_key LIMIT $4",
-        )
-        .bind(sale.as_str())
-        .bind(user)
-        .bind(key)
-        .bind(ORDERS);
-        self.call(CALL_LIMIT, async |connection| {
-            Ok(page.fetch_all(connection).await?)
-        })
-        .await
-    }
-
-    async fn rejections_behind(
-        &self,
-        sale: &SaleId,
-        product: &str,
-        batch: i64,
-    ) -> Result<Vec<RejectionRow>, LedgerError> {
-        let page = sqlx::query_as(
-            "SELECT product_id, batch, job_ids, user_ids, keys, outcomes FROM rejections
-              WHERE sale_id = $1 AND (product_id, batch) > ($2, $3)
-                AND incarnation = COALESCE((SELECT incarnation FROM sales WHERE id = $1), 1)
-              ORDER BY product_id, batch LIMIT $4",
-        )
-        .bind(sale.as_str())
-        .bind(product)
-        .bind(batch)
-        .bind(BATCHES);
-        self.call(CALL_LIMIT, async |connection| {
-            Ok(page.fetch_all(connection).await?)
-        })
-        .await
+        (first, second): (&str, Second),
+        rows: i64,
+    ) -> Result<Vec<T>, LedgerError>
+    where
+        T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+        Second: for<'q> Encode<'q, Postgres> + Type<Postgres> + Send,
+    {
+        let page = sqlx::query_as(page);
+        let page = page.bind(sale.as_str()).bind(first).bind(second).bind(rows);
+        self.call(async |connection| page.fetch_all(connection).await)
+            .await
     }
 }
 

@@ -7,6 +7,7 @@ use flashsale_domain::{
     sale::{Product, Sale},
     stock::StockLevel,
 };
+use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
 use super::{Ledger, LedgerConnection, LedgerError, call::CALL_LIMIT};
 
@@ -96,11 +97,8 @@ impl Ledger {
               WHERE sale_id = $1",
         )
         .bind(sale.as_str());
-        self.call(CALL_LIMIT, async |connection| {
-            query.execute(connection).await?;
-            Ok(())
-        })
-        .await
+        self.call(async |connection| query.execute(connection).await.map(drop))
+            .await
     }
 
     /// Every sale that has products, with how many.
@@ -109,10 +107,8 @@ impl Ledger {
             "SELECT sale_id, count(*) FROM products WHERE sale_id IS NOT NULL
               GROUP BY sale_id ORDER BY sale_id",
         );
-        self.call(CALL_LIMIT, async |connection| {
-            Ok(query.fetch_all(connection).await?)
-        })
-        .await
+        self.call(async |connection| query.fetch_all(connection).await)
+            .await
     }
 
     /// Takes those of `products` off `sale` that it does not list any more, so that another sale
@@ -148,11 +144,8 @@ impl Ledger {
               WHERE sale_id = $1 AND id = ANY ($2) AND (NOT listed OR $3)",
         );
         let query = query.bind(sale.as_str()).bind(ids).bind(listed_as_well);
-        self.call(CALL_LIMIT, async |connection| {
-            query.execute(connection).await?;
-            Ok(())
-        })
-        .await
+        self.call(async |connection| query.execute(connection).await.map(drop))
+            .await
     }
 }
 
@@ -247,10 +240,9 @@ async fn change(
         return Ok(Vec::new());
     }
     let products: Vec<&Product> = changes.iter().map(|change| change.product).collect();
-    let columns = Columns::of(&products);
     let stocks: Vec<i32> = changes.iter().map(|change| change.stock).collect();
     let declared: Vec<i32> = changes.iter().map(|change| change.declared).collect();
-    let written: Vec<Declaration> = sqlx::query_as(
+    let statement = sqlx::query_as(
         "UPDATE products SET
            name = new.name, description = new.description, price = new.price, image = new.image,
            max_per_user = new.max_per_user,
@@ -264,19 +256,12 @@ async fn change(
                       declared_stock, stock)
          WHERE products.id = new.id
          RETURNING products.id, stock_quantity, stock_version, settled_version",
-    )
-    .bind(sale.as_str())
-    .bind(columns.ids)
-    .bind(columns.names)
-    .bind(columns.descriptions)
-    .bind(columns.prices)
-    .bind(columns.stocks)
-    .bind(columns.images)
-    .bind(columns.most_per_user)
-    .bind(declared)
-    .bind(stocks)
-    .fetch_all(connection)
-    .await?;
+    );
+    let written = with_columns(statement, sale, &products)
+        .bind(declared)
+        .bind(stocks)
+        .fetch_all(connection)
+        .await?;
     if written.len() < changes.len() {
         return Err(sqlx::Error::RowNotFound.into());
     }
@@ -293,8 +278,7 @@ async fn add(
     if products.is_empty() {
         return Ok(Vec::new());
     }
-    let columns = Columns::of(products);
-    let added: Vec<Declaration> = sqlx::query_as(
+    let statement = sqlx::query_as(
         "INSERT INTO products (id, name, description, price, stock_quantity, image, sale_id,
                                declared_stock, manifest_stock, max_per_user)
          SELECT new.id, new.name, new.description, new.price, new.stock, new.image, $1,
@@ -304,56 +288,32 @@ async fn add(
                 AS new (id, name, description, price, stock, image, max_per_user)
          ON CONFLICT (id) DO NOTHING
          RETURNING id, stock_quantity, stock_version, settled_version",
+    );
+    levels(
+        with_columns(statement, sale, products)
+            .fetch_all(connection)
+            .await?,
     )
-    .bind(sale.as_str())
-    .bind(columns.ids)
-    .bind(columns.names)
-    .bind(columns.descriptions)
-    .bind(columns.prices)
-    .bind(columns.stocks)
-    .bind(columns.images)
-    .bind(columns.most_per_user)
-    .fetch_all(&mut *connection)
-    .await?;
-    levels(added)
 }
 
-/// Products as arrays, a column each: one statement takes any number of them.
-struct Columns<'a> {
-    ids: Vec<&'a str>,
-    names: Vec<&'a str>,
-    descriptions: Vec<Option<&'a str>>,
-    prices: Vec<i32>,
-    stocks: Vec<i32>,
-    images: Vec<Option<&'a str>>,
-    most_per_user: Vec<Option<i32>>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(products: &[&'a Product]) -> Self {
-        let products = products.iter();
-        Self {
-            ids: products
-                .clone()
-                .map(|product| product.id.as_str())
-                .collect(),
-            names: products
-                .clone()
-                .map(|product| product.name.as_str())
-                .collect(),
-            descriptions: products
-                .clone()
-                .map(|product| product.description.as_deref())
-                .collect(),
-            prices: products.clone().map(|product| product.price).collect(),
-            stocks: products.clone().map(|product| product.stock).collect(),
-            images: products
-                .clone()
-                .map(|product| product.image.as_deref())
-                .collect(),
-            most_per_user: products.map(|product| product.max_per_user).collect(),
-        }
+/// `statement` about products, given as arrays, a column each: one statement takes any number of them.
+fn with_columns<'q>(
+    statement: QueryAs<'q, Postgres, Declaration, PgArguments>,
+    sale: &'q SaleId,
+    products: &[&'q Product],
+) -> QueryAs<'q, Postgres, Declaration, PgArguments> {
+    fn column<'q, T>(products: &[&'q Product], of: impl Fn(&'q Product) -> T) -> Vec<T> {
+        products.iter().map(|product| of(product)).collect()
     }
+    statement
+        .bind(sale.as_str())
+        .bind(column(products, |product| product.id.as_str()))
+        .bind(column(products, |product| product.name.as_str()))
+        .bind(column(products, |product| product.description.as_deref()))
+        .bind(column(products, |product| product.price))
+        .bind(column(products, |product| product.stock))
+        .bind(column(products, |product| product.image.as_deref()))
+        .bind(column(products, |product| product.max_per_user))
 }
 
 /// An id that is none would be a product whose stock nobody tells: an error.

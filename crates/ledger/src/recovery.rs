@@ -6,10 +6,7 @@ use flashsale_domain::{
     stock::StockLevel,
 };
 
-use super::{
-    Ledger, LedgerConnection, LedgerError,
-    call::{CALL_LIMIT, SETTLE_LIMIT},
-};
+use super::{Ledger, LedgerConnection, LedgerError, call::SETTLE_LIMIT};
 
 /// By how much a corrected version exceeds the greatest that Redis knows. An acknowledgement of a
 /// batch that the ledger has lost may still be on its way and carries a version a few beyond it;
@@ -31,19 +28,15 @@ impl Ledger {
         behind: &[WentBack],
     ) -> Result<Vec<StockLevel>, LedgerError> {
         if !behind.is_empty() {
-            self.call(CALL_LIMIT, async |connection| {
-                Ok(doubt_rejections(connection, sale).await?)
-            })
-            .await?;
+            self.call(async |connection| doubt_rejections(connection, sale).await)
+                .await?;
         }
         let mut levels = Vec::with_capacity(behind.len());
         // One row a statement: whoever locks several rows does so in the order of their names, and
         // a correction need not be of one moment.
         for WentBack { product, told, .. } in behind {
             let row = self
-                .call(CALL_LIMIT, async |connection| {
-                    Ok(raise_version(connection, sale, product, *told).await?)
-                })
+                .call(async |connection| raise_version(connection, sale, product, *told).await)
                 .await?;
             levels.extend(row.map(|row| level(product, row)));
         }
@@ -57,8 +50,8 @@ impl Ledger {
     /// The ledger cannot be written; the sequence is then never lower than before.
     pub async fn raise_order_numbers(&self, told: i64) -> Result<bool, LedgerError> {
         // Part of each takeover, so it has to end before the lane's lease does.
-        self.call(SETTLE_LIMIT, async |connection| {
-            Ok(raise_sequence(connection, told).await?)
+        self.call_within(SETTLE_LIMIT, async |connection| {
+            raise_sequence(connection, told).await
         })
         .await
     }

@@ -11,7 +11,7 @@ use flashsale_domain::{
 };
 use uuid::Uuid;
 
-use super::{Ledger, LedgerConnection, LedgerError, call::CALL_LIMIT};
+use super::{Ledger, LedgerConnection, LedgerError};
 
 /// How long making the lost orders of one product again may take: a hundred thousand of them take a
 /// few seconds.
@@ -104,9 +104,7 @@ impl Ledger {
         let known = sqlx::query_scalar("SELECT job_id FROM orders WHERE job_id = ANY ($1)");
         let known = known.bind(jobs);
         let known: Vec<Uuid> = self
-            .call(CALL_LIMIT, async |connection| {
-                Ok(known.fetch_all(connection).await?)
-            })
+            .call(async |connection| known.fetch_all(connection).await)
             .await?;
         Ok(known.into_iter().collect())
     }

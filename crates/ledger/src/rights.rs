@@ -55,10 +55,10 @@ impl Ledger {
     /// [`LedgerError::MissingRight`] names the first right that is missing. Any other error says
     /// that it could not be asked: the ledger is away, or has no schema yet.
     pub async fn check_rights(&self, client: LedgerClient) -> Result<(), LedgerError> {
+        let question = sqlx::query_as(client.question());
         let missing: Option<(String, String)> = self
-            .call(CHECK_LIMIT, async |connection| {
-                let query = sqlx::query_as(client.question());
-                Ok(query.fetch_optional(connection).await?)
+            .call_within(CHECK_LIMIT, async |connection| {
+                question.fetch_optional(connection).await
             })
             .await?;
         match missing {

@@ -3,13 +3,10 @@
 use std::{fmt, str::FromStr};
 
 use sqlx::{AssertSqlSafe, PgConnection};
-use tokio::time::sleep;
 
 use super::{
-    Ledger, LedgerError,
-    call::CALL_LIMIT,
-    fault,
-    migration::{LOCK_ATTEMPTS, LOCK_RETRY, is_locked},
+    Ledger, LedgerError, fault,
+    migration::{LOCK_RETRY, until_unlocked},
 };
 
 /// What makes the roles and gives them their rights, with the default names. `docs/install.md` has
@@ -134,25 +131,18 @@ impl Ledger {
         let mut connection = self.connection_without_limits().await?;
         let role = may_create(&mut connection, roles).await?;
         let sql = roles.sql();
-        let mut attempts = 1;
-        loop {
-            // Statements sent as one string are one transaction.
+        // Statements sent as one string are one transaction.
+        let granted = until_unlocked("granting rights", LOCK_RETRY, async || {
             let run = sqlx::raw_sql(AssertSqlSafe(sql.clone()));
-            match run.execute(&mut connection).await {
-                Err(error) if is_locked(&error) && attempts < LOCK_ATTEMPTS => {
-                    tracing::info!("granting rights waits for a table: {error}");
-                    attempts += 1;
-                    sleep(LOCK_RETRY).await;
-                }
-                Err(source) if fault::is_not_permitted(&source) => {
-                    return Err(LedgerError::MayNotGrant {
-                        role,
-                        owner: roles.owner.to_string(),
-                        source,
-                    });
-                }
-                result => return Ok(result.map(drop)?),
-            }
+            run.execute(&mut connection).await
+        });
+        match granted.await {
+            Err(source) if fault::is_not_permitted(&source) => Err(LedgerError::MayNotGrant {
+                role,
+                owner: roles.owner.to_string(),
+                source,
+            }),
+            result => Ok(result.map(drop)?),
         }
     }
 
@@ -164,10 +154,8 @@ impl Ledger {
     pub async fn anyone_may_create(&self) -> Result<bool, LedgerError> {
         let query =
             sqlx::query_scalar("SELECT has_schema_privilege('public', current_schema(), 'CREATE')");
-        self.call(CALL_LIMIT, async |connection| {
-            Ok(query.fetch_one(connection).await?)
-        })
-        .await
+        self.call(async |connection| query.fetch_one(connection).await)
+            .await
     }
 
     /// Whether others than the owner were given rights to settle: a new version of the schema then
@@ -182,10 +170,8 @@ impl Ledger {
                 WHERE pronamespace = quote_ident(current_schema())::regnamespace
                   AND proname = 'settle_jobs' AND granted.grantee NOT IN (0, proowner))",
         );
-        self.call(CALL_LIMIT, async |connection| {
-            Ok(query.fetch_one(connection).await?)
-        })
-        .await
+        self.call(async |connection| query.fetch_one(connection).await)
+            .await
     }
 }
 

@@ -121,8 +121,8 @@ impl Ledger {
         .bind(users)
         .bind(keys);
         let row: SettledRow = self
-            .call(SETTLE_LIMIT, async |connection| {
-                Ok(query.fetch_one(connection).await?)
+            .call_within(SETTLE_LIMIT, async |connection| {
+                query.fetch_one(connection).await
             })
             .await?;
         Ok(Settlement {

@@ -7,7 +7,7 @@ use flashsale_domain::{
     stock::StockLevel,
 };
 
-use super::{Ledger, LedgerError, call::CALL_LIMIT};
+use super::{Ledger, LedgerError};
 
 /// What a sale has left and has sold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -72,9 +72,7 @@ impl Ledger {
         )
         .bind(names);
         let rows: Vec<Row> = self
-            .call(CALL_LIMIT, async |connection| {
-                Ok(query.fetch_all(connection).await?)
-            })
+            .call(async |connection| query.fetch_all(connection).await)
             .await?;
         let mut stocks: HashMap<SaleId, SaleStock> = sales
             .iter()

@@ -43,8 +43,8 @@ impl Ledger {
                 .bind(driver)
                 .bind(expected);
         let (last_batch, present): (Option<i64>, Option<Uuid>) = self
-            .call(SETTLE_LIMIT, async |connection| {
-                Ok(query.fetch_one(connection).await?)
+            .call_within(SETTLE_LIMIT, async |connection| {
+                query.fetch_one(connection).await
             })
             .await?;
         Ok(match last_batch {
@@ -70,8 +70,8 @@ impl Ledger {
             .bind(product.as_str())
             .bind(driver);
         let batch = self
-            .call(SETTLE_LIMIT, async |connection| {
-                Ok(query.fetch_one(connection).await?)
+            .call_within(SETTLE_LIMIT, async |connection| {
+                query.fetch_one(connection).await
             })
             .await?;
         Ok(Takeover { driver, batch })

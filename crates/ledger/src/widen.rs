@@ -8,12 +8,10 @@
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgExecutor, postgres::PgQueryResult};
-use tokio::time::sleep;
 
 use super::{
     Ledger, LedgerError,
-    call::CALL_LIMIT,
-    migration::{is_broken, is_locked},
+    migration::{is_broken, until_unlocked},
 };
 
 /// Orders copied in one transaction: some tenths of a second.
@@ -21,9 +19,6 @@ const CHUNK: i64 = 10_000;
 
 /// How long to leave the table alone after a lock on it was not to be had.
 const LOCK_RETRY: Duration = Duration::from_millis(500);
-
-/// How often the lock is tried for.
-const LOCK_ATTEMPTS: u32 = 200;
 
 /// The new column, and new orders in it.
 const ADD_COLUMN: &str = "
@@ -89,10 +84,7 @@ impl Ledger {
     /// nothing to do.
     pub async fn widen_orders(&self) -> Result<Widened, LedgerError> {
         if self.transaction_pooler {
-            let is_wide = self.call(
-                CALL_LIMIT,
-                async |connection| Ok(is_wide(connection).await?),
-            );
+            let is_wide = self.call(async |connection| is_wide(connection).await);
             if is_wide.await? {
                 return Ok(Widened::Before);
             }
@@ -176,16 +168,7 @@ async fn in_short_transaction(
     connection: &mut PgConnection,
     statements: &'static str,
 ) -> Result<(), sqlx::Error> {
-    let mut attempts = 1;
-    loop {
-        // Statements sent as one string are one transaction.
-        match run(connection, statements).await {
-            Err(error) if is_locked(&error) && attempts < LOCK_ATTEMPTS => {
-                tracing::info!("widening the order ids waits for the table: {error}");
-                attempts += 1;
-                sleep(LOCK_RETRY).await;
-            }
-            result => return result.map(drop),
-        }
-    }
+    // Statements sent as one string are one transaction.
+    let attempt = async || run(connection, statements).await.map(drop);
+    until_unlocked("widening the order ids", LOCK_RETRY, attempt).await
 }

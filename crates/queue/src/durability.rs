@@ -26,5 +26,8 @@ pub async fn read_redis(
         .arg(&["appendfsync", "min-replicas-to-write"]);
     let config: RedisResult<HashMap<String, String>> =
         ask_server_of(connection, keys.record(), get).await;
-    Ok(RedisSettings::parse(&info, config.unwrap_or_default()))
+    match config {
+        Err(error) if error.is_io_error() || error.is_timeout() => Err(error),
+        config => Ok(RedisSettings::parse(&info, config.unwrap_or_default())),
+    }
 }

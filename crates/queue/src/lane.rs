@@ -124,16 +124,6 @@ pub async fn wait(
     Ok(streams.flat_map(entries).collect())
 }
 
-/// The entry `id`, if it is still in the lane.
-pub async fn read_one(
-    connection: &mut impl Queue,
-    lane: &str,
-    id: &str,
-) -> RedisResult<Option<Entry>> {
-    let reply: Reply = connection.xrange(lane, id, id).await?;
-    Ok(entries(reply).next())
-}
-
 /// Those of the entries `ids` that are still in the lane, in one round trip, in the order of `ids`.
 pub async fn read_each(
     connection: &mut impl Queue,

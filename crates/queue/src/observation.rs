@@ -9,7 +9,7 @@ use flashsale_domain::{
     sale::Sale,
     stock::KnownStock,
 };
-use redis::{FromRedisValue, Pipeline, RedisResult, Value, streams::StreamRangeReply};
+use redis::{ErrorKind, FromRedisValue, Pipeline, RedisResult, Value, streams::StreamRangeReply};
 
 use crate::{
     connect::Queue,
@@ -144,7 +144,11 @@ impl<'a, C: Queue> Pipelines<'a, C> {
 }
 
 fn next<T: FromRedisValue>(values: &mut impl Iterator<Item = Value>) -> RedisResult<T> {
-    Ok(T::from_redis_value(values.next().unwrap_or(Value::Nil))?)
+    let too_few = "a pipeline has fewer answers than commands";
+    let value = values
+        .next()
+        .ok_or((ErrorKind::UnexpectedReturnType, too_few))?;
+    Ok(T::from_redis_value(value)?)
 }
 
 fn strays(sale: &Sale, stock: &HashMap<ProductId, KnownStock>) -> Vec<ProductId> {

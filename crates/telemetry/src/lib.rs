@@ -8,8 +8,10 @@ pub mod logging;
 pub mod memory;
 pub mod open_files;
 pub mod probes;
+pub mod process;
 mod process_metrics;
 mod registration;
 pub mod shutdown;
+mod table;
 
 pub use self::{listen::listen, registration::Register};

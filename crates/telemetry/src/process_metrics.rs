@@ -6,7 +6,7 @@
 
 use std::fs;
 
-use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType};
+use prometheus::{Counter, Gauge, core::Collector as _, proto::MetricFamily};
 
 use crate::memory;
 
@@ -64,31 +64,15 @@ fn read(path: &str) -> Option<String> {
 }
 
 fn gauge(name: &str, help: &str, value: Option<f64>) -> Option<MetricFamily> {
-    let mut gauge = Gauge::default();
-    gauge.set_value(value?);
-    Some(family(
-        name,
-        help,
-        MetricType::GAUGE,
-        Metric::from_gauge(gauge),
-    ))
+    let gauge = Gauge::new(name, help).ok()?;
+    gauge.set(value?);
+    gauge.collect().pop()
 }
 
 fn counter(name: &str, help: &str, value: Option<f64>) -> Option<MetricFamily> {
-    let mut counter = Counter::default();
-    counter.set_value(value?);
-    let mut metric = Metric::default();
-    metric.set_counter(counter);
-    Some(family(name, help, MetricType::COUNTER, metric))
-}
-
-fn family(name: &str, help: &str, kind: MetricType, metric: Metric) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(vec![metric]);
-    family
+    let counter = Counter::new(name, help).ok()?;
+    counter.inc_by(value?);
+    counter.collect().pop()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "exact up to 8 PiB")]

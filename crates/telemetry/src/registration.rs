@@ -1,8 +1,8 @@
 //! Creates the metrics of a process and registers them.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, Result, core::Collector,
+    GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, Result, core::Collector,
 };
 
 /// Creates metrics whose names begin with `flashsale_PROCESS_`, and registers them.
@@ -44,6 +44,11 @@ impl<'a> Register<'a> {
     /// A gauge of whole numbers for each combination of values of `labels`.
     pub fn gauges(self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec> {
         self.add(IntGaugeVec::new(self.options(name, help), labels)?)
+    }
+
+    /// A gauge of any numbers for each combination of values of `labels`.
+    pub fn float_gauges(self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec> {
+        self.add(GaugeVec::new(self.options(name, help), labels)?)
     }
 
     /// A histogram with these upper bounds of its buckets.

@@ -5,7 +5,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -18,6 +18,7 @@ use http::{
 };
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use parking_lot::Mutex;
 use tokio::time::timeout;
 use tower::Service as _;
 
@@ -70,7 +71,7 @@ pub(crate) async fn routed(mut router: Router, request: Request<Incoming>) -> Re
         rest: rest.clone(),
     });
     let Ok(response) = router.call(request).await;
-    let unread = rest.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let unread = rest.lock().take();
     match unread {
         Some(body) => settle(body, expects, response).await,
         None => response,
@@ -88,7 +89,7 @@ struct BorrowedBody {
 
 impl Drop for BorrowedBody {
     fn drop(&mut self) {
-        *self.rest.lock().unwrap_or_else(PoisonError::into_inner) = self.body.take();
+        *self.rest.lock() = self.body.take();
     }
 }
 

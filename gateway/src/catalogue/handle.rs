@@ -17,7 +17,10 @@ use super::{
     entry::SaleEntry,
     snapshot::{Offer, Snapshot},
 };
-use crate::stocks::Stocks;
+use crate::{
+    problem::{Problem, unavailable},
+    stocks::Stocks,
+};
 
 /// How old the catalogue may be for a miss to be the truth.
 const MISS_AGE: Duration = Duration::from_millis(250);
@@ -53,13 +56,16 @@ impl Observed {
 /// A handle on the catalogue; clones share it.
 #[derive(Debug, Clone)]
 pub struct Catalogue {
-    pub(super) snapshot: watch::Receiver<Arc<Snapshot>>,
-    pub(super) observed: watch::Receiver<Observed>,
+    /// What is on sale; changes with the catalogue.
+    pub(crate) snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// The last look at the lanes; changes with each look.
+    pub(crate) observed: watch::Receiver<Observed>,
     /// When the last successful look into Redis began.
     pub(super) looked: watch::Receiver<Option<Instant>>,
     /// Wakes the refresher before its time.
     pub(super) wanted: Arc<Notify>,
-    pub(super) clock: RedisClock,
+    /// Redis's clock.
+    pub(crate) clock: RedisClock,
 }
 
 /// The catalogue could not be read lately, so what it does not have may be there all the same.
@@ -67,17 +73,23 @@ pub struct Catalogue {
 #[error("the catalogue could not be read; try again in a second")]
 pub struct NotKnown;
 
+impl From<NotKnown> for Problem {
+    fn from(error: NotKnown) -> Self {
+        unavailable(error.to_string())
+    }
+}
+
 impl Catalogue {
     /// The catalogue as of now.
     #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
-        Arc::clone(&self.snapshot.borrow())
+        Arc::clone(&self.snapshots.borrow())
     }
 
     /// The offer of a product, without holding the catalogue.
     #[must_use]
     pub fn offer(&self, product: &str) -> Option<Offer> {
-        self.snapshot.borrow().offer(product).cloned()
+        self.snapshots.borrow().offer(product).cloned()
     }
 
     /// Like [`Catalogue::offer`], but a miss looks into Redis, where the sale may have been
@@ -119,23 +131,5 @@ impl Catalogue {
     /// Has the catalogue read anew at once.
     pub fn refresh_soon(&self) {
         self.wanted.notify_one();
-    }
-
-    /// Changes of the catalogue.
-    #[must_use]
-    pub fn watch(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshot.clone()
-    }
-
-    /// The last look at the lanes, and each further one.
-    #[must_use]
-    pub fn observed(&self) -> watch::Receiver<Observed> {
-        self.observed.clone()
-    }
-
-    /// Redis's clock.
-    #[must_use]
-    pub fn clock(&self) -> &RedisClock {
-        &self.clock
     }
 }

@@ -80,7 +80,7 @@ impl Refresher {
             looked: watch::Sender::default(),
         };
         let catalogue = Catalogue {
-            snapshot: refresher.snapshot.subscribe(),
+            snapshots: refresher.snapshot.subscribe(),
             observed: refresher.observed.subscribe(),
             looked: refresher.looked.subscribe(),
             wanted: Arc::clone(&refresher.wanted),

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, num::NonZeroU8};
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use ipnet::{IpNet, Ipv4Net};
 
 /// Bits of an IPv4-mapped IPv6 address in front of the IPv4 address (RFC 4291, section 2.5.5.2).
@@ -15,33 +15,17 @@ pub struct ClientConfig {
     /// Networks of the proxies in front of the gateway, separated by commas, e.g.
     /// `10.42.0.0/16,2001:db8:1::/48`. What one of them says of its client's address is believed,
     /// and nobody else. Default: none.
-    #[arg(
-        long,
-        env = "FLASHSALE_TRUSTED_PROXIES",
-        value_name = "NETWORKS",
-        value_delimiter = ',',
-        value_parser = parse_network
-    )]
+    #[arg(long, value_name = "NETWORKS", value_delimiter = ',', value_parser = parse_network)]
     pub trusted_proxies: Vec<IpNet>,
 
     /// Proxies that a request may have passed. The address that the last of them names is the
     /// client's, even if it is one of --trusted-proxies.
-    #[arg(
-        long,
-        env = "FLASHSALE_TRUSTED_PROXY_HOPS",
-        value_name = "HOPS",
-        default_value = "8"
-    )]
+    #[arg(long, value_name = "HOPS", default_value = "8")]
     pub trusted_proxy_hops: NonZeroU8,
 
     /// The header in which trusted proxies name their client. Only this one is read: the other is
     /// whatever the client has sent.
-    #[arg(
-        long,
-        env = "FLASHSALE_PROXY_HEADER",
-        value_name = "HEADER",
-        default_value = "x-forwarded-for"
-    )]
+    #[arg(long, value_name = "HEADER", default_value = "x-forwarded-for")]
     pub proxy_header: ProxyHeader,
 
     /// Requests a second that one address may send for long (IPv6: one /64); a further one is
@@ -50,27 +34,24 @@ pub struct ClientConfig {
     /// behind one address of a carrier.
     #[arg(
         long,
-        env = "FLASHSALE_REQUESTS_PER_ADDRESS",
         value_name = "REQUESTS",
         default_value_t = 2_000,
-        value_parser = clap::value_parser!(u32).range(0..=1_000_000)
+        value_parser = value_parser!(u32).range(0..=1_000_000)
     )]
     pub requests_per_address: u32,
 
     /// Requests that one address may send at once after it was idle.
     #[arg(
         long,
-        env = "FLASHSALE_REQUEST_BURST_PER_ADDRESS",
         value_name = "REQUESTS",
         default_value_t = 20_000,
-        value_parser = clap::value_parser!(u32).range(1..=100_000)
+        value_parser = value_parser!(u32).range(1..=100_000)
     )]
     pub request_burst_per_address: u32,
 
     /// True logs each request, with its client's address, as level info.
     #[arg(
         long,
-        env = "FLASHSALE_ACCESS_LOG",
         value_name = "BOOL",
         default_value_t = false,
         num_args = 0..=1,

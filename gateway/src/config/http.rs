@@ -4,102 +4,54 @@ use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
 
+use super::flags::{http_url, seconds};
+
 /// How the gateway is reached.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "HTTP")]
 pub struct HttpConfig {
     /// Where shoppers connect: HTTP and Socket.io. `[::]` is every address of this host, over IPv6
     /// and IPv4; 0.0.0.0 where the system has no IPv6.
-    #[arg(
-        long,
-        env = "FLASHSALE_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "[::]:8080"
-    )]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     pub listen: SocketAddr,
 
     /// Where health probes and Prometheus connect: /healthz, /readyz, /metrics.
-    #[arg(
-        long,
-        env = "FLASHSALE_PROBES_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "[::]:9090"
-    )]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:9090")]
     pub probes_listen: SocketAddr,
 
     /// Largest body of a request in bytes; a larger one is answered 413. A buy has about 60.
-    #[arg(
-        long,
-        env = "FLASHSALE_BODY_LIMIT_BYTES",
-        value_name = "BYTES",
-        default_value_t = 4096
-    )]
+    #[arg(long, value_name = "BYTES", default_value_t = 4096)]
     pub body_limit_bytes: usize,
 
     /// Seconds that a request may take, its body included; longer ones are answered 408 or 503.
     /// A buy is answered within a second whatever this says.
-    #[arg(
-        long,
-        env = "FLASHSALE_REQUEST_TIMEOUT_SECONDS",
-        value_name = "SECONDS",
-        default_value_t = 10,
-        value_parser = clap::value_parser!(u64).range(1..=600)
-    )]
-    pub request_timeout_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(1..=600))]
+    pub request_timeout_seconds: Duration,
 
     /// Seconds that a connection may stay without a request.
-    #[arg(
-        long,
-        env = "FLASHSALE_IDLE_TIMEOUT_SECONDS",
-        value_name = "SECONDS",
-        default_value_t = 75,
-        value_parser = clap::value_parser!(u64).range(1..=3600)
-    )]
-    pub idle_timeout_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "75", value_parser = seconds(1..=3600))]
+    pub idle_timeout_seconds: Duration,
 
     /// Seconds after SIGTERM in which connections are still taken while readiness says no. Behind
     /// a load balancer: as many as it takes to send shoppers elsewhere.
-    #[arg(
-        long,
-        env = "FLASHSALE_SHUTDOWN_DELAY_SECONDS",
-        value_name = "SECONDS",
-        default_value_t = 0,
-        value_parser = clap::value_parser!(u64).range(0..=600)
-    )]
-    pub shutdown_delay_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds(0..=600))]
+    pub shutdown_delay_seconds: Duration,
 
     /// Seconds that stopping may take after SIGTERM and the delay: sockets are closed a few at a time
     /// over half of them, 5 s at most, and requests in flight get to finish.
-    #[arg(
-        long,
-        env = "FLASHSALE_SHUTDOWN_GRACE_SECONDS",
-        value_name = "SECONDS",
-        default_value_t = 10,
-        value_parser = clap::value_parser!(u64).range(0..=600)
-    )]
-    pub shutdown_grace_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0..=600))]
+    pub shutdown_grace_seconds: Duration,
 
     /// Origins whose pages may call the gateway and open sockets, separated by commas, e.g.
     /// `https://shop.example.com`, or `*` for all. Default: none, pages of the same origin only.
     /// Apps that show pages of their own have an origin, too, e.g. `capacitor://localhost`.
-    #[arg(
-        long,
-        env = "FLASHSALE_CORS_ORIGINS",
-        value_name = "ORIGINS",
-        value_delimiter = ',',
-        value_parser = parse_origin
-    )]
+    #[arg(long, value_name = "ORIGINS", value_delimiter = ',', value_parser = parse_origin)]
     pub cors_origins: Vec<http::HeaderValue>,
 
     /// Where shoppers sign in. The shop sends them there with `return_to`, the address to come back
     /// to, in the query, and takes the token from `#token=TOKEN` when they are back. Default: none,
     /// the shop then asks for a token that something else must hand it.
-    #[arg(
-        long,
-        env = "FLASHSALE_SIGN_IN_URL",
-        value_name = "URL",
-        value_parser = parse_page
-    )]
+    #[arg(long, value_name = "URL", value_parser = parse_page)]
     pub sign_in_url: Option<String>,
 }
 
@@ -108,42 +60,16 @@ pub struct HttpConfig {
 const STOP_RESERVE: Duration = Duration::from_secs(4);
 
 impl HttpConfig {
-    /// How long a request may take.
-    #[must_use]
-    pub fn request_timeout(&self) -> Duration {
-        Duration::from_secs(self.request_timeout_seconds)
-    }
-
-    /// How long a connection may be silent.
-    #[must_use]
-    pub fn idle_timeout(&self) -> Duration {
-        Duration::from_secs(self.idle_timeout_seconds)
-    }
-
-    /// How long connections are still taken at the end.
-    #[must_use]
-    pub fn shutdown_delay(&self) -> Duration {
-        Duration::from_secs(self.shutdown_delay_seconds)
-    }
-
-    /// How long stopping may take once nothing is accepted any more.
-    #[must_use]
-    pub fn shutdown_grace(&self) -> Duration {
-        Duration::from_secs(self.shutdown_grace_seconds)
-    }
-
     /// How long stopping may take in all, whatever hangs.
     #[must_use]
     pub fn stop_limit(&self) -> Duration {
-        self.shutdown_delay() + self.shutdown_grace() + STOP_RESERVE
+        self.shutdown_delay_seconds + self.shutdown_grace_seconds + STOP_RESERVE
     }
 }
 
 /// The address of a page that more can be added to the query of.
 fn parse_page(text: &str) -> Result<String, String> {
-    let page = url::Url::parse(text)
-        .ok()
-        .filter(|page| matches!(page.scheme(), "http" | "https"))
+    let page = http_url(text)
         .ok_or_else(|| format!("`{text}` is no page; write e.g. https://id.example.com/sign-in"))?;
     if page.fragment().is_some() {
         let advice = "leave out what stands after `#`; the token comes back there";

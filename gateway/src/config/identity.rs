@@ -2,7 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, ValueEnum, builder::TypedValueParser};
+use clap::{
+    Args, ValueEnum,
+    builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
+    value_parser,
+};
+use jsonwebtoken::Algorithm;
+
+use super::flags::{count, seconds};
 
 /// Whether shoppers must say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -15,35 +22,21 @@ pub enum AuthMode {
 
 /// Signature algorithms that can be allowed: public-key ones alone. With a shared secret
 /// (`HS256`), whoever can check a token could make one, and a published key would be that secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum SigningAlgorithm {
-    /// RSA PKCS#1 v1.5 with SHA-256.
-    #[value(name = "RS256")]
-    Rs256,
-    /// RSA PKCS#1 v1.5 with SHA-384.
-    #[value(name = "RS384")]
-    Rs384,
-    /// RSA PKCS#1 v1.5 with SHA-512.
-    #[value(name = "RS512")]
-    Rs512,
-    /// RSA PSS with SHA-256.
-    #[value(name = "PS256")]
-    Ps256,
-    /// RSA PSS with SHA-384.
-    #[value(name = "PS384")]
-    Ps384,
-    /// RSA PSS with SHA-512.
-    #[value(name = "PS512")]
-    Ps512,
-    /// ECDSA on P-256 with SHA-256.
-    #[value(name = "ES256")]
-    Es256,
-    /// ECDSA on P-384 with SHA-384.
-    #[value(name = "ES384")]
-    Es384,
-    /// Ed25519.
-    #[value(name = "EdDSA")]
-    EdDsa,
+const ALGORITHMS: [(&str, &str); 9] = [
+    ("RS256", "RSA PKCS#1 v1.5 with SHA-256"),
+    ("RS384", "RSA PKCS#1 v1.5 with SHA-384"),
+    ("RS512", "RSA PKCS#1 v1.5 with SHA-512"),
+    ("PS256", "RSA PSS with SHA-256"),
+    ("PS384", "RSA PSS with SHA-384"),
+    ("PS512", "RSA PSS with SHA-512"),
+    ("ES256", "ECDSA on P-256 with SHA-256"),
+    ("ES384", "ECDSA on P-384 with SHA-384"),
+    ("EdDSA", "Ed25519"),
+];
+
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    let values = ALGORITHMS.map(|(name, about)| PossibleValue::new(name).help(about));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Algorithm>())
 }
 
 /// How shoppers are told apart.
@@ -51,50 +44,34 @@ pub enum SigningAlgorithm {
 #[command(next_help_heading = "Identity")]
 pub struct IdentityConfig {
     /// Whether shoppers must carry tokens.
-    #[arg(long, env = "FLASHSALE_AUTH_MODE", value_enum, default_value = "jwt")]
+    #[arg(long, value_enum, default_value = "jwt")]
     pub auth_mode: AuthMode,
 
     /// The keys that sign tokens, as a JSON Web Key Set: the path of a file, or an https URL.
     /// Needed with `--auth-mode jwt`. With several issuers one for each, separated by commas.
-    #[arg(
-        long,
-        env = "FLASHSALE_JWKS",
-        value_name = "FILE|URL",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "FILE|URL", value_delimiter = ',')]
     pub jwks: Vec<String>,
 
     /// Directory with private certificates for TLS with the URL of `--jwks`: ca.crt (the authority
     /// that signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
     /// Changed files are used the next time the keys are read.
-    #[arg(long, env = "FLASHSALE_JWKS_TLS", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub jwks_tls: Option<PathBuf>,
 
     /// What the claim `iss` must be. Needed with `--auth-mode jwt`. Several issuers are separated by
     /// commas, in the order of `--jwks`; the same `sub` of two issuers is the same shopper.
-    #[arg(
-        long,
-        env = "FLASHSALE_JWT_ISSUER",
-        value_name = "ISSUER",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "ISSUER", value_delimiter = ',')]
     pub jwt_issuer: Vec<String>,
 
     /// What the claim `aud` must be or contain; one of several, separated by commas. Needed with
     /// `--auth-mode jwt`.
-    #[arg(
-        long,
-        env = "FLASHSALE_JWT_AUDIENCE",
-        value_name = "AUDIENCE",
-        value_delimiter = ','
-    )]
+    #[arg(long, value_name = "AUDIENCE", value_delimiter = ',')]
     pub jwt_audience: Vec<String>,
 
     /// The claim that has the audience, where it is not `aud`: `client_id` for access tokens of AWS
     /// Cognito. `aud` is then not looked at.
     #[arg(
         long,
-        env = "FLASHSALE_JWT_AUDIENCE_CLAIM",
         value_name = "CLAIM",
         default_value = "aud",
         value_parser = clap::builder::NonEmptyStringValueParser::new()
@@ -105,7 +82,6 @@ pub struct IdentityConfig {
     /// `at+jwt` alone takes access tokens as RFC 9068 has them and nothing else.
     #[arg(
         long,
-        env = "FLASHSALE_JWT_TYPE",
         value_name = "TYPES",
         value_delimiter = ',',
         default_value = "JWT,at+jwt"
@@ -114,72 +90,51 @@ pub struct IdentityConfig {
 
     /// Scopes that a token must have, all of them, in the claim `scope` or `scp`; separated by
     /// commas.
-    #[arg(
-        long,
-        env = "FLASHSALE_JWT_REQUIRED_SCOPE",
-        value_name = "SCOPES",
-        value_delimiter = ',',
-        value_parser = scope
-    )]
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', value_parser = scope)]
     pub jwt_required_scope: Vec<String>,
 
     /// Signature algorithms that are accepted, separated by commas.
     #[arg(
         long,
-        env = "FLASHSALE_JWT_ALGORITHMS",
         value_name = "ALGORITHMS",
-        value_enum,
+        value_parser = algorithm(),
         value_delimiter = ',',
         default_value = "RS256,ES256,EdDSA"
     )]
-    pub jwt_algorithms: Vec<SigningAlgorithm>,
+    pub jwt_algorithms: Vec<Algorithm>,
 
     /// Seconds by which the clocks of the identity provider and of this machine may differ.
     #[arg(
         long,
-        env = "FLASHSALE_JWT_LEEWAY_SECONDS",
         value_name = "SECONDS",
         default_value_t = 30,
-        value_parser = clap::value_parser!(u64).range(0..=300)
+        value_parser = value_parser!(u64).range(0..=300)
     )]
     pub jwt_leeway_seconds: u64,
 
     /// How many verified tokens are remembered, so that their signatures are not checked again with
     /// every request: about as many as shoppers who use one gateway at a time. Each takes about 150
     /// bytes. With 0 every token is checked anew.
-    #[arg(
-        long,
-        env = "FLASHSALE_JWT_CACHE_TOKENS",
-        value_name = "COUNT",
-        default_value_t = 65_536,
-        value_parser = cache_tokens()
-    )]
+    #[arg(long, value_name = "COUNT", default_value_t = 65_536, value_parser = count(0..=1 << 23))]
     pub jwt_cache_tokens: usize,
 
     /// Seconds after which the keys are read again. An unknown key id has them read at once.
-    #[arg(
-        long,
-        env = "FLASHSALE_JWKS_REFRESH_SECONDS",
-        value_name = "SECONDS",
-        default_value_t = 300,
-        value_parser = clap::value_parser!(u64).range(1..=86_400)
-    )]
-    pub jwks_refresh_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds(1..=86_400))]
+    pub jwks_refresh_seconds: Duration,
 
     /// Seconds after which keys that could not be read again are used no more. Until then a failing
     /// identity provider keeps nobody out, and a key that it has removed may still count.
     #[arg(
         long,
-        env = "FLASHSALE_JWKS_MAX_STALE_SECONDS",
         value_name = "SECONDS",
-        default_value_t = 86_400,
-        value_parser = clap::value_parser!(u64).range(1..=31_536_000)
+        default_value = "86400",
+        value_parser = seconds(1..=31_536_000)
     )]
-    pub jwks_max_stale_seconds: u64,
+    pub jwks_max_stale_seconds: Duration,
 
     /// File in which the last keys that a URL of `--jwks` served are kept, so that a gateway can start
     /// while the identity provider is out of reach. Whoever can write to it can sign in as anybody.
-    #[arg(long, env = "FLASHSALE_JWKS_CACHE", value_name = "FILE")]
+    #[arg(long, value_name = "FILE")]
     pub jwks_cache: Option<PathBuf>,
 }
 
@@ -193,25 +148,4 @@ fn scope(text: &str) -> Result<String, String> {
         "a scope has visible ASCII without quotes and backslashes; separate scopes by commas"
             .into(),
     )
-}
-
-/// At most 8,388,608: more than a gigabyte.
-fn cache_tokens() -> impl TypedValueParser<Value = usize> {
-    clap::value_parser!(u32)
-        .range(0..=1 << 23)
-        .map(|count| count as usize)
-}
-
-impl IdentityConfig {
-    /// After how long the keys are read again.
-    #[must_use]
-    pub fn jwks_refresh(&self) -> Duration {
-        Duration::from_secs(self.jwks_refresh_seconds)
-    }
-
-    /// After how long keys that could not be read again are used no more.
-    #[must_use]
-    pub fn jwks_max_stale(&self) -> Duration {
-        Duration::from_secs(self.jwks_max_stale_seconds)
-    }
 }

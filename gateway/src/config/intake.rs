@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, value_parser};
+
+use super::flags::{count, millis};
 
 /// How long buys wait for Redis, and how many may.
 ///
@@ -12,56 +14,31 @@ use clap::Args;
 #[command(next_help_heading = "Intake")]
 pub struct IntakeConfig {
     /// Milliseconds that one call of the turnstile may take before its buys are answered 503.
-    #[arg(
-        long,
-        env = "FLASHSALE_TURNSTILE_TIMEOUT_MILLIS",
-        value_name = "MILLIS",
-        default_value_t = 450,
-        value_parser = clap::value_parser!(u64).range(10..=60_000)
-    )]
-    pub turnstile_timeout_millis: u64,
+    #[arg(long, value_name = "MILLIS", default_value = "450", value_parser = millis(10..=60_000))]
+    pub turnstile_timeout_millis: Duration,
 
     /// Milliseconds that a call of the turnstile waits for the replicas that
     /// `spec.durability.redisReplicas` asks for, before its buys are answered 503. Less than
     /// --turnstile-timeout-millis.
-    #[arg(
-        long,
-        env = "FLASHSALE_REPLICA_TIMEOUT_MILLIS",
-        value_name = "MILLIS",
-        default_value_t = 100,
-        value_parser = clap::value_parser!(u64).range(1..=60_000)
-    )]
-    pub replica_timeout_millis: u64,
+    #[arg(long, value_name = "MILLIS", default_value = "100", value_parser = millis(1..=60_000))]
+    pub replica_timeout_millis: Duration,
 
     /// Milliseconds that a buy may wait for its call before it is answered 503. It is answered so at
     /// once when, by how fast buys are taken, it would wait for more than half of this.
-    #[arg(
-        long,
-        env = "FLASHSALE_INTAKE_TIMEOUT_MILLIS",
-        value_name = "MILLIS",
-        default_value_t = 450,
-        value_parser = clap::value_parser!(u64).range(10..=60_000)
-    )]
-    pub intake_timeout_millis: u64,
+    #[arg(long, value_name = "MILLIS", default_value = "450", value_parser = millis(10..=60_000))]
+    pub intake_timeout_millis: Duration,
 
     /// Buys of one sale that may wait for their call; further ones are answered 503 at once.
-    #[arg(
-        long,
-        env = "FLASHSALE_INTAKE_BACKLOG",
-        value_name = "BUYS",
-        default_value_t = 20_000,
-        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
-    )]
-    pub intake_backlog: u32,
+    #[arg(long, value_name = "BUYS", default_value_t = 20_000, value_parser = count(1..=1_000_000))]
+    pub intake_backlog: usize,
 
     /// Buys of all sales together that may wait for their call; further ones are answered 503 at
     /// once. Each takes about 1 kB of memory.
     #[arg(
         long,
-        env = "FLASHSALE_INTAKE_TOTAL_BACKLOG",
         value_name = "BUYS",
         default_value_t = 50_000,
-        value_parser = clap::value_parser!(u32).range(1..=10_000_000)
+        value_parser = value_parser!(u32).range(1..=10_000_000)
     )]
     pub intake_total_backlog: u32,
 }
@@ -69,11 +46,13 @@ pub struct IntakeConfig {
 /// Replicas would be waited for longer than a call may take.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "--replica-timeout-millis ({replica}) must be less than --turnstile-timeout-millis ({turnstile}), which includes it"
+    "--replica-timeout-millis ({}) must be less than --turnstile-timeout-millis ({}), which includes it",
+    .replica.as_millis(),
+    .turnstile.as_millis()
 )]
 pub struct BadReplicaTimeout {
-    replica: u64,
-    turnstile: u64,
+    replica: Duration,
+    turnstile: Duration,
 }
 
 impl IntakeConfig {
@@ -84,28 +63,10 @@ impl IntakeConfig {
     pub fn replica_timeout(&self) -> Result<Duration, BadReplicaTimeout> {
         let (replica, turnstile) = (self.replica_timeout_millis, self.turnstile_timeout_millis);
         if replica < turnstile {
-            Ok(Duration::from_millis(replica))
+            Ok(replica)
         } else {
             Err(BadReplicaTimeout { replica, turnstile })
         }
-    }
-
-    /// How long a call may take.
-    #[must_use]
-    pub fn call_timeout(&self) -> Duration {
-        Duration::from_millis(self.turnstile_timeout_millis)
-    }
-
-    /// How long a buy may wait for its call.
-    #[must_use]
-    pub fn queue_timeout(&self) -> Duration {
-        Duration::from_millis(self.intake_timeout_millis)
-    }
-
-    /// How many buys may wait.
-    #[must_use]
-    pub fn backlog(&self) -> usize {
-        usize::try_from(self.intake_backlog).unwrap_or(usize::MAX)
     }
 }
 

@@ -14,12 +14,7 @@ pub struct OperationsConfig {
     /// Bearer token of the operations interface and of the page /ops: at least 16 visible ASCII
     /// characters. Whoever has it sees the figures of every sale, and replays and discards dead
     /// letters. Without it the interface is off.
-    #[arg(
-        long,
-        env = "FLASHSALE_OPERATIONS_TOKEN",
-        value_name = "TOKEN",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "TOKEN", hide_env_values = true)]
     pub operations_token: Option<Hidden>,
 }
 

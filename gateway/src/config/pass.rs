@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, ValueEnum, value_parser};
 use url::Url;
 
-use super::hidden::Hidden;
+use super::{
+    flags::{http_url, seconds},
+    hidden::Hidden,
+};
 
 /// Shortest secret, in characters: 32 of hexadecimal digits are 128 bits.
 const MIN_SECRET: usize = 32;
@@ -20,41 +23,29 @@ pub struct PassConfig {
     /// Secret that passes are signed with, the same for all gateways: at least 32 visible ASCII
     /// characters. Two, separated by a comma, while it is being changed: the first signs, both are
     /// accepted. Default: one that is made at each start, which is good for one gateway alone.
-    #[arg(
-        long,
-        env = "FLASHSALE_PASS_SECRET",
-        value_name = "SECRETS",
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "SECRETS", hide_env_values = true)]
     pub pass_secret: Option<Hidden>,
 
     /// Seconds that a pass is good.
     #[arg(
         long,
-        env = "FLASHSALE_PASS_LIFETIME_SECONDS",
         value_name = "SECONDS",
-        default_value_t = 1_800,
-        value_parser = clap::value_parser!(u64).range(60..=86_400)
+        default_value = "1800",
+        value_parser = seconds(60..=86_400)
     )]
-    pub pass_lifetime_seconds: u64,
+    pub pass_lifetime_seconds: Duration,
 
     /// Who approves of a shopper before they get a pass.
-    #[arg(
-        long,
-        env = "FLASHSALE_PASS_VERIFIER",
-        value_name = "VERIFIER",
-        default_value = "proof-of-work"
-    )]
+    #[arg(long, value_name = "VERIFIER", default_value = "proof-of-work")]
     pub pass_verifier: VerifierKind,
 
     /// Zero bits that a proof of work begins with: one more doubles the work. 18 are about a second
     /// on a phone.
     #[arg(
         long,
-        env = "FLASHSALE_PASS_DIFFICULTY",
         value_name = "BITS",
         default_value_t = 18,
-        value_parser = clap::value_parser!(u32).range(1..=32)
+        value_parser = value_parser!(u32).range(1..=32)
     )]
     pub pass_difficulty: u32,
 
@@ -62,7 +53,6 @@ pub struct PassConfig {
     /// `https://challenges.cloudflare.com/turnstile/v0/siteverify`.
     #[arg(
         long,
-        env = "FLASHSALE_PASS_VERIFY_URL",
         value_name = "URL",
         value_parser = parse_url,
         required_if_eq("pass_verifier", "site-verify")
@@ -72,7 +62,6 @@ pub struct PassConfig {
     /// The secret that the external verifier knows this shop by.
     #[arg(
         long,
-        env = "FLASHSALE_PASS_VERIFY_SECRET",
         value_name = "SECRET",
         hide_env_values = true,
         required_if_eq("pass_verifier", "site-verify")
@@ -80,7 +69,7 @@ pub struct PassConfig {
     pub pass_verify_secret: Option<Hidden>,
 
     /// The key by which pages show the widget of the external verifier. It is no secret.
-    #[arg(long, env = "FLASHSALE_PASS_SITE_KEY", value_name = "KEY")]
+    #[arg(long, value_name = "KEY")]
     pub pass_site_key: Option<String>,
 }
 
@@ -117,19 +106,10 @@ impl PassConfig {
         }
         Ok(secrets)
     }
-
-    /// How long a pass is good.
-    #[must_use]
-    pub fn lifetime(&self) -> Duration {
-        Duration::from_secs(self.pass_lifetime_seconds)
-    }
 }
 
 fn parse_url(text: &str) -> Result<Url, String> {
-    Url::parse(text)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https"))
-        .ok_or_else(|| format!("`{text}` is no http or https URL"))
+    http_url(text).ok_or_else(|| format!("`{text}` is no http or https URL"))
 }
 
 #[cfg(test)]

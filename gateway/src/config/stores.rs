@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, value_parser};
 use flashsale_ledger::LedgerConfig;
 use flashsale_transport::{StoreUrl, TlsSource};
 
@@ -13,42 +13,29 @@ pub struct StoresConfig {
     /// Redis: redis://[:PASSWORD@]HOST:PORT[/DB],
     /// redis+sentinel://[:PASSWORD@]HOST:PORT,…/NAME[/DB], or
     /// redis+cluster://[:PASSWORD@]HOST:PORT,…; rediss for TLS.
-    #[arg(
-        long,
-        env = "FLASHSALE_REDIS_URL",
-        value_name = "URL",
-        required = true,
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL", required = true, hide_env_values = true)]
     pub redis_url: Option<StoreUrl>,
 
     /// Directory with private certificates for TLS with Redis and its Sentinels: ca.crt (the
     /// authority that signed theirs), tls.crt and tls.key (what is shown to them); each may be
     /// missing. Changed files are used without a restart.
-    #[arg(long, env = "FLASHSALE_REDIS_TLS", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub redis_tls: Option<PathBuf>,
 
     /// PostgreSQL: postgres://USER:PASSWORD@HOST:PORT[,HOST:PORT...]/DATABASE, with
     /// `?sslmode=verify-full` for TLS. Of several hosts the one that takes writes is used. Only asked for orders that Redis no longer knows.
-    #[arg(
-        long,
-        env = "FLASHSALE_DATABASE_URL",
-        value_name = "URL",
-        required = true,
-        hide_env_values = true
-    )]
+    #[arg(long, value_name = "URL", required = true, hide_env_values = true)]
     pub database_url: Option<StoreUrl>,
 
     /// Directory with private certificates for TLS with PostgreSQL: ca.crt (the authority that
     /// signed its certificate), tls.crt and tls.key (what is shown to it); each may be missing.
     /// Changed files are used without a restart.
-    #[arg(long, env = "FLASHSALE_DATABASE_TLS", value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub database_tls: Option<PathBuf>,
 
     /// True behind a PostgreSQL pooler in transaction mode (`PgBouncer`, Neon's `-pooler` hosts).
     #[arg(
         long,
-        env = "FLASHSALE_DATABASE_TRANSACTION_POOLER",
         value_name = "BOOL",
         default_value_t = false,
         num_args = 0..=1,
@@ -60,20 +47,18 @@ pub struct StoresConfig {
     /// Most connections to PostgreSQL.
     #[arg(
         long,
-        env = "FLASHSALE_DATABASE_CONNECTIONS",
         value_name = "COUNT",
         default_value_t = 4,
-        value_parser = clap::value_parser!(u32).range(1..=100)
+        value_parser = value_parser!(u32).range(1..=100)
     )]
     pub database_connections: u32,
 
     /// Most pooled connections to Redis for everything but buys, which share one of their own.
     #[arg(
         long,
-        env = "FLASHSALE_REDIS_CONNECTIONS",
         value_name = "COUNT",
         default_value_t = 8,
-        value_parser = clap::value_parser!(u32).range(1..=1000)
+        value_parser = value_parser!(u32).range(1..=1000)
     )]
     pub redis_connections: u32,
 }

@@ -14,7 +14,6 @@ use super::{
     error::{IdentityError, rejected},
     verified::{KeyFingerprint, Shopper, Validity},
 };
-use crate::config::SigningAlgorithm;
 
 /// The type of a token without `typ`.
 const DEFAULT_TYPE: &str = "jwt";
@@ -30,8 +29,8 @@ pub(super) struct TokenRules {
     pub(super) audiences: Vec<String>,
     /// `aud`, or what takes its place.
     pub(super) audience_claim: String,
-    /// A shared secret's are none: see [`SigningAlgorithm`].
-    pub(super) algorithms: Vec<SigningAlgorithm>,
+    /// A shared secret's are none: `--jwt-algorithms` takes public-key ones alone.
+    pub(super) algorithms: Vec<Algorithm>,
     pub(super) leeway_seconds: u64,
     /// The types that a token may be of, in the form of [`plain_type`].
     pub(super) types: Vec<String>,
@@ -47,8 +46,7 @@ struct Claims(Map<String, Value>);
 impl TokenRules {
     /// Whether tokens may be signed by this algorithm.
     pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
-        let mut allowed = self.algorithms.iter();
-        allowed.any(|allowed| library_name(*allowed) == algorithm)
+        self.algorithms.contains(&algorithm)
     }
 
     /// Checks what the header says, before anything is spent on the signature.
@@ -197,20 +195,6 @@ fn malformed(claim: &str) -> IdentityError {
     rejected(format!("its claim {claim} is malformed"))
 }
 
-fn library_name(algorithm: SigningAlgorithm) -> Algorithm {
-    match algorithm {
-        SigningAlgorithm::Rs256 => Algorithm::RS256,
-        SigningAlgorithm::Rs384 => Algorithm::RS384,
-        SigningAlgorithm::Rs512 => Algorithm::RS512,
-        SigningAlgorithm::Ps256 => Algorithm::PS256,
-        SigningAlgorithm::Ps384 => Algorithm::PS384,
-        SigningAlgorithm::Ps512 => Algorithm::PS512,
-        SigningAlgorithm::Es256 => Algorithm::ES256,
-        SigningAlgorithm::Es384 => Algorithm::ES384,
-        SigningAlgorithm::EdDsa => Algorithm::EdDSA,
-    }
-}
-
 /// A token's type in lower case, without the media type's beginning.
 pub(super) fn plain_type(name: &str) -> String {
     let name = name.to_ascii_lowercase();
@@ -256,7 +240,7 @@ mod tests {
             issuer: "https://id.example.com/".to_owned(),
             audiences: vec!["shop".to_owned(), "kiosk".to_owned()],
             audience_claim: audience_claim.to_owned(),
-            algorithms: vec![SigningAlgorithm::EdDsa],
+            algorithms: vec![Algorithm::EdDSA],
             leeway_seconds: 30,
             types: vec!["jwt".to_owned(), "at+jwt".to_owned()],
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),

@@ -2,11 +2,12 @@
 //! names a key that is not known, which is how a rotation shows.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwapOption;
+use parking_lot::Mutex;
 use tokio::{sync::watch, time::timeout};
 
 use super::{
@@ -174,7 +175,7 @@ impl KeyRing {
         let keys = self.keys.load_full().ok_or(IdentityError::NoKeys)?;
         let verdict = keys.judge(token, &self.rules);
         if let Verdict::UnknownKey(id) = &verdict
-            && let Some(read) = self.reads().in_use_since
+            && let Some(read) = self.reads.lock().in_use_since
             && self.unknown.is_settled(id, read)
         {
             return Ok(Verdict::Refused(rejected("its key is not known")));
@@ -204,7 +205,7 @@ impl KeyRing {
 
     /// Has the keys read by a task of its own, which no caller's patience ends.
     fn start_read(self: &Arc<Self>, interval: Duration) -> Start {
-        let mut reads = self.reads();
+        let mut reads = self.reads.lock();
         if reads.is_running {
             return Start::Running;
         }
@@ -218,14 +219,17 @@ impl KeyRing {
         let ring = Arc::clone(self);
         tokio::spawn(async move {
             let outcome = ring.read_and_note().await;
-            ring.reads().is_running = false;
+            ring.reads.lock().is_running = false;
             let _ = ring.finished.send_replace(outcome);
         });
         Start::Begun
     }
 
     fn until_next_read(&self) -> Duration {
-        self.reads().wait(UNKNOWN_KEY_INTERVAL).unwrap_or_default()
+        self.reads
+            .lock()
+            .wait(UNKNOWN_KEY_INTERVAL)
+            .unwrap_or_default()
     }
 
     async fn read_and_note(&self) -> ReadOutcome {
@@ -235,7 +239,7 @@ impl KeyRing {
                 tracing::debug!(keys = keys.len(), "read {} signing keys", keys.len());
                 self.options.metrics.read.inc();
                 self.put_to_use(keys, Duration::ZERO);
-                self.reads().note_in_use();
+                self.reads.lock().note_in_use();
                 if let (Some(saved), Some(address)) = (&self.options.saved, self.source.address()) {
                     saved.save(address, &json).await;
                 }
@@ -261,17 +265,17 @@ impl KeyRing {
 
     fn put_to_use(&self, keys: KeySet, age: Duration) {
         let left = self.options.max_stale.saturating_sub(age);
-        self.reads().stale_at = Instant::now().checked_add(left);
+        self.reads.lock().stale_at = Instant::now().checked_add(left);
         self.options.metrics.show_age(age);
         self.keys.store(Some(Arc::new(keys)));
     }
 
     /// Takes keys out of use that are too old; answers when that is, where it is still to come.
     pub(super) fn drop_stale(&self) -> Option<Duration> {
-        let stale_at = self.reads().stale_at?;
+        let stale_at = self.reads.lock().stale_at?;
         let left = stale_at.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            self.reads().stale_at = None;
+            self.reads.lock().stale_at = None;
             self.keys.store(None);
             tracing::error!(
                 issuer = self.issuer(),
@@ -282,10 +286,6 @@ impl KeyRing {
             return None;
         }
         Some(left)
-    }
-
-    fn reads(&self) -> MutexGuard<'_, Reads> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

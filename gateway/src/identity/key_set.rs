@@ -223,14 +223,13 @@ fn fitting_algorithms(key: &AlgorithmParameters) -> &'static [Algorithm] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::SigningAlgorithm;
 
     fn rules() -> TokenRules {
         TokenRules {
             issuer: "https://id.example.com/".to_owned(),
             audiences: vec!["shop".to_owned()],
             audience_claim: "aud".to_owned(),
-            algorithms: vec![SigningAlgorithm::EdDsa, SigningAlgorithm::Rs256],
+            algorithms: vec![Algorithm::EdDSA, Algorithm::RS256],
             leeway_seconds: 0,
             types: vec!["jwt".to_owned()],
             scopes: Vec::new(),

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 
-use crate::unix_time::unix_seconds;
+use crate::unix_time::{since_epoch, unix_seconds};
 
 /// Write permissions of anybody but the owner.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
@@ -79,7 +79,10 @@ impl SavedKeys {
         let Ok(keys) = serde_json::from_slice(keys) else {
             return;
         };
-        let read_at = unix_seconds();
+        // Without the time, nobody could tell later how old they are.
+        let Some(read_at) = since_epoch() else {
+            return;
+        };
         let mut copies = self.copies.lock().await;
         copies.insert(source.to_owned(), Copy { read_at, keys });
         let json = serde_json::to_vec(&*copies).map_err(io::Error::from);

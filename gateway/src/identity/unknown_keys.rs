@@ -3,9 +3,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 /// For how long an id counts as unknown without another look. A key that is published after tokens
 /// that it signed works from then on at the latest.
@@ -22,7 +23,7 @@ pub(super) struct UnknownKeys(Mutex<VecDeque<(String, Instant)>>);
 impl UnknownKeys {
     /// Notes that a token names this id, unless that is known.
     pub(super) fn note(&self, id: &str) {
-        let mut ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ids = self.0.lock();
         ids.retain(|(_, since)| since.elapsed() < MEMORY);
         if !ids.iter().any(|(known, _)| known == id) {
             ids.truncate(MAX_IDS - 1);
@@ -33,7 +34,7 @@ impl UnknownKeys {
     /// Whether the key set was read since the id was noted, which was at `read`, and so cannot be
     /// expected to have it.
     pub(super) fn is_settled(&self, id: &str, read: Instant) -> bool {
-        let ids = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids = self.0.lock();
         ids.iter()
             .any(|(known, since)| known == id && read >= *since && since.elapsed() < MEMORY)
     }
@@ -65,6 +66,6 @@ mod tests {
         }
         assert!(!unknown.is_settled("0", Instant::now()));
         assert!(unknown.is_settled("1", Instant::now()));
-        assert_eq!(unknown.0.lock().unwrap().len(), MAX_IDS);
+        assert_eq!(unknown.0.lock().len(), MAX_IDS);
     }
 }

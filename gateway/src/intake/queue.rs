@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     num::NonZeroU8,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU8, Ordering},
     },
     time::Instant,
@@ -16,6 +16,7 @@ use flashsale_queue::{
     keys::SaleKeys,
     turnstile::{Admission, Buy, TurnstileError},
 };
+use parking_lot::Mutex;
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
@@ -128,7 +129,7 @@ impl SaleQueue {
 
     /// Puts a buy in the queue; true when a further caller is wanted.
     fn push(&self, waiting: Waiting) -> Result<bool, IntakeError> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let shared = &self.shared;
         // Sales that look at the same time may exceed the limit of all by one buy each.
         let waiting_in_all = shared.metrics.waiting.get();
@@ -157,7 +158,7 @@ impl SaleQueue {
     /// The buys of the next call; none when there are none, and then one caller fewer.
     fn next_batch(&self) -> Option<Batch> {
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let most = state.rate.most_a_call(self.calls_at_a_time(), now);
         let mut buys = Vec::with_capacity(state.waiting.len().min(most));
         while buys.len() < most {
@@ -224,7 +225,7 @@ impl SaleQueue {
         #[expect(clippy::cast_precision_loss, reason = "at most 128")]
         shared.metrics.call_buys.observe(buys.len() as f64);
         if outcome.is_ok() || took >= shared.call_timeout {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             state.rate.ended(buys.len(), is_full, started, now);
         }
         match outcome {
@@ -278,14 +279,10 @@ impl SaleQueue {
 
     /// Answers all that wait: they would only meet the same failure, later.
     fn give_up_waiting(&self) {
-        let waiting = std::mem::take(&mut self.state().waiting);
+        let waiting = std::mem::take(&mut self.state.lock().waiting);
         for waiting in waiting {
             self.shared.metrics.waiting.dec();
             let _ = waiting.answer.send(Err(IntakeError::OutOfReach));
         }
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

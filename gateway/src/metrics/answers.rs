@@ -54,7 +54,8 @@ impl BuyAnswer {
 pub struct BuyCounters(IntCounterVec);
 
 impl BuyCounters {
-    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+    /// Counters, all of buys without a sale at 0.
+    pub fn new(register: Register<'_>) -> prometheus::Result<Self> {
         let counters = Self(register.counters(
             "buys_total",
             "Buys by sale and answer: queued, replayed, or the slug of the problem.",

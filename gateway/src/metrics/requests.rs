@@ -6,46 +6,35 @@ use flashsale_telemetry::Register;
 use http::StatusCode;
 use prometheus::IntCounter;
 
-/// The routes there are, so that no path of a shopper becomes a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RouteLabel {
-    /// `/buy`
-    Buy,
-    /// `/orders/{jobId}`
-    Order,
-    /// `/sales`
-    Sales,
-    /// `/sales/{sale}`
-    Sale,
-    /// `/pass` and `/pass/challenge`
-    Pass,
-    /// `/session`
-    Session,
-    /// Everything under `/operations`
-    Operations,
-    /// `/openapi.json`
-    OpenApi,
-    /// `/socket.io/`
-    Socket,
-    /// A file or page of the shop, wherever it was asked for.
-    Shop,
-    /// Any other path.
-    Other,
+flashsale_domain::words! {
+    /// The routes there are, as metrics and logs have them, so that no path of a shopper becomes a label.
+    pub enum RouteLabel {
+        /// A buy.
+        Buy = "/buy",
+        /// A look-up of one.
+        Order = "/orders/{jobId}",
+        /// All sales.
+        Sales = "/sales",
+        /// One sale.
+        Sale = "/sales/{sale}",
+        /// `/pass` and `/pass/challenge`
+        Pass = "/pass",
+        /// Who is asking.
+        Session = "/session",
+        /// Everything under that.
+        Operations = "/operations",
+        /// The document.
+        OpenApi = "/openapi.json",
+        /// Socket.io.
+        Socket = "/socket.io/",
+        /// A file or page of the shop, wherever it was asked for.
+        Shop = "shop",
+        /// Any other path.
+        Other = "other",
+    }
 }
 
-const ROUTES: [(RouteLabel, &str); 11] = [
-    (RouteLabel::Buy, "/buy"),
-    (RouteLabel::Order, "/orders/{jobId}"),
-    (RouteLabel::Sales, "/sales"),
-    (RouteLabel::Sale, "/sales/{sale}"),
-    (RouteLabel::Pass, "/pass"),
-    (RouteLabel::Session, "/session"),
-    (RouteLabel::Operations, "/operations"),
-    (RouteLabel::OpenApi, "/openapi.json"),
-    (RouteLabel::Socket, "/socket.io/"),
-    (RouteLabel::Shop, "shop"),
-    (RouteLabel::Other, "other"),
-];
+const ROUTES: usize = RouteLabel::ALL.len();
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
@@ -67,12 +56,6 @@ impl RouteLabel {
             _ => Self::Other,
         }
     }
-
-    /// The route as it is written in metrics and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        ROUTES[self as usize].1
-    }
 }
 
 /// One counter a route and class, looked up once. Cheap to clone: every request has one.
@@ -81,25 +64,26 @@ pub struct RequestCounters(Arc<Counters>);
 
 #[derive(Debug)]
 struct Counters {
-    answered: [[IntCounter; CLASSES.len()]; ROUTES.len()],
-    refused: [IntCounter; ROUTES.len()],
+    answered: [[IntCounter; CLASSES.len()]; ROUTES],
+    refused: [IntCounter; ROUTES],
 }
 
 impl RequestCounters {
-    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
+    /// Counters, all at 0.
+    pub fn new(register: Register<'_>) -> prometheus::Result<Self> {
         let counters = register.counters(
             "requests_total",
             "HTTP requests by route and class of status.",
             &["route", "status"],
         )?;
-        let answered = ROUTES
-            .map(|(_, route)| CLASSES.map(|class| counters.with_label_values(&[route, class])));
+        let answered = RouteLabel::ALL
+            .map(|route| CLASSES.map(|class| counters.with_label_values(&[route.as_str(), class])));
         let refused = register.counters(
             "requests_refused_total",
             "HTTP requests refused by route, since their address sends too many.",
             &["route"],
         )?;
-        let refused = ROUTES.map(|(_, route)| refused.with_label_values(&[route]));
+        let refused = RouteLabel::ALL.map(|route| refused.with_label_values(&[route.as_str()]));
         Ok(Self(Arc::new(Counters { answered, refused })))
     }
 
@@ -123,8 +107,8 @@ mod tests {
 
     #[test]
     fn routes_stand_in_the_order_of_their_labels() {
-        for (at, (route, name)) in ROUTES.iter().enumerate() {
-            assert_eq!(*route as usize, at, "{name}");
+        for (at, route) in RouteLabel::ALL.into_iter().enumerate() {
+            assert_eq!(route as usize, at, "{route}");
         }
     }
 

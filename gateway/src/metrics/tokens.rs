@@ -2,28 +2,38 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use flashsale_telemetry::Register;
+use flashsale_telemetry::metrics;
 use prometheus::{IntCounter, IntGaugeVec};
 
-/// Checks of tokens.
-#[derive(Debug, Clone)]
-pub struct TokenMetrics {
-    /// Tokens that were known from before.
-    pub cached: IntCounter,
-    /// Tokens whose signature and claims were checked and found good.
-    pub verified: IntCounter,
-    /// Tokens that were refused.
-    pub refused: IntCounter,
-    /// Tokens that could not be checked, for want of keys.
-    pub unavailable: IntCounter,
+metrics! {
+    /// Checks of tokens.
+    pub struct TokenMetrics {}
+    checks: counters("token_checks_total",
+        "Bearer tokens by result: cached, verified, refused, or unavailable for want of keys.",
+        "result") {
+        /// Known from before.
+        cached: "cached",
+        /// Signature and claims were checked and found good.
+        verified: "verified",
+        /// Refused.
+        refused: "refused",
+        /// Not checked, for want of keys.
+        unavailable: "unavailable",
+    }
 }
 
-/// Reads of the signing keys.
-#[derive(Debug, Clone)]
-pub struct JwksMetrics {
-    read: IntCounter,
-    failed: IntCounter,
-    read_at: IntGaugeVec,
+metrics! {
+    /// Reads of the signing keys.
+    pub struct JwksMetrics {
+        read_at: gauges("jwks_read_timestamp_seconds",
+            "When the signing keys in use were read, in seconds since 1970.", &["issuer"]),
+    }
+    refreshes: counters("jwks_refreshes_total", "Reads of the JSON Web Key Set by result.", "result") {
+        /// Read.
+        read: "ok",
+        /// Not to be read.
+        failed: "failed",
+    }
 }
 
 /// Reads of the signing keys of one issuer.
@@ -37,40 +47,7 @@ pub struct IssuerMetrics {
     read_at: IntGaugeVec,
 }
 
-impl TokenMetrics {
-    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
-        let checks = register.counters(
-            "token_checks_total",
-            "Bearer tokens by result: cached, verified, refused, or unavailable for want of keys.",
-            &["result"],
-        )?;
-        Ok(Self {
-            cached: checks.with_label_values(&["cached"]),
-            verified: checks.with_label_values(&["verified"]),
-            refused: checks.with_label_values(&["refused"]),
-            unavailable: checks.with_label_values(&["unavailable"]),
-        })
-    }
-}
-
 impl JwksMetrics {
-    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
-        let refreshes = register.counters(
-            "jwks_refreshes_total",
-            "Reads of the JSON Web Key Set by result.",
-            &["result"],
-        )?;
-        Ok(Self {
-            read: refreshes.with_label_values(&["ok"]),
-            failed: refreshes.with_label_values(&["failed"]),
-            read_at: register.gauges(
-                "jwks_read_timestamp_seconds",
-                "When the signing keys in use were read, in seconds since 1970.",
-                &["issuer"],
-            )?,
-        })
-    }
-
     /// The same for one issuer, of those that the configuration names.
     pub(crate) fn of_issuer(&self, issuer: &str) -> IssuerMetrics {
         IssuerMetrics {

@@ -6,7 +6,7 @@ use http::{HeaderValue, header::CACHE_CONTROL};
 use super::{figures::Figures, history::HistoryView, operator::Operator};
 use crate::{
     catalogue::Catalogue,
-    problem::{Problem, responses::problems, unavailable},
+    problem::{Problem, responses::problems},
 };
 
 /// Figures are of this instant, and nobody else's business.
@@ -40,8 +40,7 @@ pub async fn figures(
     Operator(operations): Operator,
     State(catalogue): State<Catalogue>,
 ) -> Result<Json<Figures>, Problem> {
-    let known = catalogue.be_known().await;
-    known.map_err(|error| unavailable(error.to_string()))?;
+    catalogue.be_known().await?;
     Ok(Json(operations.figures()))
 }
 problems!(HistoryProblems {

@@ -100,10 +100,9 @@ impl Figures {
         gateways: Vec<GatewayView>,
         workers: Vec<WorkerView>,
     ) -> Self {
-        let observed = catalogue.observed();
-        let observed = observed.borrow();
+        let observed = catalogue.observed.borrow();
         let moment = Moment {
-            now: catalogue.clock().now(),
+            now: catalogue.clock.now(),
             by_sale: by_sale(&observed),
             observed: &observed,
             stocks,

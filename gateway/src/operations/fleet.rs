@@ -41,22 +41,28 @@ pub struct DrivenLane {
     pub product_id: String,
 }
 
-/// The processes heard lately, by name.
+/// The processes heard lately.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
-    gateways: BTreeMap<String, LastReport<GatewayView>>,
-    workers: BTreeMap<String, LastReport<WorkerView>>,
+    pub(super) gateways: Heard<GatewayView>,
+    pub(super) workers: Heard<WorkerView>,
 }
 
+/// Processes of one kind, by name, and when each was heard last.
 #[derive(Debug)]
-struct LastReport<T> {
-    at: Instant,
-    view: T,
+pub(super) struct Heard<T>(BTreeMap<String, (Instant, T)>);
+
+impl<T> Default for Heard<T> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
 }
 
-impl<T> LastReport<T> {
-    fn is_recent(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.at) < SILENCE
+impl<T: Clone> Heard<T> {
+    /// Those who are not silent for too long.
+    pub(super) fn recent(&self, now: Instant) -> Vec<T> {
+        let recent = self.0.values().filter(|(at, _)| is_recent(*at, now));
+        recent.map(|(_, view)| view.clone()).collect()
     }
 }
 
@@ -67,8 +73,7 @@ impl Fleet {
             version: figures.version.clone(),
             sockets: figures.sockets,
         };
-        let report = LastReport { at: now, view };
-        self.gateways.insert(figures.name.clone(), report);
+        self.gateways.0.insert(figures.name.clone(), (now, view));
     }
 
     pub(super) fn hear_worker(&mut self, figures: WorkerFigures, now: Instant) {
@@ -81,28 +86,18 @@ impl Fleet {
             version: figures.version,
             lanes: lanes.collect(),
         };
-        self.workers
-            .insert(figures.name, LastReport { at: now, view });
+        self.workers.0.insert(figures.name, (now, view));
     }
 
     /// Forgets who fell silent.
     pub(super) fn forget_silent(&mut self, now: Instant) {
-        self.gateways.retain(|_, report| report.is_recent(now));
-        self.workers.retain(|_, report| report.is_recent(now));
-    }
-
-    pub(super) fn gateways(&self, now: Instant) -> Vec<GatewayView> {
-        recent(&self.gateways, now)
-    }
-
-    pub(super) fn workers(&self, now: Instant) -> Vec<WorkerView> {
-        recent(&self.workers, now)
+        self.gateways.0.retain(|_, (at, _)| is_recent(*at, now));
+        self.workers.0.retain(|_, (at, _)| is_recent(*at, now));
     }
 }
 
-fn recent<T: Clone>(processes: &BTreeMap<String, LastReport<T>>, now: Instant) -> Vec<T> {
-    let recent = processes.values().filter(|report| report.is_recent(now));
-    recent.map(|report| report.view.clone()).collect()
+fn is_recent(at: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(at) < SILENCE
 }
 
 #[cfg(test)]
@@ -128,12 +123,12 @@ mod tests {
         let later = start + Duration::from_secs(3);
         fleet.hear_worker(worker("a"), later);
         let names = |now| -> Vec<String> {
-            let workers = fleet.workers(now).into_iter();
+            let workers = fleet.workers.recent(now).into_iter();
             workers.map(|worker| worker.name).collect()
         };
         assert_eq!(names(later), ["a", "b", "c"]);
         assert_eq!(names(start + SILENCE), ["a"]);
         fleet.forget_silent(start + SILENCE);
-        assert_eq!(fleet.workers.len(), 1);
+        assert_eq!(fleet.workers.0.len(), 1);
     }
 }

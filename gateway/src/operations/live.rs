@@ -1,13 +1,11 @@
 //! What was heard of all processes, and who may hear it.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use flashsale_domain::event::Settled;
 use flashsale_queue::{connect::QueuePool, figures::ProcessFigures};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 
 use super::{
@@ -76,7 +74,7 @@ impl Operations {
     pub fn hear(&self, message: &[u8]) -> Result<(), serde_json::Error> {
         let figures = ProcessFigures::parse(message)?;
         let now = Instant::now();
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         match figures {
             ProcessFigures::Worker(worker) => state.fleet.hear_worker(worker, now),
             ProcessFigures::Gateway(gateway) => {
@@ -91,20 +89,20 @@ impl Operations {
 
     /// Takes a settled batch.
     pub fn hear_settled(&self, settled: &Settled) {
-        self.state().counting.add_settled(settled);
+        self.0.state.lock().counting.add_settled(settled);
     }
 
     /// The history of all sales.
     pub(super) fn history(&self) -> HistoryView {
-        self.state().history.view()
+        self.0.state.lock().history.view()
     }
 
     /// Ends the second that is going on.
     pub(super) fn end_second(&self) {
-        let last = Arc::new(std::mem::take(&mut self.state().counting));
-        let samples = figures::samples(&self.0.catalogue.observed().borrow(), &last);
+        let last = Arc::new(std::mem::take(&mut self.0.state.lock().counting));
+        let samples = figures::samples(&self.0.catalogue.observed.borrow(), &last);
         let at = self.now();
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         state.fleet.forget_silent(Instant::now());
         state.history.push(at, &samples);
         state.last = last;
@@ -115,8 +113,11 @@ impl Operations {
     pub fn figures(&self) -> Figures {
         let now = Instant::now();
         let (gateways, workers, last) = {
-            let state = self.state();
-            let (gateways, workers) = (state.fleet.gateways(now), state.fleet.workers(now));
+            let state = self.0.state.lock();
+            let (gateways, workers) = (
+                state.fleet.gateways.recent(now),
+                state.fleet.workers.recent(now),
+            );
             (gateways, workers, state.last.clone())
         };
         Figures::new(&self.0.catalogue, &self.0.stocks, &last, gateways, workers)
@@ -124,15 +125,11 @@ impl Operations {
 
     /// Redis's clock.
     pub(super) fn now(&self) -> Timestamp {
-        self.0.catalogue.clock().now()
+        self.0.catalogue.clock.now()
     }
 
     /// Connections for dead letters.
     pub(super) fn pool(&self) -> &QueuePool {
         &self.0.pool
-    }
-
-    fn state(&self) -> MutexGuard<'_, LiveState> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -30,7 +30,7 @@ pub(super) fn until(now: Timestamp, phase: Duration) -> Duration {
     } else {
         wait
     };
-    Duration::from_micros(u64::try_from(wait).unwrap_or_default())
+    Duration::from_micros(wait.unsigned_abs())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    extract::{Request, State},
+    extract::{FromRef, FromRequest, Request, State},
     response::Response,
 };
 use flashsale_domain::id::UserId;
@@ -16,8 +16,8 @@ use crate::{
     catalogue::{Catalogue, SaleEntry},
     identity::Identity,
     json,
-    problem::{Problem, responses::problems},
-    sales::{fresh, in_force},
+    problem::{Problem, fresh, responses::problems},
+    sales::in_force,
 };
 
 /// Who wants to buy where.
@@ -80,16 +80,12 @@ problems!(ChallengeProblems {
     security((), ("bearer" = []))
 )]
 pub async fn challenge(
-    State(identity): State<Identity>,
-    State(limits): State<Limits>,
-    State(catalogue): State<Catalogue>,
     State(passes): State<Arc<Passes>>,
-    request: Request,
-) -> Result<Response, Problem> {
-    let (asked, user) = take::<PassAsked>(&identity, &limits, request).await?;
-    let (sale, user) = who_and_where(&catalogue, &asked, user).await?;
-    Ok(fresh(Json(passes.challenge(sale.id(), &user))))
+    Asked { sale, user, .. }: Asked<PassAsked>,
+) -> Response {
+    fresh(Json(passes.challenge(sale.id(), &user)))
 }
+
 problems!(PassProblems {
     400: "body-invalid",
     401: "unauthorized",
@@ -116,41 +112,55 @@ problems!(PassProblems {
     security((), ("bearer" = []))
 )]
 pub async fn pass(
-    State(identity): State<Identity>,
-    State(limits): State<Limits>,
-    State(catalogue): State<Catalogue>,
     State(passes): State<Arc<Passes>>,
-    request: Request,
+    Asked { sale, user, body }: Asked<PassRequest>,
 ) -> Result<Response, Problem> {
-    let (PassRequest { asked, proof }, user) = take(&identity, &limits, request).await?;
-    let (sale, user) = who_and_where(&catalogue, &asked, user).await?;
-    let pass = passes.issue(sale.id(), &user, &proof).await?;
+    let pass = passes.issue(sale.id(), &user, &body.proof).await?;
     Ok(fresh(Json(pass)))
 }
 
-/// The body, and the shopper by their token where there are tokens.
-async fn take<T: DeserializeOwned>(
-    identity: &Identity,
-    limits: &Limits,
-    request: Request,
-) -> Result<(T, Option<UserId>), Problem> {
-    let (parts, body) = request.into_parts();
-    let user = identity.of_headers(&parts.headers).await?;
-    let body = read(&parts.headers, body, limits).await?;
-    let asked = json::object(&body)
-        .map_err(|error| invalid(format!("the body is not one for a pass: {error}")))?;
-    Ok((asked, user))
+/// A request about passes: whose it is, for which sale, and its body.
+pub struct Asked<T> {
+    sale: Arc<SaleEntry>,
+    user: UserId,
+    body: T,
 }
 
-async fn who_and_where(
-    catalogue: &Catalogue,
-    asked: &PassAsked,
-    user: Option<UserId>,
-) -> Result<(Arc<SaleEntry>, UserId), Problem> {
-    let named = asked.user_id.as_deref().map(UserId::new).transpose();
-    let named = named.map_err(|error| invalid(format!("userId {error}")))?;
-    let user = user.or(named).ok_or_else(|| {
-        invalid("userId is missing; where authentication is off, the body says who buys")
-    })?;
-    Ok((in_force(catalogue, &asked.sale).await?, user))
+impl<S, T> FromRequest<S> for Asked<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned + AsRef<PassAsked> + Send + Sync,
+    Catalogue: FromRef<S>,
+    Identity: FromRef<S>,
+    Limits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (parts, body) = request.into_parts();
+        let by_token = Identity::from_ref(state).of_headers(&parts.headers).await?;
+        let body = read(&parts.headers, body, &Limits::from_ref(state)).await?;
+        let body: T = json::object(&body)
+            .map_err(|error| invalid(format!("the body is not one for a pass: {error}")))?;
+        let asked = body.as_ref();
+        let named = asked.user_id.as_deref().map(UserId::new).transpose();
+        let named = named.map_err(|error| invalid(format!("userId {error}")))?;
+        let user = by_token.or(named).ok_or_else(|| {
+            invalid("userId is missing; where authentication is off, the body says who buys")
+        })?;
+        let sale = in_force(&Catalogue::from_ref(state), &asked.sale).await?;
+        Ok(Self { sale, user, body })
+    }
+}
+
+impl AsRef<PassAsked> for PassAsked {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+impl AsRef<PassAsked> for PassRequest {
+    fn as_ref(&self) -> &PassAsked {
+        &self.asked
+    }
 }

@@ -1,7 +1,7 @@
 //! How many connections there may be, from what the process may use, and how long a client may
 //! keep one waiting.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::time::Duration;
 
 use crate::config::ConnectionConfig;
 
@@ -50,22 +50,15 @@ impl ConnectionLimits {
         let reserved = (open_files / 4).clamp(LEAST_RESERVED_FILES, RESERVED_FILES);
         let by_files = open_files.saturating_sub(reserved);
         let by_memory = memory.map_or(u64::MAX, |bytes| bytes / MEMORY_EACH);
-        let total = match config.max_connections {
-            Some(most) => count(most),
-            None => usize::try_from(by_files.min(by_memory)).unwrap_or(usize::MAX),
-        }
-        .max(1);
-        let per_address = config.connections_per_address.map(count);
+        let by_system = usize::try_from(by_files.min(by_memory)).unwrap_or(usize::MAX);
+        let total = config.max_connections.unwrap_or(by_system).max(1);
+        let per_address = config.connections_per_address;
         Self {
             total,
             per_address: per_address.unwrap_or(total / ADDRESSES).max(1),
             refusals: usize::try_from(reserved / 4).unwrap_or_default(),
         }
     }
-}
-
-fn count(most: NonZeroU32) -> usize {
-    usize::try_from(most.get()).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use socketioxide::{
     SendError, SocketError, SocketIo,
     adapter::LocalAdapter,
@@ -13,7 +13,7 @@ use socketioxide::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    payload::{LaneProgress, SaleStatus, StockUpdate},
+    payload::{Event, LaneProgress, SaleStatus, StockUpdate},
     presence::{Presence, PresenceId},
     sessions::{NotJoined, Session},
 };
@@ -173,15 +173,12 @@ impl Greeting {
     }
 
     async fn tell_sales(&self) -> Result<(), NotReading> {
-        let now = self.welcome.catalogue.clock().now();
+        let now = self.welcome.catalogue.clock.now();
         for entry in self.welcome.catalogue.snapshot().sales() {
-            let readings = {
-                let observed = self.welcome.catalogue.observed();
-                let observed = observed.borrow();
-                observed.readings(entry, &self.welcome.stocks)
-            };
+            let observed = &self.welcome.catalogue.observed;
+            let readings = observed.borrow().readings(entry, &self.welcome.stocks);
             let status = SaleStatus::new(entry, readings, now);
-            self.emit(SaleStatus::NAME, &status).await?;
+            self.emit(&status).await?;
         }
         Ok(())
     }
@@ -197,7 +194,7 @@ impl Greeting {
                 told = Some(stock);
                 let product_id = product.clone();
                 let update = StockUpdate { product_id, stock };
-                self.emit(StockUpdate::NAME, &update).await?;
+                self.emit(&update).await?;
             }
         }
         Ok(())
@@ -205,7 +202,7 @@ impl Greeting {
 
     /// Tells of every lane that somebody was ever in.
     async fn tell_lanes(&self) -> Result<(), NotReading> {
-        let observed = self.welcome.catalogue.observed();
+        let observed = self.welcome.catalogue.observed.clone();
         let mut told = Vec::new();
         loop {
             let lanes: Vec<_> = LaneProgress::all(&observed.borrow())
@@ -216,16 +213,16 @@ impl Greeting {
                 return Ok(());
             }
             for lane in lanes.iter().filter(|lane| !told.contains(lane)) {
-                self.emit(LaneProgress::NAME, lane).await?;
+                self.emit(lane).await?;
             }
             told = lanes;
         }
     }
 
     /// Sends one packet, patiently: a large catalogue is more than a socket's buffer.
-    async fn emit<T: Serialize>(&self, event: &str, payload: &T) -> Result<(), NotReading> {
+    async fn emit<E: Event>(&self, event: &E) -> Result<(), NotReading> {
         loop {
-            match self.socket.emit(event, payload) {
+            match self.socket.emit(E::NAME, event) {
                 Ok(()) => return Ok(()),
                 Err(SendError::Socket(SocketError::InternalChannelFull))
                     if Instant::now() < self.deadline =>

@@ -71,29 +71,30 @@ pub struct OrderRejected {
     pub reason: Outcome,
 }
 
-impl StockUpdate {
+/// What sockets are told.
+pub trait Event: Serialize {
     /// The event's name.
-    pub const NAME: &'static str = "stock-update";
+    const NAME: &'static str;
 }
 
-impl LaneProgress {
-    /// The event's name.
-    pub const NAME: &'static str = "lane-progress";
+impl Event for StockUpdate {
+    const NAME: &'static str = "stock-update";
 }
 
-impl SaleStatus {
-    /// The event's name.
-    pub const NAME: &'static str = "sale-status";
+impl Event for LaneProgress {
+    const NAME: &'static str = "lane-progress";
 }
 
-impl OrderConfirmed {
-    /// The event's name.
-    pub const NAME: &'static str = "order_confirmed";
+impl Event for SaleStatus {
+    const NAME: &'static str = "sale-status";
 }
 
-impl OrderRejected {
-    /// The event's name.
-    pub const NAME: &'static str = "order_rejected";
+impl Event for OrderConfirmed {
+    const NAME: &'static str = "order_confirmed";
+}
+
+impl Event for OrderRejected {
+    const NAME: &'static str = "order_rejected";
 }
 
 impl LaneProgress {

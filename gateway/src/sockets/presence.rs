@@ -1,12 +1,10 @@
 //! Which shoppers have a socket on this gateway: a batch tells of a thousand shoppers, of whom
 //! most are connected elsewhere.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
-};
+use std::collections::{HashMap, HashSet};
 
 use flashsale_domain::id::UserId;
+use parking_lot::RwLock;
 
 use crate::identity::{SocketOwner, Validity};
 
@@ -51,24 +49,24 @@ impl<S> Default for Presence<S> {
 impl<S: Clone> Presence<S> {
     /// How many sockets there are.
     pub(super) fn count(&self) -> usize {
-        self.read().connected.len()
+        self.0.read().connected.len()
     }
 
     /// Whether no shopper is known by name here.
     pub(super) fn is_empty(&self) -> bool {
-        self.read().owners.is_empty()
+        self.0.read().owners.is_empty()
     }
 
     /// The sockets of a shopper, and of nobody else.
     pub(super) fn of(&self, user: &UserId) -> Vec<S> {
-        let present = self.read();
+        let present = self.0.read();
         let sockets = present.owners.get(user).into_iter().flatten();
         sockets.map(|owned| owned.socket.clone()).collect()
     }
 
     /// The sockets whose token has ended by `is_ended`.
     pub(super) fn ended(&self, is_ended: impl Fn(&Validity) -> bool) -> Vec<S> {
-        let present = self.read();
+        let present = self.0.read();
         let sockets = present.owners.values().flatten();
         let ended = sockets.filter(|owned| owned.validity.as_ref().is_some_and(&is_ended));
         ended.map(|owned| owned.socket.clone()).collect()
@@ -76,7 +74,7 @@ impl<S: Clone> Presence<S> {
 
     /// Notes a socket that has joined; answers the id of its presence, and how many sockets there are.
     pub(super) fn enter(&self, owner: Option<(SocketOwner, S)>) -> (PresenceId, usize) {
-        let mut present = self.write();
+        let mut present = self.0.write();
         let id = PresenceId(present.next);
         present.next += 1;
         present.connected.insert(id);
@@ -94,7 +92,7 @@ impl<S: Clone> Presence<S> {
 
     /// Notes that it has left; may be called again. Answers how many sockets there are.
     pub(super) fn leave(&self, id: PresenceId, user: Option<&UserId>) -> usize {
-        let mut present = self.write();
+        let mut present = self.0.write();
         present.connected.remove(&id);
         if let Some(user) = user
             && let Some(sockets) = present.owners.get_mut(user)
@@ -105,14 +103,6 @@ impl<S: Clone> Presence<S> {
             }
         }
         present.connected.len()
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Present<S>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> RwLockWriteGuard<'_, Present<S>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -7,8 +7,7 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    num::NonZeroU32,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -19,6 +18,7 @@ use axum::{
 };
 use flashsale_domain::id::UserId;
 use http::{StatusCode, Uri};
+use parking_lot::Mutex;
 use prometheus::IntCounter;
 use socketioxide::extract::SocketRef;
 use tokio::time::sleep;
@@ -98,12 +98,11 @@ impl Sessions {
     /// No sessions yet, and at most those of `config`; as many as `connections` where it does not
     /// say.
     pub(crate) fn new(config: &SocketConfig, connections: usize, metrics: SessionMetrics) -> Self {
-        let total = config.max_sockets.map_or(connections, count);
-        let pending = config
-            .max_pending_sockets
-            .map_or((total / PENDING).max(1), count);
+        let total = config.max_sockets.unwrap_or(connections);
+        let pending = config.max_pending_sockets;
+        let pending = pending.unwrap_or((total / PENDING).max(1));
         let per_address = (pending / ADDRESSES).max(1);
-        let per_shopper = count(config.sockets_per_shopper);
+        let per_shopper = config.sockets_per_shopper;
         Self(Arc::new(Shared {
             all: Places::new(total, total, metrics.open.clone()),
             pending: Places::new(pending, per_address, metrics.pending.clone()),
@@ -153,7 +152,7 @@ impl Sessions {
 
 impl Upgrades {
     fn note(&self, session: String, link: &Arc<Link>) {
-        let mut links = self.links();
+        let mut links = self.0.lock();
         // Before it grows, so that it is never much larger than twice what is alive.
         if links.len() == links.capacity() {
             links.retain(|_, link| link.strong_count() > 0);
@@ -162,16 +161,8 @@ impl Upgrades {
     }
 
     fn of(&self, session: &str) -> Option<Arc<Link>> {
-        self.links().get(session).and_then(Weak::upgrade)
+        self.0.lock().get(session).and_then(Weak::upgrade)
     }
-
-    fn links(&self) -> MutexGuard<'_, HashMap<String, Weak<Link>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn count(most: NonZeroU32) -> usize {
-    usize::try_from(most.get()).unwrap_or(usize::MAX)
 }
 
 fn refused(client: Option<Client>, reason: &'static str, counter: &IntCounter) -> Problem {
@@ -227,7 +218,7 @@ impl Session {
 
     /// Whether it may try to join.
     pub(crate) fn check(&self) -> Result<(), NotJoined> {
-        match &*self.standing() {
+        match &*self.standing.lock() {
             Standing::Refused(_) => Err(NotJoined::Refused),
             Standing::Pending(_) | Standing::Joined(_) => Ok(()),
         }
@@ -235,7 +226,7 @@ impl Session {
 
     /// Joins as `shopper`, or as nobody.
     pub(crate) fn join(&self, shopper: Option<&UserId>) -> Result<(), NotJoined> {
-        let mut standing = self.standing();
+        let mut standing = self.standing.lock();
         let known = match &*standing {
             Standing::Refused(_) => return Err(NotJoined::Refused),
             Standing::Joined(place) => place.as_ref().and_then(Place::key),
@@ -261,7 +252,7 @@ impl Session {
     /// Closes a session that was not let in, unless it is in elsewhere. The client gets a moment to
     /// read why; one that polls is closed by the time limit for joining.
     pub(crate) fn refuse(&self) {
-        let mut standing = self.standing();
+        let mut standing = self.standing.lock();
         *standing = match std::mem::replace(&mut *standing, Standing::Joined(None)) {
             Standing::Pending(place) => Standing::Refused(place),
             other => {
@@ -275,10 +266,6 @@ impl Session {
                 link.close();
             });
         }
-    }
-
-    fn standing(&self) -> MutexGuard<'_, Standing> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -308,7 +295,7 @@ mod tests {
         for session in 0..1_000 {
             upgrades.note(session.to_string(), &Arc::new(Link::default()));
         }
-        assert!(upgrades.links().len() < 20);
+        assert!(upgrades.0.lock().len() < 20);
         assert!(upgrades.of("kept").is_some());
         assert!(upgrades.of("999").is_none());
     }

@@ -8,7 +8,7 @@ mod workers;
 
 pub use pods::exceeds;
 
-use std::{collections::HashSet, fmt, time::Duration};
+use std::{collections::HashSet, fmt, ops::RangeInclusive, time::Duration};
 
 use super::{
     Durability, Product, RateLimit, Sale, Schedule, Turnstile,
@@ -52,17 +52,22 @@ impl Findings {
     fn in_range<T: TryFrom<i64> + Default>(
         &mut self,
         path: &str,
-        value: i64,
-        min: i64,
-        max: i64,
+        value: impl Into<i64>,
+        range: RangeInclusive<i64>,
     ) -> T {
-        if !(min..=max).contains(&value) {
+        let (value, (min, max)) = (value.into(), range.into_inner());
+        let nearest = value.clamp(min, max);
+        if nearest != value {
             self.add(
                 path,
                 format!("is {value}; write a number from {min} to {max}"),
             );
         }
-        T::try_from(value.clamp(min, max)).unwrap_or_default()
+        T::try_from(nearest).unwrap_or_else(|_| {
+            // A range of ours is wrong; no sale passes with a number that nobody wrote.
+            self.add(path, format!("is {value}, which this release cannot hold"));
+            T::default()
+        })
     }
 }
 
@@ -102,12 +107,8 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
     let mut findings = Findings::default();
     pods::check(&spec.worker, &mut findings);
     if let Some(seconds) = spec.ttl_seconds_after_finished {
-        let _: u64 = findings.in_range(
-            "spec.ttlSecondsAfterFinished",
-            seconds.into(),
-            0,
-            i32::MAX.into(),
-        );
+        let path = "spec.ttlSecondsAfterFinished";
+        findings.in_range::<u64>(path, seconds, 0..=i32::MAX.into());
     }
     secrets::check(spec, &mut findings);
     let sale = Sale {
@@ -119,21 +120,19 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
         turnstile: check_turnstile(&spec.turnstile, &mut findings),
         workers: workers::check(&spec.worker, &mut findings),
         retry: JobOptions {
-            attempts: findings.in_range("spec.attempts", spec.attempts.into(), 1, 20),
-            backoff: findings.in_range("spec.backoffMillis", spec.backoff_millis, 1, 600_000),
+            attempts: findings.in_range("spec.attempts", spec.attempts, 1..=20),
+            backoff: findings.in_range("spec.backoffMillis", spec.backoff_millis, 1..=600_000),
         },
         drain_timeout: Duration::from_secs(findings.in_range(
             "spec.drainTimeoutSeconds",
-            spec.drain_timeout_seconds.into(),
-            1,
-            86_400,
+            spec.drain_timeout_seconds,
+            1..=86_400,
         )),
         durability: Durability {
             redis_replicas: findings.in_range(
                 "spec.durability.redisReplicas",
-                spec.durability.redis_replicas.into(),
-                0,
-                5,
+                spec.durability.redis_replicas,
+                0..=5,
             ),
         },
     };
@@ -258,31 +257,26 @@ fn check_product(index: usize, spec: &ProductSpec, findings: &mut Findings) -> O
 
 fn check_turnstile(spec: &TurnstileSpec, findings: &mut Findings) -> Turnstile {
     let rate = &spec.rate_limit;
-    let path = "spec.turnstile.rateLimit";
-    let requests = findings.in_range(
-        &format!("{path}.requests"),
-        rate.requests.into(),
-        1,
-        1_000_000,
-    );
+    let mut of_rate = |field: &str, value: i32, most: i64| {
+        findings.in_range(
+            &format!("spec.turnstile.rateLimit.{field}"),
+            value,
+            1..=most,
+        )
+    };
+    let requests = of_rate("requests", rate.requests, 1_000_000);
+    let window = of_rate("windowSeconds", rate.window_seconds, 86_400);
+    let burst = rate.burst.map(|burst| of_rate("burst", burst, 1_000_000));
     Turnstile {
         rate_limit: RateLimit {
             requests,
-            window: Duration::from_secs(findings.in_range(
-                &format!("{path}.windowSeconds"),
-                rate.window_seconds.into(),
-                1,
-                86_400,
-            )),
-            burst: rate.burst.map_or(requests, |burst| {
-                findings.in_range(&format!("{path}.burst"), burst.into(), 1, 1_000_000)
-            }),
+            window: Duration::from_secs(window.into()),
+            burst: burst.unwrap_or(requests),
         },
         max_queue_depth: findings.in_range(
             "spec.turnstile.maxQueueDepth",
             spec.max_queue_depth,
-            1,
-            10_000_000,
+            1..=10_000_000,
         ),
         pass_required: spec.pass == PassSpec::Required,
     }

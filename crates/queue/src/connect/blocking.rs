@@ -40,13 +40,8 @@ impl BlockingConnection {
 
 impl ConnectionLike for BlockingConnection {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = self.shared.replaced(self.generation) => Err(replaced()),
-                answer = self.connection.req_packed_command(command) => answer,
-            }
-        })
+        let answer = self.connection.req_packed_command(command);
+        self.shared.unless_replaced(self.generation, answer)
     }
 
     fn req_packed_commands<'a>(
@@ -55,17 +50,29 @@ impl ConnectionLike for BlockingConnection {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move {
-            tokio::select! {
-                biased;
-                () = self.shared.replaced(self.generation) => Err(replaced()),
-                answer = self.connection.req_packed_commands(pipeline, offset, count) => answer,
-            }
-        })
+        let answer = self.connection.req_packed_commands(pipeline, offset, count);
+        self.shared.unless_replaced(self.generation, answer)
     }
 
     fn get_db(&self) -> i64 {
         self.connection.get_db()
+    }
+}
+
+impl SharedConnection {
+    /// `answer`, or an error as soon as the connection of `generation` is replaced.
+    fn unless_replaced<'a, T: Send + 'a>(
+        &'a self,
+        generation: u64,
+        answer: RedisFuture<'a, T>,
+    ) -> RedisFuture<'a, T> {
+        Box::pin(async move {
+            tokio::select! {
+                biased;
+                () = self.replaced(generation) => Err(replaced()),
+                answer = answer => answer,
+            }
+        })
     }
 }
 

@@ -209,18 +209,15 @@ impl Version {
         let certificates = is_tls(url)
             .then(|| redis_certificates(private))
             .transpose()?;
-        let (place, database) = match url.split_once("://") {
-            Some(("redis+sentinel", rest)) => {
-                Place::sentinel("redis", rest, certificates, relay.as_ref())
+        // What stands before a `+` is the scheme of each server's own address.
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let relayed = relay.as_ref();
+        let (place, database) = match scheme.split_once('+') {
+            Some((scheme @ ("redis" | "rediss"), "sentinel")) => {
+                Place::sentinel(scheme, rest, certificates, relayed)
             }
-            Some(("rediss+sentinel", rest)) => {
-                Place::sentinel("rediss", rest, certificates, relay.as_ref())
-            }
-            Some(("redis+cluster", rest)) => {
-                Place::cluster("redis", rest, certificates, relay.as_ref())
-            }
-            Some(("rediss+cluster", rest)) => {
-                Place::cluster("rediss", rest, certificates, relay.as_ref())
+            Some((scheme @ ("redis" | "rediss"), "cluster")) => {
+                Place::cluster(scheme, rest, certificates, relayed)
             }
             _ => Place::server(url, certificates.as_ref()),
         }
@@ -300,21 +297,27 @@ impl Place {
         match self {
             Place::Server(client) => Ok(Destination::Server(client.clone())),
             Place::Cluster(cluster) => {
-                let checking = cluster::check_enabled(cluster.servers(), cluster.relay.as_ref());
+                let checking = cluster::check_enabled(&cluster.servers, cluster.relay.as_ref());
                 let checked = timeout(LOOKUP_LIMIT, checking);
-                checked.await.unwrap_or_else(|_| Err(no_answer()))?;
+                checked
+                    .await
+                    .unwrap_or_else(|_| Err(late("no server of the cluster answered")))?;
                 Ok(Destination::Cluster(Arc::clone(cluster)))
             }
             Place::RelayedSentinel(lookup) => {
                 let primary = timeout(LOOKUP_LIMIT, lookup.primary());
-                let primary = primary.await.unwrap_or_else(|_| Err(no_primary()))?;
+                let primary = primary
+                    .await
+                    .unwrap_or_else(|_| Err(late("Sentinel named no primary")))?;
                 Ok(Destination::Server(Box::new(primary)))
             }
             Place::Sentinel(sentinel) => {
                 let primary = timeout(LOOKUP_LIMIT, async {
                     sentinel.lock().await.async_get_client().await
                 });
-                let primary = primary.await.unwrap_or_else(|_| Err(no_primary()))?;
+                let primary = primary
+                    .await
+                    .unwrap_or_else(|_| Err(late("Sentinel named no primary")))?;
                 Ok(Destination::Server(Box::new(primary)))
             }
         }
@@ -330,19 +333,8 @@ fn is_tls(url: &str) -> bool {
     )
 }
 
-fn no_answer() -> RedisError {
-    let text = format!(
-        "no server of the cluster answered within {} s",
-        LOOKUP_LIMIT.as_secs()
-    );
-    io::Error::new(io::ErrorKind::TimedOut, text).into()
-}
-
-fn no_primary() -> RedisError {
-    let text = format!(
-        "Sentinel named no primary within {} s",
-        LOOKUP_LIMIT.as_secs()
-    );
+fn late(who_did_what: &str) -> RedisError {
+    let text = format!("{who_did_what} within {} s", LOOKUP_LIMIT.as_secs());
     io::Error::new(io::ErrorKind::TimedOut, text).into()
 }
 
@@ -356,7 +348,7 @@ mod tests {
         let Place::Cluster(cluster) = place else {
             panic!("no cluster");
         };
-        let hosts = cluster.servers().iter().map(|info| info.addr().to_string());
+        let hosts = cluster.servers.iter().map(|info| info.addr().to_string());
         assert_eq!(hosts.collect::<Vec<_>>(), ["a:6379", "b:7000"]);
         for rest in ["", "a/1", "a,", "a:x"] {
             let refused =

@@ -14,21 +14,11 @@ pub(super) const LOOKUP_LIMIT: Duration = Duration::from_secs(5);
 
 /// A cluster, and some of its servers.
 pub(super) struct Cluster {
+    /// Connects to all servers.
     pub(super) client: ClusterClient,
+    /// Those that the address names.
     pub(super) servers: Vec<ConnectionInfo>,
     pub(super) relay: Option<Relay>,
-}
-
-impl Cluster {
-    /// The client that connects to all servers.
-    pub(super) fn client(&self) -> &ClusterClient {
-        &self.client
-    }
-
-    /// The servers that the address names.
-    pub(super) fn servers(&self) -> &[ConnectionInfo] {
-        &self.servers
-    }
 }
 
 /// A server, and the relay that leads to it.

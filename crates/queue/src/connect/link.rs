@@ -101,7 +101,7 @@ impl Link {
             Destination::Cluster(cluster) => cluster,
         };
         let config = cluster_config(response_timeout);
-        let connecting = cluster.client().get_async_connection_with_config(config);
+        let connecting = cluster.client.get_async_connection_with_config(config);
         let connected = timeout(LOOKUP_LIMIT, connecting).await;
         let connection = connected
             .unwrap_or_else(|_| Err(silent()))
@@ -173,7 +173,7 @@ impl Destination {
             }
             Self::Cluster(cluster) => {
                 let config = cluster_config(response_timeout);
-                let connecting = cluster.client().get_async_connection_with_config(config);
+                let connecting = cluster.client.get_async_connection_with_config(config);
                 DedicatedConnection::Cluster(connecting.await.map_err(explain)?)
             }
         })
@@ -186,7 +186,7 @@ impl Destination {
             Self::Server(client) | Self::Relayed(Relayed { client, .. }) => {
                 return client.get_async_pubsub().await.map_err(explain);
             }
-            Self::Cluster(cluster) => cluster.servers(),
+            Self::Cluster(cluster) => &cluster.servers,
         };
         let mut last = None;
         for server in servers {

@@ -28,9 +28,11 @@ pub struct PooledConnection<C> {
 /// A pool of at most `size` connections to where `shared` leads; connects when first used.
 #[must_use]
 pub fn pool(shared: &SharedConnection, size: u32) -> QueuePool {
-    let connections = PooledConnections {
-        shared: shared.clone(),
-    };
+    let shared = shared.clone();
+    of_at_most(size, PooledConnections { shared })
+}
+
+pub(super) fn of_at_most<M: bb8::ManageConnection>(size: u32, connections: M) -> bb8::Pool<M> {
     bb8::Pool::builder()
         .max_size(size)
         .min_idle(Some(0))
@@ -41,6 +43,10 @@ pub fn pool(shared: &SharedConnection, size: u32) -> QueuePool {
 impl<C> PooledConnection<C> {
     pub(super) fn is_current(&self, shared: &SharedConnection) -> bool {
         self.generation == shared.generation()
+    }
+
+    pub(super) fn check_current(&self, shared: &SharedConnection) -> RedisResult<()> {
+        self.is_current(shared).then_some(()).ok_or_else(replaced)
     }
 }
 
@@ -58,9 +64,7 @@ impl bb8::ManageConnection for PooledConnections {
     }
 
     async fn is_valid(&self, connection: &mut Self::Connection) -> RedisResult<()> {
-        if !connection.is_current(&self.shared) {
-            return Err(replaced());
-        }
+        connection.check_current(&self.shared)?;
         redis::cmd("PING").exec_async(connection).await
     }
 
@@ -71,12 +75,8 @@ impl bb8::ManageConnection for PooledConnections {
 
 impl<C: ConnectionLike + Send> ConnectionLike for PooledConnection<C> {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
-        Box::pin(async move {
-            self.is_broken = true;
-            let answer = self.connection.req_packed_command(command).await;
-            self.is_broken = answer.is_err();
-            answer
-        })
+        let answer = self.connection.req_packed_command(command);
+        Box::pin(noting(&mut self.is_broken, answer))
     }
 
     fn req_packed_commands<'a>(
@@ -85,18 +85,19 @@ impl<C: ConnectionLike + Send> ConnectionLike for PooledConnection<C> {
         offset: usize,
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
-        Box::pin(async move {
-            self.is_broken = true;
-            let answer = self
-                .connection
-                .req_packed_commands(pipeline, offset, count)
-                .await;
-            self.is_broken = answer.is_err();
-            answer
-        })
+        let answer = self.connection.req_packed_commands(pipeline, offset, count);
+        Box::pin(noting(&mut self.is_broken, answer))
     }
 
     fn get_db(&self) -> i64 {
         self.connection.get_db()
     }
+}
+
+/// `answer`; whether it is one is noted in `is_broken`, as is that it was given up.
+async fn noting<T>(is_broken: &mut bool, answer: RedisFuture<'_, T>) -> RedisResult<T> {
+    *is_broken = true;
+    let answer = answer.await;
+    *is_broken = answer.is_err();
+    answer
 }

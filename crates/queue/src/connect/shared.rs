@@ -64,14 +64,19 @@ const ANSWERS: u64 = u64::MAX;
 pub struct SharedConnection(Arc<Shared>);
 
 struct Shared {
+    connector: Connector,
+    current: ArcSwap<Current>,
+    /// Counts replacements, and tells of them.
+    generation: watch::Sender<u64>,
+}
+
+/// What each generation is made with.
+struct Connector {
     client: RedisClient,
     response_timeout: Duration,
     /// The runtime in which the connection was made. Tasks that keep a connection to a looked-up server
     /// alive run there, whichever runtime uses it first.
     runtime: Handle,
-    current: ArcSwap<Current>,
-    /// Counts replacements, and tells of them.
-    generation: watch::Sender<u64>,
 }
 
 /// The connection of one generation.
@@ -104,16 +109,13 @@ impl std::fmt::Debug for SharedConnection {
     }
 }
 
-impl Server {
-    fn new(
-        client: &RedisClient,
-        response_timeout: Duration,
-        runtime: &Handle,
-    ) -> RedisResult<Self> {
-        if let Some(server) = client.fixed() {
-            return Ok(Self::Fixed(Link::lazy(server)?));
+impl Connector {
+    fn server(&self) -> RedisResult<Server> {
+        if let Some(server) = self.client.fixed() {
+            return Ok(Server::Fixed(Link::lazy(server)?));
         }
-        let (client, runtime) = (client.clone(), runtime.clone());
+        let (client, runtime) = (self.client.clone(), self.runtime.clone());
+        let response_timeout = self.response_timeout;
         let look_up = async move {
             let looking_up = runtime.spawn(async move {
                 Link::open(client.destination().await?, response_timeout).await
@@ -122,9 +124,24 @@ impl Server {
                 .await
                 .unwrap_or_else(|error| Err(io::Error::other(error).into()))
         };
-        Ok(Self::LookedUp(look_up.boxed().shared()))
+        Ok(Server::LookedUp(look_up.boxed().shared()))
     }
 
+    fn connect(&self, generation: u64) -> RedisResult<Arc<Current>> {
+        // Before anything is taken from the client: it may change meanwhile.
+        let version = self.client.version();
+        Ok(Arc::new(Current {
+            server: self.server()?,
+            generation,
+            version,
+            made: Instant::now(),
+            has_answered: AtomicBool::new(false),
+            silent_since: AtomicU64::new(ANSWERS),
+        }))
+    }
+}
+
+impl Server {
     async fn link(&self) -> RedisResult<Arc<Link>> {
         match self {
             Self::Fixed(link) => Ok(Arc::clone(link)),
@@ -147,24 +164,6 @@ impl Server {
 }
 
 impl Current {
-    fn new(
-        client: &RedisClient,
-        response_timeout: Duration,
-        runtime: &Handle,
-        generation: u64,
-    ) -> RedisResult<Arc<Self>> {
-        // Before anything is taken from the client: it may change meanwhile.
-        let version = client.version();
-        Ok(Arc::new(Self {
-            server: Server::new(client, response_timeout, runtime)?,
-            generation,
-            version,
-            made: Instant::now(),
-            has_answered: AtomicBool::new(false),
-            silent_since: AtomicU64::new(ANSWERS),
-        }))
-    }
-
     fn answered(&self) {
         // Read first: all tasks share this cache line, and it hardly ever changes.
         if !self.has_answered.load(Ordering::Relaxed) {
@@ -183,17 +182,6 @@ impl Current {
     }
 }
 
-impl Shared {
-    fn connect(&self, generation: u64) -> RedisResult<Arc<Current>> {
-        Current::new(
-            &self.client,
-            self.response_timeout,
-            &self.runtime,
-            generation,
-        )
-    }
-}
-
 impl SharedConnection {
     /// A connection whose commands are answered within [`RESPONSE_TIMEOUT`] or fail. It has to be made
     /// in a runtime of tokio and stays with it.
@@ -206,16 +194,17 @@ impl SharedConnection {
         client: RedisClient,
         response_timeout: Duration,
     ) -> Result<Self, ConnectError> {
-        let runtime = Handle::current();
-        let current = Current::new(&client, response_timeout, &runtime, 0)?;
-        let shared = Arc::new(Shared {
+        let connector = Connector {
             client,
             response_timeout,
-            runtime,
-            current: ArcSwap::new(current),
+            runtime: Handle::current(),
+        };
+        let shared = Arc::new(Shared {
+            current: ArcSwap::new(connector.connect(0)?),
+            connector,
             generation: watch::Sender::new(0),
         });
-        if shared.client.follows_certificates() {
+        if shared.connector.client.follows_certificates() {
             tokio::spawn(follow_certificates(Arc::downgrade(&shared)));
         }
         Ok(Self(shared))
@@ -260,8 +249,9 @@ impl SharedConnection {
 
     /// A connection that nobody else uses, and the generation that it belongs to.
     pub(super) async fn connect_dedicated(&self) -> RedisResult<(DedicatedConnection, u64)> {
-        let connect =
-            async |destination: Destination, _| destination.connect(self.0.response_timeout).await;
+        let connect = async |destination: Destination, _| {
+            destination.connect(self.0.connector.response_timeout).await
+        };
         self.open(connect).await
     }
 
@@ -275,7 +265,9 @@ impl SharedConnection {
         let current = self.0.current.load_full();
         let destination = self.link_of(&current).await?.destination();
         let opened = open(destination, current.generation).await;
-        if matches!(&opened, Err(error) if error.is_io_error()) && self.0.client.asks_sentinel() {
+        if matches!(&opened, Err(error) if error.is_io_error())
+            && self.0.connector.client.asks_sentinel()
+        {
             self.replace_soon(&current, CANNOT_BE_REACHED);
         }
         Ok((opened?, current.generation))
@@ -301,13 +293,13 @@ impl SharedConnection {
         call: impl Future<Output = RedisResult<T>> + Send,
         values: impl FnOnce(&T) -> &[Value] + Send,
     ) -> RedisResult<T> {
-        let relay = self.0.client.relay();
+        let relay = self.0.connector.client.relay();
         if let Some(excess) = relay.and_then(Relay::excess) {
             return Err(aborted(excess));
         }
         // The hot path has no relay, and does not ask for the time.
         let relay = relay.map(|relay| (relay, Instant::now()));
-        let limit = self.0.response_timeout;
+        let limit = self.0.connector.response_timeout;
         let answer = timeout(limit, call)
             .await
             .unwrap_or_else(|_| Err(no_answer(limit)));
@@ -317,7 +309,7 @@ impl SharedConnection {
                 for error in errors_in(values(value)) {
                     if is_of_the_wrong_server(error) {
                         self.replace_soon(current, TAKES_NO_WRITES);
-                    } else if is_redirection(error) && !self.0.client.is_cluster() {
+                    } else if is_redirection(error) && !self.0.connector.client.is_cluster() {
                         return Err(belongs_to_a_cluster());
                     }
                 }
@@ -335,8 +327,8 @@ impl SharedConnection {
                 }
                 // The connection manager keeps trying the same server, even after Sentinel has named
                 // another one. Behind a relay there is no manager.
-                None if self.0.client.asks_sentinel()
-                    || self.0.client.relay().is_some()
+                None if self.0.connector.client.asks_sentinel()
+                    || self.0.connector.client.relay().is_some()
                     || current.server.is_lost() =>
                 {
                     self.replace_soon(current, CANNOT_BE_REACHED);
@@ -358,7 +350,7 @@ impl SharedConnection {
     /// more: whoever asked for it had the answer, and what is asked now is whether it can be made now.
     fn current(&self) -> Arc<Current> {
         let current = self.0.current.load_full();
-        if self.0.client.relay().is_none() || !current.server.is_lost() {
+        if self.0.connector.client.relay().is_none() || !current.server.is_lost() {
             return current;
         }
         self.replace_soon(&current, CANNOT_BE_REACHED);
@@ -388,7 +380,7 @@ impl SharedConnection {
                 return false;
             }
             // Only an address that cannot be used fails, and this one has been used.
-            let Ok(current) = self.0.connect(old.generation + 1) else {
+            let Ok(current) = self.0.connector.connect(old.generation + 1) else {
                 return false;
             };
             *generation = current.generation;
@@ -407,10 +399,10 @@ async fn follow_certificates(shared: Weak<Shared>) {
         let Some(shared) = shared.upgrade() else {
             return;
         };
-        shared.client.renew().await;
+        shared.connector.client.renew().await;
         let connection = SharedConnection(shared);
         let current = connection.0.current.load_full();
-        if current.version != connection.0.client.version() {
+        if current.version != connection.0.connector.client.version() {
             connection.exchange(&current);
         }
     }
@@ -442,7 +434,7 @@ impl ConnectionLike for SharedConnection {
     }
 
     fn get_db(&self) -> i64 {
-        self.0.client.database()
+        self.0.connector.client.database()
     }
 }
 

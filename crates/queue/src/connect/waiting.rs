@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use flashsale_transport::CONNECT_TIMEOUT;
 use redis::{RedisError, RedisResult};
 
-use super::{BlockingConnection, PooledConnection, SharedConnection, blocking::replaced};
+use super::{BlockingConnection, PooledConnection, SharedConnection, pool::of_at_most};
 
 /// A pool of connections for calls that keep their connection waiting, one call at a time.
 pub type WaitingPool = bb8::Pool<WaitingConnections>;
@@ -24,15 +23,8 @@ pub struct WaitingConnections {
 /// call a round trip.
 #[must_use]
 pub fn waiting_pool(shared: &SharedConnection, size: u32, longest: Duration) -> WaitingPool {
-    let connections = WaitingConnections {
-        shared: shared.clone(),
-        longest,
-    };
-    bb8::Pool::builder()
-        .max_size(size)
-        .min_idle(Some(0))
-        .connection_timeout(CONNECT_TIMEOUT)
-        .build_unchecked(connections)
+    let shared = shared.clone();
+    of_at_most(size, WaitingConnections { shared, longest })
 }
 
 impl bb8::ManageConnection for WaitingConnections {
@@ -49,11 +41,7 @@ impl bb8::ManageConnection for WaitingConnections {
     }
 
     async fn is_valid(&self, connection: &mut Self::Connection) -> RedisResult<()> {
-        if connection.is_current(&self.shared) {
-            Ok(())
-        } else {
-            Err(replaced())
-        }
+        connection.check_current(&self.shared)
     }
 
     fn has_broken(&self, connection: &mut Self::Connection) -> bool {

@@ -3,9 +3,11 @@
 use std::{
     collections::BTreeMap,
     fmt::Write as _,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 /// When a loop was heard of last.
 #[derive(Debug, Clone, Copy)]
@@ -35,7 +37,7 @@ impl Heartbeats {
     /// One line a loop that hangs or has ended; `None` when all go on.
     pub(super) fn complaint(&self, now: Instant) -> Option<String> {
         let mut complaint = String::new();
-        for (name, beat) in self.beats().iter() {
+        for (name, beat) in self.0.lock().iter() {
             let silence = beat.last.map(|last| now.saturating_duration_since(last));
             // Writing to a string cannot fail.
             let _ = match silence {
@@ -53,12 +55,7 @@ impl Heartbeats {
     }
 
     fn set(&self, name: &str, beat: Beat) {
-        self.beats().insert(name.to_owned(), beat);
-    }
-
-    /// A map of plain values is whole after any panic, so a poisoned lock does no harm.
-    fn beats(&self) -> MutexGuard<'_, BTreeMap<String, Beat>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().insert(name.to_owned(), beat);
     }
 }
 
@@ -97,7 +94,7 @@ impl Heartbeat {
 impl Drop for Heartbeat {
     fn drop(&mut self) {
         if self.is_retired {
-            self.heartbeats.beats().remove(&self.name);
+            self.heartbeats.0.lock().remove(&self.name);
         } else {
             self.set(None);
         }

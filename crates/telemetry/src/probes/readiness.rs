@@ -1,8 +1,9 @@
 //! Named checks that together say whether the process can do its work.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde::Serialize;
 
 /// Why a check that has never been reported is not ready.
@@ -67,7 +68,8 @@ impl Checks {
 
     pub(super) fn report(&self) -> Report {
         let checks: Vec<Check> = self
-            .statuses()
+            .0
+            .lock()
             .iter()
             .map(|(name, status)| Check::new(name, status))
             .collect();
@@ -75,11 +77,6 @@ impl Checks {
             ready: checks.iter().all(|check| check.ready),
             checks,
         }
-    }
-
-    /// A map of plain values is whole after any panic, so a poisoned lock does no harm.
-    fn statuses(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -112,7 +109,7 @@ impl ReadinessHandle {
 
     /// Gives what was reported before.
     fn report(&self, status: Status) -> Option<Status> {
-        self.checks.statuses().insert(self.name.clone(), status)
+        self.checks.0.lock().insert(self.name.clone(), status)
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::{
-        Path, Query, Request, State,
+        FromRef, FromRequest, FromRequestParts as _, Path, Query, Request, State,
         rejection::{PathRejection, QueryRejection},
     },
 };
@@ -17,7 +17,7 @@ use crate::{
     catalogue::{Catalogue, SaleEntry},
     operations::Operator,
     problem::{Problem, responses::problems},
-    sales,
+    sales::{self, SaleName},
 };
 
 /// Largest body in bytes: two hundred ids of the longest kind, with room for white space.
@@ -38,8 +38,7 @@ problems!(ListProblems {
     path = "/operations/sales/{sale}/dead-letters",
     operation_id = "deadLetters",
     tag = "operations",
-    params(("sale" = String, Path, min_length = 1, max_length = 255,
-        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale"), LetterQuery),
+    params(SaleName, LetterQuery),
     responses(
         (status = 200, description = "Some letters", body = DeadLetters),
         ListProblems,
@@ -52,7 +51,7 @@ pub async fn list(
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<LetterQuery>, QueryRejection>,
 ) -> Result<Json<DeadLetters>, Problem> {
-    let sale = sale_of(&catalogue, path).await?;
+    let sale = sales::of_path(&catalogue, path).await?;
     let wanted = wanted(query)?;
     let letters = desk::list(operations.pool(), &sale, &wanted).await?;
     Ok(Json(letters))
@@ -75,8 +74,7 @@ problems!(ReplayProblems {
     path = "/operations/sales/{sale}/dead-letters/replay",
     operation_id = "replayDeadLetters",
     tag = "operations",
-    params(("sale" = String, Path, min_length = 1, max_length = 255,
-        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
+    params(SaleName),
     request_body = LetterIds,
     responses(
         (status = 200, description = "What became of them", body = LettersDone),
@@ -86,12 +84,8 @@ problems!(ReplayProblems {
 )]
 pub async fn replay(
     Operator(operations): Operator,
-    State(catalogue): State<Catalogue>,
-    State(limits): State<Limits>,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
+    NamedLetters { sale, ids }: NamedLetters,
 ) -> Result<Json<LettersDone>, Problem> {
-    let (sale, ids) = act(&catalogue, limits, path, request).await?;
     let done = desk::replay(operations.pool(), &sale, &ids).await?;
     tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
         "{} dead letters of {} were replayed by hand", done.done, sale.id());
@@ -115,8 +109,7 @@ problems!(DiscardProblems {
     path = "/operations/sales/{sale}/dead-letters/discard",
     operation_id = "discardDeadLetters",
     tag = "operations",
-    params(("sale" = String, Path, min_length = 1, max_length = 255,
-        pattern = "^[a-z0-9][a-z0-9.-]*$", description = "Name of the sale")),
+    params(SaleName),
     request_body = LetterIds,
     responses(
         (status = 200, description = "What became of them", body = LettersDone),
@@ -126,39 +119,38 @@ problems!(DiscardProblems {
 )]
 pub async fn discard(
     Operator(operations): Operator,
-    State(catalogue): State<Catalogue>,
-    State(limits): State<Limits>,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
+    NamedLetters { sale, ids }: NamedLetters,
 ) -> Result<Json<LettersDone>, Problem> {
-    let (sale, ids) = act(&catalogue, limits, path, request).await?;
     let done = desk::discard(operations.pool(), &sale.keys, &ids).await?;
     tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
         "{} dead letters of {} were discarded by hand", done.done, sale.id());
     Ok(Json(done))
 }
 
-/// Which letters of which sale are meant.
-async fn act(
-    catalogue: &Catalogue,
-    limits: Limits,
-    path: Result<Path<String>, PathRejection>,
-    request: Request,
-) -> Result<(Arc<SaleEntry>, Vec<LetterId>), Problem> {
-    let (parts, body) = request.into_parts();
-    let limits = Limits {
-        body_bytes: limits.body_bytes.max(BODY_BYTES),
-        ..limits
-    };
-    let body = body::read(&parts.headers, body, &limits).await?;
-    let ids = letter_ids(&body)?;
-    Ok((sale_of(catalogue, path).await?, ids))
+/// The letters that a request names, and their sale.
+pub struct NamedLetters {
+    sale: Arc<SaleEntry>,
+    ids: Vec<LetterId>,
 }
 
-async fn sale_of(
-    catalogue: &Catalogue,
-    path: Result<Path<String>, PathRejection>,
-) -> Result<Arc<SaleEntry>, Problem> {
-    let Path(name) = path.map_err(|_| sales::unknown_sale())?;
-    sales::in_force(catalogue, &name).await
+impl<S: Send + Sync> FromRequest<S> for NamedLetters
+where
+    Catalogue: FromRef<S>,
+    Limits: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let (mut parts, body) = request.into_parts();
+        let path = Path::from_request_parts(&mut parts, state).await;
+        let limits = Limits::from_ref(state);
+        let limits = Limits {
+            body_bytes: limits.body_bytes.max(BODY_BYTES),
+            ..limits
+        };
+        let body = body::read(&parts.headers, body, &limits).await?;
+        let ids = letter_ids(&body)?;
+        let sale = sales::of_path(&Catalogue::from_ref(state), path).await?;
+        Ok(Self { sale, ids })
+    }
 }

@@ -35,9 +35,8 @@ pub(super) fn check(spec: &WorkerSpec, findings: &mut Findings) {
     }
     findings.in_range::<i64>(
         "spec.worker.terminationGracePeriodSeconds",
-        spec.termination_grace_period_seconds.into(),
-        1,
-        3_600,
+        spec.termination_grace_period_seconds,
+        1..=3_600,
     );
     check_labels("spec.worker.nodeSelector", &spec.node_selector, findings);
     check_labels("spec.worker.podLabels", &spec.pod_labels, findings);

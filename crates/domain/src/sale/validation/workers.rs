@@ -1,6 +1,6 @@
 //! Judges how many workers a sale gets and how fast their number may change.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::Findings;
 use crate::sale::{
@@ -27,37 +27,41 @@ pub(super) fn check(spec: &WorkerSpec, findings: &mut Findings) -> WorkerPolicy 
         .fallback
         .as_ref()
         .map(|fallback| check_fallback(fallback, spec.max_replicas, findings));
-    let mut range = |field: &str, value: i64, min: i64, max: i64| -> u64 {
-        findings.in_range(&format!("spec.worker.{field}"), value, min, max)
-    };
-    let small = |value: u64| u32::try_from(value).unwrap_or(u32::MAX);
     WorkerPolicy {
-        min_replicas: small(range("minReplicas", spec.min_replicas.into(), 0, 1000)),
-        max_replicas: small(range("maxReplicas", spec.max_replicas.into(), 1, 1000)),
-        target_queue_depth: range("targetQueueDepth", spec.target_queue_depth, 1, 10_000_000),
-        batch_size: usize::try_from(range("batchSize", spec.batch_size.into(), 1, 10_000))
-            .unwrap_or(usize::MAX),
-        lanes_per_worker: small(range(
-            "lanesPerWorker",
-            spec.lanes_per_worker.into(),
-            1,
-            256,
-        )),
+        min_replicas: range(findings, "minReplicas", spec.min_replicas, 0..=1000),
+        max_replicas: range(findings, "maxReplicas", spec.max_replicas, 1..=1000),
+        target_queue_depth: range(
+            findings,
+            "targetQueueDepth",
+            spec.target_queue_depth,
+            1..=10_000_000,
+        ),
+        batch_size: range(findings, "batchSize", spec.batch_size, 1..=10_000),
+        lanes_per_worker: range(findings, "lanesPerWorker", spec.lanes_per_worker, 1..=256),
         prewarm: Duration::from_secs(range(
+            findings,
             "prewarmSeconds",
-            spec.prewarm_seconds.into(),
-            0,
-            86_400,
+            spec.prewarm_seconds,
+            0..=86_400,
         )),
         scale_down_stabilization: Duration::from_secs(range(
+            findings,
             "scaleDownStabilizationSeconds",
-            spec.scale_down_stabilization_seconds.into(),
-            0,
-            3_600,
+            spec.scale_down_stabilization_seconds,
+            0..=3_600,
         )),
         behavior,
         fallback,
     }
+}
+
+fn range<T: TryFrom<i64> + Default>(
+    findings: &mut Findings,
+    field: &str,
+    value: impl Into<i64>,
+    range: RangeInclusive<i64>,
+) -> T {
+    findings.in_range(&format!("spec.worker.{field}"), value, range)
 }
 
 fn check_behavior(spec: Option<&BehaviorSpec>, findings: &mut Findings) -> Behavior {
@@ -74,7 +78,7 @@ fn check_behavior(spec: Option<&BehaviorSpec>, findings: &mut Findings) -> Behav
 fn check_rules(path: &str, spec: &RulesSpec, findings: &mut Findings) -> Rules {
     let window = spec.stabilization_window_seconds.map(|seconds| {
         let path = format!("{path}.stabilizationWindowSeconds");
-        Duration::from_secs(findings.in_range(&path, seconds.into(), 0, 3_600))
+        Duration::from_secs(findings.in_range(&path, seconds, 0..=3_600))
     });
     if spec.policies.len() > MOST_POLICIES {
         findings.add(
@@ -116,43 +120,30 @@ fn check_tolerance(path: &str, tolerance: Option<f64>, findings: &mut Findings) 
 }
 
 fn check_policy(path: &str, spec: &PolicySpec, findings: &mut Findings) -> Policy {
+    let value = findings.in_range(&format!("{path}.value"), spec.value, 1..=i32::MAX.into());
+    let period = format!("{path}.periodSeconds");
     Policy {
         kind: spec.kind,
-        value: findings.in_range(
-            &format!("{path}.value"),
-            spec.value.into(),
-            1,
-            i32::MAX.into(),
-        ),
-        period: Duration::from_secs(findings.in_range(
-            &format!("{path}.periodSeconds"),
-            spec.period_seconds.into(),
-            1,
-            1_800,
-        )),
+        value,
+        period: Duration::from_secs(findings.in_range(&period, spec.period_seconds, 1..=1_800)),
     }
 }
 
 fn check_fallback(spec: &FallbackSpec, most: i32, findings: &mut Findings) -> Fallback {
-    let path = "spec.worker.fallback";
     // What is beyond every range is told below.
     if spec.replicas > most && spec.replicas <= 1000 {
         findings.add(
-            format!("{path}.replicas"),
+            "spec.worker.fallback.replicas",
             format!(
                 "is {}, more than maxReplicas ({most}); write at most that",
                 spec.replicas
             ),
         );
     }
+    let threshold = spec.failure_threshold;
     Fallback {
-        failure_threshold: findings.in_range(
-            &format!("{path}.failureThreshold"),
-            spec.failure_threshold.into(),
-            1,
-            3_600,
-        ),
-        replicas: findings.in_range(&format!("{path}.replicas"), spec.replicas.into(), 0, 1000),
+        failure_threshold: range(findings, "fallback.failureThreshold", threshold, 1..=3_600),
+        replicas: range(findings, "fallback.replicas", spec.replicas, 0..=1000),
         behavior: spec.behavior,
     }
 }

@@ -1,0 +1,53 @@
+//! What flags of all topics have in common.
+
+use std::{
+    num::{NonZeroU32, ParseIntError},
+    ops::RangeInclusive,
+    time::Duration,
+};
+
+use clap::{
+    Arg,
+    builder::{TypedValueParser, ValueParserFactory as _},
+};
+use url::Url;
+
+/// Gives a flag its environment variable: `FLASHSALE_HEAD_TIMEOUT_SECONDS` for
+/// `--head-timeout-seconds`. One that names a variable of its own keeps that.
+pub(super) fn with_variable(flag: Arg) -> Arg {
+    match flag.get_long() {
+        Some(long) if flag.get_env().is_none() => {
+            let variable = long.to_ascii_uppercase().replace('-', "_");
+            flag.env(format!("FLASHSALE_{variable}"))
+        }
+        _ => flag,
+    }
+}
+
+/// A whole number of seconds within `range`.
+pub(super) fn seconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
+    u64::value_parser().range(range).map(Duration::from_secs)
+}
+
+/// A whole number of millis within `range`.
+pub(super) fn millis(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
+    u64::value_parser().range(range).map(Duration::from_millis)
+}
+
+/// A whole number within `range`.
+pub(super) fn count(range: RangeInclusive<u32>) -> impl TypedValueParser<Value = usize> {
+    let range = i64::from(*range.start())..=i64::from(*range.end());
+    u32::value_parser().range(range).map(|count| count as usize)
+}
+
+/// A whole number from 1 on.
+pub(super) fn at_least_one(text: &str) -> Result<usize, ParseIntError> {
+    let count: NonZeroU32 = text.parse()?;
+    Ok(count.get() as usize)
+}
+
+/// The address of something on the web; none of anything else.
+pub(super) fn http_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
