@@ -4,7 +4,7 @@
 use flashsale_domain::id::SaleId;
 use serde::Serialize;
 
-use super::{Ledger, LedgerConnection, LedgerError, call::COUNT_LIMIT};
+use crate::{call::COUNT_LIMIT, connection::LedgerConnection, error::LedgerError, handle::Ledger};
 
 /// The books of one product, over all sales that ever offered it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, sqlx::FromRow)]

@@ -22,11 +22,15 @@ use sqlx::{
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::{
-    Fault, Ledger, LedgerConnection, LedgerError, WaitReason, certificates,
+use crate::servers::Server;
+use crate::{
+    certificates,
+    connection::LedgerConnection,
+    error::LedgerError,
+    fault::{Fault, WaitReason},
+    handle::Ledger,
     primary::{ATTEMPT_LIMIT, Primary, takes_writes},
 };
-use crate::servers::Server;
 
 /// How long settling a batch may take, with getting a connection. A batch of the largest size takes
 /// a tenth of it; a link that is silent stands still for this long, and then the batch is sent over

@@ -6,11 +6,12 @@ use flashsale_transport::{RELOAD_INTERVAL, Renewal, tls::Peer};
 use sqlx::{Connection as _, PgConnection};
 use tokio::time::{sleep, timeout};
 
-use super::{
-    Ledger, LedgerError,
+use crate::servers::{self, Server};
+use crate::{
+    error::LedgerError,
+    handle::Ledger,
     primary::{ATTEMPT_LIMIT, Primary},
 };
-use crate::servers::{self, Server};
 
 /// Has the connections of `ledger` use what the files of `renewal` have, for as long as somebody uses
 /// it.

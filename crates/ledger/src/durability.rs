@@ -4,7 +4,7 @@ use flashsale_domain::durability::LedgerSettings;
 
 use sqlx::Row as _;
 
-use super::{Ledger, LedgerError, call::CHECK_LIMIT};
+use crate::{call::CHECK_LIMIT, error::LedgerError, handle::Ledger};
 
 /// Standbys, without base backups under way and subscribers of logical replication. A role without
 /// `pg_monitor` sees that there are processes that send, and nothing else of them.

@@ -8,7 +8,11 @@ use sqlx::{
 };
 use tokio::time::sleep;
 
-use super::{Fault, Ledger, LedgerError, WaitReason};
+use crate::{
+    error::LedgerError,
+    fault::{Fault, WaitReason},
+    handle::Ledger,
+};
 
 /// How often to ask whether another process has finished changing the schema.
 const LOCK_POLL: Duration = Duration::from_millis(200);

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use flashsale_transport::{Relay, Renewal, tls::Peer};
 use sqlx::postgres::PgPoolOptions;
 
-use super::{CALL_LIMIT, Ledger};
-use crate::{LedgerConfig, OpenError, servers};
+use crate::{call::CALL_LIMIT, handle::Ledger};
+use crate::{
+    config::{LedgerConfig, OpenError},
+    servers,
+};
 
 impl Ledger {
     /// The ledger that `config` leads to; connects when first used. Reads the files of [`LedgerConfig::tls`], and follows

@@ -3,7 +3,7 @@
 use flashsale_domain::id::JobId;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use crate::{error::LedgerError, handle::Ledger};
 
 /// One order.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

@@ -8,7 +8,7 @@ use flashsale_domain::{
 use sqlx::{Encode, FromRow, Postgres, Type, postgres::PgRow};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError};
+use crate::{error::LedgerError, handle::Ledger};
 
 /// Orders read in one question.
 const ORDERS: i64 = 1_000;

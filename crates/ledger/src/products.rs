@@ -9,7 +9,7 @@ use flashsale_domain::{
 };
 use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
-use super::{Ledger, LedgerConnection, LedgerError, call::CALL_LIMIT};
+use crate::{call::CALL_LIMIT, connection::LedgerConnection, error::LedgerError, handle::Ledger};
 
 /// What a declaration came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use flashsale_domain::{
     stock::StockLevel,
 };
 
-use super::{Ledger, LedgerConnection, LedgerError, call::SETTLE_LIMIT};
+use crate::{call::SETTLE_LIMIT, connection::LedgerConnection, error::LedgerError, handle::Ledger};
 
 /// By how much a corrected version exceeds the greatest that Redis knows. An acknowledgement of a
 /// batch that the ledger has lost may still be on its way and carries a version a few beyond it;

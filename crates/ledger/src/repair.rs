@@ -11,7 +11,7 @@ use flashsale_domain::{
 };
 use uuid::Uuid;
 
-use super::{Ledger, LedgerConnection, LedgerError};
+use crate::{connection::LedgerConnection, error::LedgerError, handle::Ledger};
 
 /// How long making the lost orders of one product again may take: a hundred thousand of them take a
 /// few seconds.

@@ -7,7 +7,7 @@ use flashsale_domain::{
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::{Ledger, LedgerConnection, LedgerError, call::CALL_LIMIT};
+use crate::{call::CALL_LIMIT, connection::LedgerConnection, error::LedgerError, handle::Ledger};
 
 /// What a restock came to.
 #[derive(Debug, Clone, PartialEq, Eq)]

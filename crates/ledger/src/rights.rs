@@ -1,7 +1,7 @@
 //! Whether the role that connects has the rights that its process is going to need. Asked at start,
 //! so that a right that is missing is not found out by the first buy.
 
-use super::{Ledger, LedgerError, call::CHECK_LIMIT};
+use crate::{call::CHECK_LIMIT, error::LedgerError, handle::Ledger};
 
 /// A process that connects with few rights. What each of them may do is written in `roles.sql`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,8 +4,10 @@ use std::{fmt, str::FromStr};
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use super::{
-    Ledger, LedgerError, fault,
+use crate::{
+    error::LedgerError,
+    fault,
+    handle::Ledger,
     migration::{LOCK_RETRY, until_unlocked},
 };
 

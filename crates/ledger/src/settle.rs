@@ -8,7 +8,7 @@ use flashsale_domain::{
 };
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, Takeover, call::SETTLE_LIMIT};
+use crate::{call::SETTLE_LIMIT, error::LedgerError, handle::Ledger, takeover::Takeover};
 
 /// Whose turn it is to settle what.
 #[derive(Debug, Clone, PartialEq, Eq)]

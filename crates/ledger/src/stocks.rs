@@ -7,7 +7,7 @@ use flashsale_domain::{
     stock::StockLevel,
 };
 
-use super::{Ledger, LedgerError};
+use crate::{error::LedgerError, handle::Ledger};
 
 /// What a sale has left and has sold.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -3,7 +3,7 @@
 use flashsale_domain::id::{ProductId, SaleId};
 use uuid::Uuid;
 
-use super::{Ledger, LedgerError, call::SETTLE_LIMIT};
+use crate::{call::SETTLE_LIMIT, error::LedgerError, handle::Ledger};
 
 /// The right to settle the jobs of one product, until somebody else takes it over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgExecutor, postgres::PgQueryResult};
 
-use super::{
-    Ledger, LedgerError,
+use crate::{
+    error::LedgerError,
+    handle::Ledger,
     migration::{is_broken, until_unlocked},
 };
 
