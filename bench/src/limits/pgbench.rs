@@ -15,8 +15,8 @@ use tokio::process::Command;
 
 use crate::{
     environment::{
+        Stores,
         shop::{self, PRICE, product_prefix},
-        stores::Stores,
         verification,
     },
     error::{self, Result},

@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     environment::{
+        Stores,
         shop::{self, PRICE},
-        stores::Stores,
         verification,
     },
     error::{Result, check},
@@ -217,7 +217,8 @@ impl Rows {
 
 /// Fails unless a statement did to rows what it had to.
 fn require(rows: u64, expected: u64) -> Result<()> {
-    check(rows == expected, || {
-        format!("a statement of the limit had {rows} rows instead of {expected}")
-    })
+    check!(
+        rows == expected,
+        "a statement of the limit had {rows} rows instead of {expected}"
+    )
 }

@@ -10,7 +10,7 @@ use tokio::process::Command;
 use url::Url;
 
 use crate::{
-    environment::{shop, stores::Stores, verification},
+    environment::{Stores, shop, verification},
     error::{Result, check, wrong},
     external,
     load::prefill,
@@ -48,9 +48,10 @@ pub(crate) async fn run(stores: &Stores, number: u32, seconds: u32, pipeline: u3
     let mut benchmark = command(stores, count, pipeline)?;
     let rate = external::figure(PROGRAM, benchmark.args(&call), parse).await?;
     let taken = verification::taken(stores, &sale).await?;
-    check(taken == u64::from(count) + 1, || {
-        format!("of {count} buys by {PROGRAM} {taken} were taken, one of the bench included")
-    })?;
+    check!(
+        taken == u64::from(count) + 1,
+        "of {count} buys by {PROGRAM} {taken} were taken, one of the bench included"
+    )?;
     Ok(rate)
 }
 
@@ -89,9 +90,10 @@ async fn call(sale: &Sale) -> Result<Vec<String>> {
             buy.job_id.to_string(),
         ] {
             // Records of one name would overwrite each other, which costs less than new ones.
-            check(call.iter().any(|word| word.contains(&name)), || {
-                format!("the turnstile's call does not hold `{name}` but is {call:?}")
-            })?;
+            check!(
+                call.iter().any(|word| word.contains(&name)),
+                "the turnstile's call does not hold `{name}` but is {call:?}"
+            )?;
             for word in &mut call {
                 *word = word.replace(&name, &with_random_end(&name));
             }

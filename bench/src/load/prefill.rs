@@ -11,7 +11,7 @@ use flashsale_queue::{
 use tokio::task::JoinSet;
 
 use crate::{
-    environment::stores::Stores,
+    environment::Stores,
     error::{Result, broke, check},
 };
 
@@ -29,9 +29,10 @@ pub(crate) async fn admit(stores: &Stores, sale: &Sale, buys: Vec<Buy>) -> Resul
             let admissions = turnstile.admit(&mut queue, &keys, &buys[call]).await?;
             let is_new = |admission: &&Admission| matches!(admission, Admission::Queued { .. });
             let refused = admissions.iter().find(|admission| !is_new(admission));
-            check(refused.is_none(), || {
-                format!("the turnstile answered {refused:?} to a new buy")
-            })
+            check!(
+                refused.is_none(),
+                "the turnstile answered {refused:?} to a new buy"
+            )
         }
     })
     .await

@@ -15,15 +15,10 @@ mod whole;
 use flashsale_domain::sale::Sale;
 use flashsale_testbed::program::Program;
 
+use super::memory;
 use crate::{
-    environment::{
-        lane_hold::LaneHold,
-        outcomes,
-        programs::{self, bytes_each},
-        shop, verification,
-    },
+    environment::{outcomes, shop, verification},
     error::{Result, check},
-    load::prefill,
     metrics::table::{DEFAULT_BATCH, GROWING_BUYS, GROWING_JOBS, GROWING_PRODUCTS},
     session::Session,
 };
@@ -42,9 +37,6 @@ pub(crate) async fn measure(session: &mut Session) -> Result<()> {
     sales::measure(session).await
 }
 
-/// Jobs made up at a time: all of a million at once would be a gigabyte of this program's memory.
-const CHUNK: u32 = 100_000;
-
 /// One lane with more and more jobs in it: what an order costs may not depend on how many wait behind
 /// it. Smaller sizes are measured more often, since a fraction of a second of work says little.
 async fn lanes(session: &mut Session) -> Result<()> {
@@ -58,32 +50,13 @@ async fn lanes(session: &mut Session) -> Result<()> {
 }
 
 async fn empty_one(session: &mut Session, jobs: u32) -> Result<()> {
-    let number = session.next_sale();
-    let stores = &session.stores;
-    stores.empty().await?;
-    let sale = shop::sale(number, 1, jobs);
-    shop::open(stores, &sale).await?;
-    let hold = LaneHold::take(stores, &sale).await?;
-    let worker = [stores.way().worker("worker", LANES, DEFAULT_BATCH).await?];
-    let empty = stores.redis_memory().await?;
-    for first in (0..jobs).step_by(CHUNK as usize) {
-        let buys = shop::buys(&sale, CHUNK.min(jobs - first));
-        prefill::admit(stores, &sale, buys).await?;
-    }
-    let drained = hold.drain(stores, &worker, jobs).await?;
-    let worker_memory = programs::most_memory(&worker[0])?;
-    let settled = stores.redis_memory_at_rest().await?;
-    worker[0].stop().await?;
-    verification::settled(stores, &sale, jobs).await?;
+    let emptied = memory::fill_and_empty(session, jobs).await?;
     let at = |id| format!("{id} jobs={jobs}");
-    session.record(&at("orders"), drained.outcomes.rate())?;
-    session.record_each(drained.used.of_orders(at), jobs)?;
-    session.record(&at("worker-memory"), worker_memory)?;
-    session.record(
-        &at("queued-bytes"),
-        bytes_each(empty, drained.redis_full, jobs),
-    )?;
-    session.record(&at("settled-bytes"), bytes_each(empty, settled, jobs))
+    session.record(&at("orders"), emptied.drained.outcomes.rate())?;
+    session.record_each(emptied.drained.used.of_orders(at), jobs)?;
+    session.record(&at("worker-memory"), emptied.worker_memory)?;
+    session.record(&at("queued-bytes"), emptied.queued_bytes)?;
+    session.record(&at("settled-bytes"), emptied.settled_bytes)
 }
 
 /// Buys, spread over the products: a hundred for each of a thousand.
@@ -114,9 +87,10 @@ async fn buy(session: &mut Session, gateway: &Program, products: u32) -> Result<
         .await?;
     let used = session.stores.used([gateway])?.since(before);
     let queued = verification::waiting(&session.stores, &sale).await?;
-    check(queued == u64::from(BUYS), || {
-        format!("{BUYS} buys were sent and {queued} taken")
-    })?;
+    check!(
+        queued == u64::from(BUYS),
+        "{BUYS} buys were sent and {queued} taken"
+    )?;
     let used = [
         ("gateway-for-buy", used.programs),
         ("redis-for-buy", used.redis),

@@ -8,18 +8,19 @@ use super::settlement;
 use crate::{
     environment::verification::is_plausible,
     error::{Result, check},
-    load::wrk::{self, Buys, CONNECTIONS, Load},
+    load::wrk::{CONNECTIONS, How, Load},
     metrics::table::CONCURRENCIES,
-    session::{Session, USUAL},
+    session::Session,
 };
 
 use contestant::PRODUCT;
 use install::Installed;
 
-/// Jobs that each settlement of the usual stack settles in a full run: some ten seconds.
-const JOBS: u32 = 5_000;
+/// Jobs that each settlement of the usual stack settles in a full run, some ten seconds, and in a
+/// quick one.
+const JOBS: [u32; 2] = [5_000, FEW_JOBS];
 
-/// The same for each concurrency that is tried, and in a quick run.
+/// The same for each concurrency that is tried.
 const FEW_JOBS: u32 = 2_000;
 
 /// Seconds of load before its acknowledgements are measured: by then its code has been compiled.
@@ -33,11 +34,7 @@ pub(crate) async fn round(session: &mut Session, installed: &Installed) -> Resul
         Some(known) => known,
         None => try_concurrencies(session, installed).await?,
     };
-    let jobs = if session.arguments.quick {
-        FEW_JOBS
-    } else {
-        JOBS
-    };
+    let jobs = session.arguments.pick(JOBS);
     let theirs = contestant::settle(&session.stores, installed, concurrency, jobs).await?;
     session.record("peer-orders stack=express-bullmq", theirs)?;
     let ours = settlement::hot_product(session).await?;
@@ -46,26 +43,26 @@ pub(crate) async fn round(session: &mut Session, installed: &Installed) -> Resul
 }
 
 async fn their_acknowledgements(session: &mut Session, installed: &Installed) -> Result<()> {
-    let runs = [session.next_sale(), session.next_sale()];
-    let stores = &session.stores;
-    contestant::open(stores, 0).await?;
-    let gateway = contestant::gateway(stores, installed).await?;
-    let directory = stores.data_dir.path();
-    let buys = |run, seconds| Buys::of(&gateway, PRODUCT, run, seconds);
-    let warm_up = wrk::run(directory, buys(runs[0], WARM_UP_SECONDS)).await?;
-    stores.settle_down().await?;
-    let warm = contestant::waiting(stores).await?;
+    contestant::open(&session.stores, 0).await?;
+    let gateway = contestant::gateway(&session.stores, installed).await?;
+    let how = How {
+        seconds: WARM_UP_SECONDS,
+        ..session.usual()
+    };
+    let warm_up = session.send(&gateway, PRODUCT, how).await?;
+    session.stores.settle_down().await?;
+    let warm = contestant::waiting(&session.stores).await?;
     check_taken(warm_up.requests, warm)?;
-    let load = wrk::run(directory, buys(runs[1], session.arguments.load_seconds())).await?;
+    let load = session.send(&gateway, PRODUCT, session.usual()).await?;
     gateway.stop().await?;
-    let taken = contestant::waiting(stores).await?.saturating_sub(warm);
-    check_taken(load.requests, taken)?;
+    let queued = contestant::waiting(&session.stores).await?;
+    check_taken(load.requests, queued.saturating_sub(warm))?;
     record(session, "express-bullmq", &load)
 }
 
 async fn our_acknowledgements(session: &mut Session) -> Result<()> {
     let gateway = session.stores.way().gateway().await?;
-    let (load, _) = session.buy(&gateway, USUAL).await?;
+    let (load, _) = session.buy(&gateway, session.usual()).await?;
     gateway.stop().await?;
     record(session, "flashsale", &load)
 }
@@ -91,16 +88,16 @@ async fn try_concurrencies(session: &mut Session, installed: &Installed) -> Resu
 
 /// Checks that every acknowledged buy was queued, and none twice, as for our own gateway.
 fn check_taken(answered: u32, queued: u64) -> Result<()> {
-    check(is_plausible(queued, answered, CONNECTIONS), || {
-        format!("the usual stack acknowledged {answered} buys and queued {queued}")
-    })
+    check!(
+        is_plausible(queued, answered, CONNECTIONS),
+        "the usual stack acknowledged {answered} buys and queued {queued}"
+    )
 }
 
 fn record(session: &mut Session, stack: &str, load: &Load) -> Result<()> {
     session.record(&format!("peer-requests stack={stack}"), load.rate())?;
-    for (quantile, milliseconds) in &load.quantiles_ms()[..2] {
-        let series = format!("peer-latency stack={stack} quantile={quantile}");
-        session.record(&series, *milliseconds)?;
-    }
-    Ok(())
+    session.record_quantiles(
+        &format!("peer-latency stack={stack}"),
+        &load.quantiles_ms()[..2],
+    )
 }

@@ -14,13 +14,7 @@ use flashsale_testbed::{
 
 use self::scenario::{JUDGED, MANY_PRODUCTS, MANY_WORKERS, Scenario};
 use crate::{
-    environment::{
-        lane_hold::{Drained, LaneHold},
-        programs::Way,
-        shop,
-        stores::{Stores, Used},
-        verification,
-    },
+    environment::{Drained, LaneHold, Stores, Used, Way, shop, verification},
     error::{Result, check, wrong},
     limits::{pgbench, plain_batches, plain_writes},
     load::prefill,
@@ -214,9 +208,10 @@ impl Route {
     /// Fails when there is a distance that nobody went, since what was measured then was none.
     fn check_gone(&self) -> Result<()> {
         let gone = self.delay.as_ref().is_none_or(|delay| delay.accepted() > 0);
-        check(gone, || {
-            "PostgreSQL was reached past the distance put before it".to_owned()
-        })
+        check!(
+            gone,
+            "PostgreSQL was reached past the distance put before it"
+        )
     }
 }
 

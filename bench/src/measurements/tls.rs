@@ -5,9 +5,9 @@ use std::mem;
 
 use super::settlement;
 use crate::{
-    environment::{programs::Way, stores::Stores},
+    environment::{Stores, Way},
     error::{Result, wrong},
-    session::{Session, USUAL},
+    session::Session,
 };
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
@@ -22,7 +22,7 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
 async fn both(session: &mut Session) -> Result<()> {
     for (link, way) in ways(&session.stores)? {
         let gateway = way.gateway().await?;
-        let (load, used) = session.buy(&gateway, USUAL).await?;
+        let (load, used) = session.buy(&gateway, session.usual()).await?;
         let used = [
             ("gateway-for-buy", used.programs),
             ("redis-for-buy", used.redis),

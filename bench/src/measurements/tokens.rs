@@ -13,11 +13,12 @@ use flashsale_testbed::{
 use serde_json::json;
 
 use crate::{
-    environment::stores::Stores,
+    environment::Stores,
     error::{self, Result},
+    load::wrk::How,
     metrics::table::SIGNATURES,
     processor::own_thread_seconds,
-    session::{How, Session, USUAL},
+    session::Session,
 };
 
 /// Tokens that take turns, each of another shopper: a small share of what a gateway remembers, and few
@@ -99,9 +100,9 @@ async fn buys(
     cost: &mut Cost,
 ) -> Result<()> {
     let how = How {
-        seconds: Some(seconds),
+        seconds,
         tokens: tokens.map(|tokens| tokens.file.as_path()),
-        ..USUAL
+        ..session.usual()
     };
     let (load, used) = session.buy(gateway, how).await?;
     cost.processor_seconds += used.programs;

@@ -64,11 +64,10 @@ impl Buyers {
             return Err(failure.into());
         }
         let answered = report.succeeded;
-        check(answered == count, || {
-            format!(
-                "at {rate} buys/s only {answered} of {count} were answered: the machine is too busy"
-            )
-        })?;
+        check!(
+            answered == count,
+            "at {rate} buys/s only {answered} of {count} were answered: the machine is too busy"
+        )?;
         Ok(buyers.bought)
     }
 }

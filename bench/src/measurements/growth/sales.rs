@@ -9,11 +9,9 @@ use flashsale_testbed::program::Program;
 use super::LANES;
 use crate::{
     environment::{
-        outcomes,
+        Stores, outcomes,
         programs::{most_memory, processor_seconds},
-        shop,
-        stores::Stores,
-        verification,
+        shop, verification,
     },
     error::{Error, Result, wrong},
     metrics::table::{DEFAULT_BATCH, GROWING_SALES},

@@ -11,11 +11,9 @@ use redis::AsyncCommands;
 use super::LANES;
 use crate::{
     environment::{
-        outcomes,
+        Stores, outcomes,
         programs::{bytes_each, megabytes, most_memory},
-        shop,
-        stores::Stores,
-        verification,
+        shop, verification,
     },
     error::{Result, check},
     metrics::table::DEFAULT_BATCH,
@@ -107,8 +105,8 @@ async fn check_nothing_left(stores: &Stores, sale: &Sale) -> Result<()> {
     let _: u64 = queue.del(SaleKeys::new(&sale.id).withdrawn()).await?;
     let keys: u64 = redis::cmd("DBSIZE").query_async(&mut queue).await?;
     let example: Option<String> = redis::cmd("RANDOMKEY").query_async(&mut queue).await?;
-    check(keys == 0, || {
-        let example = example.as_deref().unwrap_or("none any more");
-        format!("a deleted sale left {keys} keys in Redis, e.g. {example}")
-    })
+    check!(
+        keys == 0,
+        "a deleted sale left {keys} keys in Redis, e.g. {example:?}"
+    )
 }

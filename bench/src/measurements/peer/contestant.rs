@@ -12,7 +12,7 @@ use sqlx::AssertSqlSafe;
 
 use super::install::Installed;
 use crate::{
-    environment::stores::Stores,
+    environment::Stores,
     error::{Result, check, too_late},
 };
 
@@ -106,9 +106,10 @@ async fn fill(stores: &Stores, installed: &Installed, jobs: u32) -> Result<()> {
     let fill = Process::start(launch).await?;
     ended(&fill, fill.wait(SILENCE).await?)?;
     let queued = waiting(stores).await?;
-    check(queued == u64::from(jobs), || {
-        format!("of {jobs} jobs {queued} are in the queue of the usual stack")
-    })
+    check!(
+        queued == u64::from(jobs),
+        "of {jobs} jobs {queued} are in the queue of the usual stack"
+    )
 }
 
 async fn wait_for_orders(stores: &Stores, worker: &Process, jobs: u32) -> Result<()> {
@@ -150,12 +151,11 @@ async fn verify(stores: &Stores, jobs: u32) -> Result<()> {
     let is_right = made == i64::from(jobs)
         && stock == i64::from(LEFT_OVER)
         && (waiting, active, failed) == (0, 0, 0);
-    check(is_right, || {
-        format!(
-            "the usual stack made {made} orders of {jobs} jobs, has {stock} units left where \
+    check!(
+        is_right,
+        "the usual stack made {made} orders of {jobs} jobs, has {stock} units left where \
              {LEFT_OVER} should be, and {waiting} jobs wait, {active} are in work, {failed} failed"
-        )
-    })
+    )
 }
 
 /// Orders per second behind those of the warm-up, by the times that the orders bear.
