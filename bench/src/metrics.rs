@@ -240,13 +240,16 @@ impl Section {
 
 /// Every choice of each label with every choice of the others, those of the last label nearest.
 fn combinations(labels: &[Label]) -> Vec<Vec<Chosen>> {
-    labels.iter().fold(vec![Vec::new()], |all, label| {
+    let mut all = vec![Vec::new()];
+    for label in labels {
         let choices = label.choices();
-        let with =
-            |before: &Vec<Chosen>, choice: &Chosen| [&before[..], &[choice.clone()]].concat();
-        let with_each = |before| choices.iter().map(move |choice| with(before, choice));
-        all.iter().flat_map(with_each).collect()
-    })
+        let with_each = |before: Vec<Chosen>| {
+            let with = |choice: &Chosen| [&before, std::slice::from_ref(choice)].concat();
+            choices.iter().map(with).collect::<Vec<_>>()
+        };
+        all = all.into_iter().flat_map(with_each).collect();
+    }
+    all
 }
 
 /// The template with a part of each choice in the place of its label.

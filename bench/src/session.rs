@@ -82,6 +82,11 @@ impl Session {
     /// Opens `sale` and waits until `gateway` knows it.
     pub(crate) async fn put_on_sale(&self, gateway: &Program, sale: &Sale) -> Result<()> {
         shop::open(&self.stores, sale).await?;
+        self.until_known(gateway, sale).await
+    }
+
+    /// Waits until `gateway` knows `sale`.
+    pub(crate) async fn until_known(&self, gateway: &Program, sale: &Sale) -> Result<()> {
         let path = format!("/sales/{}", sale.id);
         Ok(gateway.answers(gateway.address, &path).await?)
     }

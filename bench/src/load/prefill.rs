@@ -64,7 +64,7 @@ where
         });
     }
     finish(callers).await?;
-    Ok(rate(count, started))
+    Ok(rate(u32::try_from(count)?, started))
 }
 
 /// Waits for all callers; the first failure is the failure of all.
@@ -76,7 +76,6 @@ pub(crate) async fn finish(mut callers: JoinSet<Result<()>>) -> Result<()> {
 }
 
 /// `count` things since `started`, per second.
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-pub(crate) fn rate(count: usize, started: Instant) -> f64 {
-    count as f64 / started.elapsed().as_secs_f64()
+pub(crate) fn rate(count: u32, started: Instant) -> f64 {
+    f64::from(count) / started.elapsed().as_secs_f64()
 }

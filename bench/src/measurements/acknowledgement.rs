@@ -57,10 +57,7 @@ async fn alone(session: &mut Session, limit: &Program, gateway: &Program) -> Res
     let used = programs::processor_seconds(limit)? - before;
     session.record_each([("processor-time of=empty-route", used)], load.requests)?;
     let (load, used) = buys(session, "server=buy", gateway).await?;
-    let used = [
-        ("processor-time of=gateway-for-buy", used.programs),
-        ("processor-time of=redis-for-buy", used.redis),
-    ];
+    let used = used.of_buys(|id| format!("processor-time of={id}"));
     session.record_each(used, load.requests)?;
     Ok(load.rate())
 }

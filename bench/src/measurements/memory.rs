@@ -20,7 +20,7 @@ use crate::{
 const FULL_LANE: u64 = 100_000;
 
 /// Lanes that the worker may drive: its default.
-const LANES: u32 = 8;
+pub(super) const LANES: u32 = 8;
 
 /// Jobs made up at a time: all of a million at once would be a gigabyte of this program's memory.
 const CHUNK: u32 = 100_000;

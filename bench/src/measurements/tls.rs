@@ -23,11 +23,7 @@ async fn both(session: &mut Session) -> Result<()> {
     for (link, way) in ways(&session.stores)? {
         let gateway = way.gateway().await?;
         let (load, used) = session.buy(&gateway, session.usual()).await?;
-        let used = [
-            ("gateway-for-buy", used.programs),
-            ("redis-for-buy", used.redis),
-        ];
-        let used = used.map(|(id, seconds)| (format!("link-time of={id} link={link}"), seconds));
+        let used = used.of_buys(|id| format!("link-time of={id} link={link}"));
         session.record_each(used, load.requests)?;
         gateway.stop().await?;
     }
