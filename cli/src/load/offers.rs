@@ -13,7 +13,8 @@ use crate::http_client::Connection;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SalesView {
-    pub(super) server_time: Timestamp,
+    /// What nothing but a history asks for.
+    pub(super) server_time: Option<Timestamp>,
     pub(super) sales: Vec<SaleView>,
 }
 

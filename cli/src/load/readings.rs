@@ -130,10 +130,10 @@ impl Reader {
         let Ok(view) = serde_json::from_slice::<SalesView>(&reply.body) else {
             return;
         };
-        if self.redis.is_none() {
+        if let (None, Some(server_time)) = (&self.redis, view.server_time) {
             self.history.note(Entry::Clock {
                 sent_us,
-                redis_at: view.server_time.as_microsecond(),
+                redis_at: server_time.as_microsecond(),
                 source: Asked::Gateway,
             });
         }
