@@ -24,24 +24,19 @@ pub(crate) fn table(
     rounds: u32,
 ) -> String {
     let mut lines = vec![format!("{}\n", machine.describe())];
-    let warnings = machine.warnings();
-    lines.extend(
-        warnings
-            .iter()
-            .map(|warning| format!("WARNING: {warning}\n")),
-    );
+    for warning in machine.warnings() {
+        lines.push(format!("WARNING: {warning}\n"));
+    }
     lines.push(match rounds {
         1 => "one round: an impression, not a figure\n".to_owned(),
         rounds => format!("medians of {rounds} rounds, and their range\n"),
     });
     for section in SECTIONS {
-        let rows = rows().iter().filter(|row| row.section == section.title);
-        let shown: Vec<String> = rows
-            .clone()
-            .filter_map(|row| row_line(row, figures))
-            .collect();
+        let mut rows = rows().iter().filter(|row| row.section == section.title);
+        let shown = rows.clone().filter_map(|row| row_line(row, figures));
+        let shown: Vec<String> = shown.collect();
         if !shown.is_empty() {
-            let has_limits = rows.clone().any(|row| row.is_limit);
+            let has_limits = rows.any(|row| row.is_limit);
             let share = if has_limits { "of its limit" } else { "" };
             lines.extend(["\n".to_owned(), columns(section.title, "", "", share)]);
             lines.extend(shown);
@@ -73,12 +68,8 @@ fn row_line(row: &Row, figures: &Figures) -> Option<String> {
         None if row.is_limit => "limit".to_owned(),
         None => String::new(),
     };
-    Some(columns(
-        &format!("  {}", row.title),
-        &unit.format(median),
-        &range,
-        &share,
-    ))
+    let title = format!("  {}", row.title);
+    Some(columns(&title, &unit.format(median), &range, &share))
 }
 
 /// The median over the rounds of the value as a share of its limit.
