@@ -9,18 +9,12 @@ use crate::metrics::table::{DEFAULT_BATCH, PRODUCTS};
 /// Rounds of a full run: the least number whose median leaves an outlier on either side out.
 const ROUNDS: u32 = 3;
 
-/// Jobs settled in each settlement of a full run: several seconds of work, long against the
-/// second in which Redis syncs its file.
-const JOBS: u32 = 200_000;
+/// Jobs settled in each settlement of a full run, and of a quick one: several seconds of work, long
+/// against the second in which Redis syncs its file.
+const JOBS: [u32; 2] = [200_000, 50_000];
 
-/// The same in a quick run.
-const QUICK_JOBS: u32 = 50_000;
-
-/// Seconds of load for each acknowledgement figure of a full run.
-const LOAD_SECONDS: u32 = 5;
-
-/// The same in a quick run.
-const QUICK_LOAD_SECONDS: u32 = 2;
+/// Seconds of load for each acknowledgement figure of a full run, and of a quick one.
+const LOAD_SECONDS: [u32; 2] = [5, 2];
 
 /// What every number of jobs must be a multiple of, so that each product of each settlement gets
 /// whole batches: pgbench is told a number of transactions, not of orders.
@@ -163,22 +157,22 @@ impl RunArguments {
     /// How many jobs each settlement settles.
     #[must_use]
     pub fn jobs(&self) -> u32 {
-        self.jobs.unwrap_or(if self.quick || self.is_short() {
-            QUICK_JOBS
-        } else {
-            JOBS
-        })
+        self.jobs.unwrap_or(self.pick(JOBS))
     }
 
     /// How long each load lasts.
     #[must_use]
     pub fn load_seconds(&self) -> u32 {
-        let default = if self.quick || self.is_short() {
-            QUICK_LOAD_SECONDS
+        self.load_seconds.unwrap_or(self.pick(LOAD_SECONDS))
+    }
+
+    /// One of two numbers: that of a full run, or that of a quick or a short one.
+    pub(crate) fn pick(&self, [full, quick]: [u32; 2]) -> u32 {
+        if self.quick || self.is_short() {
+            quick
         } else {
-            LOAD_SECONDS
-        };
-        self.load_seconds.unwrap_or(default)
+            full
+        }
     }
 
     /// Whether `part` is to be measured.
@@ -191,6 +185,6 @@ impl RunArguments {
 fn jobs(text: &str) -> Result<u32, String> {
     match text.parse() {
         Ok(jobs) if jobs > 0 && jobs % JOBS_STEP == 0 => Ok(jobs),
-        _ => Err(format!("write a multiple of {JOBS_STEP}, e.g. {JOBS}")),
+        _ => Err(format!("write a multiple of {JOBS_STEP}, e.g. {}", JOBS[0])),
     }
 }

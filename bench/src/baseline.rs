@@ -13,7 +13,7 @@ use crate::{
     error::{self, Result},
     figures::{
         Figures,
-        Quantity::{self, Of, Share, ShareOfSum},
+        Quantity::{self, Of, Share},
     },
     metrics::Unit,
     report::{TITLE, VALUE},
@@ -68,21 +68,21 @@ macro_rules! ratios {
 /// All of them, in the order of the file.
 pub(crate) const RATIOS: &[Ratio] = ratios! {
     "settlementOfLimit" "orders settled, of the plain batches'"
-        Share("settlement workers=1 products=1 batch=1000", "plain-batches products=1 batch=1000")
+        Share(&["settlement workers=1 products=1 batch=1000"], "plain-batches products=1 batch=1000")
         higher SPEED_MARGIN;
     "manyWorkersOfOne" "orders of 8 workers, of 1 worker's"
-        Share("settlement workers=8 products=1 batch=1000", "settlement workers=1 products=1 batch=1000")
+        Share(&["settlement workers=8 products=1 batch=1000"], "settlement workers=1 products=1 batch=1000")
         higher SPEED_MARGIN;
     "turnstileOfPlainWrites" "turnstile's buys, of the plain writes'"
-        Share("turnstile", "plain-writes") higher SPEED_MARGIN;
+        Share(&["turnstile"], "plain-writes") higher SPEED_MARGIN;
     "buysOfEmptyRoute" "buys acknowledged, of an empty route's"
-        Share("requests server=buy", "requests server=empty-route") higher SPEED_MARGIN;
+        Share(&["requests server=buy"], "requests server=empty-route") higher SPEED_MARGIN;
     "buyCostOfEmptyRoute" "processor time of a buy, of an empty route's"
-        ShareOfSum(&["processor-time of=gateway-for-buy", "processor-time of=redis-for-buy"],
+        Share(&["processor-time of=gateway-for-buy", "processor-time of=redis-for-buy"],
             "processor-time of=empty-route")
         lower COST_MARGIN;
     "orderCostOfPgbench" "processor time of an order, of pgbench's"
-        ShareOfSum(&["processor-time of=postgres-for-order", "processor-time of=worker-for-order",
+        Share(&["processor-time of=postgres-for-order", "processor-time of=worker-for-order",
             "processor-time of=redis-for-order"], "processor-time of=postgres-for-pgbench")
         lower COST_MARGIN;
     "queuedBytes" "Redis, for one queued buy" Of("redis-queued") lower BYTES_MARGIN;
@@ -109,11 +109,8 @@ fn in_order<S: Serializer>(
     ratios: &BTreeMap<String, Held>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        RATIOS
-            .iter()
-            .filter_map(|one| ratios.get_key_value(one.name)),
-    )
+    let of = |ratio: &Ratio| ratios.get_key_value(ratio.name);
+    serializer.collect_map(RATIOS.iter().filter_map(of))
 }
 
 impl Baseline {
@@ -133,12 +130,11 @@ impl Baseline {
             |why: String| format!("the baseline `{file}` {why}; renew it with --write-baseline");
         let baseline: Self = serde_json::from_str(text)
             .map_err(|error| renew(format!("is not understood ({error})")))?;
-        for name in baseline.ratios.keys() {
-            if !RATIOS.iter().any(|ratio| ratio.name == name) {
-                Err(renew(format!(
-                    "is not understood (there is no ratio `{name}`)"
-                )))?;
-            }
+        let is_unknown = |name: &&String| !RATIOS.iter().any(|ratio| ratio.name == **name);
+        if let Some(name) = baseline.ratios.keys().find(is_unknown) {
+            Err(renew(format!(
+                "is not understood (there is no ratio `{name}`)"
+            )))?;
         }
         for ratio in RATIOS {
             // Nobody would notice if it fell.
@@ -153,13 +149,14 @@ impl Baseline {
     pub(crate) fn of(figures: &Figures) -> Result<Self> {
         let mut ratios = BTreeMap::new();
         for ratio in RATIOS {
-            let samples = ratio.quantity.samples(figures).unwrap_or_default();
-            let (Some(value), Some((least, most))) = (samples.median(), samples.range()) else {
-                let title = ratio.title;
-                Err(format!(
-                    "{title} was not measured; this is a bug of the bench"
-                ))?
-            };
+            let samples = ratio.quantity.samples(figures);
+            let measured = samples.and_then(|samples| samples.median().zip(samples.range()));
+            let (value, (least, most)) = measured.ok_or_else(|| {
+                format!(
+                    "{} was not measured; this is a bug of the bench",
+                    ratio.title
+                )
+            })?;
             let noise = (most - least) / value;
             let margin = noise.max(ratio.least_margin).min(GREATEST_MARGIN);
             let (value, margin) = (rounded(value), rounded(margin));
@@ -176,15 +173,11 @@ impl Baseline {
     /// Holds what was measured against it.
     pub(crate) fn judge(&self, figures: &Figures) -> Vec<Verdict> {
         let verdict = |ratio: &'static Ratio| {
-            let held = *self.ratios.get(ratio.name)?;
-            let measured = ratio
-                .quantity
-                .samples(figures)
-                .and_then(|samples| samples.median());
+            let samples = ratio.quantity.samples(figures);
             Some(Verdict {
                 ratio,
-                held,
-                measured,
+                held: *self.ratios.get(ratio.name)?,
+                measured: samples.and_then(|samples| samples.median()),
             })
         };
         RATIOS.iter().filter_map(verdict).collect()
@@ -240,37 +233,29 @@ pub(crate) fn any_fell(verdicts: &[Verdict]) -> bool {
 /// Of two looks at the same ratios the better one each: only what falls twice has fallen.
 pub(crate) fn better_of(first: &[Verdict], second: &[Verdict]) -> Vec<Verdict> {
     let better = |(first, second): (&Verdict, &Verdict)| {
-        if first.gain() > second.gain() {
-            *first
-        } else {
-            *second
-        }
+        let is_first = first.gain() > second.gain();
+        if is_first { *first } else { *second }
     };
     first.iter().zip(second).map(better).collect()
 }
 
 /// All of them as a table; nothing where there are none.
 pub(crate) fn render(verdicts: &[Verdict]) -> String {
-    let heading = if verdicts.is_empty() {
-        ""
-    } else {
-        "\nBaseline\n"
-    };
+    let heading = (!verdicts.is_empty()).then(|| "\nBaseline\n".to_owned());
     let line = |verdict: &Verdict| {
         let title = format!("  {}", verdict.ratio.title);
         let unit = verdict.ratio.quantity.unit();
-        let not_measured = || "not measured".to_owned();
-        let measured = verdict
-            .measured
-            .map_or_else(not_measured, |value| unit.format(value));
-        let (was, margin) = (
-            unit.format(verdict.held.value),
-            Unit::Share.format(verdict.held.margin),
-        );
+        let measured = verdict.measured.map(|value| unit.format(value));
+        let measured = measured.as_deref().unwrap_or("not measured");
+        let was = unit.format(verdict.held.value);
+        let margin = Unit::Share.format(verdict.held.margin);
         let (expected, word) = (format!("was {was}, may be {margin} worse"), verdict.word());
         format!("{title:<TITLE$}{measured:>VALUE$}  {expected:<EXPECTED$}{word}\n")
     };
-    heading.to_owned() + &verdicts.iter().map(line).collect::<String>()
+    heading
+        .into_iter()
+        .chain(verdicts.iter().map(line))
+        .collect()
 }
 
 #[cfg(test)]

@@ -1,8 +1,12 @@
 //! What measurements start from: servers, programs, sales, and what came of them.
 
-pub(crate) mod lane_hold;
+mod lane_hold;
 pub(crate) mod outcomes;
 pub(crate) mod programs;
 pub(crate) mod shop;
-pub(crate) mod stores;
+mod stores;
 pub(crate) mod verification;
+
+pub(crate) use lane_hold::{Drained, LaneHold};
+pub(crate) use programs::Way;
+pub(crate) use stores::{Stores, Used};

@@ -37,10 +37,13 @@ pub(crate) fn wrong(what: impl Display) -> Error {
     format!("the result is wrong: {what}; figures of a wrong result are not shown").into()
 }
 
-/// Fails unless the result is right; `what` says how it is wrong.
-pub(crate) fn check(is_right: bool, what: impl FnOnce() -> String) -> Result<()> {
-    if is_right { Ok(()) } else { Err(wrong(what())) }
+/// Fails unless the result is right; the text, as for `format!`, says how it is wrong.
+macro_rules! check {
+    ($is_right:expr, $($text:tt)+) => {
+        if $is_right { Ok(()) } else { Err($crate::error::wrong(format!($($text)+))) }
+    };
 }
+pub(crate) use check;
 
 /// Something that must happen did not: `what`, as "… did not …".
 pub(crate) fn too_late(what: impl Display, waited: Duration) -> Error {
@@ -69,7 +72,7 @@ mod tests {
     fn errors_of_libraries_say_who_failed() {
         let error: Error = sqlx::Error::PoolClosed.into();
         assert!(message(&error).starts_with("PostgreSQL refused"), "{error}");
-        let text = message(&check(false, || "1 is 2".to_owned()).unwrap_err());
+        let text = message(&wrong("1 is 2"));
         assert!(text.starts_with("the result is wrong: 1 is 2;"), "{text}");
     }
 }

@@ -80,12 +80,10 @@ impl Figures {
 pub(crate) enum Quantity {
     /// A series as it is.
     Of(&'static str),
-    /// The first as a share of the second, round by round.
-    Share(&'static str, &'static str),
-    /// The same, shown as how many times as much.
-    Times(&'static str, &'static str),
     /// What the first come to together as a share of the second, round by round.
-    ShareOfSum(&'static [&'static str], &'static str),
+    Share(&'static [&'static str], &'static str),
+    /// The same, shown as how many times as much.
+    Times(&'static [&'static str], &'static str),
     /// The median of the first as a share of that of the second, where each has its own number of
     /// samples.
     ShareOfMedians(&'static str, &'static str),
@@ -96,14 +94,12 @@ pub(crate) enum Quantity {
 impl Quantity {
     /// Its values; none when not all of it was measured.
     pub(crate) fn samples(self, figures: &Figures) -> Option<Samples> {
-        let share = |one: &[&str], other| {
-            let (one, other) = (figures.sum(one)?, figures.samples(other)?);
-            Some(one.with(other, |one, other| one / other))
-        };
         match self {
             Self::Of(series) => figures.samples(series).cloned(),
-            Self::Share(one, other) | Self::Times(one, other) => share(&[one], other),
-            Self::ShareOfSum(some, other) => share(some, other),
+            Self::Share(some, other) | Self::Times(some, other) => {
+                let (some, other) = (figures.sum(some)?, figures.samples(other)?);
+                Some(some.with(other, |some, other| some / other))
+            }
             Self::ShareOfMedians(one, other) => {
                 Some(Samples(vec![figures.median(one)? / figures.median(other)?]))
             }
@@ -129,12 +125,8 @@ impl Quantity {
     pub(crate) fn series(self) -> Vec<&'static str> {
         match self {
             Self::Of(one) => vec![one],
-            Self::Share(one, other)
-            | Self::Times(one, other)
-            | Self::ShareOfMedians(one, other) => {
-                vec![one, other]
-            }
-            Self::ShareOfSum(some, other) => [some, &[other]].concat(),
+            Self::ShareOfMedians(one, other) => vec![one, other],
+            Self::Share(some, other) | Self::Times(some, other) => [some, &[other]].concat(),
             Self::More(some, others) => [some, others].concat(),
         }
     }
@@ -162,7 +154,7 @@ mod tests {
         }
         assert_eq!(figures.share("turnstile", "plain-writes"), Some(0.5));
         assert_eq!(figures.share("turnstile", "jobs-queued"), None);
-        let cost = Quantity::ShareOfSum(&["turnstile", "plain-writes"], "turnstile");
+        let cost = Quantity::Share(&["turnstile", "plain-writes"], "turnstile");
         assert_eq!(cost.samples(&figures).unwrap().median(), Some(3.0));
         let medians = Quantity::ShareOfMedians("turnstile", "plain-writes");
         assert_eq!(medians.samples(&figures).unwrap().median(), Some(0.75));
@@ -174,7 +166,7 @@ mod tests {
         figures.add("turnstile", 1.0);
         assert_eq!(figures.median("plain-writes"), None);
         for quantity in [
-            Quantity::ShareOfSum(&["turnstile", "plain-writes"], "turnstile"),
+            Quantity::Share(&["turnstile", "plain-writes"], "turnstile"),
             Quantity::More(&["turnstile"], &["plain-writes"]),
         ] {
             assert_eq!(quantity.samples(&figures), None);

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::error::{Result, wrong};
+
 /// How long things took, shortest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Latencies(Vec<Duration>);
@@ -15,9 +17,9 @@ impl FromIterator<Duration> for Latencies {
 }
 
 impl Latencies {
-    /// Milliseconds within which this share of all ended (nearest rank); 0 when there are none.
-    pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
-        self.quantile(share).as_secs_f64() * 1e3
+    /// Milliseconds within which this share of all ended (nearest rank).
+    pub(crate) fn quantile_ms(&self, share: f64) -> Result<f64> {
+        Ok(self.quantile(share)?.as_secs_f64() * 1e3)
     }
 
     #[expect(
@@ -26,12 +28,10 @@ impl Latencies {
         clippy::cast_sign_loss,
         reason = "a share of a length, far below 2^52"
     )]
-    pub(crate) fn quantile(&self, share: f64) -> Duration {
+    pub(crate) fn quantile(&self, share: f64) -> Result<Duration> {
         let rank = (self.0.len() as f64 * share).ceil() as usize;
-        self.0
-            .get(rank.saturating_sub(1))
-            .copied()
-            .unwrap_or_default()
+        let latency = self.0.get(rank.saturating_sub(1));
+        Ok(*latency.ok_or_else(|| wrong("nothing was measured whose latency is asked for"))?)
     }
 }
 
@@ -43,9 +43,11 @@ mod tests {
     fn quantiles_are_values_that_were_there() {
         let latencies: Latencies = (1..=1000).rev().map(Duration::from_millis).collect();
         let quantiles =
-            [0.0, 0.5, 0.99, 0.999, 1.0].map(|share| latencies.quantile_ms(share).to_bits());
-        let expected = [1.0_f64, 500.0, 990.0, 999.0, 1000.0].map(f64::to_bits);
-        assert_eq!(quantiles, expected);
-        assert_eq!(Latencies::default().quantile_ms(0.5).to_bits(), 0);
+            [0.0, 0.5, 0.99, 0.999, 1.0].map(|share| latencies.quantile(share).unwrap());
+        assert_eq!(
+            quantiles,
+            [1, 500, 990, 999, 1_000].map(Duration::from_millis)
+        );
+        assert!(Latencies::default().quantile(0.5).is_err());
     }
 }

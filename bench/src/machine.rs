@@ -5,7 +5,11 @@ use std::{fs, num::NonZero, thread};
 use nix::sys::statfs::{self, TMPFS_MAGIC};
 use serde::Serialize;
 
-use crate::{environment::stores::Stores, error::Result, metrics::Unit};
+use crate::{
+    environment::Stores,
+    error::{Result, wrong},
+    metrics::Unit,
+};
 
 /// Share of the processor that other programs may use before it is worth a warning: what a system
 /// at rest does beside.
@@ -34,20 +38,15 @@ pub(crate) struct Machine {
 impl Machine {
     /// Asks the system and the servers.
     pub(crate) async fn look(stores: &Stores) -> Result<Self> {
+        let cpuinfo = fs::read_to_string("/proc/cpuinfo").ok();
+        let redis = stores.info("server").await?.get("redis_version");
         Ok(Self {
-            processor: fs::read_to_string("/proc/cpuinfo")
-                .ok()
-                .as_deref()
-                .and_then(processor),
+            processor: cpuinfo.as_deref().and_then(processor),
             cores: thread::available_parallelism().map_or(1, NonZero::get),
             postgres: setting(stores, "SHOW server_version").await?,
             fsync: setting(stores, "SHOW fsync").await?,
             synchronous_commit: setting(stores, "SHOW synchronous_commit").await?,
-            redis: stores
-                .info("server")
-                .await?
-                .get("redis_version")
-                .unwrap_or_default(),
+            redis: redis.ok_or_else(|| wrong("Redis does not tell its version"))?,
             // Where the system does not tell, no warning is given.
             in_memory: statfs::statfs(stores.data_dir.path())
                 .is_ok_and(|status| status.filesystem_type() == TMPFS_MAGIC),

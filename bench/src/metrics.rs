@@ -4,26 +4,23 @@
 //! `settlement workers=8 products=1 batch=1000`. Measurements record values under such names and
 //! know nothing else of the report. [`table::SECTIONS`] says the rest of each, in one place.
 
-pub mod table;
+pub(crate) mod table;
 
-use std::sync::LazyLock;
+use std::{collections::BTreeSet, sync::LazyLock};
 
-use table::SECTIONS;
+use table::{QUANTILES, SECTIONS};
 
 /// What a value counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unit {
+pub(crate) enum Unit {
     /// Orders, buys or requests per second.
     PerSecond,
-    /// Milliseconds.
     Milliseconds,
-    /// Microseconds.
     Microseconds,
     /// Milliseconds of processor time per second; ten are a hundredth of a core.
     MillisecondsPerSecond,
-    /// Megabytes of 1,000,000 bytes.
+    /// Of 1,000,000 bytes.
     Megabytes,
-    /// Bytes.
     Bytes,
     /// A number of things.
     Count,
@@ -35,67 +32,55 @@ pub enum Unit {
 
 /// A quantity, or one for each combination of the labels that it stands below.
 #[derive(Debug, Clone, Copy)]
-pub struct Metric {
+pub(crate) struct Metric {
     /// Its id and labels; `{label}` stands for the label's value.
-    pub series: &'static str,
+    series: &'static str,
     /// What its line is called; `{label}` stands for the label's text.
-    pub title: &'static str,
-    /// What its values count.
-    pub unit: Unit,
-    /// What it is shown as a share of.
-    pub limit: Limit,
+    title: &'static str,
+    unit: Unit,
+    /// A label of its own, whose values stand one below the other.
+    label: Option<Label>,
+    limit: Limit,
 }
 
 /// What a metric is shown as a share of.
-#[derive(Debug, Clone, Copy)]
-pub enum Limit {
-    /// Nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
     None,
     /// Nothing: it is itself a limit.
     Itself,
-    /// This series, which is itself a limit; `{label}` stands for the label's value.
+    /// Itself at the first value of its own label.
+    Smallest,
+    /// This series, which is itself a limit; `{label}` stands for the label's value. Where it is
+    /// not measured for a value of a label, there is no limit either.
     Series(&'static str),
 }
 
 /// A label with the values that are measured.
 #[derive(Debug, Clone, Copy)]
-pub enum Label {
-    /// Name; numbers, shown as they are.
-    Numbers(&'static str, &'static [u32]),
-    /// Name; what is counted, in the singular; numbers, shown with that.
-    Counts(&'static str, &'static str, &'static [u32]),
+pub(crate) enum Label {
+    /// Name; what is counted, in the singular, or nothing; numbers, shown with that.
+    Numbers(&'static str, &'static str, &'static [u32]),
     /// Name; words, each with what is shown.
     Words(&'static str, &'static [(&'static str, &'static str)]),
+    /// `quantile`; so many of [`QUANTILES`].
+    Quantiles(usize),
 }
 
-/// In which order a block's lines stand.
+/// Lines that stand together: all metrics for the first combination of the labels' values, then all
+/// for the next.
 #[derive(Debug, Clone, Copy)]
-pub enum Order {
-    /// All metrics for the first combination of the labels' values, then all for the next.
-    Rows,
-    /// Each metric at every value of its one label, as a share of what it is at the first. The label
-    /// is added to series and titles.
-    Growth,
-}
-
-/// Lines that stand together.
-#[derive(Debug, Clone, Copy)]
-pub struct Block {
-    /// Their order.
-    pub order: Order,
-    /// Labels that their templates name.
-    pub labels: &'static [Label],
-    /// What is measured.
-    pub metrics: &'static [Metric],
+pub(crate) struct Block {
+    labels: &'static [Label],
+    metrics: &'static [Metric],
 }
 
 /// Lines under one heading.
 #[derive(Debug, Clone, Copy)]
-pub struct Section {
-    /// The heading.
-    pub title: &'static str,
-    /// Its lines, each limit above what is held against it.
-    pub blocks: &'static [Block],
+pub(crate) struct Section {
+    pub(crate) title: &'static str,
+    /// Each limit stands above what is held against it.
+    blocks: &'static [Block],
 }
 
 /// One line of the report.
@@ -108,7 +93,7 @@ pub struct Row {
     /// What it is called; no other line is called so.
     pub title: String,
     /// What its values count.
-    pub unit: Unit,
+    pub(crate) unit: Unit,
     /// The series that it is shown as a share of.
     pub limit: Option<String>,
     /// Whether it is itself a limit.
@@ -119,8 +104,12 @@ pub struct Row {
 #[must_use]
 pub fn rows() -> &'static [Row] {
     static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
-        let sections = SECTIONS.iter();
-        sections.flat_map(Section::rows).collect()
+        let mut rows: Vec<Row> = SECTIONS.iter().flat_map(Section::rows).collect();
+        let all: BTreeSet<String> = rows.iter().map(|row| row.series.clone()).collect();
+        for row in &mut rows {
+            row.limit.take_if(|limit| !all.contains(limit));
+        }
+        rows
     });
     &ROWS
 }
@@ -133,8 +122,7 @@ pub fn row(series: &str) -> Option<&'static Row> {
 
 impl Unit {
     /// The unit as it is written behind a value, and in the report for programs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::PerSecond => "/s",
             Self::Milliseconds => "ms",
@@ -149,8 +137,7 @@ impl Unit {
     }
 
     /// A value with its unit: `53,201 /s`, `2.91 ms`, `51 %`.
-    #[must_use]
-    pub fn format(self, value: f64) -> String {
+    pub(crate) fn format(self, value: f64) -> String {
         match self {
             Self::Count | Self::Share => self.number(value),
             _ => format!("{} {}", self.number(value), self.as_str()),
@@ -158,8 +145,7 @@ impl Unit {
     }
 
     /// A value without its unit, with as many digits as mean something.
-    #[must_use]
-    pub fn number(self, value: f64) -> String {
+    pub(crate) fn number(self, value: f64) -> String {
         match self {
             Self::PerSecond | Self::Bytes | Self::Count => grouped(value),
             Self::Milliseconds | Self::MillisecondsPerSecond => format!("{value:.2}"),
@@ -187,26 +173,28 @@ type Chosen = (&'static str, String, String);
 
 impl Label {
     fn choices(self) -> Vec<Chosen> {
+        let choice = |name, value: &str, text: &str| (name, value.to_owned(), text.to_owned());
         match self {
-            Self::Numbers(name, numbers) => {
-                let choice = |one: &u32| (name, one.to_string(), one.to_string());
-                numbers.iter().map(choice).collect()
-            }
-            Self::Counts(name, noun, numbers) => {
-                let plural = |one: &u32| if *one == 1 { "" } else { "s" };
-                let choice = |one| {
-                    (
-                        name,
-                        format!("{one}"),
-                        format!("{one} {noun}{}", plural(one)),
-                    )
+            Self::Numbers(name, noun, numbers) => {
+                let text = |number: u32| match (noun, number) {
+                    ("", _) => number.to_string(),
+                    (_, 1) => format!("1 {noun}"),
+                    _ => format!("{number} {noun}s"),
                 };
-                numbers.iter().map(choice).collect()
+                let numbers = numbers
+                    .iter()
+                    .map(|number| (number.to_string(), text(*number)));
+                numbers.map(|(value, text)| (name, value, text)).collect()
             }
             Self::Words(name, words) => {
-                let choice =
-                    |(value, text): &(&str, &str)| (name, (*value).to_owned(), (*text).to_owned());
-                words.iter().map(choice).collect()
+                let words = words.iter().map(|(value, text)| choice(name, value, text));
+                words.collect()
+            }
+            Self::Quantiles(shown) => {
+                let quantiles = QUANTILES[..shown].iter();
+                quantiles
+                    .map(|(name, _)| choice("quantile", name, name))
+                    .collect()
             }
         }
     }
@@ -214,19 +202,17 @@ impl Label {
 
 impl Section {
     fn rows(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
+        let mut rows: Vec<Row> = Vec::new();
         for block in self.blocks {
-            match block.order {
-                Order::Rows => {
-                    for chosen in combinations(block.labels) {
-                        rows.extend(block.metrics.iter().map(|metric| self.row(metric, &chosen)));
-                    }
-                }
-                Order::Growth => {
-                    let sizes = block.labels.iter().flat_map(|label| label.choices());
-                    let sizes: Vec<Chosen> = sizes.collect();
-                    for metric in block.metrics {
-                        rows.extend(self.grown(metric, &sizes));
+            for chosen in combinations(block.labels) {
+                for metric in block.metrics {
+                    let first = rows.len();
+                    for own in combinations(metric.label.as_slice()) {
+                        let mut row = self.row(metric, &[chosen.as_slice(), &own].concat());
+                        if metric.limit == Limit::Smallest {
+                            row.limit = rows.get(first).map(|smallest| smallest.series.clone());
+                        }
+                        rows.push(row);
                     }
                 }
             }
@@ -235,36 +221,20 @@ impl Section {
     }
 
     fn row(&self, metric: &Metric, chosen: &[Chosen]) -> Row {
-        let value = |(name, value, _): &Chosen| (format!("{{{name}}}"), value.clone());
-        let text = |(name, _, text): &Chosen| (format!("{{{name}}}"), text.clone());
-        let series = filled(metric.series, chosen.iter().map(value));
+        let series = filled(metric.series, chosen, |(_, value, _)| value);
         let limit = match metric.limit {
-            Limit::Series(limit) => Some(filled(limit, chosen.iter().map(value))),
-            Limit::None | Limit::Itself => None,
+            Limit::Series(limit) => Some(filled(limit, chosen, |(_, value, _)| value)),
+            Limit::None | Limit::Itself | Limit::Smallest => None,
         };
-        let is_limit = matches!(metric.limit, Limit::Itself) || limit.as_ref() == Some(&series);
+        let is_limit = metric.limit == Limit::Itself || limit.as_ref() == Some(&series);
         Row {
             section: self.title,
-            title: filled(metric.title, chosen.iter().map(text)),
+            title: filled(metric.title, chosen, |(_, _, text)| text),
             unit: metric.unit,
             limit: limit.filter(|_| !is_limit),
             is_limit,
             series,
         }
-    }
-
-    fn grown(&self, metric: &Metric, sizes: &[Chosen]) -> Vec<Row> {
-        let series = |(name, value, _): &Chosen| format!("{} {name}={value}", metric.series);
-        let smallest = sizes.first().map(series);
-        let row = |size: &Chosen| Row {
-            section: self.title,
-            series: series(size),
-            title: format!("{}: {}", size.2, metric.title),
-            unit: metric.unit,
-            limit: smallest.clone().filter(|limit| *limit != series(size)),
-            is_limit: false,
-        };
-        sizes.iter().map(row).collect()
     }
 }
 
@@ -273,25 +243,25 @@ fn combinations(labels: &[Label]) -> Vec<Vec<Chosen>> {
     let mut all = vec![Vec::new()];
     for label in labels {
         let choices = label.choices();
-        let with_each = |before: &Vec<Chosen>| {
-            let with = |choice: &Chosen| [before.as_slice(), std::slice::from_ref(choice)].concat();
+        let with_each = |before: Vec<Chosen>| {
+            let with = |choice: &Chosen| [&before, std::slice::from_ref(choice)].concat();
             choices.iter().map(with).collect::<Vec<_>>()
         };
-        all = all.iter().flat_map(with_each).collect();
+        all = all.into_iter().flat_map(with_each).collect();
     }
     all
 }
 
-/// The template with every part in the place of its name.
-fn filled(template: &str, parts: impl Iterator<Item = (String, String)>) -> String {
-    parts.fold(template.to_owned(), |text, (name, part)| {
-        text.replace(&name, &part)
+/// The template with a part of each choice in the place of its label.
+fn filled(template: &str, chosen: &[Chosen], part: impl Fn(&Chosen) -> &String) -> String {
+    chosen.iter().fold(template.to_owned(), |text, choice| {
+        text.replace(&format!("{{{}}}", choice.0), part(choice))
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, fs, path::Path};
+    use std::{fs, path::Path};
 
     use super::*;
 
@@ -306,6 +276,21 @@ mod tests {
                 !row.series.contains('{') && !row.title.contains('{'),
                 "{row:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_limit_is_one_that_is_never_measured() {
+        let metrics = || {
+            SECTIONS
+                .iter()
+                .flat_map(|section| section.blocks)
+                .flat_map(|block| block.metrics)
+        };
+        for metric in metrics().filter(|metric| matches!(metric.limit, Limit::Series(_))) {
+            let id = metric.series.split('{').next().unwrap();
+            let mut lines = rows().iter().filter(|row| row.series.starts_with(id));
+            assert!(lines.any(|row| row.limit.is_some()), "{metric:?}");
         }
     }
 

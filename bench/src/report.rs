@@ -1,6 +1,6 @@
 //! What a run shows at its end: a table for people, and JSON for programs.
 
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::{
     figures::Figures,
@@ -24,24 +24,19 @@ pub(crate) fn table(
     rounds: u32,
 ) -> String {
     let mut lines = vec![format!("{}\n", machine.describe())];
-    let warnings = machine.warnings();
-    lines.extend(
-        warnings
-            .iter()
-            .map(|warning| format!("WARNING: {warning}\n")),
-    );
+    for warning in machine.warnings() {
+        lines.push(format!("WARNING: {warning}\n"));
+    }
     lines.push(match rounds {
         1 => "one round: an impression, not a figure\n".to_owned(),
         rounds => format!("medians of {rounds} rounds, and their range\n"),
     });
     for section in SECTIONS {
-        let rows = rows().iter().filter(|row| row.section == section.title);
-        let shown: Vec<String> = rows
-            .clone()
-            .filter_map(|row| row_line(row, figures))
-            .collect();
+        let mut rows = rows().iter().filter(|row| row.section == section.title);
+        let shown = rows.clone().filter_map(|row| row_line(row, figures));
+        let shown: Vec<String> = shown.collect();
         if !shown.is_empty() {
-            let has_limits = rows.clone().any(|row| row.is_limit);
+            let has_limits = rows.any(|row| row.is_limit);
             let share = if has_limits { "of its limit" } else { "" };
             lines.extend(["\n".to_owned(), columns(section.title, "", "", share)]);
             lines.extend(shown);
@@ -73,12 +68,8 @@ fn row_line(row: &Row, figures: &Figures) -> Option<String> {
         None if row.is_limit => "limit".to_owned(),
         None => String::new(),
     };
-    Some(columns(
-        &format!("  {}", row.title),
-        &unit.format(median),
-        &range,
-        &share,
-    ))
+    let title = format!("  {}", row.title);
+    Some(columns(&title, &unit.format(median), &range, &share))
 }
 
 /// The median over the rounds of the value as a share of its limit.
@@ -97,86 +88,52 @@ fn target_line(judgement: &Judgement) -> String {
     columns(&promise, &unit.format(judgement.measured), &bound, verdict)
 }
 
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Report<'a> {
-    machine: &'a Machine,
-    jobs: u32,
-    load_seconds: u32,
-    figures: Vec<Figure<'a>>,
-    targets: Vec<TargetReport>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Figure<'a> {
-    section: &'static str,
-    name: &'static str,
-    unit: &'static str,
-    median: f64,
-    /// One value a round.
-    samples: &'a [f64],
-    limit: Option<&'static str>,
-    share: Option<f64>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct TargetReport {
-    promise: &'static str,
-    unit: &'static str,
-    measured: f64,
-    at_least: Option<f64>,
-    below: Option<f64>,
-    met: bool,
-}
-
+/// The same for programs.
 pub(crate) fn json(
     machine: &Machine,
     figures: &Figures,
     judgements: &[Judgement],
     (jobs, load_seconds): (u32, u32),
 ) -> Result<String, serde_json::Error> {
-    let report = Report {
-        machine,
-        jobs,
-        load_seconds,
-        figures: rows()
-            .iter()
-            .filter_map(|row| figure(row, figures))
-            .collect(),
-        targets: judgements.iter().map(target).collect(),
-    };
+    let rows = rows().iter().filter_map(|row| figure(row, figures));
+    let report = json!({
+        "machine": machine,
+        "jobs": jobs,
+        "loadSeconds": load_seconds,
+        "figures": rows.collect::<Vec<_>>(),
+        "targets": judgements.iter().map(target).collect::<Vec<_>>(),
+    });
     Ok(serde_json::to_string_pretty(&report)? + "\n")
 }
 
-fn figure<'a>(row: &'static Row, figures: &'a Figures) -> Option<Figure<'a>> {
+fn figure(row: &Row, figures: &Figures) -> Option<Value> {
     let samples = figures.samples(&row.series)?;
     let limit = row.limit.as_deref().and_then(metrics::row);
-    Some(Figure {
-        section: row.section,
-        name: &row.title,
-        unit: row.unit.as_str(),
-        median: samples.median()?,
-        samples: samples.values(),
-        limit: limit.map(|limit| limit.title.as_str()),
-        share: share(row, figures),
-    })
+    Some(json!({
+        "section": row.section,
+        "name": row.title,
+        "unit": row.unit.as_str(),
+        "median": samples.median()?,
+        // One value a round.
+        "samples": samples.values(),
+        "limit": limit.map(|limit| &limit.title),
+        "share": share(row, figures),
+    }))
 }
 
-fn target(judgement: &Judgement) -> TargetReport {
+fn target(judgement: &Judgement) -> Value {
     let (at_least, below) = match judgement.target.bound {
         Bound::AtLeast(least) => (Some(least), None),
         Bound::Below(most) => (None, Some(most)),
     };
-    TargetReport {
-        promise: judgement.target.promise,
-        unit: judgement.unit().as_str(),
-        measured: judgement.measured,
-        at_least,
-        below,
-        met: judgement.is_met(),
-    }
+    json!({
+        "promise": judgement.target.promise,
+        "unit": judgement.unit().as_str(),
+        "measured": judgement.measured,
+        "atLeast": at_least,
+        "below": below,
+        "met": judgement.is_met(),
+    })
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 use std::{fs, mem, process::ExitCode};
 
+use clap::ValueEnum as _;
 use flashsale_telemetry::shutdown;
 
 use crate::{
@@ -13,8 +14,9 @@ use crate::{
     load::wrk,
     machine::Machine,
     measurements::{
-        acknowledgement, broadcast, confirmation, growth, memory, peer, settlement, short, tls,
-        tokens,
+        acknowledgement, broadcast, confirmation, growth, memory,
+        peer::{self, install::Installed},
+        settlement, short, tls, tokens,
     },
     report,
     session::Session,
@@ -54,12 +56,15 @@ pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
 
 /// Measures what `arguments` ask for, prints the table, and answers the exit status.
 async fn run(arguments: RunArguments) -> Result<u8> {
-    if arguments.is_short() {
-        return run_short(arguments).await;
+    if arguments.is_short() && cfg!(debug_assertions) {
+        Err("a debug build says nothing about speed: build with --release")?;
     }
-    if BY_WRK.into_iter().any(|part| arguments.wants(part)) {
+    if arguments.is_short() || BY_WRK.into_iter().any(|part| arguments.wants(part)) {
         wrk::check_installed()?;
     }
+    // Before any time is spent.
+    let baseline = arguments.baseline.as_deref().map(Baseline::read);
+    let baseline = baseline.transpose()?;
     let peer = peer::install::prepare(&arguments).await?;
     let mut session = Session::start(arguments.clone()).await?;
     let mut machine = Machine::look(&session.stores).await?;
@@ -67,96 +72,70 @@ async fn run(arguments: RunArguments) -> Result<u8> {
     for warning in machine.warnings() {
         session.tell(&format!("WARNING: {warning}"));
     }
-    for number in 1..=arguments.rounds() {
-        let round = session.begin(number)?;
-        measure(&mut session).await?;
-        if let Some(peer) = &peer {
-            peer::round(&mut session, peer).await?;
-        }
-        if number == arguments.rounds() && arguments.wants(Part::Growth) {
-            growth::measure(&mut session).await?;
-        }
-        session.end(&round)?;
-    }
-    machine.others_used = session.others_used;
-    let figures = session.stop().await?;
-    let judgements = judge(&figures);
-    let table = report::table(&machine, &figures, &judgements, arguments.rounds());
-    print!("{table}");
-    if let Some(file) = &arguments.json {
-        let sizes = (arguments.jobs(), arguments.load_seconds());
-        let text = report::json(&machine, &figures, &judgements, sizes)?;
-        fs::write(file, text).map_err(error::file(file))?;
-    }
-    let missed = !judgements.iter().all(Judgement::is_met);
-    Ok(if missed && arguments.check { MISSED } else { 0 })
-}
-
-async fn measure(session: &mut Session) -> Result<()> {
-    if session.arguments.wants(Part::Settlement) {
-        settlement::round(session).await?;
-    }
-    if session.arguments.wants(Part::Acknowledgements) {
-        acknowledgement::round(session).await?;
-    }
-    if session.arguments.wants(Part::Tokens) {
-        tokens::round(session).await?;
-    }
-    if session.arguments.wants(Part::Tls) {
-        tls::round(session).await?;
-    }
-    if session.arguments.wants(Part::Memory) {
-        memory::round(session).await?;
-    }
-    if session.arguments.wants(Part::Confirmations) {
-        confirmation::round(session).await?;
-    }
-    if session.arguments.wants(Part::Sockets) {
-        broadcast::round(session).await?;
-    }
-    Ok(())
-}
-
-/// Measures in short, prints the table, and holds it against the baseline or writes a new one.
-async fn run_short(arguments: RunArguments) -> Result<u8> {
-    if cfg!(debug_assertions) {
-        Err("a debug build says nothing about speed: build with --release")?;
-    }
-    wrk::check_installed()?;
-    // Before any time is spent.
-    let baseline = arguments
-        .baseline
-        .as_deref()
-        .map(Baseline::read)
-        .transpose()?;
-    let mut session = Session::start(arguments.clone()).await?;
-    let mut machine = Machine::look(&session.stores).await?;
-    rounds(&mut session).await?;
+    rounds(&mut session, peer.as_ref()).await?;
     let verdicts = match &baseline {
         Some(baseline) => hold(&mut session, baseline).await?,
         None => Vec::new(),
     };
     machine.others_used = session.others_used;
     let figures = session.stop().await?;
-    let table = report::table(&machine, &figures, &[], arguments.rounds());
+    let is_judged = !arguments.is_short();
+    let judgements = if is_judged {
+        judge(&figures)
+    } else {
+        Vec::new()
+    };
+    let table = report::table(&machine, &figures, &judgements, arguments.rounds());
     print!("{table}{}", baseline::render(&verdicts));
+    if let Some(file) = &arguments.json {
+        let sizes = (arguments.jobs(), arguments.load_seconds());
+        let text = report::json(&machine, &figures, &judgements, sizes)?;
+        fs::write(file, text).map_err(error::file(file))?;
+    }
     if let Some(file) = &arguments.write_baseline {
         Baseline::of(&figures)?.write(file)?;
     }
-    Ok(if baseline::any_fell(&verdicts) {
-        MISSED
-    } else {
-        0
-    })
+    let missed = arguments.check && !judgements.iter().all(Judgement::is_met);
+    let failed = missed || baseline::any_fell(&verdicts);
+    Ok(if failed { MISSED } else { 0 })
 }
 
-async fn rounds(session: &mut Session) -> Result<()> {
-    for number in 1..=session.arguments.rounds() {
+async fn rounds(session: &mut Session, peer: Option<&Installed>) -> Result<()> {
+    let rounds = session.arguments.rounds();
+    for number in 1..=rounds {
         let round = session.begin(number)?;
-        short::round(session).await?;
+        if session.arguments.is_short() {
+            short::round(session).await?;
+        }
+        for part in Part::value_variants() {
+            if session.arguments.wants(*part) {
+                measure(session, *part, peer).await?;
+            }
+        }
+        if number == rounds && session.arguments.wants(Part::Growth) {
+            growth::measure(session).await?;
+        }
         session.end(&round)?;
     }
     Ok(())
+}
+
+async fn measure(session: &mut Session, part: Part, peer: Option<&Installed>) -> Result<()> {
+    match part {
+        Part::Settlement => settlement::round(session).await,
+        Part::Acknowledgements => acknowledgement::round(session).await,
+        Part::Tokens => tokens::round(session).await,
+        Part::Tls => tls::round(session).await,
+        Part::Memory => memory::round(session).await,
+        Part::Confirmations => confirmation::round(session).await,
+        Part::Sockets => broadcast::round(session).await,
+        Part::Peer => match peer {
+            Some(peer) => peer::round(session, peer).await,
+            None => Ok(()),
+        },
+        // Once a run.
+        Part::Growth => Ok(()),
+    }
 }
 
 /// Judges what was measured, and measures once more where something fell.
@@ -172,7 +151,7 @@ async fn hold(session: &mut Session, baseline: &Baseline) -> Result<Vec<Verdict>
         ));
     }
     mem::take(&mut session.figures);
-    rounds(session).await?;
+    rounds(session, None).await?;
     Ok(baseline::better_of(
         &first,
         &baseline.judge(&session.figures),

@@ -1,6 +1,6 @@
 //! One run: its servers, its figures, and what is told while it goes on.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
 use flashsale_domain::sale::Sale;
 use flashsale_testbed::program::Program;
@@ -8,14 +8,15 @@ use flashsale_testbed::program::Program;
 use crate::{
     arguments::RunArguments,
     environment::{
+        Stores, Used,
         shop::{self, HUGE_STOCK, product_prefix},
-        stores::{Stores, Used},
         verification::all_taken,
     },
     error::Result,
     figures::Figures,
-    load::wrk::{self, Buys, ExactBuys, Load},
-    metrics::{self, Unit},
+    latencies::Latencies,
+    load::wrk::{self, How, Load},
+    metrics::{self, Unit, table::QUANTILES},
     processor::{self, MachineTime},
 };
 
@@ -30,26 +31,6 @@ pub(crate) struct Session {
     /// Sales so far; each gets a name of its own, so that a gateway cannot take one for the next.
     sales: u32,
 }
-
-/// How buys are sent to a gateway.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct How<'a> {
-    /// Replicas of Redis that must have each of them.
-    pub(crate) replicas: u8,
-    pub(crate) connections: u32,
-    /// For so long, or as long as the run says.
-    pub(crate) seconds: Option<u32>,
-    /// A file of tokens, one a line, that the shoppers take in turn.
-    pub(crate) tokens: Option<&'a Path>,
-}
-
-/// Without tokens over the usual number of connections.
-pub(crate) const USUAL: How<'_> = How {
-    replicas: 0,
-    connections: wrk::CONNECTIONS,
-    seconds: None,
-    tokens: None,
-};
 
 /// A round that has begun.
 pub(crate) struct Round {
@@ -101,27 +82,53 @@ impl Session {
     /// Opens `sale` and waits until `gateway` knows it.
     pub(crate) async fn put_on_sale(&self, gateway: &Program, sale: &Sale) -> Result<()> {
         shop::open(&self.stores, sale).await?;
+        self.until_known(gateway, sale).await
+    }
+
+    /// Waits until `gateway` knows `sale`.
+    pub(crate) async fn until_known(&self, gateway: &Program, sale: &Sale) -> Result<()> {
         let path = format!("/sales/{}", sale.id);
         Ok(gateway.answers(gateway.address, &path).await?)
+    }
+
+    /// Without tokens over the usual number of connections, for as long as the run says.
+    pub(crate) fn usual(&self) -> How<'static> {
+        How {
+            connections: wrk::CONNECTIONS,
+            seconds: self.arguments.load_seconds(),
+            tokens: None,
+        }
+    }
+
+    /// Sends `server` buys of `product`; answers what wrk says.
+    pub(crate) async fn send(
+        &mut self,
+        server: &Program,
+        product: &str,
+        how: How<'_>,
+    ) -> Result<Load> {
+        let run = self.next_sale();
+        wrk::run(self.stores.data_dir.path(), server, product, run, how).await
     }
 
     /// Has `gateway` take as many buys of a new sale as it can, and checks that all it acknowledged
     /// were taken. Answers what wrk says, and the processor time used meanwhile.
     pub(crate) async fn buy(&mut self, gateway: &Program, how: How<'_>) -> Result<(Load, Used)> {
-        let sale = self.open_replicated_sale(gateway, how.replicas).await?;
-        let seconds = how.seconds.unwrap_or(self.arguments.load_seconds());
-        let buys = Buys {
-            connections: how.connections,
-            tokens: how.tokens,
-            ..Buys::of(
-                gateway,
-                sale.products[0].id.as_str(),
-                self.next_sale(),
-                seconds,
-            )
-        };
+        self.buy_replicated(gateway, 0, how).await
+    }
+
+    /// The same where `replicas` of Redis must have each buy before it is answered.
+    pub(crate) async fn buy_replicated(
+        &mut self,
+        gateway: &Program,
+        replicas: u8,
+        how: How<'_>,
+    ) -> Result<(Load, Used)> {
+        let sale = self.open_replicated_sale(gateway, replicas).await?;
         let before = self.stores.used([gateway])?;
-        let load = wrk::run(self.stores.data_dir.path(), buys).await?;
+        let load = self
+            .send(gateway, sale.products[0].id.as_str(), how)
+            .await?;
         let used = self.stores.used([gateway])?.since(before);
         // wrk gives up the answers that are on their way when its time is over, one a connection.
         all_taken(&self.stores, &sale, load.requests, how.connections).await?;
@@ -135,14 +142,9 @@ impl Session {
         (sale, products): (u32, u32),
         buys: u32,
     ) -> Result<()> {
-        let buys = ExactBuys {
-            address: gateway.address,
-            product_prefix: &product_prefix(sale),
-            products,
-            run: self.next_sale(),
-            buys,
-        };
-        wrk::run_exact(self.stores.data_dir.path(), buys).await
+        let (prefix, run) = (product_prefix(sale), self.next_sale());
+        let directory = self.stores.data_dir.path();
+        wrk::run_exact(directory, gateway, (&prefix, products), run, buys).await
     }
 
     pub(crate) fn begin(&self, round: u32) -> Result<Round> {
@@ -190,6 +192,31 @@ impl Session {
     ) -> Result<()> {
         for (series, seconds) in used {
             self.record(series.as_ref(), seconds * 1e6 / f64::from(count))?;
+        }
+        Ok(())
+    }
+
+    /// Notes milliseconds of `series` under the name of each quantile.
+    pub(crate) fn record_quantiles<'a>(
+        &mut self,
+        series: &str,
+        quantiles: impl IntoIterator<Item = &'a (&'static str, f64)>,
+    ) -> Result<()> {
+        for (quantile, milliseconds) in quantiles {
+            self.record(&format!("{series} quantile={quantile}"), *milliseconds)?;
+        }
+        Ok(())
+    }
+
+    /// The same for the first `shown` of all quantiles.
+    pub(crate) fn record_latencies(
+        &mut self,
+        series: &str,
+        latencies: &Latencies,
+        shown: usize,
+    ) -> Result<()> {
+        for (quantile, share) in &QUANTILES[..shown] {
+            self.record_quantiles(series, &[(*quantile, latencies.quantile_ms(*share)?)])?;
         }
         Ok(())
     }

@@ -1,6 +1,12 @@
 //! Why a round could not be played. A broken law is no error: it is a result.
 
-use std::{error::Error as _, io, path::PathBuf};
+use std::{
+    error::{self, Error as _},
+    io,
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use flashsale_testbed::{
     binaries::BinaryError, certificates::CertificateError, cluster::ClusterError,
@@ -11,39 +17,9 @@ use flashsale_testbed::{
 /// Why a round could not be played.
 #[derive(Debug, thiserror::Error)]
 pub enum ChaosError {
-    /// A program of ours is not there.
+    /// A server or a program of the test bed could not be started, used or stopped.
     #[error(transparent)]
-    Binary(#[from] BinaryError),
-    /// There is no place for its files.
-    #[error(transparent)]
-    DataDir(#[from] DataDirError),
-    /// There is no port.
-    #[error(transparent)]
-    Port(#[from] PortError),
-    /// PostgreSQL could not be started, stopped or copied.
-    #[error(transparent)]
-    Postgres(#[from] PostgresError),
-    /// Redis could not be started or stopped.
-    #[error(transparent)]
-    Redis(#[from] RedisError),
-    /// Redis and its Sentinels could not be started.
-    #[error(transparent)]
-    Sentinel(#[from] SentinelError),
-    /// A Redis Cluster could not be started or changed.
-    #[error(transparent)]
-    Cluster(#[from] ClusterError),
-    /// PgBouncer could not be started.
-    #[error(transparent)]
-    PgBouncer(#[from] PgBouncerError),
-    /// A certificate could not be made.
-    #[error(transparent)]
-    Certificate(#[from] CertificateError),
-    /// A child process could not be started or signalled.
-    #[error(transparent)]
-    Process(#[from] ProcessError),
-    /// A program of ours did not become ready.
-    #[error(transparent)]
-    Program(#[from] ProgramError),
+    Testbed(Box<dyn error::Error + Send + Sync>),
     /// Redis refused a command of the harness itself.
     #[error("Redis refused a command of the harness")]
     Command(#[from] redis::RedisError),
@@ -83,6 +59,22 @@ pub enum ChaosError {
     Wrong(String),
 }
 
+/// What the test bed fails with.
+macro_rules! from_testbed {
+    ($($error:ty),*) => {
+        $(impl From<$error> for ChaosError {
+            fn from(error: $error) -> Self {
+                Self::Testbed(Box::new(error))
+            }
+        })*
+    };
+}
+
+from_testbed! {
+    BinaryError, DataDirError, PortError, PostgresError, RedisError, SentinelError, ClusterError,
+    PgBouncerError, CertificateError, ProcessError, ProgramError
+}
+
 impl ChaosError {
     /// The error and what caused it, in one line.
     #[must_use]
@@ -96,9 +88,36 @@ impl ChaosError {
         text
     }
 
+    /// Something else is wrong.
+    pub fn wrong(what: impl Into<String>) -> Self {
+        Self::Wrong(what.into())
+    }
+
+    /// `what` did not come true within `longest`.
+    pub(crate) fn too_late(what: impl Into<String>, longest: Duration) -> Self {
+        Self::TooLate {
+            what: what.into(),
+            seconds: longest.as_secs(),
+        }
+    }
+
     /// For `map_err`: the file that could not be used.
     pub(crate) fn file(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::File { path, source }
+    }
+}
+
+/// The status that `program` ends with: 0 where all is well, 1 where something is not, `failed` where
+/// that is unknown, which is told.
+#[must_use]
+pub fn exit_code(program: &str, outcome: Result<bool, ChaosError>, failed: u8) -> ExitCode {
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{program}: {}", error.with_causes());
+            ExitCode::from(failed)
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use flashsale_testbed::fault_proxy::Direction;
 
-use crate::names;
+use crate::{error::ChaosError, names};
 
 /// A fault, and what is allowed while it lasts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,11 +153,8 @@ impl Fault {
     }
 
     /// The faults whose names contain one of `patterns`, separated by commas; all without any.
-    #[must_use]
-    pub fn matching(patterns: &str) -> Vec<Self> {
-        let mut all = Self::all();
-        all.retain(|fault| names::is_meant(&fault.name, patterns));
-        all
+    pub fn matching(patterns: &str) -> Result<Vec<Self>, ChaosError> {
+        names::matching("fault", Self::all(), |fault| &fault.name, patterns)
     }
 
     /// The fault of exactly this name.
@@ -189,19 +186,6 @@ impl Kind {
             | Self::Flushed => 10_000,
             _ => 5_000,
         }
-    }
-
-    /// Whether a store loses what it had acknowledged, so that buys may be lost with it.
-    #[must_use]
-    pub fn loses_data(self) -> bool {
-        matches!(
-            self,
-            Self::LedgerPromoted
-                | Self::RedisPromoted
-                | Self::RedisDemoted
-                | Self::RedisRestored
-                | Self::Flushed
-        )
     }
 }
 
@@ -295,10 +279,10 @@ mod tests {
         let all = Fault::all();
         let names: HashSet<&str> = all.iter().map(|fault| fault.name.as_str()).collect();
         assert_eq!(names.len(), all.len());
-        assert_eq!(Fault::matching(""), all);
-        let silent = Fault::matching("worker-postgres-silent, redis-flushed");
+        assert_eq!(Fault::matching("").unwrap(), all);
+        let silent = Fault::matching("worker-postgres-silent, redis-flushed").unwrap();
         assert_eq!(silent.len(), 3, "{silent:?}");
         assert_eq!(Fault::named("redis-full").unwrap().kind, Kind::RedisFull);
-        assert!(Fault::matching("nothing-like-it").is_empty());
+        assert!(Fault::matching("nothing-like-it").is_err());
     }
 }

@@ -1,12 +1,11 @@
 //! Whether the lanes flow: looks at each of them many times a second, past all proxies.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use flashsale_domain::id::{ProductId, SaleId};
-use flashsale_queue::keys::SaleKeys;
+use flashsale_domain::id::ProductId;
 use redis::aio::MultiplexedConnection;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
@@ -73,19 +72,7 @@ impl Watcher {
     /// Whether every lane that has jobs has moved within [`STANDS_STILL`].
     #[must_use]
     pub fn flows(&self) -> bool {
-        let tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
-        tracks.iter().all(Track::flows)
-    }
-
-    /// The products whose lanes stand still.
-    #[must_use]
-    pub fn standing(&self) -> Vec<&'static str> {
-        let tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
-        let lanes = tracks.iter().zip(sale::PRODUCTS);
-        lanes
-            .filter(|(track, _)| !track.flows())
-            .map(|(_, (product, _))| product)
-            .collect()
+        lock(&self.tracks).iter().all(Track::flows)
     }
 
     /// How long after `since` the last lane went on that stood still then or later; zero when none
@@ -93,8 +80,7 @@ impl Watcher {
     #[must_use]
     pub fn recovered_after(&self, since: Instant) -> Duration {
         let now = Instant::now();
-        let tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
-        tracks
+        lock(&self.tracks)
             .iter()
             .flat_map(|track| &track.stalls)
             .map(|stall| stall.to.unwrap_or(now).saturating_duration_since(since))
@@ -105,11 +91,9 @@ impl Watcher {
     /// Jobs settled so far in the deep lane; none before the first.
     #[must_use]
     pub fn has_settled(&self) -> bool {
-        let tracks = self.tracks.lock().unwrap_or_else(PoisonError::into_inner);
-        tracks
-            .first()
-            .and_then(|track| track.last.as_ref())
-            .is_some_and(|lane| lane.settled.is_some())
+        let tracks = lock(&self.tracks);
+        let lane = tracks.first().and_then(|track| track.last.as_ref());
+        lane.is_some_and(|lane| lane.settled.is_some())
     }
 }
 
@@ -160,15 +144,16 @@ async fn look_on(tracks: Arc<Mutex<Vec<Track>>>, mut url: watch::Receiver<String
             connection = None;
         }
         let now = Instant::now();
-        {
-            let mut tracks = tracks.lock().unwrap_or_else(PoisonError::into_inner);
-            for (index, track) in tracks.iter_mut().enumerate() {
-                let lane = seen.as_ref().and_then(|lanes| lanes.get(index)).cloned();
-                track.note(now, lane);
-            }
+        for (index, track) in lock(&tracks).iter_mut().enumerate() {
+            let lane = seen.as_ref().and_then(|lanes| lanes.get(index)).cloned();
+            track.note(now, lane);
         }
         tokio::time::sleep(INTERVAL).await;
     }
+}
+
+fn lock(tracks: &Mutex<Vec<Track>>) -> MutexGuard<'_, Vec<Track>> {
+    tracks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An entry of a lane: its id, and what is in it.
@@ -182,8 +167,8 @@ async fn look(
         Some(queue) => queue,
         None => connection.insert(stores::connect_to(url).await?),
     };
-    let wrong = |_| ChaosError::Wrong("the sale of the harness has a bad name".to_owned());
-    let keys = SaleKeys::new(&SaleId::new(sale::NAME).map_err(wrong)?);
+    let keys = sale::keys(sale::NAME)?;
+    let wrong = |_| ChaosError::wrong("a product of the harness has a bad name");
     let mut pipeline = redis::pipe();
     for (product, _) in sale::PRODUCTS {
         let id = ProductId::new(product).map_err(wrong)?;

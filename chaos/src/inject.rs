@@ -6,7 +6,7 @@ mod redis_faults;
 use std::time::{Duration, Instant};
 
 use flashsale_testbed::fault_proxy::{Direction, End, FaultProxy, Flow};
-use nix::sys::signal::Signal;
+use jiff::Timestamp;
 use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
 use crate::{
@@ -44,6 +44,14 @@ impl Injected {
             how: how.into(),
         }
     }
+
+    /// A store lost what it was given from `from` until `to`, and is back now.
+    fn lost(how: impl Into<String>, store: Store, from: Option<Timestamp>, to: Timestamp) -> Self {
+        Self {
+            losses: vec![Loss { store, from, to }],
+            ..Self::since(Instant::now(), how)
+        }
+    }
 }
 
 /// How long a fault lasts: 5 to 15 s.
@@ -59,8 +67,8 @@ pub(crate) async fn inject(
     random: &mut StdRng,
 ) -> Result<Injected, ChaosError> {
     match kind {
-        Kind::Killed(part) => kill(world, part, random).await,
-        Kind::Paused(part) => pause(world, part, length(random), random).await,
+        Kind::Killed(part) => stop(world, part, Stop::Killed, random).await,
+        Kind::Paused(part) => stop(world, part, Stop::Paused(length(random)), random).await,
         Kind::Link(side, store, trouble) => link(world, side, store, trouble, random).await,
         Kind::Packets(store, direction) => packets(world, store, direction, random).await,
         Kind::LedgerReadOnly => ledger_faults::read_only(world, length(random)).await,
@@ -72,109 +80,93 @@ pub(crate) async fn inject(
         Kind::RedisRestored => redis_faults::restored(world, random).await,
         Kind::RedisPromoted => redis_faults::promoted(world, watcher, true, random).await,
         Kind::RedisDemoted => redis_faults::promoted(world, watcher, false, random).await,
-        Kind::RedisClock(step) => {
-            clock::step(world.directory(), "redis", step)?;
-            let since = Instant::now();
-            tokio::time::sleep(length(random)).await;
-            Ok(Injected::since(since, format!("{step:+} s")))
-        }
+        Kind::RedisClock(step) => step_clock(world, "redis", step, random).await,
         Kind::WorkerClock(step) => {
             let name = format!("worker-{}", world.busiest_worker().await + 1);
-            clock::step(world.directory(), &name, step)?;
-            let since = Instant::now();
-            tokio::time::sleep(length(random)).await;
-            Ok(Injected::since(since, format!("{name} {step:+} s")))
+            step_clock(world, &name, step, random).await
         }
         Kind::Three => three(world, random).await,
     }
 }
 
-async fn kill(world: &mut World, part: Part, random: &mut StdRng) -> Result<Injected, ChaosError> {
-    let began = Instant::now();
-    match part {
-        Part::Worker => {
-            let number = world.busiest_worker().await;
-            let began = Instant::now();
-            let worker = world.workers.get_mut(number).ok_or_else(nobody)?;
-            worker.kill().await?;
-            tokio::time::sleep(AWAY).await;
-            worker.restart().await?;
-            Ok(Injected::since(began, format!("worker {}", number + 1)))
-        }
-        Part::Gateway => {
-            let number = random.random_range(0..GATEWAYS);
-            let gateway = world.gateways.get_mut(number).ok_or_else(nobody)?;
-            gateway.kill().await?;
-            tokio::time::sleep(AWAY).await;
-            gateway.restart().await?;
-            Ok(Injected::since(began, format!("gateway {}", number + 1)))
-        }
-        Part::Control => {
-            world.kill_control().await?;
-            tokio::time::sleep(AWAY).await;
-            world.start_control().await?;
-            Ok(Injected::since(began, ""))
-        }
-        Part::Redis => {
-            world.stores.redis.kill().await?;
-            tokio::time::sleep(AWAY).await;
-            world.stores.redis.restart().await?;
-            Ok(Injected::since(Instant::now(), ""))
-        }
-        Part::Postgres => {
-            world.stores.postgres.kill().await?;
-            tokio::time::sleep(AWAY).await;
-            world.stores.postgres.restart().await?;
-            Ok(Injected::since(Instant::now(), ""))
-        }
-    }
-}
-
-async fn pause(
-    world: &mut World,
-    part: Part,
-    length: Duration,
+async fn step_clock(
+    world: &World,
+    name: &str,
+    step: i32,
     random: &mut StdRng,
 ) -> Result<Injected, ChaosError> {
-    let how = format!("{} ms", length.as_millis());
+    clock::step(world.directory(), name, step)?;
+    let since = Instant::now();
+    tokio::time::sleep(length(random)).await;
+    Ok(Injected::since(since, format!("{name} {step:+} s")))
+}
+
+/// How a part is stopped.
+#[derive(Debug, Clone, Copy)]
+enum Stop {
+    /// By SIGKILL; it is started again after [`AWAY`].
+    Killed,
+    /// By SIGSTOP, for so long.
+    Paused(Duration),
+}
+
+/// Stops a program or a server and has it go on.
+macro_rules! stop_for_a_while {
+    ($stopped:expr, $stop:expr) => {
+        match $stop {
+            Stop::Killed => {
+                $stopped.kill().await?;
+                tokio::time::sleep(AWAY).await;
+                $stopped.restart().await?;
+            }
+            Stop::Paused(length) => {
+                $stopped.pause()?;
+                tokio::time::sleep(length).await;
+                $stopped.resume()?;
+            }
+        }
+    };
+}
+
+async fn stop(
+    world: &mut World,
+    part: Part,
+    stop: Stop,
+    random: &mut StdRng,
+) -> Result<Injected, ChaosError> {
+    let mut who = None;
+    match part {
+        Part::Worker => who = Some(world.busiest_worker().await),
+        Part::Gateway => who = Some(random.random_range(0..GATEWAYS)),
+        Part::Control | Part::Redis | Part::Postgres => {}
+    }
     let began = Instant::now();
     match part {
-        Part::Worker => {
-            let number = world.busiest_worker().await;
-            let worker = world.workers.get(number).ok_or_else(nobody)?;
-            let began = Instant::now();
-            worker.pause()?;
-            tokio::time::sleep(length).await;
-            worker.resume()?;
-            let how = format!("worker {}, {how}", number + 1);
-            return Ok(Injected::since(began, how));
+        Part::Worker | Part::Gateway => {
+            let programs = match part {
+                Part::Worker => &mut world.workers,
+                _ => &mut world.gateways,
+            };
+            let program = who.and_then(|number| programs.get_mut(number));
+            let program = program.ok_or_else(nobody)?;
+            stop_for_a_while!(program, stop);
         }
-        Part::Gateway => {
-            let number = random.random_range(0..GATEWAYS);
-            let gateway = world.gateways.get(number).ok_or_else(nobody)?;
-            gateway.pause()?;
-            tokio::time::sleep(length).await;
-            gateway.resume()?;
-        }
-        Part::Control => {
-            world.control().signal(Signal::SIGSTOP)?;
-            tokio::time::sleep(length).await;
-            world.control().signal(Signal::SIGCONT)?;
-        }
-        Part::Redis => {
-            world.stores.redis.pause()?;
-            tokio::time::sleep(length).await;
-            world.stores.redis.resume()?;
-            return Ok(Injected::since(Instant::now(), how));
-        }
-        Part::Postgres => {
-            world.stores.postgres.pause()?;
-            tokio::time::sleep(length).await;
-            world.stores.postgres.resume()?;
-            return Ok(Injected::since(Instant::now(), how));
-        }
+        Part::Control => stop_for_a_while!(world.control, stop),
+        Part::Redis => stop_for_a_while!(world.stores.redis, stop),
+        Part::Postgres => stop_for_a_while!(world.stores.postgres, stop),
     }
-    Ok(Injected::since(began, how))
+    // Another program takes over at once, and nothing takes the place of a store.
+    let since = match part {
+        Part::Redis | Part::Postgres => Instant::now(),
+        Part::Worker | Part::Gateway | Part::Control => began,
+    };
+    let who = who.map(|number| format!("{part} {}", number + 1));
+    let length = match stop {
+        Stop::Killed => None,
+        Stop::Paused(length) => Some(format!("{} ms", length.as_millis())),
+    };
+    let how: Vec<String> = who.into_iter().chain(length).collect();
+    Ok(Injected::since(since, how.join(", ")))
 }
 
 async fn members(world: &World, side: Side) -> Vec<Member> {
@@ -278,12 +270,12 @@ async fn three(world: &mut World, random: &mut StdRng) -> Result<Injected, Chaos
     }
     drawn.push(format!("{part}-paused"));
     let length = length(random);
-    pause(world, part, length, random).await?;
+    stop(world, part, Stop::Paused(length), random).await?;
     world.heal();
     let how = format!("{}, {} ms", drawn.join(" + "), length.as_millis());
     Ok(Injected::since(Instant::now(), how))
 }
 
 fn nobody() -> ChaosError {
-    ChaosError::Wrong("there is nothing that this fault could hit".to_owned())
+    ChaosError::wrong("there is nothing that this fault could hit")
 }

@@ -1,5 +1,4 @@
-//! Whether the laws hold after a round: `flashsale check` over the history and both stores, or
-//! `flashsale audit` with the crowd's own report where there is no history.
+//! Whether the laws hold after a round: `flashsale check` over the history and both stores.
 
 use std::{path::Path, process::Stdio};
 
@@ -8,7 +7,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::{error::ChaosError, faults::Store, load::Ended, sale, stores::Stores};
+use crate::{error::ChaosError, faults::Store};
 
 /// What a store lost: whatever it was given from `from` until `to` may be gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,8 +23,6 @@ pub struct Loss {
 /// What was found.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Judgement {
-    /// What judged: `check`, or `audit` where this build has no histories.
-    pub judge: &'static str,
     /// Buys that were acknowledged.
     pub acknowledged: u64,
     /// Those that have an order.
@@ -38,21 +35,8 @@ pub struct Judgement {
     pub lost_with_store: Vec<String>,
 }
 
-/// Judges a round.
-pub async fn judge(
-    stores: &Stores,
-    history: Option<&Path>,
-    crowd: &Ended,
-    losses: &[Loss],
-) -> Result<Judgement, ChaosError> {
-    match history {
-        Some(history) => check(&stores.environment(), history, losses).await,
-        None => audit(stores, crowd, losses).await,
-    }
-}
-
 /// Judges a history with `flashsale check`, which is told where the stores are by `environment`.
-pub(crate) async fn check(
+pub(crate) async fn judge(
     environment: &[(&str, String)],
     history: &Path,
     losses: &[Loss],
@@ -68,55 +52,25 @@ pub(crate) async fn check(
     }
     arguments.push("--json".to_owned());
     let verdict = flashsale(environment, &arguments).await?;
-    let count = |name: &str| verdict["counts"][name].as_u64().unwrap_or_default();
+    let count = |name: &str| {
+        let count = verdict["counts"][name].as_u64();
+        count.ok_or_else(|| ChaosError::Wrong(format!("`flashsale check` does not count {name}")))
+    };
     Ok(Judgement {
-        judge: "check",
-        acknowledged: count("acknowledged"),
-        confirmed: count("confirmed"),
-        rejected: count("soldOut") + count("limitReached") + count("failed"),
-        violations: rows(&verdict["violations"]),
-        lost_with_store: rows(&verdict["lostWithStore"]),
+        acknowledged: count("acknowledged")?,
+        confirmed: count("confirmed")?,
+        rejected: count("soldOut")? + count("limitReached")? + count("failed")?,
+        violations: rows(&verdict["violations"])?,
+        lost_with_store: rows(&verdict["lostWithStore"])?,
     })
 }
 
 /// The rows of a verdict, one line each.
-fn rows(rows: &Value) -> Vec<String> {
-    let rows = rows.as_array().map(Vec::as_slice).unwrap_or_default();
-    rows.iter().map(Value::to_string).collect()
-}
-
-async fn audit(stores: &Stores, crowd: &Ended, losses: &[Loss]) -> Result<Judgement, ChaosError> {
-    let arguments = ["audit", "--sale", sale::NAME, "--json"].map(str::to_owned);
-    let audit = flashsale(&stores.environment(), &arguments).await?;
-    let report = &crowd.report;
-    let number = |value: &Value| value.as_u64().unwrap_or_default();
-    let count = |name: &str| number(&report["counts"][name]);
-    let lost = number(&report["lost"]);
-    let mut judgement = Judgement {
-        judge: "audit",
-        acknowledged: count("queued"),
-        confirmed: count("confirmed"),
-        rejected: count("soldOutInLane") + count("limitReached") + count("failed"),
-        ..Judgement::default()
-    };
-    let contradictions = number(&report["contradictions"]);
-    if contradictions > 0 {
-        let what = format!("{contradictions} buys were told two different outcomes");
-        judgement.violations.push(what);
-    }
-    if audit["holds"] != true {
-        judgement.violations.push(format!("audit: {audit}"));
-    }
-    if lost > 0 {
-        let what = format!("{lost} acknowledged buys have no outcome");
-        // Without a history nobody can tell which of them a store lost.
-        if losses.is_empty() {
-            judgement.violations.push(what);
-        } else {
-            judgement.lost_with_store.push(what);
-        }
-    }
-    Ok(judgement)
+fn rows(rows: &Value) -> Result<Vec<String>, ChaosError> {
+    let rows = rows.as_array();
+    let rows =
+        rows.ok_or_else(|| ChaosError::wrong("a verdict of `flashsale check` lacks rows"))?;
+    Ok(rows.iter().map(Value::to_string).collect())
 }
 
 /// Runs a hand tool whose findings are JSON, on the stores that `environment` names.

@@ -16,11 +16,13 @@
 pub mod compatibility;
 pub mod error;
 pub mod faults;
+pub mod files;
 pub mod flow;
 mod inject;
 pub mod judge;
 pub mod load;
-mod names;
+mod metrics;
+pub mod names;
 pub mod namespace;
 pub mod overload;
 pub mod results;

@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use clap::Parser;
 use flashsale_chaos::{
-    error::ChaosError,
+    error::{ChaosError, exit_code},
     faults::Fault,
     results::{self, Line},
     round,
@@ -59,24 +59,11 @@ struct Arguments {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(&Arguments::parse()).await {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("flashsale-chaos: {}", error.with_causes());
-            ExitCode::from(3)
-        }
-    }
+    exit_code("flashsale-chaos", run(&Arguments::parse()).await, 3)
 }
 
 async fn run(arguments: &Arguments) -> Result<bool, ChaosError> {
-    let faults = Fault::matching(&arguments.only);
-    if faults.is_empty() {
-        return Err(ChaosError::Wrong(format!(
-            "no fault is named like `{}`; --list names all",
-            arguments.only
-        )));
-    }
+    let faults = Fault::matching(&arguments.only)?;
     if arguments.list {
         for fault in &faults {
             println!("{}", fault.name);

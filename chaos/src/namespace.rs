@@ -5,13 +5,17 @@
 //! server's port, so neither kernel hears of the other: what a program or a server notices, it
 //! notices by its own deadlines or by TCP's.
 
-use std::{net::Ipv4Addr, process, process::Stdio};
+use std::{
+    net::Ipv4Addr,
+    path::Path,
+    process::{self, Stdio},
+};
 
 use flashsale_testbed::{binaries, fault_proxy::Direction};
 use nix::unistd::Uid;
 use tokio::process::Command;
 
-use crate::error::ChaosError;
+use crate::{error::ChaosError, files};
 
 /// First two bytes of the addresses of the cable's ends.
 const NETWORK: (u8, u8) = (10, 209);
@@ -76,7 +80,7 @@ impl Namespace {
             run(&command).await?;
         }
         let switch = format!("/proc/sys/net/ipv4/conf/{cable}/route_localnet");
-        std::fs::write(&switch, "1").map_err(ChaosError::file(switch))
+        files::write(Path::new(&switch), "1")
     }
 
     /// What leads packets from the cable to 127.0.0.1.

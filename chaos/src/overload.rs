@@ -16,7 +16,6 @@ pub mod attack;
 pub mod attacker;
 pub mod buyer;
 pub mod crowd;
-mod metrics;
 pub mod part;
 pub mod processor;
 pub mod report;

@@ -1,18 +1,12 @@
 //! Results of rounds, one JSON object per line of a file to which runs are appended, and the table
 //! that is made of it.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write as _,
-    fs::{self, OpenOptions},
-    io::Write as _,
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt::Write as _, fs::OpenOptions, io::Write as _, path::Path};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{error::ChaosError, faults::Fault, round::Finding};
+use crate::{error::ChaosError, faults::Fault, files, round::Finding};
 
 /// Violations named in a line; the evidence has all.
 const NAMED: usize = 20;
@@ -29,8 +23,6 @@ pub struct Line {
     pub how: String,
     /// What it was drawn by.
     pub seed: u64,
-    /// What judged: `check` or `audit`.
-    pub judge: String,
     /// Acknowledged buys.
     pub acks: u64,
     /// Outcomes: orders.
@@ -69,7 +61,6 @@ impl Line {
             fault: join(|episode| &episode.fault),
             how: join(|episode| &episode.how),
             seed: finding.seed,
-            judge: judgement.judge.to_owned(),
             acks: judgement.acknowledged,
             confirmed: judgement.confirmed,
             rejected: judgement.rejected,
@@ -93,7 +84,7 @@ impl Line {
 /// Appends a line to the file, which is made if it is not there.
 pub fn append(file: &Path, line: &Line) -> Result<(), ChaosError> {
     if let Some(directory) = file.parent() {
-        fs::create_dir_all(directory).map_err(ChaosError::file(directory))?;
+        files::create(directory)?;
     }
     let text = serde_json::to_string(line)
         .map_err(|error| ChaosError::Wrong(format!("a result is no JSON: {error}")))?;
@@ -107,12 +98,10 @@ pub fn append(file: &Path, line: &Line) -> Result<(), ChaosError> {
 
 /// Reads what runs have appended.
 pub fn read(file: &Path) -> Result<Vec<Line>, ChaosError> {
-    let text = fs::read_to_string(file).map_err(ChaosError::file(file))?;
-    let lines = text.lines().map(|line| {
-        serde_json::from_str(line)
-            .map_err(|error| ChaosError::Wrong(format!("{}: {error}", file.display())))
-    });
-    lines.collect()
+    let text = files::read(file)?;
+    text.lines()
+        .map(|line| files::parse_json(file, line))
+        .collect()
 }
 
 /// The sum of all rounds of one fault.
@@ -193,7 +182,6 @@ mod tests {
             fault: fault.to_owned(),
             how: String::new(),
             seed: 1,
-            judge: "check".to_owned(),
             acks: 10,
             confirmed: 6,
             rejected: 4,

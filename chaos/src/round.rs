@@ -13,12 +13,13 @@ use rand::{Rng, SeedableRng, rngs::StdRng};
 use crate::{
     error::ChaosError,
     faults::{Fault, Kind},
+    files,
     flow::{STANDS_STILL, Watcher},
     inject::inject,
     judge::{Judgement, Loss, judge},
-    load::Load,
+    load::{self, Load},
     namespace,
-    stores::clock,
+    stores::{clock, until},
     timeline::Timeline,
     world::{Member, World},
 };
@@ -50,7 +51,7 @@ pub struct Episode {
     /// What was drawn for it.
     pub how: String,
     /// Milliseconds from the instant that counts until everything flowed again: lanes, and
-    /// acknowledgements where a history tells of them.
+    /// acknowledgements.
     pub recovered_ms: u64,
     /// Within how many it had to.
     pub limit_ms: u64,
@@ -112,7 +113,7 @@ pub async fn play(faults: &[Fault], seed: u64, keep: &Path) -> Result<Finding, C
     let kinds: Vec<Kind> = faults.iter().map(|fault| fault.kind).collect();
     let mut world = World::start(&kinds).await?;
     let result = play_in(&mut world, faults, &mut random).await;
-    let (mut episodes, judgement, history) = match result {
+    let (episodes, judgement) = match result {
         Ok(found) => found,
         Err(error) => {
             // What the programs wrote says more than the error.
@@ -121,9 +122,6 @@ pub async fn play(faults: &[Fault], seed: u64, keep: &Path) -> Result<Finding, C
             return Err(error);
         }
     };
-    if let Some(history) = history {
-        add_gaps(&mut episodes, &history)?;
-    }
     let mut finding = Finding {
         seed,
         episodes,
@@ -141,14 +139,14 @@ async fn play_in(
     world: &mut World,
     faults: &[Fault],
     random: &mut StdRng,
-) -> Result<(Vec<Episode>, Judgement, Option<PathBuf>), ChaosError> {
+) -> Result<(Vec<Episode>, Judgement), ChaosError> {
     let watcher = Watcher::start(world.stores.redis_url());
     let gateways: Vec<String> = world.gateways.iter().map(Program::url).collect();
-    let (_, redis_url) = world.urls(Member::Load)?;
-    let longest = u64::try_from(faults.len()).unwrap_or(1) * LONGEST_FAULT_SECONDS;
-    let load = Load::start(&gateways, &redis_url, longest, world.directory()).await?;
-    let history = load.history.clone();
-    until_first(&watcher).await?;
+    let longest = faults.len() as u64 * LONGEST_FAULT_SECONDS;
+    let redis = [("FLASHSALE_REDIS_URL", world.redis_url(Member::Load)?)];
+    let load = Load::start(load::RATE, &gateways, &redis, longest, world.directory()).await?;
+    let settled = async || Ok(watcher.has_settled());
+    until("the first buys are settled", FIRST, settled).await?;
     let mut episodes = Vec::new();
     let mut losses: Vec<Loss> = Vec::new();
     for fault in faults {
@@ -164,30 +162,23 @@ async fn play_in(
         episodes.push(Episode {
             fault: fault.name.clone(),
             how: injected.how,
-            recovered_ms: millis(recovered),
+            recovered_ms: u64::try_from(recovered.as_millis()).unwrap_or(u64::MAX),
             limit_ms: fault.kind.limit_ms(),
             is_stuck,
             since: Timestamp::now() - injected.since.elapsed(),
         });
     }
     let ended = load.end().await?;
-    let mut judgement = judge(&world.stores, history.as_deref(), &ended, &losses).await?;
+    let history = world.directory().join(load::HISTORY);
+    let mut judgement = judge(&world.stores.environment(), &history, &losses).await?;
     judgement.violations.extend(ended.problem);
-    Ok((episodes, judgement, history))
-}
-
-async fn until_first(watcher: &Watcher) -> Result<(), ChaosError> {
-    let started = Instant::now();
-    while !watcher.has_settled() {
-        if started.elapsed() > FIRST {
-            return Err(ChaosError::TooLate {
-                what: "the first buys are settled".to_owned(),
-                seconds: FIRST.as_secs(),
-            });
-        }
-        tokio::time::sleep(LOOK).await;
+    // The time without any acknowledgement counts as well.
+    let timeline = Timeline::read(&history)?;
+    for episode in &mut episodes {
+        let gap = timeline.gap_ms(episode.since).unwrap_or(0);
+        episode.recovered_ms = episode.recovered_ms.max(gap);
     }
-    Ok(())
+    Ok((episodes, judgement))
 }
 
 /// Waits until all lanes have flowed for a while; false when they do not.
@@ -207,20 +198,6 @@ async fn calm(watcher: &Watcher) -> bool {
     true
 }
 
-/// Counts the time without any acknowledgement as well, which the history tells.
-fn add_gaps(episodes: &mut [Episode], history: &Path) -> Result<(), ChaosError> {
-    let timeline = Timeline::read(history)?;
-    for episode in episodes {
-        let since = episode.since.as_microsecond();
-        let first = timeline.first_since(episode.since);
-        let gap = first.map_or(0, |at| {
-            u64::try_from((at - since) / 1_000).unwrap_or_default()
-        });
-        episode.recovered_ms = episode.recovered_ms.max(gap);
-    }
-    Ok(())
-}
-
 fn names(faults: &[Fault]) -> String {
     let names: Vec<&str> = faults.iter().map(|fault| fault.name.as_str()).collect();
     match names.as_slice() {
@@ -232,7 +209,7 @@ fn names(faults: &[Fault]) -> String {
 /// Copies what programs wrote and the history to a directory of its own.
 fn keep_evidence(world: &World, keep: &Path, name: &str, seed: u64) -> Result<PathBuf, ChaosError> {
     let to = keep.join(format!("{name}-{seed}"));
-    fs::create_dir_all(&to).map_err(ChaosError::file(&to))?;
+    files::create(&to)?;
     let directory = world.directory();
     let stores = [
         world.stores.postgres.log_file(),
@@ -246,8 +223,4 @@ fn keep_evidence(world: &World, keep: &Path, name: &str, seed: u64) -> Result<Pa
         }
     }
     Ok(to)
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -141,29 +141,20 @@ impl Stores {
         let replica = Redis::start(&data_dir, AppendFsync::Always).await?;
         self.further.push(data_dir);
         let mut queue = connect_to(&replica.url()).await?;
-        for (name, value) in [
-            ("masterauth", self.redis_password.as_str()),
-            // A replica that lost its primary answers with what it has.
-            ("replica-serve-stale-data", "yes"),
-        ] {
-            run(&mut queue, &["CONFIG", "SET", name, value]).await?;
-        }
-        let address = link.address();
-        let (host, port) = (address.ip().to_string(), address.port().to_string());
-        run(&mut queue, &["REPLICAOF", &host, &port]).await?;
+        follow(&mut queue, link.address(), &self.redis_password).await?;
+        // A replica that lost its primary answers with what it has.
+        let serve = ["CONFIG", "SET", "replica-serve-stale-data", "yes"];
+        run(&mut queue, &serve).await?;
         // Its clients come with the address of the one that it replaces.
-        run(
-            &mut queue,
-            &["CONFIG", "SET", "requirepass", &self.redis_password],
-        )
-        .await?;
+        let password = ["CONFIG", "SET", "requirepass", &self.redis_password];
+        run(&mut queue, &password).await?;
         let mut primary = self.queue().await?;
         for _ in 0..IN_STEP_LOOKS {
             let seen = Timestamp::now();
-            let written: u64 = replication(&mut primary, "master_repl_offset").await?;
+            let written: u64 = info(&mut primary, "replication", "master_repl_offset").await?;
             tokio::time::sleep(IN_STEP_LOOK).await;
-            let status: String = replication(&mut queue, "master_link_status").await?;
-            let received: u64 = replication(&mut queue, "slave_repl_offset").await?;
+            let status: String = info(&mut queue, "replication", "master_link_status").await?;
+            let received: u64 = info(&mut queue, "replication", "slave_repl_offset").await?;
             if status == "up" && received >= written {
                 return Ok((replica, seen));
             }
@@ -202,24 +193,11 @@ impl Stores {
     }
 }
 
-/// A field of what Redis tells about replication.
-async fn replication<T: redis::FromRedisValue>(
-    queue: &mut MultiplexedConnection,
-    field: &'static str,
-) -> Result<T, ChaosError> {
-    let info: InfoDict = redis::cmd("INFO")
-        .arg("replication")
-        .query_async(queue)
-        .await?;
-    info.get(field)
-        .ok_or_else(|| ChaosError::Wrong(format!("Redis does not tell its {field}")))
-}
-
 fn behind(replica: &str) -> ChaosError {
-    ChaosError::TooLate {
-        what: format!("{replica} is in step"),
-        seconds: (IN_STEP_LOOK * IN_STEP_LOOKS).as_secs(),
-    }
+    ChaosError::too_late(
+        format!("{replica} is in step"),
+        IN_STEP_LOOK * IN_STEP_LOOKS,
+    )
 }
 
 /// Looks again and again until `condition` holds, for `longest`.
@@ -231,10 +209,7 @@ pub(crate) async fn until(
     let deadline = Instant::now() + longest;
     while !condition().await? {
         if Instant::now() > deadline {
-            return Err(ChaosError::TooLate {
-                what: what.to_owned(),
-                seconds: longest.as_secs(),
-            });
+            return Err(ChaosError::too_late(what, longest));
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -246,11 +221,29 @@ pub(crate) async fn connect_to(url: &str) -> Result<MultiplexedConnection, Chaos
     let client = redis::Client::open(url)?;
     timeout(COMMAND, client.get_multiplexed_async_connection())
         .await
-        .map_err(|_| ChaosError::TooLate {
-            what: "Redis answers the harness".to_owned(),
-            seconds: COMMAND.as_secs(),
-        })?
+        .map_err(|_| ChaosError::too_late("Redis answers the harness", COMMAND))?
         .map_err(ChaosError::from)
+}
+
+/// Runs a statement whose rows do not matter.
+pub(crate) async fn execute(
+    ledger: &mut PgConnection,
+    statement: &'static str,
+) -> Result<(), ChaosError> {
+    sqlx::raw_sql(statement).execute(ledger).await?;
+    Ok(())
+}
+
+/// A field of a section of what Redis tells about itself.
+pub(crate) async fn info<T: redis::FromRedisValue>(
+    queue: &mut MultiplexedConnection,
+    section: &str,
+    field: &'static str,
+) -> Result<T, ChaosError> {
+    let mut info = redis::cmd("INFO");
+    let info: InfoDict = info.arg(section).query_async(queue).await?;
+    info.get(field)
+        .ok_or_else(|| ChaosError::Wrong(format!("Redis does not tell its {field}")))
 }
 
 /// Runs a command whose answer does not matter.
@@ -258,10 +251,19 @@ pub(crate) async fn run(
     queue: &mut MultiplexedConnection,
     words: &[&str],
 ) -> Result<(), ChaosError> {
-    let mut command = redis::cmd(words.first().copied().unwrap_or("PING"));
-    command.arg(words.get(1..).unwrap_or_default());
-    command.query_async::<()>(queue).await?;
-    Ok(())
+    let mut command = redis::Cmd::new();
+    Ok(command.arg(words).query_async(queue).await?)
+}
+
+/// Makes a Redis a replica of the one at `primary`, which has this password.
+pub(crate) async fn follow(
+    queue: &mut MultiplexedConnection,
+    primary: SocketAddr,
+    password: &str,
+) -> Result<(), ChaosError> {
+    run(queue, &["CONFIG", "SET", "masterauth", password]).await?;
+    let (host, port) = (primary.ip().to_string(), primary.port().to_string());
+    run(queue, &["REPLICAOF", &host, &port]).await
 }
 
 /// Copies every file of a directory of plain files.

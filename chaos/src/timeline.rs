@@ -1,11 +1,11 @@
 //! When buys were acknowledged, as a history tells.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::error::ChaosError;
+use crate::{error::ChaosError, files};
 
 /// The instants of first acknowledgements, in microseconds since the Unix epoch, in their order.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -14,8 +14,7 @@ pub(crate) struct Timeline(Vec<i64>);
 impl Timeline {
     /// Reads a history.
     pub(crate) fn read(history: &Path) -> Result<Self, ChaosError> {
-        let text = fs::read_to_string(history).map_err(ChaosError::file(history))?;
-        Ok(Self::parse(&text))
+        Ok(Self::parse(&files::read(history)?))
     }
 
     fn parse(text: &str) -> Self {
@@ -37,19 +36,20 @@ impl Timeline {
         self.0.iter().filter(|at| **at > instant).count()
     }
 
-    /// The longest time between two acknowledgements, in milliseconds.
-    pub(crate) fn longest_pause_ms(&self) -> u64 {
-        let pauses = self.0.windows(2).map(|pair| match pair {
-            [before, after] => u64::try_from((after - before) / 1_000).unwrap_or_default(),
-            _ => 0,
-        });
-        pauses.max().unwrap_or_default()
+    /// The longest time between two acknowledgements, in milliseconds; none where there are no two.
+    pub(crate) fn longest_pause_ms(&self) -> Option<u64> {
+        let pauses = self.0.iter().zip(self.0.iter().skip(1));
+        pauses
+            .map(|(before, after)| after.abs_diff(*before) / 1_000)
+            .max()
     }
 
-    /// The first acknowledgement after this instant.
-    pub(crate) fn first_since(&self, instant: Timestamp) -> Option<i64> {
+    /// How long after this instant the first acknowledgement came, in milliseconds; none where none
+    /// did.
+    pub(crate) fn gap_ms(&self, instant: Timestamp) -> Option<u64> {
         let instant = instant.as_microsecond();
-        self.0.iter().copied().find(|at| *at >= instant)
+        let first = self.0.iter().find(|at| **at >= instant);
+        first.map(|first| first.abs_diff(instant) / 1_000)
     }
 }
 
@@ -67,9 +67,9 @@ mod tests {
              {\"type\":\"event\",\"at\":9000000,\"job\":\"a\"}\n",
         );
         assert_eq!(timeline, Timeline(vec![1_000_000, 5_000_000]));
-        assert_eq!(timeline.longest_pause_ms(), 4_000);
+        assert_eq!(timeline.longest_pause_ms(), Some(4_000));
         let second = Timestamp::from_second(2).unwrap();
         assert_eq!(timeline.after(second), 1);
-        assert_eq!(timeline.first_since(second), Some(5_000_000));
+        assert_eq!(timeline.gap_ms(second), Some(3_000));
     }
 }

@@ -3,26 +3,27 @@
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use flashsale_testbed::{
     binaries,
     data_dir::DataDir,
     fault_proxy::{FaultProxy, Flow},
-    http,
     launch::Launch,
     ports::free_port,
     process::Process,
     program::{self, Program, StoreUrls},
 };
+use nix::sys::signal::Signal;
 
 use crate::{
     error::ChaosError,
     faults::{Kind, Store},
+    metrics,
     namespace::Namespace,
     sale,
-    stores::{Stores, clock},
+    stores::{Stores, clock, until},
 };
 
 /// How many gateways there are.
@@ -30,9 +31,6 @@ pub const GATEWAYS: usize = 2;
 
 /// How many workers there are.
 pub const WORKERS: usize = 2;
-
-/// How long the sale may take to be in force.
-const IN_FORCE: Duration = Duration::from_mins(1);
 
 /// How far away PostgreSQL is from workers, each way: as in another zone of a slow cloud, so that
 /// the deep lane is deep and batches are on their way at any instant.
@@ -69,8 +67,7 @@ pub struct World {
     pub gateways: Vec<Program>,
     /// The workers.
     pub workers: Vec<Program>,
-    control: Process,
-    control_launch: Launch,
+    pub(crate) control: Control,
     links: Vec<Link>,
     /// Where the first worker is, when packets are to be dropped.
     pub namespace: Option<Namespace>,
@@ -95,13 +92,13 @@ impl World {
             stores.let_in(&format!("{}/32", created.inside())).await?;
         }
         let file = sale::write(&directory, kinds.len())?;
-        let control_launch = control(&stores, &links, &file, &directory)?;
-        let control = Process::start(control_launch.clone()).await?;
+        let control_launch = launch(&stores, &links, Member::Control, &directory)?;
+        let control_launch = sale::control_loop(control_launch, &file);
+        let control = Control::start(control_launch).await?;
         let mut world = Self {
             gateways: Vec::new(),
             workers: Vec::new(),
             control,
-            control_launch,
             links,
             namespace,
             stores,
@@ -110,20 +107,15 @@ impl World {
         };
         world.until_in_force().await?;
         world.start_programs(kinds).await?;
-        world.until_open().await?;
+        sale::until_offered(&world.gateways, sale::PRODUCTS[0].0).await?;
         Ok(world)
     }
 
     async fn start_programs(&mut self, kinds: &[Kind]) -> Result<(), ChaosError> {
         for number in 0..GATEWAYS {
-            let (database, redis) = self.urls(Member::Gateway(number))?;
-            let stores = StoreUrls {
-                database: &database,
-                redis: &redis,
-            };
-            let name = format!("gateway-{}", number + 1);
-            let gateway = Program::gateway(&name, stores, &self.directory, &[]).await?;
-            self.gateways.push(gateway);
+            let launch = self.launch(Member::Gateway(number))?;
+            self.gateways
+                .push(Program::gateway_from(launch, &[]).await?);
         }
         for number in 0..WORKERS {
             let worker = match &self.namespace {
@@ -136,23 +128,20 @@ impl World {
     }
 
     async fn worker(&self, number: usize, kinds: &[Kind]) -> Result<Program, ChaosError> {
-        let (database, redis) = self.urls(Member::Worker(number))?;
-        let stores = StoreUrls {
-            database: &database,
-            redis: &redis,
-        };
-        let name = format!("worker-{}", number + 1);
-        let probes = program::loopback()?;
-        let mut launch = program::ours("flashsale-worker", &name, stores, &self.directory)?
-            .args(["--probes-listen", &probes.to_string()]);
+        let mut launch = self.launch(Member::Worker(number))?;
         // A faked clock costs some time at each question: only where it is to be stepped.
         if kinds
             .iter()
             .any(|kind| matches!(kind, Kind::WorkerClock(_)))
         {
-            launch = launch.envs(clock::environment(&self.directory, &name));
+            let clock = clock::environment(&self.directory, launch.name());
+            launch = launch.envs(clock);
         }
-        Ok(Program::start(launch, probes, probes, "/readyz").await?)
+        Ok(Program::worker_from(launch, &[]).await?)
+    }
+
+    fn launch(&self, member: Member) -> Result<Launch, ChaosError> {
+        launch(&self.stores, &self.links, member, &self.directory)
     }
 
     /// The first worker inside a namespace, past all proxies.
@@ -161,7 +150,7 @@ impl World {
         let at = |url: &str| url.replacen("127.0.0.1", &outside.to_string(), 1);
         let probes: SocketAddr = (namespace.inside(), free_port()?).into();
         let binary = binaries::find("flashsale-worker")?;
-        let missing = || ChaosError::Wrong("`ip` is missing".to_owned());
+        let missing = || ChaosError::wrong("`ip` is missing");
         let [ip, arguments @ ..] = namespace.enter();
         let ip = binaries::on_path(ip).ok_or_else(missing)?;
         let launch = Launch::new("worker-1", ip, self.directory.join("worker-1.log"))
@@ -179,17 +168,9 @@ impl World {
         &self.directory
     }
 
-    /// The addresses by which a program reaches PostgreSQL and Redis.
-    pub fn urls(&self, member: Member) -> Result<(String, String), ChaosError> {
-        let wrong = || ChaosError::Wrong(format!("{member:?} has no link to a store"));
-        let url = |store, url: String| {
-            let proxy = self.proxies(&[member], store).next()?;
-            proxy.url(&url)
-        };
-        Ok((
-            url(Store::Postgres, self.stores.postgres.url()).ok_or_else(wrong)?,
-            url(Store::Redis, self.stores.redis.url()).ok_or_else(wrong)?,
-        ))
+    /// The address by which a program reaches Redis.
+    pub fn redis_url(&self, member: Member) -> Result<String, ChaosError> {
+        url(&self.links, member, Store::Redis, &self.stores.redis.url())
     }
 
     /// The proxies between these programs and a store.
@@ -221,36 +202,14 @@ impl World {
         }
         let mut busiest = (0, 0.0);
         for (number, worker) in self.workers.iter().enumerate() {
-            let metrics = worker.metrics().await.unwrap_or_default();
-            let lanes = metrics
-                .lines()
-                .find_map(|line| line.strip_prefix("flashsale_worker_lanes_driven "))
-                .and_then(|value| value.parse::<f64>().ok())
-                .unwrap_or_default();
-            if lanes > busiest.1 {
+            let metrics = worker.metrics().await.ok();
+            let lanes =
+                metrics.and_then(|text| metrics::sum(&text, "flashsale_worker_lanes_driven"));
+            if let Some(lanes) = lanes.filter(|lanes| *lanes > busiest.1) {
                 busiest = (number, lanes);
             }
         }
         busiest.0
-    }
-
-    /// The control loop.
-    #[must_use]
-    pub fn control(&self) -> &Process {
-        &self.control
-    }
-
-    /// Kills the control loop by SIGKILL.
-    pub async fn kill_control(&self) -> Result<(), ChaosError> {
-        self.control.kill()?;
-        self.control.wait(END).await?;
-        Ok(())
-    }
-
-    /// Starts the control loop again that was killed.
-    pub async fn start_control(&mut self) -> Result<(), ChaosError> {
-        self.control = Process::start(self.control_launch.clone()).await?;
-        Ok(())
     }
 
     /// The last resort for lanes that stand still for good: new workers, and all links well.
@@ -264,43 +223,56 @@ impl World {
 
     async fn until_in_force(&self) -> Result<(), ChaosError> {
         let mut queue = self.stores.queue().await?;
-        let deadline = Instant::now() + IN_FORCE;
-        loop {
-            let is_known: bool = redis::cmd("SISMEMBER")
-                .arg(&[flashsale_queue::keys::SALES, sale::NAME])
-                .query_async(&mut queue)
-                .await?;
-            if is_known {
-                return Ok(());
+        let in_force = until("the sale is announced", sale::IN_FORCE, async || {
+            if !self.control.process.is_running() {
+                return Err(ChaosError::wrong("it ended"));
             }
-            if !self.control.is_running() || Instant::now() > deadline {
-                return Err(ChaosError::Wrong(format!(
-                    "the control loop did not announce the sale: {}",
-                    self.control.log_tail()
-                )));
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            let mut is_known = redis::cmd("SISMEMBER");
+            is_known.arg(&[flashsale_queue::keys::SALES, sale::NAME]);
+            Ok(is_known.query_async(&mut queue).await?)
+        });
+        in_force.await.map_err(|error| {
+            let log = self.control.process.log_tail();
+            ChaosError::Wrong(format!(
+                "the control loop did not announce the sale ({error}): {log}"
+            ))
+        })
+    }
+}
+
+/// The control loop.
+#[derive(Debug)]
+pub(crate) struct Control {
+    process: Process,
+    launch: Launch,
+}
+
+impl Control {
+    async fn start(launch: Launch) -> Result<Self, ChaosError> {
+        let process = Process::start(launch.clone()).await?;
+        Ok(Self { process, launch })
     }
 
-    async fn until_open(&self) -> Result<(), ChaosError> {
-        let deadline = Instant::now() + IN_FORCE;
-        for gateway in &self.gateways {
-            loop {
-                let answer = http::get(gateway.address, "/sales").await;
-                if answer.is_ok_and(|answer| answer.body.contains(sale::PRODUCTS[0].0)) {
-                    break;
-                }
-                if Instant::now() > deadline {
-                    return Err(ChaosError::TooLate {
-                        what: "the gateways offer the sale".to_owned(),
-                        seconds: IN_FORCE.as_secs(),
-                    });
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        }
+    /// Kills it by SIGKILL.
+    pub(crate) async fn kill(&self) -> Result<(), ChaosError> {
+        self.process.kill()?;
+        self.process.wait(END).await?;
         Ok(())
+    }
+
+    /// Starts it again.
+    pub(crate) async fn restart(&mut self) -> Result<(), ChaosError> {
+        self.process = Process::start(self.launch.clone()).await?;
+        Ok(())
+    }
+
+    /// Stops its threads until [`resume`](Self::resume).
+    pub(crate) fn pause(&self) -> Result<(), ChaosError> {
+        Ok(self.process.signal(Signal::SIGSTOP)?)
+    }
+
+    pub(crate) fn resume(&self) -> Result<(), ChaosError> {
+        Ok(self.process.signal(Signal::SIGCONT)?)
     }
 }
 
@@ -336,30 +308,30 @@ async fn links(stores: &Stores) -> Result<Vec<Link>, ChaosError> {
     Ok(links)
 }
 
-/// `flashsale up` as the control loop alone.
-fn control(
+/// The address `url` of a store, by the link of a program.
+fn url(links: &[Link], member: Member, store: Store, url: &str) -> Result<String, ChaosError> {
+    let mut links = links.iter();
+    let link = links.find(|link| (link.member, link.store) == (member, store));
+    link.and_then(|link| link.proxy.url(url))
+        .ok_or_else(|| ChaosError::Wrong(format!("{member:?} has no link to {store}")))
+}
+
+/// A program that reaches the stores by its links.
+fn launch(
     stores: &Stores,
     links: &[Link],
-    file: &Path,
+    member: Member,
     directory: &Path,
 ) -> Result<Launch, ChaosError> {
-    let url = |store, url: String| {
-        let link = links
-            .iter()
-            .find(|link| link.member == Member::Control && link.store == store);
-        link.and_then(|link| link.proxy.url(&url))
-            .unwrap_or_default()
+    let (binary, name) = match member {
+        Member::Gateway(number) => ("flashsale-gateway", format!("gateway-{}", number + 1)),
+        Member::Worker(number) => ("flashsale-worker", format!("worker-{}", number + 1)),
+        Member::Control => ("flashsale", "control".to_owned()),
+        Member::Load => ("flashsale", "load".to_owned()),
     };
-    let (database, redis) = (
-        url(Store::Postgres, stores.postgres.url()),
-        url(Store::Redis, stores.redis.url()),
-    );
     let urls = StoreUrls {
-        database: &database,
-        redis: &redis,
+        database: &url(links, member, Store::Postgres, &stores.postgres.url())?,
+        redis: &url(links, member, Store::Redis, &stores.redis.url())?,
     };
-    Ok(program::ours("flashsale", "control", urls, directory)?
-        .arg("up")
-        .arg(file)
-        .args(["--gateways", "0", "--workers-max", "0"]))
+    Ok(program::ours(binary, &name, urls, directory)?)
 }

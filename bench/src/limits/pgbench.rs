@@ -15,11 +15,11 @@ use tokio::process::Command;
 
 use crate::{
     environment::{
+        Stores,
         shop::{self, PRICE, product_prefix},
-        stores::Stores,
         verification,
     },
-    error::{self, Result},
+    error::{self, Result, wrong},
     external,
 };
 
@@ -75,13 +75,11 @@ pub(crate) async fn run(stores: &Stores, number: u32, batch: u32, jobs: u32) -> 
     let before = stores.postgres_seconds()?;
     let mut pgbench = command(stores).await?;
     pgbench
+        .args(["--no-vacuum", "--protocol=prepared", "--client=1"])
         .args([
-            "--no-vacuum",
-            "--protocol=prepared",
             "--define=done=0",
-            "--client=1",
+            &format!("--transactions={}", jobs / batch),
         ])
-        .arg(format!("--transactions={}", jobs / batch))
         .arg("--file")
         .arg(&file);
     let transactions = external::figure(PROGRAM, &mut pgbench, transactions_per_second).await?;
@@ -114,19 +112,18 @@ COMMIT;
 /// else's business.
 async fn command(stores: &Stores) -> Result<Command> {
     let server = Installation::find().await?;
-    let beside = server.postgres().with_file_name(PROGRAM);
-    let program = if beside.is_file() {
-        beside
-    } else {
-        external::installed(PROGRAM, "postgresql")?
-    };
+    let mut program = server.postgres().with_file_name(PROGRAM);
+    if !program.is_file() {
+        program = external::installed(PROGRAM, "postgresql")?;
+    }
     let url = stores.postgres_url()?;
+    let no_password = || wrong("PostgreSQL's address has no password");
     let mut command = Command::new(program);
     command
-        .env("PGHOST", url.host_str().unwrap_or_default())
-        .env("PGPORT", url.port().unwrap_or_default().to_string())
+        .env("PGHOST", "127.0.0.1")
+        .env("PGPORT", stores.postgres.port().to_string())
         .env("PGUSER", url.username())
-        .env("PGPASSWORD", url.password().unwrap_or_default())
+        .env("PGPASSWORD", url.password().ok_or_else(no_password)?)
         .env("PGDATABASE", url.path().trim_start_matches('/'))
         .env("LC_ALL", "C");
     Ok(command)
@@ -154,10 +151,8 @@ mod tests {
     fn a_client_takes_rows_and_product_of_its_own() {
         let sale = shop::sale(3, 10, 100);
         let script = script(3, &sale, 20_000, 1_000);
-        assert!(
-            script.contains("\\set first :client_id * 20000 + :done + 1"),
-            "{script}"
-        );
+        let first = "\\set first :client_id * 20000 + :done + 1";
+        assert!(script.contains(first), "{script}");
         assert!(script.contains("'hot-3-' || :client_id"), "{script}");
         assert!(script.contains("'bench-3'"), "{script}");
     }

@@ -25,8 +25,8 @@ use uuid::Uuid;
 
 use crate::{
     environment::{
+        Stores,
         shop::{self, PRICE},
-        stores::Stores,
         verification,
     },
     error::{Result, check},
@@ -79,7 +79,7 @@ pub(crate) async fn run(stores: &Stores, task: &Task<'_>) -> Result<f64> {
         });
     }
     prefill::finish(settling).await?;
-    let rate = prefill::rate(task.jobs as usize, started);
+    let rate = prefill::rate(task.jobs, started);
     verification::orders(stores, &sale, task.jobs).await?;
     verification::nothing_left(stores, &sale).await?;
     Ok(rate)
@@ -88,8 +88,7 @@ pub(crate) async fn run(stores: &Stores, task: &Task<'_>) -> Result<f64> {
 /// The batches of each client. A client's products take turns, as the lanes of a worker do.
 fn shares(sale: &Sale, buys: &[Buy], batch: usize) -> Vec<Vec<Rows>> {
     let clients = sale.products.len().min(CLIENTS);
-    let mut shares: Vec<Vec<(usize, Rows)>> = Vec::new();
-    shares.resize_with(clients, Vec::new);
+    let mut shares: Vec<Vec<(usize, Rows)>> = (0..clients).map(|_| Vec::new()).collect();
     for (index, product) in sale.products.iter().enumerate() {
         let of_product = buys.iter().filter(|buy| buy.product == product.id);
         let of_product: Vec<&Buy> = of_product.collect();
@@ -130,15 +129,16 @@ impl Settler {
         let copy = "COPY orders
             (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
             FROM STDIN (FORMAT binary)";
+        let copy = if by_copy {
+            Some(client.prepare(copy).await?)
+        } else {
+            None
+        };
         Ok(Self {
             lock: client.prepare(lock).await?,
             insert: client.prepare(&insert).await?,
             take: client.prepare(take).await?,
-            copy: if by_copy {
-                Some(client.prepare(copy).await?)
-            } else {
-                None
-            },
+            copy,
             client,
         })
     }
@@ -162,14 +162,8 @@ impl Settler {
             try_join!(take, commit)?;
             return Ok(());
         }
-        let Rows {
-            sale,
-            product,
-            jobs,
-            users,
-            keys,
-        } = rows;
-        let values: [&(dyn ToSql + Sync); 5] = [product, sale, jobs, users, keys];
+        let of_jobs: [&(dyn ToSql + Sync); 3] = [&rows.jobs, &rows.users, &rows.keys];
+        let values = [&key[..], &of_jobs].concat();
         let insert = client.execute(&self.insert, &values);
         let ((), locked, inserted, ..) = try_join!(begin, lock, insert, take, commit)?;
         require(locked, 1)?;
@@ -217,7 +211,8 @@ impl Rows {
 
 /// Fails unless a statement did to rows what it had to.
 fn require(rows: u64, expected: u64) -> Result<()> {
-    check(rows == expected, || {
-        format!("a statement of the limit had {rows} rows instead of {expected}")
-    })
+    check!(
+        rows == expected,
+        "a statement of the limit had {rows} rows instead of {expected}"
+    )
 }

@@ -8,7 +8,7 @@ use flashsale_domain::{
 };
 use flashsale_queue::{keys::SaleKeys, turnstile::Buy};
 
-use crate::{environment::stores::Stores, error::Result, load::prefill};
+use crate::{environment::Stores, error::Result, load::prefill};
 
 /// What is remembered of a shopper's pace: microseconds into the middle of a turn of a minute.
 const SINCE_TURN_US: u32 = 30_000_000;

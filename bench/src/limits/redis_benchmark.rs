@@ -7,11 +7,10 @@ use flashsale_domain::sale::Sale;
 use flashsale_queue::{keys::SaleKeys, turnstile::Turnstile};
 use redis::{Cmd, Pipeline, RedisFuture, Value, aio::ConnectionLike};
 use tokio::process::Command;
-use url::Url;
 
 use crate::{
-    environment::{shop, stores::Stores, verification},
-    error::{Result, check, wrong},
+    environment::{Stores, shop, verification},
+    error::{Result, check},
     external,
     load::prefill,
 };
@@ -48,20 +47,25 @@ pub(crate) async fn run(stores: &Stores, number: u32, seconds: u32, pipeline: u3
     let mut benchmark = command(stores, count, pipeline)?;
     let rate = external::figure(PROGRAM, benchmark.args(&call), parse).await?;
     let taken = verification::taken(stores, &sale).await?;
-    check(taken == u64::from(count) + 1, || {
-        format!("of {count} buys by {PROGRAM} {taken} were taken, one of the bench included")
-    })?;
+    check!(
+        taken == u64::from(count) + 1,
+        "of {count} buys by {PROGRAM} {taken} were taken, one of the bench included"
+    )?;
     Ok(rate)
 }
 
 fn command(stores: &Stores, count: u32, pipeline: u32) -> Result<Command> {
-    let server = Url::parse(&stores.redis.url())
-        .map_err(|error| wrong(format!("Redis has no address: {error}")))?;
+    let port = stores.redis.port().to_string();
     let mut command = Command::new(external::installed(PROGRAM, "redis-tools")?);
     command
-        .args(["-h", server.host_str().unwrap_or_default()])
-        .args(["-p", &server.port().unwrap_or_default().to_string()])
-        .args(["-a", server.password().unwrap_or_default()])
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-a",
+            stores.redis.password(),
+        ])
         .args(["-c", &CONNECTIONS.to_string()])
         .args(["-P", &pipeline.to_string()])
         .args(["-n", &count.to_string()])
@@ -77,7 +81,7 @@ async fn call(sale: &Sale) -> Result<Vec<String>> {
     Turnstile::default()
         .admit(&mut recorder, &keys, &buys)
         .await?;
-    let words = recorder.take();
+    let words = recorder.0.lock().unwrap_or_else(PoisonError::into_inner);
     let words = words
         .iter()
         .map(|word| String::from_utf8_lossy(word).into_owned());
@@ -89,11 +93,13 @@ async fn call(sale: &Sale) -> Result<Vec<String>> {
             buy.job_id.to_string(),
         ] {
             // Records of one name would overwrite each other, which costs less than new ones.
-            check(call.iter().any(|word| word.contains(&name)), || {
-                format!("the turnstile's call does not hold `{name}` but is {call:?}")
-            })?;
+            check!(
+                call.iter().any(|word| word.contains(&name)),
+                "the turnstile's call does not hold `{name}` but is {call:?}"
+            )?;
+            let random = with_random_end(&name);
             for word in &mut call {
-                *word = word.replace(&name, &with_random_end(&name));
+                *word = word.replace(&name, &random);
             }
         }
     }
@@ -103,19 +109,13 @@ async fn call(sale: &Sale) -> Result<Vec<String>> {
 /// As long as `name`, and another each time.
 fn with_random_end(name: &str) -> String {
     let kept = name.len().saturating_sub(RANDOM.len());
-    format!("{}{RANDOM}", name.get(..kept).unwrap_or_default())
+    format!("{}{RANDOM}", &name[..kept])
 }
 
 /// A connection to nowhere that keeps what it is given, so that the call is the turnstile's own
 /// whatever its arguments are.
 #[derive(Debug, Clone, Default)]
 struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
-
-impl Recorder {
-    fn take(&self) -> Vec<Vec<u8>> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 impl ConnectionLike for Recorder {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
@@ -145,8 +145,12 @@ impl ConnectionLike for Recorder {
 /// Calls per second: the first column behind the test's name in the last line.
 fn parse(csv: &str) -> Option<f64> {
     let line = csv.lines().last()?;
-    let rate = line.rsplit(',').nth(COLUMNS - 1)?;
-    let rate: f64 = rate.trim_matches('"').parse().ok()?;
+    let rate: f64 = line
+        .rsplit(',')
+        .nth(COLUMNS - 1)?
+        .trim_matches('"')
+        .parse()
+        .ok()?;
     (rate > 0.0).then_some(rate)
 }
 

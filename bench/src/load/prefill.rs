@@ -11,7 +11,7 @@ use flashsale_queue::{
 use tokio::task::JoinSet;
 
 use crate::{
-    environment::stores::Stores,
+    environment::Stores,
     error::{Result, broke, check},
 };
 
@@ -29,9 +29,10 @@ pub(crate) async fn admit(stores: &Stores, sale: &Sale, buys: Vec<Buy>) -> Resul
             let admissions = turnstile.admit(&mut queue, &keys, &buys[call]).await?;
             let is_new = |admission: &&Admission| matches!(admission, Admission::Queued { .. });
             let refused = admissions.iter().find(|admission| !is_new(admission));
-            check(refused.is_none(), || {
-                format!("the turnstile answered {refused:?} to a new buy")
-            })
+            check!(
+                refused.is_none(),
+                "the turnstile answered {refused:?} to a new buy"
+            )
         }
     })
     .await
@@ -63,7 +64,7 @@ where
         });
     }
     finish(callers).await?;
-    Ok(rate(count, started))
+    Ok(rate(u32::try_from(count)?, started))
 }
 
 /// Waits for all callers; the first failure is the failure of all.
@@ -75,7 +76,6 @@ pub(crate) async fn finish(mut callers: JoinSet<Result<()>>) -> Result<()> {
 }
 
 /// `count` things since `started`, per second.
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-pub(crate) fn rate(count: usize, started: Instant) -> f64 {
-    count as f64 / started.elapsed().as_secs_f64()
+pub(crate) fn rate(count: u32, started: Instant) -> f64 {
+    f64::from(count) / started.elapsed().as_secs_f64()
 }

@@ -3,8 +3,6 @@
 //! They share the cores with what they measure, so each does little: it answers pings, notes when
 //! a stock update and when a confirmation came, and keeps nothing else.
 
-mod socket;
-
 use std::{
     mem,
     net::SocketAddr,
@@ -13,14 +11,16 @@ use std::{
 };
 
 use flashsale_domain::id::JobId;
+use flashsale_testbed::socket_io::{Socket, SocketError};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use serde::Deserialize;
 use tokio::{
-    sync::{Notify, Semaphore},
+    sync::Notify,
     task::JoinSet,
     time::{Duration, timeout},
 };
 
 use crate::error::{Error, Result, broke, too_late};
-use socket::Socket;
 
 /// Handshakes at a time: enough to keep two cores busy, and fewer than a listener's backlog.
 const HANDSHAKES: usize = 64;
@@ -52,7 +52,7 @@ impl Sockets {
         let heard = Arc::new(Heard::new(users.len()));
         let mut listening = JoinSet::new();
         for socket in sockets {
-            listening.spawn(socket.listen(Arc::clone(&heard)));
+            listening.spawn(listen(socket, Arc::clone(&heard)));
         }
         Ok(Self {
             heard,
@@ -82,22 +82,65 @@ fn failed(error: impl std::fmt::Display) -> Error {
 }
 
 async fn connect_all(address: SocketAddr, users: &[String]) -> Result<Vec<Socket>> {
-    let turns = Arc::new(Semaphore::new(HANDSHAKES));
-    let mut connecting = JoinSet::new();
-    for user in users {
-        let (turns, user) = (Arc::clone(&turns), user.clone());
-        connecting.spawn(async move {
-            // It is never closed, so there is always a turn.
-            let _turn = turns.acquire().await;
-            Socket::connect(address, &user).await
-        });
+    let connect = |user: String| {
+        let base = address.to_string();
+        tokio::spawn(async move { Socket::connect(address, &base, &user).await })
+    };
+    stream::iter(users.iter().cloned().map(connect))
+        .buffer_unordered(HANDSHAKES)
+        .map(|ended| ended.map_err(broke("a socket's task"))?.map_err(failed))
+        .try_collect()
+        .await
+}
+
+/// Notes what the gateway says, until the socket ends.
+async fn listen(mut socket: Socket, heard: Arc<Heard>) -> Error {
+    loop {
+        let event = match socket.event().await {
+            Ok(event) => event,
+            Err(error) => return error.into(),
+        };
+        match Event::read(&event) {
+            Event::Stock(stock) => heard.stock(stock, Instant::now()),
+            Event::Confirmed(job) => heard.confirmed(job, Instant::now()),
+            Event::Unwanted => return SocketError::Refused(event).into(),
+            Event::Other => {}
+        }
     }
-    let mut sockets = Vec::with_capacity(users.len());
-    while let Some(ended) = connecting.join_next().await {
-        let socket = ended.map_err(broke("a socket's task"))?;
-        sockets.push(socket.map_err(failed)?);
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Event {
+    /// A product has so many units left.
+    Stock(i32),
+    /// A buy became an order.
+    Confirmed(JobId),
+    /// A buy ended without an order, or this is no event: no measurement wants either.
+    Unwanted,
+    /// Something else.
+    Other,
+}
+
+/// The payload of an event; each name has some of the fields.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Payload {
+    stock: Option<i32>,
+    job_id: Option<JobId>,
+}
+
+impl Event {
+    fn read(json: &str) -> Self {
+        let Ok((name, payload)) = serde_json::from_str::<(&str, Payload)>(json) else {
+            return Self::Unwanted;
+        };
+        match (name, payload.stock, payload.job_id) {
+            ("stock-update", Some(stock), _) => Self::Stock(stock),
+            ("order_confirmed", _, Some(job)) => Self::Confirmed(job),
+            ("lane-progress" | "sale-status", ..) => Self::Other,
+            _ => Self::Unwanted,
+        }
     }
-    Ok(sockets)
 }
 
 /// What all sockets heard; each of them notes here, a few thousand times a second at most.
@@ -168,6 +211,26 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_known_by_their_name() {
+        let job = "01900000-0000-7000-8000-000000000001";
+        let confirmed = format!(r#"["order_confirmed",{{"jobId":"{job}","orderId":7}}]"#);
+        let rejected = format!(r#"["order_rejected",{{"jobId":"{job}","reason":"failed"}}]"#);
+        let is_confirmed = Event::Confirmed(JobId(job.parse().unwrap()));
+        for (json, event) in [
+            (
+                r#"["stock-update",{"productId":"p","stock":5}]"#,
+                Event::Stock(5),
+            ),
+            (confirmed.as_str(), is_confirmed),
+            (rejected.as_str(), Event::Unwanted),
+            (r#"["sale-status",{"sale":"s"}]"#, Event::Other),
+            ("[", Event::Unwanted),
+        ] {
+            assert_eq!(Event::read(json), event, "{json}");
+        }
+    }
 
     #[tokio::test]
     async fn everyone_has_heard_when_each_socket_has() {

@@ -1,7 +1,7 @@
 //! Load by wrk, over 64 connections or another number: as many buys as get answered in some
 //! seconds, or an exact number of them.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{fs, path::Path, time::Duration};
 
 use flashsale_testbed::program::Program;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -21,45 +21,13 @@ pub(crate) const CONNECTIONS: u32 = 64;
 /// should be.
 const TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Buys of one product for some seconds, each by another shopper.
+/// How buys of one product are sent.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Buys<'a> {
-    /// Of the gateway.
-    pub(crate) address: SocketAddr,
-    pub(crate) product: &'a str,
-    /// Must differ from all runs before on the same sale.
-    pub(crate) run: u32,
-    pub(crate) seconds: u32,
+pub(crate) struct How<'a> {
     pub(crate) connections: u32,
+    pub(crate) seconds: u32,
     /// A file of tokens, one a line, that the shoppers take in turn.
     pub(crate) tokens: Option<&'a Path>,
-}
-
-impl<'a> Buys<'a> {
-    /// Over the usual number of connections, without tokens.
-    pub(crate) fn of(server: &Program, product: &'a str, run: u32, seconds: u32) -> Self {
-        Self {
-            address: server.address,
-            product,
-            run,
-            seconds,
-            connections: CONNECTIONS,
-            tokens: None,
-        }
-    }
-}
-
-/// An exact number of buys, each of another shopper, spread over the products of a sale.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ExactBuys<'a> {
-    /// Of the gateway.
-    pub(crate) address: SocketAddr,
-    /// What the products' names begin with; their index follows.
-    pub(crate) product_prefix: &'a str,
-    pub(crate) products: u32,
-    /// Must differ from all runs before on the same sale.
-    pub(crate) run: u32,
-    pub(crate) buys: u32,
 }
 
 /// What wrk says at the end, as `buy.lua` prints it.
@@ -104,43 +72,52 @@ pub(crate) fn check_installed() -> Result<()> {
     external::installed(PROGRAM, PROGRAM).map(|_| ())
 }
 
-/// Sends buys by a script that is written to `directory`. Any answer but a success is an error.
-pub(crate) async fn run(directory: &Path, buys: Buys<'_>) -> Result<Load> {
-    let Buys {
-        seconds,
-        connections,
-        ..
-    } = buys;
+/// Sends buys of `product` by a script that is written to `directory`, each by another shopper; `run`
+/// must differ from all runs before on the same sale. Any answer but a success is an error.
+pub(crate) async fn run(
+    directory: &Path,
+    server: &Program,
+    product: &str,
+    run: u32,
+    how: How<'_>,
+) -> Result<Load> {
     let script = ("buy.lua", include_str!("buy.lua"));
-    let mut wrk = command(directory, script, buys.address, connections, seconds)?;
-    wrk.args(["--latency", "--", &format!("r{}", buys.run), buys.product]);
-    let load: Load = external::figure(PROGRAM, wrk.args(buys.tokens), parse).await?;
-    check(load.status == 0 && load.socket == 0, || {
-        let (refused, failed, all) = (load.status, load.socket, load.requests);
-        format!("of {all} buys {refused} were not answered 200 and {failed} not at all")
-    })?;
+    let mut wrk = command(directory, script, server, how.connections, how.seconds)?;
+    wrk.args(["--latency", "--", &format!("r{run}"), product]);
+    let load: Load = external::figure(PROGRAM, wrk.args(how.tokens), parse).await?;
+    let (refused, failed, all) = (load.status, load.socket, load.requests);
+    check!(
+        refused == 0 && failed == 0,
+        "of {all} buys {refused} were not answered 200 and {failed} not at all"
+    )?;
     Ok(load)
 }
 
-/// Sends the buys and returns when each was answered. Whether they were taken is for the caller to
-/// count: answers are not read, which would cost as much as sending.
-pub(crate) async fn run_exact(directory: &Path, buys: ExactBuys<'_>) -> Result<()> {
+/// Sends exactly `buys` buys, each of another shopper, spread over as many products, whose names are
+/// `prefix` and their index; `run` must differ from all runs before on the same sale. Returns when
+/// each was answered. Whether they were taken is for the caller to count: answers are not read,
+/// which would cost as much as sending.
+pub(crate) async fn run_exact(
+    directory: &Path,
+    server: &Program,
+    (prefix, products): (&str, u32),
+    run: u32,
+    buys: u32,
+) -> Result<()> {
     let script = ("exact.lua", include_str!("exact.lua"));
     let most = u32::try_from(TIMEOUT.as_secs())?;
-    let mut wrk = command(directory, script, buys.address, CONNECTIONS, most)?;
-    wrk.args(["--", &buys.run.to_string(), buys.product_prefix])
-        .args([buys.products, buys.buys, CONNECTIONS].map(|number| number.to_string()));
+    let mut wrk = command(directory, script, server, CONNECTIONS, most)?;
+    wrk.args(["--", &run.to_string(), prefix])
+        .args([products, buys, CONNECTIONS].map(|number| number.to_string()));
     let Answered { answered } = external::figure(PROGRAM, &mut wrk, parse).await?;
-    check(answered == buys.buys, || {
-        format!("{answered} of {} buys were answered", buys.buys)
-    })
+    check!(answered == buys, "{answered} of {buys} buys were answered")
 }
 
 /// One thread, or the two cores would be spent on loading.
 fn command(
     directory: &Path,
     (name, script): (&str, &str),
-    address: SocketAddr,
+    server: &Program,
     connections: u32,
     seconds: u32,
 ) -> Result<Command> {
@@ -151,7 +128,7 @@ fn command(
         .args(["--threads", "1", "--connections", &connections.to_string()])
         .args(["--duration", &format!("{seconds}s"), "--script"])
         .arg(&file)
-        .arg(format!("http://{address}/buy"));
+        .arg(format!("{}/buy", server.url()));
     Ok(command)
 }
 

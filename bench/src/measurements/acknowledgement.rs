@@ -12,20 +12,20 @@ use flashsale_testbed::{
 };
 
 use crate::{
-    environment::{programs, stores::Used, verification::all_taken},
+    environment::{Used, programs, verification::all_taken},
     error::Result,
     limits::redis_benchmark,
     load::{
         open_loop::{self, Plan, Report, SingleBuys},
-        wrk::{self, Buys, Load},
+        wrk::{self, How, Load},
     },
     metrics::table::{CONNECTIONS, DEFAULT_BATCH, LOADS, PIPELINE, QUANTILES},
-    session::{How, Session, USUAL},
+    session::Session,
 };
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     // As many files for each server as for the load; children inherit the limit.
-    programs::allow_sockets(CONNECTIONS.into_iter().max().unwrap_or_default())?;
+    programs::allow_sockets(*CONNECTIONS.iter().max().unwrap_or(&wrk::CONNECTIONS))?;
     let way = session.stores.way();
     let (empty_route, gateway) = (way.empty_route().await?, way.gateway().await?);
     let most = alone(session, &empty_route, &gateway).await?;
@@ -53,14 +53,11 @@ pub(crate) async fn gateway_alone(session: &mut Session) -> Result<()> {
 /// The same; answers the buys per second that the gateway acknowledged.
 async fn alone(session: &mut Session, limit: &Program, gateway: &Program) -> Result<f64> {
     let before = programs::processor_seconds(limit)?;
-    let load = empty_route(session, "server=empty-route", limit, USUAL).await?;
+    let load = empty_route(session, "server=empty-route", limit, session.usual()).await?;
     let used = programs::processor_seconds(limit)? - before;
     session.record_each([("processor-time of=empty-route", used)], load.requests)?;
-    let (load, used) = buys(session, "server=buy", gateway, USUAL).await?;
-    let used = [
-        ("processor-time of=gateway-for-buy", used.programs),
-        ("processor-time of=redis-for-buy", used.redis),
-    ];
+    let (load, used) = buys(session, "server=buy", gateway).await?;
+    let used = used.of_buys(|id| format!("processor-time of={id}"));
     session.record_each(used, load.requests)?;
     Ok(load.rate())
 }
@@ -70,22 +67,19 @@ async fn alone(session: &mut Session, limit: &Program, gateway: &Program) -> Res
 /// over other numbers of connections.
 async fn others(session: &mut Session, limit: &Program, gateway: &Program) -> Result<()> {
     session.stores.set_append_fsync(AppendFsync::Always).await?;
-    buys(session, "server=buy-syncing", gateway, USUAL).await?;
+    buys(session, "server=buy-syncing", gateway).await?;
     let usual = AppendFsync::EverySecond;
     session.stores.set_append_fsync(usual).await?;
     let data_dir = DataDir::temporary()?;
     let mut replica = Redis::start_replica(&data_dir, &session.stores.redis).await?;
     session.stores.wait_for_replica().await?;
-    buys(session, "server=buy-followed", gateway, USUAL).await?;
-    let replicated = How {
-        replicas: 1,
-        ..USUAL
-    };
-    buys(session, "server=buy-replicated", gateway, replicated).await?;
+    buys(session, "server=buy-followed", gateway).await?;
+    let (load, _) = session.buy_replicated(gateway, 1, session.usual()).await?;
+    record_load(session, "server=buy-replicated", &load)?;
     replica.stop().await?;
     let way = session.stores.way();
     let worker = way.worker("worker", 1, DEFAULT_BATCH).await?;
-    buys(session, "server=buy-with-worker", gateway, USUAL).await?;
+    buys(session, "server=buy-with-worker", gateway).await?;
     worker.stop().await?;
     if session.arguments.quick {
         return Ok(());
@@ -93,12 +87,13 @@ async fn others(session: &mut Session, limit: &Program, gateway: &Program) -> Re
     for connections in CONNECTIONS {
         let how = How {
             connections,
-            ..USUAL
+            ..session.usual()
         };
         let labels = format!("server=empty-route connections={connections}");
         empty_route(session, &labels, limit, how).await?;
+        let (load, _) = session.buy(gateway, how).await?;
         let labels = format!("server=buy connections={connections}");
-        buys(session, &labels, gateway, how).await?;
+        record_load(session, &labels, &load)?;
     }
     Ok(())
 }
@@ -109,36 +104,21 @@ async fn empty_route(
     server: &Program,
     how: How<'_>,
 ) -> Result<Load> {
-    let (run, seconds) = (session.next_sale(), session.arguments.load_seconds());
-    let buys = Buys {
-        connections: how.connections,
-        ..Buys::of(server, "none", run, seconds)
-    };
-    let load = wrk::run(session.stores.data_dir.path(), buys).await?;
+    let load = session.send(server, "none", how).await?;
     record_load(session, labels, &load)?;
     Ok(load)
 }
 
-async fn buys(
-    session: &mut Session,
-    labels: &str,
-    gateway: &Program,
-    how: How<'_>,
-) -> Result<(Load, Used)> {
-    let (load, used) = session.buy(gateway, how).await?;
+/// Buys in the usual way.
+async fn buys(session: &mut Session, labels: &str, gateway: &Program) -> Result<(Load, Used)> {
+    let (load, used) = session.buy(gateway, session.usual()).await?;
     record_load(session, labels, &load)?;
     Ok((load, used))
 }
 
 fn record_load(session: &mut Session, labels: &str, load: &Load) -> Result<()> {
     session.record(&format!("requests {labels}"), load.rate())?;
-    for (quantile, milliseconds) in load.quantiles_ms() {
-        session.record(
-            &format!("latency {labels} quantile={quantile}"),
-            milliseconds,
-        )?;
-    }
-    Ok(())
+    session.record_quantiles(&format!("latency {labels}"), &load.quantiles_ms())
 }
 
 /// Measures all loads, as shares of `most`: buys per second that were acknowledged before.
@@ -178,13 +158,8 @@ async fn send(session: &mut Session, server: &Program, product: &str, rate: u32)
 
 fn record(session: &mut Session, labels: &str, rate: u32, report: &Report) -> Result<()> {
     session.record(&format!("due {labels}"), f64::from(rate))?;
-    for (quantile, share) in QUANTILES {
-        let latency = report.latencies.quantile_ms(share);
-        session.record(
-            &format!("due-latency {labels} quantile={quantile}"),
-            latency,
-        )?;
-    }
+    let series = format!("due-latency {labels}");
+    session.record_latencies(&series, &report.latencies, QUANTILES.len())?;
     let lost = report.unanswered + report.unsent;
     session.record(&format!("late {labels}"), f64::from(report.late))?;
     session.record(&format!("lost {labels}"), f64::from(lost))?;

@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 
 use super::confirmation;
 use crate::{
-    environment::{programs, stores::Stores, verification},
+    environment::{Stores, programs, verification},
     error::{Error, Result, check},
     latencies::Latencies,
     load::sockets::Sockets,
@@ -25,10 +25,8 @@ use crate::{
     session::Session,
 };
 
-const SOCKETS: u32 = 10_000;
-
-/// The same in a quick run.
-const QUICK_SOCKETS: u32 = 2_000;
+/// In a full run, and in a quick one.
+const SOCKETS: [u32; 2] = [10_000, 2_000];
 
 /// Stock updates to all.
 const UPDATES: u16 = 10;
@@ -44,11 +42,7 @@ const PAUSE: Duration = Duration::from_millis(500);
 const GREETING: Duration = Duration::from_secs(2);
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
-    let count = if session.arguments.quick {
-        QUICK_SOCKETS
-    } else {
-        SOCKETS
-    };
+    let count = session.arguments.pick(SOCKETS);
     programs::allow_sockets(count)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
@@ -85,15 +79,15 @@ async fn update_all(
     let before = programs::processor_seconds(gateway)?;
     for number in 1..=UPDATES {
         let told = update(&session.stores, sockets, sale, number).await?;
-        halves.push(told.quantile(0.5));
-        lasts.push(told.quantile(1.0));
+        halves.push(told.quantile(0.5)?);
+        lasts.push(told.quantile(1.0)?);
         sleep(PAUSE).await;
     }
     let seconds = programs::processor_seconds(gateway)? - before;
     let (halves, lasts) = (Latencies::from_iter(halves), Latencies::from_iter(lasts));
-    session.record("update-half", halves.quantile_ms(0.5))?;
-    session.record("update-last", lasts.quantile_ms(0.5))?;
-    session.record("update-last-longest", lasts.quantile_ms(1.0))?;
+    session.record("update-half", halves.quantile_ms(0.5)?)?;
+    session.record("update-last", lasts.quantile_ms(0.5)?)?;
+    session.record("update-last-longest", lasts.quantile_ms(1.0)?)?;
     session.record("update-processor-time", seconds * 1e3 / f64::from(UPDATES))
 }
 
@@ -127,11 +121,10 @@ async fn update(
     sleep(PAUSE).await;
     sockets.check()?;
     let (heard, all) = (sockets.heard.take_stock(), sockets.users.len());
-    check(heard.len() == all, || {
-        format!(
-            "{all} sockets heard {} times of one stock update",
-            heard.len()
-        )
-    })?;
+    check!(
+        heard.len() == all,
+        "{all} sockets heard {} times of one stock update",
+        heard.len()
+    )?;
     Ok(heard.into_iter().map(|at| at - published).collect())
 }

@@ -4,36 +4,36 @@
 //! Shoppers are fewer than buys: each buys again and again, with a new key. What a batch costs the
 //! gateway does not depend on it, for it looks each shopper up.
 
-mod buyers;
-
 use std::{
     collections::HashMap,
+    io::Write as _,
+    net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use flashsale_domain::{id::JobId, sale::Sale};
 use flashsale_testbed::program::Program;
+use serde::Deserialize;
 use tokio::time::sleep;
+use uuid::Uuid;
 
 use crate::{
     environment::{outcomes::Listener, programs, verification},
     error::{Result, check},
     latencies::Latencies,
-    load::sockets::Sockets,
+    load::{
+        open_loop::{self, Answer, CONNECTIONS, Plan, Traffic},
+        sockets::Sockets,
+    },
     metrics::table::{DEFAULT_BATCH, QUANTILES},
     session::Session,
 };
 
-use buyers::{Bought, Buyers};
-
 const SHOPPERS: u32 = 1_000;
 
-/// Seconds of each load.
-const SECONDS: u32 = 10;
-
-/// The same in a quick run.
-const QUICK_SECONDS: u32 = 2;
+/// Seconds of each load in a full run, and in a quick one.
+const SECONDS: [u32; 2] = [10, 2];
 
 /// How long the last confirmations may take.
 const CONFIRMATION_TIMEOUT: Duration = Duration::from_secs(30);
@@ -79,31 +79,19 @@ pub(crate) async fn measure(
     (load, rate): Load,
 ) -> Result<u32> {
     session.stores.settle_down().await?;
-    let count = rate
-        * if session.arguments.quick {
-            QUICK_SECONDS
-        } else {
-            SECONDS
-        };
+    let count = rate * session.arguments.pick(SECONDS);
     let (product, users) = (sale.products[0].id.as_str(), Arc::clone(&sockets.users));
     let buyers = Buyers::new(gateway.address, product, users);
     let listener = Listener::start(&session.stores).await?;
     let bought = buyers.send(rate, count).await?;
-    let Ways {
-        acknowledged,
-        settled,
-        confirmed,
-    } = finish(listener, sockets, &bought).await?;
+    let ways = finish(listener, sockets, &bought).await?;
     // Of the stages on the way less is shown than of the end.
     for (stage, latencies, shown) in [
-        ("acknowledged", acknowledged, 2),
-        ("settled", settled, 2),
-        ("confirmed", confirmed, QUANTILES.len()),
+        ("acknowledged", ways.acknowledged, 2),
+        ("settled", ways.settled, 2),
+        ("confirmed", ways.confirmed, QUANTILES.len()),
     ] {
-        for (quantile, share) in &QUANTILES[..shown] {
-            let series = format!("{stage} load={load} quantile={quantile}");
-            session.record(&series, latencies.quantile_ms(*share))?;
-        }
+        session.record_latencies(&format!("{stage} load={load}"), &latencies, shown)?;
     }
     Ok(count)
 }
@@ -138,11 +126,9 @@ struct Ways {
 /// Holds buys, what workers told, and what sockets heard against each other.
 fn pair(bought: &[Bought], told: &[(JobId, Instant)], heard: &[(JobId, Instant)]) -> Result<Ways> {
     let due: HashMap<JobId, Instant> = bought.iter().map(|buy| (buy.job, buy.due)).collect();
+    let acknowledged = bought.iter().map(|buy| buy.acknowledged - buy.due);
     Ok(Ways {
-        acknowledged: bought
-            .iter()
-            .map(|buy| buy.acknowledged - buy.due)
-            .collect(),
+        acknowledged: acknowledged.collect(),
         settled: after_due(&due, told, "told by a worker")?,
         confirmed: after_due(&due, heard, "confirmed on a socket")?,
     })
@@ -163,20 +149,109 @@ fn after_due(
         }
     }
     let missing = due.len() - first.len();
-    check(missing + unknown == 0 && repeated == 0, || {
-        format!(
-            "of {} acknowledged buys {missing} were not {what} and {repeated} more than once, and \
+    check!(
+        missing + unknown == 0 && repeated == 0,
+        "of {} acknowledged buys {missing} were not {what} and {repeated} more than once, and \
              {unknown} that nobody was told of were",
-            due.len()
-        )
-    })?;
+        due.len()
+    )?;
     Ok(first.into_values().collect())
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bought {
+    job: JobId,
+    /// When it should have been sent.
+    due: Instant,
+    acknowledged: Instant,
+}
+
+#[derive(Debug)]
+struct Buyers {
+    address: SocketAddr,
+    product: String,
+    /// They take turns.
+    users: Arc<[String]>,
+    bought: Vec<Bought>,
+    /// Why an answer could not be read.
+    failure: Option<serde_json::Error>,
+}
+
+/// The body of an acknowledgement, as far as it matters here.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Queued {
+    job_id: JobId,
+}
+
+impl Buyers {
+    /// `users` will buy `product` of the gateway at `address` in turn, each time with a new key.
+    fn new(address: SocketAddr, product: &str, users: Arc<[String]>) -> Self {
+        Self {
+            address,
+            product: product.to_owned(),
+            users,
+            bought: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Sends `count` buys, `rate` a second; each must be acknowledged.
+    async fn send(mut self, rate: u32, count: u32) -> Result<Vec<Bought>> {
+        let plan = Plan {
+            address: self.address,
+            rate,
+            count,
+            connections: CONNECTIONS,
+        };
+        self.bought.reserve(count as usize);
+        let (report, buyers) = open_loop::run(plan, self).await?;
+        report.check()?;
+        if let Some(failure) = buyers.failure {
+            return Err(failure.into());
+        }
+        let answered = report.succeeded;
+        check!(
+            answered == count,
+            "at {rate} buys/s only {answered} of {count} were answered: the machine is too busy"
+        )?;
+        Ok(buyers.bought)
+    }
+}
+
+impl Traffic for Buyers {
+    fn request(&mut self, number: u32, bytes: &mut Vec<u8>) {
+        let user = &self.users[number as usize % self.users.len()];
+        let body = format!(r#"{{"productId":"{}","userId":"{user}"}}"#, self.product);
+        // Writing to a vector cannot fail.
+        let _ = write!(
+            bytes,
+            "POST /buy HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
+             Idempotency-Key: {}\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address,
+            Uuid::new_v4(),
+            body.len()
+        );
+    }
+
+    fn answered(&mut self, answer: &Answer<'_>) {
+        if answer.status != 200 {
+            return;
+        }
+        match serde_json::from_slice(answer.body) {
+            Ok(Queued { job_id }) => self.bought.push(Bought {
+                job: job_id,
+                due: answer.due,
+                acknowledged: answer.read,
+            }),
+            Err(error) => self.failure = Some(error),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use uuid::Uuid;
 
     fn bought(due: Instant) -> [Bought; 2] {
         [JobId(Uuid::from_u128(1)), JobId(Uuid::from_u128(2))].map(|job| Bought {
@@ -194,11 +269,9 @@ mod tests {
         let told = bought.map(|buy| (buy.job, at));
         let heard = bought.map(|buy| (buy.job, at + Duration::from_millis(2)));
         let ways = pair(&bought, &told, &heard).unwrap();
-        let medians = [ways.acknowledged, ways.settled, ways.confirmed];
-        assert_eq!(
-            medians.map(|latencies| latencies.quantile_ms(0.5).to_bits()),
-            [1.0_f64, 3.0, 5.0].map(f64::to_bits)
-        );
+        let stages = [ways.acknowledged, ways.settled, ways.confirmed];
+        let medians = stages.map(|latencies| latencies.quantile(0.5).unwrap());
+        assert_eq!(medians, [1, 3, 5].map(Duration::from_millis));
     }
 
     #[test]
@@ -215,5 +288,45 @@ mod tests {
         ] {
             assert!(after_due(&expected, &wrong, "heard").is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn shoppers_take_turns_and_never_repeat_a_key() {
+        let users: Arc<[String]> = ["ann", "bob"].map(str::to_owned).into();
+        let mut buyers = Buyers::new(([127, 0, 0, 1], 80).into(), "p", users);
+        let [first, second, third] = [0, 1, 2].map(|number| {
+            let mut bytes = Vec::new();
+            buyers.request(number, &mut bytes);
+            String::from_utf8(bytes).unwrap()
+        });
+        for (request, user) in [(&first, "ann"), (&second, "bob"), (&third, "ann")] {
+            let body = format!(r#"{{"productId":"p","userId":"{user}"}}"#);
+            assert!(request.ends_with(&body), "{request}");
+        }
+        assert_ne!(first, third);
+    }
+
+    #[test]
+    fn the_job_of_an_answer_is_noted_with_its_instants() {
+        let now = Instant::now();
+        let mut buyers = Buyers::new(([127, 0, 0, 1], 80).into(), "p", Arc::new([]));
+        let answer = |body| Answer {
+            status: 200,
+            body,
+            due: now,
+            read: now,
+        };
+        let body =
+            br#"{"jobId":"00000000-0000-0000-0000-000000000007","status":"queued","position":1}"#;
+        buyers.answered(&answer(body));
+        let bought = Bought {
+            job: JobId(Uuid::from_u128(7)),
+            due: now,
+            acknowledged: now,
+        };
+        assert_eq!(buyers.bought, [bought]);
+        assert!(buyers.failure.is_none());
+        buyers.answered(&answer(b"{}"));
+        assert!(buyers.failure.is_some());
     }
 }

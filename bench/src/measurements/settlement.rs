@@ -3,8 +3,6 @@
 //! One thing differs from the default at a time: the batch, the workers, the products, the way to
 //! PostgreSQL.
 
-mod scenario;
-
 use std::{net::Ipv4Addr, time::Duration};
 
 use flashsale_testbed::{
@@ -12,15 +10,8 @@ use flashsale_testbed::{
     program::Program,
 };
 
-use self::scenario::{JUDGED, MANY_PRODUCTS, MANY_WORKERS, Scenario};
 use crate::{
-    environment::{
-        lane_hold::{Drained, LaneHold},
-        programs::Way,
-        shop,
-        stores::{Stores, Used},
-        verification,
-    },
+    environment::{Drained, LaneHold, Stores, Used, Way, shop, verification},
     error::{Result, check, wrong},
     limits::{pgbench, plain_batches, plain_writes},
     load::prefill,
@@ -31,37 +22,113 @@ use crate::{
     session::Session,
 };
 
+/// Most jobs of a scenario that no promise is about.
+const MOST_JOBS: u32 = 100_000;
+
+/// Most batches of a scenario like that: small batches take so long each that fewer orders are
+/// seconds of work.
+const MOST_BATCHES: u32 = 3_000;
+
+/// The same where PostgreSQL is away, and every batch waits for the way.
+const MOST_FAR_BATCHES: u32 = 300;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Scenario {
+    workers: u32,
+    products: u32,
+    batch: u32,
+    /// Milliseconds of a round trip to PostgreSQL; 0 for one on this machine.
+    away_ms: u32,
+}
+
+/// The scenario that targets are judged at.
+const JUDGED: Scenario = Scenario {
+    workers: 1,
+    products: 1,
+    batch: DEFAULT_BATCH,
+    away_ms: 0,
+};
+
+const MANY_WORKERS: Scenario = Scenario {
+    workers: WORKERS,
+    ..JUDGED
+};
+
+const MANY_PRODUCTS: Scenario = Scenario {
+    products: PRODUCTS,
+    ..JUDGED
+};
+
+impl Scenario {
+    /// The same with batches of another size, and PostgreSQL so far away.
+    fn at(self, batch: u32, away_ms: u32) -> Self {
+        Self {
+            batch,
+            away_ms,
+            ..self
+        }
+    }
+
+    fn series(self) -> String {
+        match self.away_ms {
+            0 => format!(
+                "settlement workers={} products={} batch={}",
+                self.workers, self.products, self.batch
+            ),
+            away_ms => format!("far-settlement ms={away_ms} batch={}", self.batch),
+        }
+    }
+
+    /// The limit that stands beside it, however many workers there are.
+    fn limit_series(self) -> String {
+        match self.away_ms {
+            0 => format!(
+                "plain-batches products={} batch={}",
+                self.products, self.batch
+            ),
+            away_ms => format!("far-plain-batches ms={away_ms} batch={}", self.batch),
+        }
+    }
+
+    /// Lanes that one worker drives at once, so that together they drive all.
+    fn lanes(self) -> u32 {
+        self.products.div_ceil(self.workers)
+    }
+
+    /// How many jobs, of `chosen` for those that promises compare.
+    fn jobs(self, chosen: u32) -> u32 {
+        if [JUDGED, MANY_WORKERS, MANY_PRODUCTS].contains(&self) {
+            return chosen;
+        }
+        let most = match self.away_ms {
+            0 => MOST_BATCHES,
+            _ => MOST_FAR_BATCHES,
+        };
+        chosen.min(MOST_JOBS).min(self.batch * most)
+    }
+}
+
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     load_rows(session).await?;
     limit(session, JUDGED, true).await?;
     default_batch(session).await?;
     beside_limit(session, MANY_PRODUCTS).await?;
-    let away = |away_ms, batch| Scenario {
-        batch,
-        away_ms,
-        ..JUDGED
-    };
     if session.arguments.quick {
-        return beside_limit(session, away(DISTANCES_MS[0], DEFAULT_BATCH)).await;
+        return beside_limit(session, JUDGED.at(DEFAULT_BATCH, DISTANCES_MS[0])).await;
     }
-    for workers in COMPETING_WORKERS
-        .into_iter()
-        .filter(|workers| *workers != WORKERS)
-    {
-        settle(session, Scenario { workers, ..JUDGED }).await?;
+    for workers in COMPETING_WORKERS {
+        if workers != WORKERS {
+            settle(session, Scenario { workers, ..JUDGED }).await?;
+        }
     }
-    let batches = BATCHES.into_iter().filter(|batch| *batch != DEFAULT_BATCH);
-    let products = SEVERAL_PRODUCTS
-        .into_iter()
-        .filter(|products| *products != PRODUCTS);
-    let far = DISTANCES_MS.into_iter();
-    let far = far.flat_map(|away_ms| FAR_BATCHES.map(|batch| away(away_ms, batch)));
-    let rest = batches
-        .map(|batch| Scenario { batch, ..JUDGED })
-        .chain(products.map(|products| Scenario { products, ..JUDGED }))
-        .chain(far);
-    for scenario in rest {
-        beside_limit(session, scenario).await?;
+    let batches = BATCHES.map(|batch| JUDGED.at(batch, 0));
+    let products = SEVERAL_PRODUCTS.map(|products| Scenario { products, ..JUDGED });
+    let far = DISTANCES_MS.map(|ms| FAR_BATCHES.map(|batch| JUDGED.at(batch, ms)));
+    for scenario in batches.iter().chain(&products).chain(far.as_flattened()) {
+        // These were measured first.
+        if ![JUDGED, MANY_PRODUCTS].contains(scenario) {
+            beside_limit(session, *scenario).await?;
+        }
     }
     Ok(())
 }
@@ -86,11 +153,8 @@ async fn run_pgbench(session: &mut Session) -> Result<()> {
     let (number, jobs) = (session.next_sale(), session.arguments.jobs());
     let run = pgbench::run(&session.stores, number, DEFAULT_BATCH, jobs).await?;
     session.record("pgbench", run.orders_per_second)?;
-    let used = (
-        "processor-time of=postgres-for-pgbench",
-        run.postgres_seconds,
-    );
-    session.record_each([used], jobs)
+    let series = "processor-time of=postgres-for-pgbench";
+    session.record_each([(series, run.postgres_seconds)], jobs)
 }
 
 /// The limit of `scenario`, then the scenario.
@@ -112,12 +176,8 @@ async fn limit(session: &mut Session, scenario: Scenario, by_copy: bool) -> Resu
     };
     let orders = plain_batches::run(&session.stores, &task).await?;
     route.check_gone()?;
-    let series = if by_copy {
-        "copy".to_owned()
-    } else {
-        scenario.limit_series()
-    };
-    session.record(&series, orders)
+    let limit = scenario.limit_series();
+    session.record(if by_copy { "copy" } else { &limit }, orders)
 }
 
 /// The limit of the turnstile.
@@ -145,10 +205,8 @@ async fn settle(session: &mut Session, scenario: Scenario) -> Result<()> {
         return Ok(());
     }
     session.record("turnstile", admitted)?;
-    let used = drained
-        .used
-        .of_orders(|id| format!("processor-time of={id}"));
-    session.record_each(used, session.arguments.jobs())
+    let series = |id| format!("processor-time of={id}");
+    session.record_each(drained.used.of_orders(series), session.arguments.jobs())
 }
 
 /// Processor time for settling one hot product at the default batch, all orders together, by
@@ -214,9 +272,10 @@ impl Route {
     /// Fails when there is a distance that nobody went, since what was measured then was none.
     fn check_gone(&self) -> Result<()> {
         let gone = self.delay.as_ref().is_none_or(|delay| delay.accepted() > 0);
-        check(gone, || {
-            "PostgreSQL was reached past the distance put before it".to_owned()
-        })
+        check!(
+            gone,
+            "PostgreSQL was reached past the distance put before it"
+        )
     }
 }
 
@@ -227,4 +286,34 @@ async fn workers(scenario: Scenario, way: &Way) -> Result<Vec<Program>> {
         workers.push(way.worker(&name, scenario.lanes(), scenario.batch).await?);
     }
     Ok(workers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_promises_compare_is_equally_much_work() {
+        for scenario in [JUDGED, MANY_WORKERS, MANY_PRODUCTS] {
+            assert_eq!(scenario.jobs(200_000), 200_000);
+        }
+    }
+
+    #[test]
+    fn small_batches_and_distant_ones_are_fewer() {
+        let jobs = |batch, away_ms| JUDGED.at(batch, away_ms).jobs(200_000);
+        assert_eq!(jobs(1, 0), 3_000);
+        assert_eq!(jobs(2_000, 0), 100_000);
+        assert_eq!(jobs(100, 5), 30_000);
+        assert_eq!(jobs(DEFAULT_BATCH, 5), 100_000);
+    }
+
+    #[test]
+    fn lanes_of_all_workers_hold_all_products() {
+        let scenario = Scenario {
+            workers: 8,
+            ..MANY_PRODUCTS
+        };
+        assert_eq!(scenario.lanes(), 2);
+    }
 }

@@ -5,9 +5,9 @@ use std::mem;
 
 use super::settlement;
 use crate::{
-    environment::{programs::Way, stores::Stores},
+    environment::{Stores, Way},
     error::{Result, wrong},
-    session::{Session, USUAL},
+    session::Session,
 };
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
@@ -22,12 +22,8 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
 async fn both(session: &mut Session) -> Result<()> {
     for (link, way) in ways(&session.stores)? {
         let gateway = way.gateway().await?;
-        let (load, used) = session.buy(&gateway, USUAL).await?;
-        let used = [
-            ("gateway-for-buy", used.programs),
-            ("redis-for-buy", used.redis),
-        ];
-        let used = used.map(|(id, seconds)| (format!("link-time of={id} link={link}"), seconds));
+        let (load, used) = session.buy(&gateway, session.usual()).await?;
+        let used = used.of_buys(|id| format!("link-time of={id} link={link}"));
         session.record_each(used, load.requests)?;
         gateway.stop().await?;
     }

@@ -13,11 +13,12 @@ use flashsale_testbed::{
 use serde_json::json;
 
 use crate::{
-    environment::stores::Stores,
+    environment::Stores,
     error::{self, Result},
+    load::wrk::How,
     metrics::table::SIGNATURES,
     processor::own_thread_seconds,
-    session::{How, Session, USUAL},
+    session::Session,
 };
 
 /// Tokens that take turns, each of another shopper: a small share of what a gateway remembers, and few
@@ -51,16 +52,15 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
         let known = tokens.gateway(&session.stores, TOKENS * 64).await?;
         // Then every token is new each time.
         let new = tokens.gateway(&session.stores, 0).await?;
-        let (mut none, mut of_known) = (Cost::default(), Cost::default());
+        let [mut none, mut of_known, mut of_new] = [Cost::default(); 3];
         let seconds = session.arguments.load_seconds();
         let turn = seconds.div_ceil(TURNS);
         for _ in 0..TURNS {
-            buys(session, &without, None, turn, &mut none).await?;
-            buys(session, &known, Some(&tokens), turn, &mut of_known).await?;
+            none.add(session, &without, None, turn).await?;
+            of_known.add(session, &known, Some(&tokens), turn).await?;
         }
-        let mut of_new = Cost::default();
-        buys(session, &new, Some(&tokens), seconds, &mut of_new).await?;
-        let [none, of_known, of_new] = [none, of_known, of_new].map(|cost| cost.microseconds());
+        of_new.add(session, &new, Some(&tokens), seconds).await?;
+        let [none, of_known, of_new] = [none, of_known, of_new].map(Cost::microseconds);
         for (id, microseconds) in [
             ("token-none", none),
             ("token-known", of_known),
@@ -77,7 +77,7 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
     Ok(())
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Cost {
     processor_seconds: f64,
     buys: u32,
@@ -85,28 +85,28 @@ struct Cost {
 
 impl Cost {
     /// Processor time of one buy.
-    fn microseconds(&self) -> f64 {
+    fn microseconds(self) -> f64 {
         self.processor_seconds * 1e6 / f64::from(self.buys)
     }
-}
 
-/// Adds the cost of the buys that the gateway takes in so many seconds.
-async fn buys(
-    session: &mut Session,
-    gateway: &Program,
-    tokens: Option<&Tokens>,
-    seconds: u32,
-    cost: &mut Cost,
-) -> Result<()> {
-    let how = How {
-        seconds: Some(seconds),
-        tokens: tokens.map(|tokens| tokens.file.as_path()),
-        ..USUAL
-    };
-    let (load, used) = session.buy(gateway, how).await?;
-    cost.processor_seconds += used.programs;
-    cost.buys += load.requests;
-    Ok(())
+    /// Adds that of the buys that the gateway takes in so many seconds.
+    async fn add(
+        &mut self,
+        session: &mut Session,
+        gateway: &Program,
+        tokens: Option<&Tokens>,
+        seconds: u32,
+    ) -> Result<()> {
+        let how = How {
+            seconds,
+            tokens: tokens.map(|tokens| tokens.file.as_path()),
+            ..session.usual()
+        };
+        let (load, used) = session.buy(gateway, how).await?;
+        self.processor_seconds += used.programs;
+        self.buys += load.requests;
+        Ok(())
+    }
 }
 
 impl Tokens {
@@ -137,13 +137,16 @@ impl Tokens {
     async fn gateway(&self, stores: &Stores, remembered: u32) -> Result<Program> {
         let key_set = self.key_set.to_string_lossy();
         let remembered = remembered.to_string();
-        let further = [
-            ["--jwks", &*key_set],
-            ["--jwt-issuer", ISSUER],
-            ["--jwt-audience", AUDIENCE],
-            ["--jwt-cache-tokens", &remembered],
+        let trusted = [
+            "--jwks",
+            &key_set,
+            "--jwt-issuer",
+            ISSUER,
+            "--jwt-audience",
+            AUDIENCE,
         ];
-        stores.way().guarded_gateway(further.as_flattened()).await
+        let further = [&trusted[..], &["--jwt-cache-tokens", &remembered]].concat();
+        stores.way().guarded_gateway(&further).await
     }
 
     /// Microseconds of processor time that `ring` takes for the check of one signature.

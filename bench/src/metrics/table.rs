@@ -3,52 +3,51 @@
 
 use super::{
     Block,
-    Label::{Counts, Numbers, Words},
-    Limit, Metric,
-    Order::{Growth, Rows},
-    Section,
+    Label::{self, Numbers, Words},
+    Limit, Metric, Section,
     Unit::{Bytes, Count, Megabytes, Microseconds, Milliseconds, MillisecondsPerSecond, PerSecond},
 };
 
 /// The batch size of a sale that does not say (`WorkerSpec::default`), and so the one that
 /// targets are judged at.
-pub const DEFAULT_BATCH: u32 = 1_000;
+pub(crate) const DEFAULT_BATCH: u32 = 1_000;
 
 /// Products of the settlement of several.
-pub const PRODUCTS: u32 = 10;
+pub(crate) const PRODUCTS: u32 = 10;
 
 /// Workers that compete for one product.
-pub const WORKERS: u32 = 8;
+pub(crate) const WORKERS: u32 = 8;
 
 /// Batch sizes that one worker settles one product with.
-pub const BATCHES: [u32; 6] = [1, 10, 100, 500, DEFAULT_BATCH, 2_000];
+pub(crate) const BATCHES: [u32; 6] = [1, 10, 100, 500, DEFAULT_BATCH, 2_000];
 
 /// Numbers of workers that settle one product together, in batches of [`DEFAULT_BATCH`].
-pub const COMPETING_WORKERS: [u32; 3] = [2, 4, WORKERS];
+pub(crate) const COMPETING_WORKERS: [u32; 3] = [2, 4, WORKERS];
 
 /// Numbers of products that one worker settles, in batches of [`DEFAULT_BATCH`].
-pub const SEVERAL_PRODUCTS: [u32; 2] = [PRODUCTS, 100];
+pub(crate) const SEVERAL_PRODUCTS: [u32; 2] = [PRODUCTS, 100];
 
 /// Milliseconds of a round trip to a PostgreSQL in another zone, and in another town.
-pub const DISTANCES_MS: [u32; 2] = [1, 5];
+pub(crate) const DISTANCES_MS: [u32; 2] = [1, 5];
 
 /// Batch sizes that are settled in a PostgreSQL at a distance.
-pub const FAR_BATCHES: [u32; 2] = [100, DEFAULT_BATCH];
+pub(crate) const FAR_BATCHES: [u32; 2] = [100, DEFAULT_BATCH];
 
 /// Calls of redis-benchmark on their way over one connection, in turn with one by one: 16 as in
 /// Redis's own examples.
-pub const PIPELINE: u32 = 16;
+pub(crate) const PIPELINE: u32 = 16;
 
 /// Numbers of connections that are measured besides the usual one, each in turn with the empty
 /// route.
-pub const CONNECTIONS: [u32; 3] = [16, 256, 1_024];
+pub(crate) const CONNECTIONS: [u32; 3] = [16, 256, 1_024];
 
 /// Shares of what the gateway acknowledged over 64 connections at which requests are sent at a
 /// fixed rate. Latency is promised at half.
-pub const LOADS: [(&str, f64); 3] = [("quarter", 0.25), ("half", 0.5), ("three-quarters", 0.75)];
+pub(crate) const LOADS: [(&str, f64); 3] =
+    [("quarter", 0.25), ("half", 0.5), ("three-quarters", 0.75)];
 
 /// Quantiles of latencies; the last is the longest.
-pub const QUANTILES: [(&str, f64); 4] = [
+pub(crate) const QUANTILES: [(&str, f64); 4] = [
     ("p50", 0.5),
     ("p99", 0.99),
     ("p99.9", 0.999),
@@ -56,49 +55,70 @@ pub const QUANTILES: [(&str, f64); 4] = [
 ];
 
 /// Signatures of tokens that gateways accept by default.
-pub const SIGNATURES: [&str; 3] = ["RS256", "ES256", "EdDSA"];
+pub(crate) const SIGNATURES: [&str; 3] = ["RS256", "ES256", "EdDSA"];
 
 /// Buys through one sale from which on memory must stay flat, and after which it is looked at last.
-pub const GROWING_BUYS: [u32; 2] = [100_000, 1_000_000];
+pub(crate) const GROWING_BUYS: [u32; 2] = [100_000, 1_000_000];
 
 /// Jobs that wait in one lane.
-pub const GROWING_JOBS: [u32; 3] = [10_000, 100_000, 1_000_000];
+pub(crate) const GROWING_JOBS: [u32; 3] = [10_000, 100_000, 1_000_000];
 
 /// Products of one sale; the last is as many as a sale may have.
-pub const GROWING_PRODUCTS: [u32; 4] = [1, 10, 100, 1_000];
+pub(crate) const GROWING_PRODUCTS: [u32; 4] = [1, 10, 100, 1_000];
 
 /// Open sales.
-pub const GROWING_SALES: [u32; 3] = [1, 10, 100];
+pub(crate) const GROWING_SALES: [u32; 3] = [1, 10, 100];
 
 /// Jobs in work at a time that the usual stack's worker is tried with.
-pub const CONCURRENCIES: [u32; 4] = [1, 4, 16, 64];
+pub(crate) const CONCURRENCIES: [u32; 4] = [1, 4, 16, 64];
 
-/// Metrics, each as `"series" Unit "title";`, with `limit` before the semicolon where it is one, or
-/// `of` the limit that it is held against.
+/// Metrics, each as `"series" Unit "title";`, with the number of quantiles behind the unit where
+/// these are shown, and with `limit` before the semicolon where it is one, or `of` the limit that it
+/// is held against.
 macro_rules! metrics {
-    ($($series:literal $unit:ident $title:literal $($how:ident $($limit:literal)?)?;)*) => {
+    ($($series:literal $unit:ident$([$quantiles:literal])? $title:literal
+        $($how:ident $($limit:literal)?)?;)*) => {
         &[$(Metric {
             series: $series,
             unit: $unit,
             title: $title,
+            label: metrics!(@label $($quantiles)?),
             limit: metrics!(@$($how $($limit)?)?),
         }),*]
     };
+    (@label) => { None };
+    (@label $quantiles:literal) => { Some(Label::Quantiles($quantiles)) };
     (@) => { Limit::None };
     (@limit) => { Limit::Itself };
     (@of $limit:literal) => { Limit::Series($limit) };
 }
 
-/// Sections, each as `"heading" { Order [labels…] { metrics… } … }`.
+/// `Rows [labels…] { metrics… }`, or `Growth [label] { "series" Unit "title"; … }` for metrics that
+/// stand at every value of the label as a share of what they are at the first.
+macro_rules! block {
+    (Rows [$($label:expr),*] { $($metrics:tt)* }) => {
+        Block { labels: &[$($label),*], metrics: metrics! { $($metrics)* } }
+    };
+    (Growth [$label:expr] { $($series:literal $unit:ident $title:literal;)* }) => {
+        Block {
+            labels: &[],
+            metrics: &[$(Metric {
+                series: $series,
+                unit: $unit,
+                title: $title,
+                label: Some($label),
+                limit: Limit::Smallest,
+            }),*],
+        }
+    };
+}
+
+/// Sections, each as `"heading" { block… }`.
 macro_rules! sections {
-    ($($title:literal { $($order:ident [$($label:expr),*] { $($metrics:tt)* })* })*) => {
+    ($($title:literal { $($order:ident $labels:tt $metrics:tt)* })*) => {
         &[$(Section {
             title: $title,
-            blocks: &[$(Block {
-                order: $order,
-                labels: &[$($label),*],
-                metrics: metrics! { $($metrics)* },
-            }),*],
+            blocks: &[$(block! { $order $labels $metrics }),*],
         }),*]
     };
 }
@@ -113,13 +133,13 @@ const TLS_USERS: &[(&str, &str)] = &[
 ];
 
 /// The report, from top to bottom.
-pub const SECTIONS: &[Section] = sections! {
+pub(crate) const SECTIONS: &[Section] = sections! {
     "Settlement, orders: 1 product, 1 worker" {
         Rows [] {
             "pgbench" PerSecond "pgbench, 1 product, batches of 1000" limit;
             "copy" PerSecond "COPY, 1 product, batches of 1000" limit;
         }
-        Rows [Numbers("batch", &BATCHES)] {
+        Rows [Numbers("batch", "", &BATCHES)] {
             "plain-batches products=1 batch={batch}" PerSecond
                 "plain statements, 1 product, batches of {batch}" limit;
             "settlement workers=1 products=1 batch={batch}" PerSecond
@@ -127,11 +147,11 @@ pub const SECTIONS: &[Section] = sections! {
         }
     }
     "Settlement, orders: workers and products" {
-        Rows [Numbers("workers", &COMPETING_WORKERS)] {
+        Rows [Numbers("workers", "", &COMPETING_WORKERS)] {
             "settlement workers={workers} products=1 batch=1000" PerSecond
                 "{workers} workers, 1 product, batches of 1000" of "plain-batches products=1 batch=1000";
         }
-        Rows [Numbers("products", &SEVERAL_PRODUCTS)] {
+        Rows [Numbers("products", "", &SEVERAL_PRODUCTS)] {
             "plain-batches products={products} batch=1000" PerSecond
                 "plain statements, {products} products, batches of 1000" limit;
             "settlement workers=1 products={products} batch=1000" PerSecond
@@ -140,7 +160,7 @@ pub const SECTIONS: &[Section] = sections! {
         }
     }
     "Settlement, orders: PostgreSQL a round trip away" {
-        Rows [Numbers("ms", &DISTANCES_MS), Numbers("batch", &FAR_BATCHES)] {
+        Rows [Numbers("ms", "", &DISTANCES_MS), Numbers("batch", "", &FAR_BATCHES)] {
             "far-plain-batches ms={ms} batch={batch}" PerSecond
                 "plain statements, {ms} ms away, batches of {batch}" limit;
             "far-settlement ms={ms} batch={batch}" PerSecond
@@ -164,104 +184,51 @@ pub const SECTIONS: &[Section] = sections! {
             ("buy-followed", "POST /buy, a replica following")
         ])] {
             "requests server={server}" PerSecond "{server}, requests" of "requests server=empty-route";
-            "latency server={server} quantile=p50" Milliseconds "{server}, p50";
-            "latency server={server} quantile=p99" Milliseconds "{server}, p99";
-            "latency server={server} quantile=p99.9" Milliseconds "{server}, p99.9";
+            "latency server={server} quantile={quantile}" Milliseconds[3] "{server}, {quantile}";
         }
         Rows [] {
             "requests server=buy-replicated" PerSecond
                 "POST /buy, redisReplicas 1, requests" of "requests server=buy-followed";
-            "latency server=buy-replicated quantile=p50" Milliseconds "POST /buy, redisReplicas 1, p50";
-            "latency server=buy-replicated quantile=p99" Milliseconds "POST /buy, redisReplicas 1, p99";
-            "latency server=buy-replicated quantile=p99.9" Milliseconds
-                "POST /buy, redisReplicas 1, p99.9";
+            "latency server=buy-replicated quantile={quantile}" Milliseconds[3]
+                "POST /buy, redisReplicas 1, {quantile}";
             "requests server=buy-with-worker" PerSecond
                 "POST /buy, a worker settling, requests" of "requests server=empty-route";
-            "latency server=buy-with-worker quantile=p50" Milliseconds
-                "POST /buy, a worker settling, p50";
-            "latency server=buy-with-worker quantile=p99" Milliseconds
-                "POST /buy, a worker settling, p99";
-            "latency server=buy-with-worker quantile=p99.9" Milliseconds
-                "POST /buy, a worker settling, p99.9";
+            "latency server=buy-with-worker quantile={quantile}" Milliseconds[3]
+                "POST /buy, a worker settling, {quantile}";
         }
     }
     "Acknowledgements, other numbers of connections" {
         Rows [
-            Numbers("connections", &CONNECTIONS),
+            Numbers("connections", "", &CONNECTIONS),
             Words("server", &[("empty-route", "empty axum route"), ("buy", "POST /buy")])
         ] {
             "requests server={server} connections={connections}" PerSecond
                 "{server}, {connections} connections, requests"
                 of "requests server=empty-route connections={connections}";
-            "latency server={server} connections={connections} quantile=p50" Milliseconds
-                "{server}, {connections} connections, p50";
-            "latency server={server} connections={connections} quantile=p99" Milliseconds
-                "{server}, {connections} connections, p99";
-            "latency server={server} connections={connections} quantile=p99.9" Milliseconds
-                "{server}, {connections} connections, p99.9";
+            "latency server={server} connections={connections} quantile={quantile}" Milliseconds[3]
+                "{server}, {connections} connections, {quantile}";
         }
     }
     "Open loop, of the most POST /buy does" {
         Rows [] {
             "due server=empty-route load=half" PerSecond "empty axum route, half of the most: due";
-            "due-latency server=empty-route load=half quantile=p50" Milliseconds
-                "empty axum route, half of the most: p50" limit;
-            "due-latency server=empty-route load=half quantile=p99" Milliseconds
-                "empty axum route, half of the most: p99" limit;
-            "due-latency server=empty-route load=half quantile=p99.9" Milliseconds
-                "empty axum route, half of the most: p99.9" limit;
-            "due-latency server=empty-route load=half quantile=longest" Milliseconds
-                "empty axum route, half of the most: longest" limit;
+            "due-latency server=empty-route load=half quantile={quantile}" Milliseconds[4]
+                "empty axum route, half of the most: {quantile}" limit;
             "late server=empty-route load=half" Count "empty axum route, half of the most: sent late";
             "lost server=empty-route load=half" Count "empty axum route, half of the most: not answered";
             "generator server=empty-route load=half" Microseconds
                 "empty axum route, half of the most: generator";
         }
-        Rows [] {
-            "due server=buy load=quarter" PerSecond "POST /buy, a quarter of the most: due";
-            "due-latency server=buy load=quarter quantile=p50" Milliseconds
-                "POST /buy, a quarter of the most: p50";
-            "due-latency server=buy load=quarter quantile=p99" Milliseconds
-                "POST /buy, a quarter of the most: p99";
-            "due-latency server=buy load=quarter quantile=p99.9" Milliseconds
-                "POST /buy, a quarter of the most: p99.9";
-            "due-latency server=buy load=quarter quantile=longest" Milliseconds
-                "POST /buy, a quarter of the most: longest";
-            "late server=buy load=quarter" Count "POST /buy, a quarter of the most: sent late";
-            "lost server=buy load=quarter" Count "POST /buy, a quarter of the most: not answered";
-            "generator server=buy load=quarter" Microseconds "POST /buy, a quarter of the most: generator";
-        }
-        Rows [] {
-            "due server=buy load=half" PerSecond "POST /buy, half of the most: due";
-            "due-latency server=buy load=half quantile=p50" Milliseconds
-                "POST /buy, half of the most: p50"
-                of "due-latency server=empty-route load=half quantile=p50";
-            "due-latency server=buy load=half quantile=p99" Milliseconds
-                "POST /buy, half of the most: p99"
-                of "due-latency server=empty-route load=half quantile=p99";
-            "due-latency server=buy load=half quantile=p99.9" Milliseconds
-                "POST /buy, half of the most: p99.9"
-                of "due-latency server=empty-route load=half quantile=p99.9";
-            "due-latency server=buy load=half quantile=longest" Milliseconds
-                "POST /buy, half of the most: longest"
-                of "due-latency server=empty-route load=half quantile=longest";
-            "late server=buy load=half" Count "POST /buy, half of the most: sent late";
-            "lost server=buy load=half" Count "POST /buy, half of the most: not answered";
-            "generator server=buy load=half" Microseconds "POST /buy, half of the most: generator";
-        }
-        Rows [] {
-            "due server=buy load=three-quarters" PerSecond "POST /buy, three quarters of the most: due";
-            "due-latency server=buy load=three-quarters quantile=p50" Milliseconds
-                "POST /buy, three quarters of the most: p50";
-            "due-latency server=buy load=three-quarters quantile=p99" Milliseconds
-                "POST /buy, three quarters of the most: p99";
-            "due-latency server=buy load=three-quarters quantile=p99.9" Milliseconds
-                "POST /buy, three quarters of the most: p99.9";
-            "due-latency server=buy load=three-quarters quantile=longest" Milliseconds
-                "POST /buy, three quarters of the most: longest";
-            "late server=buy load=three-quarters" Count "POST /buy, three quarters of the most: sent late";
-            "lost server=buy load=three-quarters" Count "POST /buy, three quarters of the most: not answered";
-            "generator server=buy load=three-quarters" Microseconds "POST /buy, three quarters of the most: generator";
+        Rows [Words("load", &[
+            ("quarter", "a quarter"), ("half", "half"), ("three-quarters", "three quarters")
+        ])] {
+            "due server=buy load={load}" PerSecond "POST /buy, {load} of the most: due";
+            "due-latency server=buy load={load} quantile={quantile}" Milliseconds[4]
+                "POST /buy, {load} of the most: {quantile}"
+                of "due-latency server=empty-route load={load} quantile={quantile}";
+            "late server=buy load={load}" Count "POST /buy, {load} of the most: sent late";
+            "lost server=buy load={load}" Count "POST /buy, {load} of the most: not answered";
+            "generator server=buy load={load}" Microseconds "POST /buy, {load} of the most: generator";
         }
     }
     "Processor time" {
@@ -307,14 +274,11 @@ pub const SECTIONS: &[Section] = sections! {
             ("busy", "5,000 buys/s"),
             ("crowded", "5,000 buys/s, all sockets")
         ])] {
-            "acknowledged load={load} quantile=p50" Milliseconds "{load}: acknowledged, p50";
-            "acknowledged load={load} quantile=p99" Milliseconds "{load}: acknowledged, p99";
-            "settled load={load} quantile=p50" Milliseconds "{load}: settled, p50";
-            "settled load={load} quantile=p99" Milliseconds "{load}: settled, p99";
-            "confirmed load={load} quantile=p50" Milliseconds "{load}: order_confirmed, p50";
-            "confirmed load={load} quantile=p99" Milliseconds "{load}: order_confirmed, p99";
-            "confirmed load={load} quantile=p99.9" Milliseconds "{load}: order_confirmed, p99.9";
-            "confirmed load={load} quantile=longest" Milliseconds "{load}: order_confirmed, longest";
+            "acknowledged load={load} quantile={quantile}" Milliseconds[2]
+                "{load}: acknowledged, {quantile}";
+            "settled load={load} quantile={quantile}" Milliseconds[2] "{load}: settled, {quantile}";
+            "confirmed load={load} quantile={quantile}" Milliseconds[4]
+                "{load}: order_confirmed, {quantile}";
         }
     }
     "Connected shoppers" {
@@ -330,46 +294,46 @@ pub const SECTIONS: &[Section] = sections! {
         }
     }
     "Buys through one sale, beside the fewest" {
-        Growth [Counts("buys", "buy", &GROWING_BUYS)] {
-            "orders" PerSecond "orders";
-            "gateway-memory" Megabytes "gateway, most resident";
-            "worker-memory" Megabytes "worker, most resident";
-            "settled-bytes" Bytes "Redis, a settled buy";
-            "deleting" Milliseconds "deleting the sale";
-            "redis-left" Megabytes "Redis, left of the deleted sale";
+        Growth [Numbers("buys", "buy", &GROWING_BUYS)] {
+            "orders buys={buys}" PerSecond "{buys}: orders";
+            "gateway-memory buys={buys}" Megabytes "{buys}: gateway, most resident";
+            "worker-memory buys={buys}" Megabytes "{buys}: worker, most resident";
+            "settled-bytes buys={buys}" Bytes "{buys}: Redis, a settled buy";
+            "deleting buys={buys}" Milliseconds "{buys}: deleting the sale";
+            "redis-left buys={buys}" Megabytes "{buys}: Redis, left of the deleted sale";
         }
     }
     "Jobs in one lane, beside the fewest" {
-        Growth [Counts("jobs", "job", &GROWING_JOBS)] {
-            "orders" PerSecond "orders";
-            "postgres-for-order" Microseconds "an order, PostgreSQL";
-            "worker-for-order" Microseconds "an order, worker";
-            "redis-for-order" Microseconds "an order, Redis";
-            "worker-memory" Megabytes "worker, most resident";
-            "queued-bytes" Bytes "Redis, a queued buy";
-            "settled-bytes" Bytes "Redis, a settled buy";
+        Growth [Numbers("jobs", "job", &GROWING_JOBS)] {
+            "orders jobs={jobs}" PerSecond "{jobs}: orders";
+            "postgres-for-order jobs={jobs}" Microseconds "{jobs}: an order, PostgreSQL";
+            "worker-for-order jobs={jobs}" Microseconds "{jobs}: an order, worker";
+            "redis-for-order jobs={jobs}" Microseconds "{jobs}: an order, Redis";
+            "worker-memory jobs={jobs}" Megabytes "{jobs}: worker, most resident";
+            "queued-bytes jobs={jobs}" Bytes "{jobs}: Redis, a queued buy";
+            "settled-bytes jobs={jobs}" Bytes "{jobs}: Redis, a settled buy";
         }
     }
     "Products of one sale, 8 lanes at a time" {
-        Growth [Counts("products", "product", &GROWING_PRODUCTS)] {
-            "gateway-for-buy" Microseconds "a buy, gateway";
-            "redis-for-buy" Microseconds "a buy, Redis";
-            "orders" PerSecond "orders";
-            "emptying" Milliseconds "first to last order";
-            "postgres-for-order" Microseconds "an order, PostgreSQL";
-            "worker-for-order" Microseconds "an order, worker";
-            "redis-for-order" Microseconds "an order, Redis";
+        Growth [Numbers("products", "product", &GROWING_PRODUCTS)] {
+            "gateway-for-buy products={products}" Microseconds "{products}: a buy, gateway";
+            "redis-for-buy products={products}" Microseconds "{products}: a buy, Redis";
+            "orders products={products}" PerSecond "{products}: orders";
+            "emptying products={products}" Milliseconds "{products}: first to last order";
+            "postgres-for-order products={products}" Microseconds "{products}: an order, PostgreSQL";
+            "worker-for-order products={products}" Microseconds "{products}: an order, worker";
+            "redis-for-order products={products}" Microseconds "{products}: an order, Redis";
         }
     }
     "Open sales, all but one asleep" {
-        Growth [Counts("sales", "sale", &GROWING_SALES)] {
-            "gateway-asleep" MillisecondsPerSecond "asleep, gateway";
-            "worker-asleep" MillisecondsPerSecond "asleep, worker";
-            "redis-asleep" MillisecondsPerSecond "asleep, Redis";
-            "commands-asleep" PerSecond "asleep, commands to Redis";
-            "gateway-for-buy" Microseconds "a buy, gateway";
-            "gateway-memory" Megabytes "gateway, most resident";
-            "worker-memory" Megabytes "worker, most resident";
+        Growth [Numbers("sales", "sale", &GROWING_SALES)] {
+            "gateway-asleep sales={sales}" MillisecondsPerSecond "{sales}: asleep, gateway";
+            "worker-asleep sales={sales}" MillisecondsPerSecond "{sales}: asleep, worker";
+            "redis-asleep sales={sales}" MillisecondsPerSecond "{sales}: asleep, Redis";
+            "commands-asleep sales={sales}" PerSecond "{sales}: asleep, commands to Redis";
+            "gateway-for-buy sales={sales}" Microseconds "{sales}: a buy, gateway";
+            "gateway-memory sales={sales}" Megabytes "{sales}: gateway, most resident";
+            "worker-memory sales={sales}" Megabytes "{sales}: worker, most resident";
         }
     }
     "Beside the usual stack, 64 connections" {
@@ -377,10 +341,9 @@ pub const SECTIONS: &[Section] = sections! {
             ("express-bullmq", "Express and BullMQ"), ("flashsale", "flashsale in turn with it")
         ])] {
             "peer-requests stack={stack}" PerSecond "{stack}, buys, requests";
-            "peer-latency stack={stack} quantile=p50" Milliseconds "{stack}, buys, p50";
-            "peer-latency stack={stack} quantile=p99" Milliseconds "{stack}, buys, p99";
+            "peer-latency stack={stack} quantile={quantile}" Milliseconds[2] "{stack}, buys, {quantile}";
         }
-        Rows [Numbers("concurrency", &CONCURRENCIES)] {
+        Rows [Numbers("concurrency", "", &CONCURRENCIES)] {
             "peer-orders concurrency={concurrency}" PerSecond
                 "Express and BullMQ, concurrency {concurrency}";
         }

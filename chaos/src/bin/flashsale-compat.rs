@@ -8,8 +8,8 @@ use std::{
 
 use clap::Parser;
 use flashsale_chaos::{
-    compatibility::{Combination, combinations, play, report, run, servers},
-    error::ChaosError,
+    compatibility::{Combination, play, report, run, servers},
+    error::{ChaosError, exit_code},
 };
 
 /// Sells to 20,000 shoppers on every combination of stores, and has the laws judged.
@@ -55,24 +55,11 @@ async fn main() -> ExitCode {
         (Some(name), Some(directory)) => play_here(name, directory).await.map(|()| true),
         _ => play_all(&arguments).await,
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("flashsale-compat: {}", error.with_causes());
-            ExitCode::FAILURE
-        }
-    }
+    exit_code("flashsale-compat", outcome, 1)
 }
 
 async fn play_all(arguments: &Arguments) -> Result<bool, ChaosError> {
-    let combinations = Combination::matching(&arguments.only);
-    if combinations.is_empty() {
-        return Err(ChaosError::Wrong(format!(
-            "no combination is named like `{}`; --list names all",
-            arguments.only
-        )));
-    }
+    let combinations = Combination::matching(&arguments.only)?;
     if arguments.list {
         for combination in &combinations {
             println!("{}", combination.name);
@@ -95,7 +82,7 @@ async fn play_all(arguments: &Arguments) -> Result<bool, ChaosError> {
     println!(
         "\n{} of {} combinations hold, {:.0} s; logs and histories are in {}",
         rows.iter().filter(|row| row.holds()).count(),
-        combinations::ALL.len().min(rows.len()),
+        rows.len(),
         began.elapsed().as_secs_f64(),
         arguments.results.display()
     );

@@ -1,9 +1,7 @@
 //! `flashsale-overload`: an attacker, or more buys than can be taken, and what came of it.
 
 use std::{
-    fs,
     hint::black_box,
-    io,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -11,7 +9,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use flashsale_chaos::{
-    error::ChaosError,
+    error::{ChaosError, exit_code},
+    files,
     overload::{Part, Settings, attacker, report::Finding},
 };
 
@@ -50,48 +49,7 @@ struct Arguments {
     results: PathBuf,
 
     #[command(flatten)]
-    numbers: Numbers,
-}
-
-/// The numbers of all parts.
-#[derive(Debug, clap::Args)]
-#[command(next_help_heading = "Numbers")]
-struct Numbers {
-    /// Seconds that an attack takes, and its control run.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(2..=300))]
-    attack_seconds: u64,
-
-    /// Cores that the attacker may use, by a control group.
-    #[arg(long, value_name = "CORES", default_value_t = 0.25, value_parser = cores)]
-    attacker_cores: f64,
-
-    /// Buys per second of honest shoppers beside the attacker.
-    #[arg(long, value_name = "BUYS", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    honest_rate: u32,
-
-    /// Open files that the attacked gateway may have.
-    #[arg(long, value_name = "FILES", default_value_t = 1_024, value_parser = clap::value_parser!(u64).range(256..=1_000_000))]
-    open_files: u64,
-
-    /// Seconds that more is offered than Redis can take.
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(2..=300))]
-    overload_seconds: u64,
-
-    /// Buys per second that Redis can take.
-    #[arg(long, value_name = "BUYS", default_value_t = 5_000, value_parser = clap::value_parser!(u32).range(10..=20_000))]
-    redis_rate: u32,
-
-    /// Buys per second that are offered to it.
-    #[arg(long, value_name = "BUYS", default_value_t = 15_000, value_parser = clap::value_parser!(u32).range(10..=50_000))]
-    offered: u32,
-
-    /// Cores that the slow gateway may use, by a control group.
-    #[arg(long, value_name = "CORES", default_value_t = 0.1, value_parser = cores)]
-    gateway_cores: f64,
-
-    /// Seconds that each point of the slow gateway's curve takes.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(2..=120))]
-    point_seconds: u64,
+    settings: Settings,
 }
 
 /// What this program does beside the shoppers, as a process of its own.
@@ -126,31 +84,16 @@ async fn main() -> ExitCode {
         }
         None => measure_all(&arguments).await,
     };
-    match outcome {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("flashsale-overload: {}", error.with_causes());
-            ExitCode::from(NOT_MEASURED)
-        }
-    }
+    exit_code("flashsale-overload", outcome, NOT_MEASURED)
 }
 
 async fn attack(target: attacker::Target, into: &Path) -> Result<(), ChaosError> {
     if !target.gateway.ip().is_loopback() {
-        let what = format!(
-            "{} is not on this machine, and is left alone",
-            target.gateway
-        );
+        let gateway = target.gateway;
+        let what = format!("{gateway} is not on this machine, and is left alone");
         return Err(ChaosError::Wrong(what));
     }
-    let tally = attacker::attack(target).await;
-    let text = serde_json::to_string_pretty(&tally)
-        .map_err(|error| ChaosError::Wrong(format!("the tally is no JSON: {error}")))?;
-    fs::write(into, text).map_err(|source| ChaosError::File {
-        path: into.to_path_buf(),
-        source,
-    })
+    files::write_json(into, &attacker::attack(target).await)
 }
 
 fn spin(duration: Duration) {
@@ -162,25 +105,18 @@ fn spin(duration: Duration) {
 }
 
 async fn measure_all(arguments: &Arguments) -> Result<bool, ChaosError> {
-    let parts = Part::matching(&arguments.only);
-    if parts.is_empty() {
-        return Err(ChaosError::Wrong(format!(
-            "no part is named like `{}`; --list names all",
-            arguments.only
-        )));
-    }
+    let parts = Part::matching(&arguments.only)?;
     if arguments.list {
         for part in parts {
             println!("{:<14} {}", part.name(), part.about());
         }
         return Ok(true);
     }
-    let settings = arguments.numbers.settings();
     let mut findings = Vec::new();
     let mut not_measured = Vec::new();
     for part in parts {
         println!("{}: {}", part.name(), part.about());
-        match measure(part, &settings, &arguments.results).await {
+        match measure(part, &arguments.settings, &arguments.results).await {
             Ok(finding) => findings.push((part, finding)),
             Err(error) => {
                 println!("    not measured: {}", error.with_causes());
@@ -203,14 +139,7 @@ async fn measure_all(arguments: &Arguments) -> Result<bool, ChaosError> {
 
 async fn measure(part: Part, settings: &Settings, results: &Path) -> Result<Finding, ChaosError> {
     let directory = results.join(part.name());
-    let problem = |source| ChaosError::File {
-        path: directory.clone(),
-        source,
-    };
-    match fs::remove_dir_all(&directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(problem(error)),
-        _ => fs::create_dir_all(&directory).map_err(problem)?,
-    }
+    files::empty(&directory)?;
     let began = Instant::now();
     let tell = |what: &str| println!("    {:>3} s  {what}", began.elapsed().as_secs());
     let finding = part.measure(settings, &directory, &tell).await?;
@@ -219,31 +148,6 @@ async fn measure(part: Part, settings: &Settings, results: &Path) -> Result<Find
         println!("    {}", check.line());
     }
     Ok(finding)
-}
-
-impl Numbers {
-    fn settings(&self) -> Settings {
-        Settings {
-            attack_seconds: self.attack_seconds,
-            attacker_cores: self.attacker_cores,
-            honest_rate: self.honest_rate,
-            open_files: self.open_files,
-            overload_seconds: self.overload_seconds,
-            redis_rate: self.redis_rate,
-            offered: self.offered,
-            gateway_cores: self.gateway_cores,
-            point_seconds: self.point_seconds,
-        }
-    }
-}
-
-fn cores(text: &str) -> Result<f64, String> {
-    let cores: f64 = text.parse().map_err(|_| "write e.g. 0.25".to_owned())?;
-    if (0.05..=64.0).contains(&cores) {
-        Ok(cores)
-    } else {
-        Err("write a number of cores from 0.05 to 64".to_owned())
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::names;
+use crate::{error::ChaosError, names};
 
 use super::servers::Server::{
     self, PgBouncer118, PgBouncer126, Postgres15, Postgres18, Redis7, Redis8, Valkey9,
@@ -120,10 +120,8 @@ const fn ledger(name: &'static str, postgres: Server, ledger: Ledger) -> Combina
 
 impl Combination {
     /// The combinations whose names contain one of `patterns`, separated by commas; all without any.
-    #[must_use]
-    pub fn matching(patterns: &str) -> Vec<Self> {
-        let is_meant = |combination: &Self| names::is_meant(combination.name, patterns);
-        ALL.into_iter().filter(is_meant).collect()
+    pub fn matching(patterns: &str) -> Result<Vec<Self>, ChaosError> {
+        names::matching("combination", ALL, |combination| combination.name, patterns)
     }
 
     /// The combination of exactly this name.
@@ -162,8 +160,13 @@ mod tests {
     fn names_are_unique_and_select() {
         let names: HashSet<&str> = ALL.iter().map(|combination| combination.name).collect();
         assert_eq!(names.len(), ALL.len());
-        assert_eq!(Combination::matching("").len(), ALL.len());
-        assert_eq!(Combination::matching("cluster, pgbouncer-1.18").len(), 4);
-        assert!(Combination::matching("nothing-like-it").is_empty());
+        assert_eq!(Combination::matching("").unwrap().len(), ALL.len());
+        assert_eq!(
+            Combination::matching("cluster, pgbouncer-1.18")
+                .unwrap()
+                .len(),
+            4
+        );
+        assert!(Combination::matching("nothing-like-it").is_err());
     }
 }

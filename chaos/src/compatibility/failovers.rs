@@ -19,7 +19,7 @@ use crate::{error::ChaosError, judge::Loss, stores::until};
 const KILLS: usize = 20;
 
 /// Orders between a failover and the next kill: the sale has to go on.
-const BETWEEN: u64 = 400;
+const BETWEEN: i64 = 400;
 
 /// How long Sentinels may take to promote a replica: a second of silence, a vote, what a busy machine
 /// adds, and where one failover follows another ten seconds since the last one began
@@ -92,7 +92,7 @@ impl Link {
 /// Which server is the primary.
 async fn primary(watched: &Watched) -> Result<usize, ChaosError> {
     let primary = watched.primary().await;
-    primary.ok_or_else(|| ChaosError::Wrong("the Sentinels name no primary".to_owned()))
+    primary.ok_or_else(|| ChaosError::wrong("the Sentinels name no primary"))
 }
 
 /// Kills the primary and starts it again once a replica was promoted. Comes back when all other
@@ -136,7 +136,7 @@ pub(super) async fn many(
     for kill in 1..=KILLS {
         stores.more_orders(BETWEEN).await?;
         let Redises::Watched(watched) = &mut stores.redis else {
-            return Err(ChaosError::Wrong("no Sentinels watch Redis".to_owned()));
+            return Err(ChaosError::wrong("no Sentinels watch Redis"));
         };
         let link = Link::at(kill);
         let cable = match link {
@@ -192,7 +192,7 @@ async fn cut_off(watched: &Watched) -> Result<FaultProxy, ChaosError> {
         .servers
         .iter()
         .find(|other| other.port() != primary.port());
-    let replica = replica.ok_or_else(|| ChaosError::Wrong("there is no replica".to_owned()))?;
+    let replica = replica.ok_or_else(|| ChaosError::wrong("there is no replica"))?;
     let link = FaultProxy::start(([127, 0, 0, 1], primary.port()).into()).await?;
     follow(replica, link.address().port()).await?;
     until("the replica follows over the link", ALONE, async || {
@@ -206,7 +206,7 @@ async fn cut_off(watched: &Watched) -> Result<FaultProxy, ChaosError> {
         let now = Replication::of(primary).await?;
         // Of a replica, that is what it has.
         if Replication::of(replica).await?.written > before.written {
-            return Err(ChaosError::Wrong("the replica was not cut off".to_owned()));
+            return Err(ChaosError::wrong("the replica was not cut off"));
         }
         Ok(began.elapsed() >= CUT && now.written >= before.written + TAKEN_ALONE)
     })
@@ -216,9 +216,12 @@ async fn cut_off(watched: &Watched) -> Result<FaultProxy, ChaosError> {
 
 /// The shortest and the longest of these times.
 fn range(times: impl Iterator<Item = Duration> + Clone) -> String {
-    let seconds = |time: Option<Duration>| time.unwrap_or_default().as_secs_f64();
-    let (least, most) = (seconds(times.clone().min()), seconds(times.max()));
-    format!("{least:.1} to {most:.1} s")
+    match times.clone().min().zip(times.max()) {
+        Some((least, most)) => {
+            format!("{:.1} to {:.1} s", least.as_secs_f64(), most.as_secs_f64())
+        }
+        None => "never".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,11 @@
 //! One combination: its servers, a sale, a crowd, a disturbance, a judgement.
 
 use std::{
-    fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
-use flashsale_domain::id::SaleId;
-use flashsale_queue::keys::SaleKeys;
-use flashsale_testbed::{http, process::Process, program::Program};
+use flashsale_testbed::{process::Process, program::Program};
 use serde_json::Value;
 
 use super::{
@@ -23,7 +20,8 @@ use super::{
 use crate::{
     error::ChaosError,
     judge::{self, Loss},
-    load::Load,
+    load::{HISTORY, Load},
+    sale,
     stores::until,
     timeline::Timeline,
 };
@@ -61,15 +59,15 @@ const FAILOVERS: Plan = Plan {
 const PROGRAMS: usize = 2;
 
 /// Orders after which servers are disturbed.
-const MIDDLE: u64 = 2_500;
+const MIDDLE: i64 = 2_500;
 
 /// Buys that must be acknowledged after the disturbance, or nothing was tried.
 const LEAST_AFTERWARDS: usize = 500;
 
 /// Orders after the last of many failovers.
-const AFTERWARDS: u64 = 1_000;
+const AFTERWARDS: i64 = 1_000;
 
-/// How long the sale may take to be in force, and to be in its middle.
+/// How long the sale may take to be in its middle.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// How long the crowd may take: it settles for as long as outcomes come.
@@ -95,8 +93,7 @@ pub async fn play(
     tell("selling");
     let plan = plan(combination);
     let (urls, environment) = (shop.urls(), stores.environment());
-    let load = Load::start_at(plan.rate, &urls, &environment, plan.seconds, directory).await?;
-    let history = load.history.clone().ok_or_else(no_history)?;
+    let load = Load::start(plan.rate, &urls, &environment, plan.seconds, directory).await?;
     let disturbance = disturb(&mut stores, combination.queue, tell).await?;
     let ended = if combination.queue == Queue::Failovers {
         tell("selling after the last failover");
@@ -106,9 +103,9 @@ pub async fn play(
         load.ended(CROWD).await?
     };
     tell("judging");
-    let mut row = judged(combination, &stores, &history, disturbance).await?;
+    let mut row = judged(combination, &stores, &directory.join(HISTORY), disturbance).await?;
     row.violations.extend(ended.problem);
-    row.shoppers = came(plan, &ended.report);
+    row.shoppers = came(plan, &ended.report)?;
     row.versions = versions;
     row.seconds = began.elapsed().as_secs_f64();
     Ok(row)
@@ -127,14 +124,11 @@ fn plan(combination: &Combination) -> Plan {
     clippy::cast_sign_loss,
     reason = "a crowd takes some seconds"
 )]
-fn came(plan: Plan, report: &Value) -> u64 {
-    let all = report["shoppers"].as_u64().unwrap_or_default();
-    let seconds = report["seconds"].as_f64().unwrap_or_default();
-    all.min((seconds * f64::from(plan.rate)) as u64)
-}
-
-fn no_history() -> ChaosError {
-    ChaosError::Wrong("this build of `flashsale load` writes no history".to_owned())
+fn came(plan: Plan, report: &Value) -> Result<u64, ChaosError> {
+    let figures = report["shoppers"].as_u64().zip(report["seconds"].as_f64());
+    let missing = || ChaosError::wrong("the report of `flashsale load` counts no shoppers");
+    let (all, seconds) = figures.ok_or_else(missing)?;
+    Ok(all.min((seconds * f64::from(plan.rate)) as u64))
 }
 
 /// The programs of ours.
@@ -151,11 +145,8 @@ impl Shop {
         stores: &Stores,
         logs: &Path,
     ) -> Result<Self, ChaosError> {
-        let control = stores
-            .launch("flashsale", "control", logs)?
-            .arg("up")
-            .arg(sale_file(combination, logs)?)
-            .args(["--gateways", "0", "--workers-max", "0"]);
+        let control = stores.launch("flashsale", "control", logs)?;
+        let control = sale::control_loop(control, &sale_file(combination, logs)?);
         let control = Process::start(control).await?;
         let (mut gateways, mut workers) = (Vec::new(), Vec::new());
         for number in 1..=PROGRAMS {
@@ -169,16 +160,7 @@ impl Shop {
             _workers: workers,
             _control: control,
         };
-        until("the gateways offer the sale", PATIENCE, async || {
-            for gateway in &shop.gateways {
-                let answer = http::get(gateway.address, "/sales").await;
-                if !answer.is_ok_and(|answer| answer.body.contains("hot")) {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        })
-        .await?;
+        sale::until_offered(&shop.gateways, "hot").await?;
         Ok(shop)
     }
 
@@ -188,22 +170,16 @@ impl Shop {
 }
 
 fn sale_file(combination: &Combination, directory: &Path) -> Result<PathBuf, ChaosError> {
-    let products = plan(combination).products.map(|(id, stock)| {
-        format!("{{id: {id}, name: \"{id}\", price: 100, stock: {stock}, maxPerUser: 1}}")
-    });
-    let durability = match combination.redis_replicas {
-        0 => String::new(),
-        replicas => format!("\x20 durability: {{redisReplicas: {replicas}}}\n"),
-    };
-    let text = format!(
-        "apiVersion: flashsale.dev/v1alpha1\nkind: FlashSale\nmetadata:\n  name: {SALE}\n\
-         spec:\n  products: [{}]\n{durability}\
-         \x20 worker: {{lanesPerWorker: 2}}\n",
-        products.join(", ")
+    let mut spec = vec!["worker: {lanesPerWorker: 2}"];
+    let durability = format!(
+        "durability: {{redisReplicas: {}}}",
+        combination.redis_replicas
     );
-    let file = directory.join("sale.yaml");
-    fs::write(&file, text).map_err(ChaosError::file(&file))?;
-    Ok(file)
+    if combination.redis_replicas > 0 {
+        spec.push(&durability);
+    }
+    let products = plan(combination).products;
+    sale::write_file(directory, SALE, &products, ", maxPerUser: 1", &spec)
 }
 
 /// Waits for the middle of the sale and disturbs the servers that can fail over.
@@ -221,12 +197,15 @@ async fn disturb(
     .await?;
     let orders = stores.orders().await?;
     tell(&format!("{orders} orders: disturbing the servers"));
-    let wrong = |_| ChaosError::Wrong("the sale of the harness has a bad name".to_owned());
-    let keys = SaleKeys::new(&SaleId::new(SALE).map_err(wrong)?);
+    let keys = sale::keys(SALE)?;
     let mut disturbance = disturbance::disturb(stores, queue, keys.record(), tell).await?;
     disturbance.what = format!("at {orders} orders: {}", disturbance.what);
     tell(&disturbance.what);
     Ok(Some(disturbance))
+}
+
+fn no_buys() -> ChaosError {
+    ChaosError::wrong("no two buys were acknowledged")
 }
 
 async fn judged(
@@ -244,7 +223,7 @@ async fn judged(
         .into_iter()
         .filter(|_| combination.redis_replicas == 0)
         .collect();
-    let mut judgement = judge::check(&environment, history, &losses).await?;
+    let mut judgement = judge::judge(&environment, history, &losses).await?;
     let arguments = ["audit", "--sale", SALE, "--json"].map(str::to_owned);
     let audit = judge::flashsale(&environment, &arguments).await?;
     if audit["holds"] != true {
@@ -263,11 +242,9 @@ async fn judged(
         acknowledged: judgement.acknowledged,
         confirmed: judgement.confirmed,
         lost: judgement.lost_with_store.len(),
-        pause_of_buys_ms: timeline.longest_pause_ms(),
+        pause_of_buys_ms: timeline.longest_pause_ms().ok_or_else(no_buys)?,
         pause_of_orders_ms: stores.longest_pause_of_orders().await?,
-        disturbance: disturbance
-            .map(|disturbance| disturbance.what)
-            .unwrap_or_default(),
+        disturbance: disturbance.map_or_else(String::new, |disturbance| disturbance.what),
         violations: judgement.violations,
         ..Row::default()
     })

@@ -29,9 +29,8 @@ impl Replication {
     /// As the primary tells.
     pub(super) async fn of(primary: &Redis) -> Result<Self, ChaosError> {
         let info: String = ask(primary, redis::cmd("INFO").arg("replication")).await?;
-        Self::parse(&info).ok_or_else(|| {
-            ChaosError::Wrong("Redis does not tell how much it has taken".to_owned())
-        })
+        Self::parse(&info)
+            .ok_or_else(|| ChaosError::wrong("Redis does not tell how much it has taken"))
     }
 
     fn parse(info: &str) -> Option<Self> {
@@ -91,7 +90,7 @@ async fn ask<T: FromRedisValue>(server: &Redis, command: &Cmd) -> Result<T, Chao
         }
     })
     .await?;
-    answer.ok_or_else(|| ChaosError::Wrong("Redis did not answer".to_owned()))
+    answer.ok_or_else(|| ChaosError::wrong("Redis did not answer"))
 }
 
 #[cfg(test)]

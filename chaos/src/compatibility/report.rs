@@ -23,7 +23,7 @@ pub struct Row {
     /// The longest time without an acknowledgement, in milliseconds.
     pub pause_of_buys_ms: u64,
     /// The longest time without an order, in milliseconds.
-    pub pause_of_orders_ms: u64,
+    pub pause_of_orders_ms: i64,
     /// What happened to the servers; empty where nothing did.
     pub disturbance: String,
     /// Everything that is wrong, in words.

@@ -10,7 +10,7 @@ use std::{
 use flashsale_testbed::{launch::Launch, process::Process};
 
 use super::{combinations::Combination, report::Row, servers};
-use crate::error::ChaosError;
+use crate::{error::ChaosError, files};
 
 /// How often is looked how far it is.
 const LOOK: Duration = Duration::from_millis(200);
@@ -23,22 +23,16 @@ const RESULT: &str = "result.json";
 pub async fn run(combination: &Combination, servers: &Path, results: &Path) -> Row {
     let began = Instant::now();
     let directory = results.join(combination.name);
-    match run_in(combination, servers, &directory).await {
-        Ok(row) => row,
-        Err(error) => Row::impossible(
-            combination.name,
-            error.with_causes(),
-            began.elapsed().as_secs_f64(),
-        ),
-    }
+    let played = run_in(combination, servers, &directory).await;
+    played.unwrap_or_else(|error| {
+        let seconds = began.elapsed().as_secs_f64();
+        Row::impossible(combination.name, error.with_causes(), seconds)
+    })
 }
 
 /// Leaves in the combination's directory what came of it.
 pub fn leave(row: &Row, directory: &Path) -> Result<(), ChaosError> {
-    let text = serde_json::to_string_pretty(row)
-        .map_err(|error| ChaosError::Wrong(format!("a result is no JSON: {error}")))?;
-    let file = directory.join(RESULT);
-    fs::write(&file, text).map_err(ChaosError::file(&file))
+    files::write_json(&directory.join(RESULT), row)
 }
 
 async fn run_in(
@@ -47,19 +41,12 @@ async fn run_in(
     directory: &Path,
 ) -> Result<Row, ChaosError> {
     let environment = servers::environment(&combination.servers(), servers)?;
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(ChaosError::file(directory)(error));
-        }
-        _ => fs::create_dir_all(directory).map_err(ChaosError::file(directory))?,
-    }
+    files::empty(directory)?;
     let program = env::current_exe().map_err(ChaosError::file("flashsale-compat"))?;
-    let mut launch = Launch::new(combination.name, program, directory.join("play.log"))
+    let launch = Launch::new(combination.name, program, directory.join("play.log"))
         .args(["--play", combination.name, "--into"])
-        .arg(directory);
-    for (variable, path) in environment {
-        launch = launch.env(variable, path);
-    }
+        .arg(directory)
+        .envs(environment);
     let process = Process::start(launch).await?;
     follow(combination, &process).await?;
     let result = directory.join(RESULT);
@@ -69,8 +56,7 @@ async fn run_in(
         let last = log.lines().next_back().unwrap_or("it said nothing");
         ChaosError::Wrong(format!("{last} ({})", process.log_file().display()))
     })?;
-    serde_json::from_str(&text)
-        .map_err(|error| ChaosError::Wrong(format!("{}: {error}", result.display())))
+    files::parse_json(&result, &text)
 }
 
 /// Shows what the process says until it has ended. On a terminal that is one line.
@@ -82,10 +68,7 @@ async fn follow(combination: &Combination, process: &Process) -> Result<(), Chao
     while process.is_running() {
         if began.elapsed() > longest {
             process.kill()?;
-            return Err(ChaosError::TooLate {
-                what: format!("{name} ends"),
-                seconds: longest.as_secs(),
-            });
+            return Err(ChaosError::too_late(format!("{name} ends"), longest));
         }
         let log = fs::read_to_string(process.log_file()).unwrap_or_default();
         let last = log.lines().next_back().unwrap_or_default();

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::ChaosError,
-    stores::{connect_to, until},
+    stores::{connect_to, execute, until},
 };
 
 /// Primaries of a Redis Cluster; each has a replica.
@@ -143,17 +143,17 @@ impl Stores {
     }
 
     /// Orders that the PostgreSQL has which takes writes.
-    pub async fn orders(&self) -> Result<u64, ChaosError> {
+    pub async fn orders(&self) -> Result<i64, ChaosError> {
         let mut ledger = self.ledger().await?;
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM orders")
+        let count = sqlx::query_scalar("SELECT count(*) FROM orders")
             .fetch_one(&mut ledger)
             .await?;
         ledger.close().await?;
-        Ok(u64::try_from(count).unwrap_or_default())
+        Ok(count)
     }
 
     /// Waits for so many more orders.
-    pub(super) async fn more_orders(&self, count: u64) -> Result<(), ChaosError> {
+    pub(super) async fn more_orders(&self, count: i64) -> Result<(), ChaosError> {
         let enough = self.orders().await? + count;
         until("the sale goes on", GOES_ON, async || {
             Ok(self.orders().await? >= enough)
@@ -162,7 +162,7 @@ impl Stores {
     }
 
     /// The longest time between two orders, in milliseconds.
-    pub async fn longest_pause_of_orders(&self) -> Result<u64, ChaosError> {
+    pub async fn longest_pause_of_orders(&self) -> Result<i64, ChaosError> {
         let mut ledger = self.ledger().await?;
         let pause: Option<i64> = sqlx::query_scalar(
             "SELECT (max(extract(epoch FROM pause)) * 1000)::bigint
@@ -171,7 +171,7 @@ impl Stores {
         )
         .fetch_one(&mut ledger)
         .await?;
-        Ok(u64::try_from(pause.unwrap_or_default()).unwrap_or_default())
+        pause.ok_or_else(|| ChaosError::wrong("there are no two orders"))
     }
 
     /// Names and versions as the servers report them: Redis, PostgreSQL, and the pooler if there is one.
@@ -228,12 +228,13 @@ impl Redises {
     }
 
     async fn version(&self) -> Result<String, ChaosError> {
-        let url = match self {
-            Self::Single(redis) => Some(redis.url()),
-            Self::Watched(watched) => watched.servers.first().map(Redis::url),
-            Self::Cluster(cluster) => cluster.servers.first().map(Redis::url),
+        let server = match self {
+            Self::Single(redis) => Some(&**redis),
+            Self::Watched(watched) => watched.servers.first(),
+            Self::Cluster(cluster) => cluster.servers.first(),
         };
-        let mut queue = connect_to(&url.unwrap_or_default()).await?;
+        let server = server.ok_or_else(|| ChaosError::wrong("there is no Redis"))?;
+        let mut queue = connect_to(&server.url()).await?;
         let info: InfoDict = redis::cmd("INFO")
             .arg("server")
             .query_async(&mut queue)
@@ -244,7 +245,7 @@ impl Redises {
         let redis = || name("redis_version").map(|version| format!("Redis {version}"));
         reported
             .or_else(redis)
-            .ok_or_else(|| ChaosError::Wrong("Redis does not tell its version".to_owned()))
+            .ok_or_else(|| ChaosError::wrong("Redis does not tell its version"))
     }
 }
 
@@ -257,7 +258,7 @@ async fn synchronous_standby(primary: &Postgres) -> Result<Postgres, ChaosError>
         "ALTER SYSTEM SET synchronous_standby_names = '*'",
         "SELECT pg_reload_conf()",
     ] {
-        sqlx::raw_sql(statement).execute(&mut ledger).await?;
+        execute(&mut ledger, statement).await?;
     }
     until("the standby follows synchronously", IN_STEP, async || {
         let is_synchronous: bool = sqlx::query_scalar(

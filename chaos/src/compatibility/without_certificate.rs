@@ -18,17 +18,14 @@ pub(super) async fn are_wanted(
 ) -> Result<(), ChaosError> {
     let address = program::loopback()?.to_string();
     let serves = ["--auth-mode", "off", "--listen", &address];
-    is_refused(
-        certificates,
-        stores,
-        logs,
-        "flashsale-gateway",
-        &serves,
-        &["--redis-tls"],
-    )
-    .await?;
     let both = ["--redis-tls", "--database-tls"];
-    is_refused(certificates, stores, logs, "flashsale-worker", &[], &both).await
+    for (binary, arguments, options) in [
+        ("flashsale-gateway", &serves[..], &both[..1]),
+        ("flashsale-worker", &[], &both),
+    ] {
+        is_refused(certificates, stores, logs, binary, arguments, options).await?;
+    }
+    Ok(())
 }
 
 /// Starts a program of ours without a certificate, and waits until it says that it needs one by

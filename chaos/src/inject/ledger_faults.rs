@@ -8,7 +8,6 @@ use std::{
 use flashsale_testbed::fault_proxy::{Direction, End, FaultProxy, Flow};
 use jiff::Timestamp;
 use rand::{Rng, rngs::StdRng};
-use sqlx::PgConnection;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,7 +17,7 @@ use super::Injected;
 use crate::{
     error::ChaosError,
     faults::Store,
-    judge::Loss,
+    stores::execute,
     world::{Member, WORKERS, World},
 };
 
@@ -29,6 +28,9 @@ const ANSWERS_KEPT: Duration = Duration::from_millis(150);
 /// How long the others may work between two such blows.
 const BETWEEN: Duration = Duration::from_millis(250);
 
+/// Has the server read its settings anew.
+const RELOAD: &str = "SELECT pg_reload_conf()";
+
 /// Version 3.0 of the protocol.
 const PROTOCOL: u32 = 3 << 16;
 
@@ -38,27 +40,20 @@ const AUTHENTICATION: &[u8; 1] = b"R";
 /// Takes no writes for a while, as the old primary of a switchover.
 pub(super) async fn read_only(world: &World, length: Duration) -> Result<Injected, ChaosError> {
     let mut ledger = world.stores.ledger().await?;
-    sqlx::raw_sql("ALTER SYSTEM SET default_transaction_read_only = on")
-        .execute(&mut ledger)
-        .await?;
-    reload(&mut ledger).await?;
+    let read_only = "ALTER SYSTEM SET default_transaction_read_only = on";
+    for statement in [read_only, RELOAD] {
+        execute(&mut ledger, statement).await?;
+    }
     tokio::time::sleep(length).await;
-    sqlx::raw_sql("SET default_transaction_read_only = off")
-        .execute(&mut ledger)
-        .await?;
-    sqlx::raw_sql("ALTER SYSTEM RESET default_transaction_read_only")
-        .execute(&mut ledger)
-        .await?;
-    reload(&mut ledger).await?;
+    for statement in [
+        "SET default_transaction_read_only = off",
+        "ALTER SYSTEM RESET default_transaction_read_only",
+        RELOAD,
+    ] {
+        execute(&mut ledger, statement).await?;
+    }
     let how = format!("{} ms", length.as_millis());
     Ok(Injected::since(Instant::now(), how))
-}
-
-async fn reload(ledger: &mut PgConnection) -> Result<(), ChaosError> {
-    sqlx::raw_sql("SELECT pg_reload_conf()")
-        .execute(ledger)
-        .await?;
-    Ok(())
 }
 
 /// Ends everybody's connections and takes all there are, for a while.
@@ -68,12 +63,9 @@ pub(super) async fn full(world: &World, length: Duration) -> Result<Injected, Ch
     let mut taken = Vec::new();
     let deadline = Instant::now() + length;
     while Instant::now() < deadline {
-        sqlx::raw_sql(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-        )
-        .execute(&mut ledger)
-        .await?;
+        let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()";
+        execute(&mut ledger, end_all).await?;
         // Whoever comes first gets what becomes free.
         while let Some(connection) = occupy(address).await {
             taken.push(connection);
@@ -90,20 +82,24 @@ pub(super) async fn full(world: &World, length: Duration) -> Result<Injected, Ch
 /// waits a minute for a password. None when it has none left.
 async fn occupy(address: SocketAddr) -> Option<TcpStream> {
     let mut connection = TcpStream::connect(address).await.ok()?;
-    connection.write_all(&startup_message()).await.ok()?;
+    connection.write_all(&startup_message()?).await.ok()?;
     let mut answer = [0];
     connection.read_exact(&mut answer).await.ok()?;
     (answer == *AUTHENTICATION).then_some(connection)
 }
 
 /// PostgreSQL's protocol, "Message Formats", `StartupMessage`.
-fn startup_message() -> Vec<u8> {
-    let mut message = vec![0, 0, 0, 0];
-    message.extend(PROTOCOL.to_be_bytes());
-    message.extend(b"user\0flashsale\0database\0flashsale\0\0");
-    let length = u32::try_from(message.len()).unwrap_or_default();
-    message.splice(..4, length.to_be_bytes());
-    message
+fn startup_message() -> Option<Vec<u8>> {
+    const PARAMETERS: &[u8] = b"user\0flashsale\0database\0flashsale\0\0";
+    let length = u32::try_from(8 + PARAMETERS.len()).ok()?;
+    Some(
+        [
+            &length.to_be_bytes()[..],
+            &PROTOCOL.to_be_bytes(),
+            PARAMETERS,
+        ]
+        .concat(),
+    )
 }
 
 /// Commits whose answers never arrive, again and again.
@@ -148,11 +144,11 @@ pub(super) async fn promoted(
         proxy.lead_to(target);
         proxy.end_all(End::Reset);
     }
-    let mut injected = Injected::since(Instant::now(), format!("{} ms lost", lag.as_millis()));
-    injected.losses.push(Loss {
-        store: Store::Postgres,
-        from: Some(from),
-        to: Timestamp::now(),
-    });
-    Ok(injected)
+    let how = format!("{} ms lost", lag.as_millis());
+    Ok(Injected::lost(
+        how,
+        Store::Postgres,
+        Some(from),
+        Timestamp::now(),
+    ))
 }

@@ -8,14 +8,12 @@ use std::{
 use flashsale_testbed::fault_proxy::{End, FaultProxy, Flow};
 use jiff::Timestamp;
 use rand::{Rng, rngs::StdRng};
-use redis::InfoDict;
 
 use super::Injected;
 use crate::{
     error::ChaosError,
     faults::Store,
     flow::Watcher,
-    judge::Loss,
     stores::{self, copy_directory},
     world::World,
 };
@@ -23,16 +21,8 @@ use crate::{
 /// At `maxmemory` for a while: what it holds now is all that it may hold.
 pub(super) async fn full(world: &World, length: Duration) -> Result<Injected, ChaosError> {
     let mut queue = world.stores.queue().await?;
-    let memory: InfoDict = redis::cmd("INFO")
-        .arg("memory")
-        .query_async(&mut queue)
-        .await?;
-    let used: u64 = memory.get("used_memory").unwrap_or(1);
-    stores::run(
-        &mut queue,
-        &["CONFIG", "SET", "maxmemory", &used.to_string()],
-    )
-    .await?;
+    let used: String = stores::info(&mut queue, "memory", "used_memory").await?;
+    stores::run(&mut queue, &["CONFIG", "SET", "maxmemory", &used]).await?;
     tokio::time::sleep(length).await;
     stores::run(&mut queue, &["CONFIG", "SET", "maxmemory", "0"]).await?;
     let how = format!("{} ms", length.as_millis());
@@ -43,13 +33,7 @@ pub(super) async fn full(world: &World, length: Duration) -> Result<Injected, Ch
 pub(super) async fn flushed(world: &World) -> Result<Injected, ChaosError> {
     let mut queue = world.stores.queue().await?;
     stores::run(&mut queue, &["FLUSHALL"]).await?;
-    let mut injected = Injected::since(Instant::now(), "");
-    injected.losses.push(Loss {
-        store: Store::Redis,
-        from: None,
-        to: Timestamp::now(),
-    });
-    Ok(injected)
+    Ok(Injected::lost("", Store::Redis, None, Timestamp::now()))
 }
 
 /// Dies, and comes back with what it had some seconds before.
@@ -70,13 +54,8 @@ pub(super) async fn restored(
     fs::remove_dir_all(&files).map_err(ChaosError::file(&files))?;
     copy_directory(&snapshot, &files).map_err(ChaosError::file(&files))?;
     world.stores.redis.restart().await?;
-    let mut injected = Injected::since(Instant::now(), format!("{} ms lost", age.as_millis()));
-    injected.losses.push(Loss {
-        store: Store::Redis,
-        from: Some(from),
-        to,
-    });
-    Ok(injected)
+    let how = format!("{} ms lost", age.as_millis());
+    Ok(Injected::lost(how, Store::Redis, Some(from), to))
 }
 
 /// Fails over to a replica that has not got the last second. The old one dies, or is demoted and
@@ -110,19 +89,11 @@ pub(super) async fn promoted(
             proxy.end_all(End::Reset);
         }
     } else {
-        let (host, port) = (new.ip().to_string(), new.port().to_string());
         let mut old_queue = stores::connect_to(&old_url).await?;
-        let password = world.stores.redis_password();
-        stores::run(&mut old_queue, &["CONFIG", "SET", "masterauth", password]).await?;
-        stores::run(&mut old_queue, &["REPLICAOF", &host, &port]).await?;
+        stores::follow(&mut old_queue, new, world.stores.redis_password()).await?;
     }
     watcher.lead_to(world.stores.redis_url());
     world.stores.keep(old);
-    let mut injected = Injected::since(Instant::now(), format!("{} ms lost", lag.as_millis()));
-    injected.losses.push(Loss {
-        store: Store::Redis,
-        from: Some(from),
-        to,
-    });
-    Ok(injected)
+    let how = format!("{} ms lost", lag.as_millis());
+    Ok(Injected::lost(how, Store::Redis, Some(from), to))
 }

@@ -22,7 +22,7 @@ use super::{
     system::{BAIT, GatewaySettings, PRODUCT, SALE, System},
     watch::{Watch, Watched},
 };
-use crate::error::ChaosError;
+use crate::{error::ChaosError, files};
 use keys::Keys;
 
 /// Where the attacker is. 127.0.0.1 would be taken for a proxy, which is not limited.
@@ -83,13 +83,8 @@ pub async fn measure(
     tell("control run: honest shoppers beside a process that only computes");
     let control = run(Companion::Spinner, auth, settings, &control_directory).await?;
     tell("attack: the same shoppers beside the attacker");
-    let attacked = run(
-        Companion::Attacker,
-        auth,
-        settings,
-        &directory.join("attack"),
-    )
-    .await?;
+    let attack_directory = directory.join("attack");
+    let attacked = run(Companion::Attacker, auth, settings, &attack_directory).await?;
     Ok(verdict::judge(settings, &control, &attacked))
 }
 
@@ -101,7 +96,7 @@ async fn run(
 ) -> Result<Run, ChaosError> {
     // Before anything is started: where it cannot be had there is nothing to measure.
     let limit = ProcessorLimit::new("beside", settings.attacker_cores)?;
-    fs::create_dir_all(directory).map_err(ChaosError::file(directory))?;
+    files::create(directory)?;
     let shoppers = u64::from(settings.honest_rate) * settings.attack_seconds;
     let keys = match auth {
         Auth::Off => None,
@@ -177,13 +172,10 @@ fn launch(
 
 fn read_tally(file: &Path, attacker: &Process) -> Result<Tally, ChaosError> {
     let text = fs::read_to_string(file).map_err(|_| {
-        ChaosError::Wrong(format!(
-            "the attacker left no tally: {}",
-            attacker.log_tail()
-        ))
+        let log = attacker.log_tail();
+        ChaosError::Wrong(format!("the attacker left no tally: {log}"))
     })?;
-    serde_json::from_str(&text)
-        .map_err(|error| ChaosError::Wrong(format!("{}: {error}", file.display())))
+    files::parse_json(file, &text)
 }
 
 fn sources() -> String {

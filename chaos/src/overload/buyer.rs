@@ -106,10 +106,10 @@ pub fn recovery(samples: &[Sample], end: Timestamp) -> Option<Duration> {
         .iter()
         .rev()
         .find(|sample| !sample.is_prompt && sample.answered_at > end);
-    let after = last_bad.map(|sample| sample.answered_at.duration_since(end));
-    Some(after.map_or(Duration::ZERO, |after| {
-        Duration::try_from(after).unwrap_or_default()
-    }))
+    match last_bad {
+        Some(bad) => bad.answered_at.duration_since(end).try_into().ok(),
+        None => Some(Duration::ZERO),
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::system::{PRODUCT, System};
 use crate::{error::ChaosError, load::Load};
 
 /// Time that the crowd has, beyond that in which it comes, for everything else: to be drawn, to
@@ -20,13 +21,6 @@ const MOST_CONNECTIONS: u32 = 6_000;
 
 /// How long the crowd waits for outcomes while none comes, in seconds.
 const SETTLE_SECONDS: u64 = 30;
-
-/// Connections of a crowd that offers `rate` buys per second to a gateway that refuses most of
-/// them: as many as are on their way at a time when each answer takes a third of a second.
-#[must_use]
-pub fn connections(rate: u32) -> u32 {
-    (rate / 3).clamp(LEAST_CONNECTIONS, MOST_CONNECTIONS)
-}
 
 /// How many shoppers come, and how.
 #[derive(Debug, Clone)]
@@ -52,7 +46,7 @@ pub struct CrowdPlan<'a> {
 }
 
 /// What came of a crowd.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CrowdFigures {
     /// The instant of the first press.
@@ -109,8 +103,32 @@ pub async fn send(
     })
 }
 
-fn arguments(plan: &CrowdPlan<'_>) -> Vec<String> {
-    let mut arguments: Vec<String> = [
+/// Offers a system `rate` buys per second for so many seconds, whether it can take them or not: no
+/// shopper tries again, so that no more is offered than planned.
+pub(super) async fn offer(
+    name: &str,
+    system: &System,
+    rate: u32,
+    seconds: u64,
+    directory: &Path,
+) -> Result<CrowdFigures, ChaosError> {
+    let plan = CrowdPlan {
+        name,
+        gateway: &system.gateway.url(),
+        product: PRODUCT,
+        rate,
+        seconds,
+        // As many as are on their way at a time when each answer takes a third of a second.
+        connections: (rate / 3).clamp(LEAST_CONNECTIONS, MOST_CONNECTIONS),
+        sources: "",
+        give_up: 0,
+        tokens: None,
+    };
+    send(&plan, &system.environment(), directory).await
+}
+
+fn arguments(plan: &CrowdPlan<'_>) -> Vec<(&'static str, String)> {
+    let mut arguments = vec![
         ("--url", plan.gateway.to_owned()),
         ("--product", plan.product.to_owned()),
         ("--rate", plan.rate.to_string()),
@@ -121,15 +139,12 @@ fn arguments(plan: &CrowdPlan<'_>) -> Vec<String> {
         ("--double-press", "0".to_owned()),
         ("--impatient", "0".to_owned()),
         ("--greedy", "0".to_owned()),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| [name.to_owned(), value])
-    .collect();
+    ];
     if !plan.sources.is_empty() {
-        arguments.extend(["--source".to_owned(), plan.sources.to_owned()]);
+        arguments.push(("--source", plan.sources.to_owned()));
     }
     if let Some(tokens) = plan.tokens {
-        arguments.extend(["--tokens".to_owned(), tokens.display().to_string()]);
+        arguments.push(("--tokens", tokens.display().to_string()));
     }
     arguments
 }

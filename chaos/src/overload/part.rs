@@ -53,10 +53,8 @@ impl Part {
     }
 
     /// Those whose names contain one of these words, separated by commas; all without any.
-    #[must_use]
-    pub fn matching(only: &str) -> Vec<Self> {
-        let is_meant = |part: &Self| names::is_meant(part.name(), only);
-        Self::ALL.into_iter().filter(is_meant).collect()
+    pub fn matching(only: &str) -> Result<Vec<Self>, ChaosError> {
+        names::matching("part", Self::ALL, |part| part.name(), only)
     }
 
     /// Measures it, with logs in `directory`. `tell` gets a line about each step.
@@ -80,11 +78,11 @@ mod tests {
 
     #[test]
     fn parts_are_chosen_by_parts_of_their_names() {
-        assert_eq!(Part::matching(""), Part::ALL);
+        assert_eq!(Part::matching("").unwrap(), Part::ALL);
         assert_eq!(
-            Part::matching("jwt, redis"),
+            Part::matching("jwt, redis").unwrap(),
             [Part::Attack(Auth::Jwt), Part::SlowRedis]
         );
-        assert!(Part::matching("nothing").is_empty());
+        assert!(Part::matching("nothing").is_err());
     }
 }

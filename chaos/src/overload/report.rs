@@ -1,11 +1,11 @@
 //! What was found, line by line, and the tables of it.
 
-use std::{fmt::Write as _, fs, path::Path};
+use std::{fmt::Write as _, path::Path};
 
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::error::ChaosError;
+use crate::{error::ChaosError, files};
 
 /// Something that has to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -35,6 +35,18 @@ impl Check {
             limit: limit.into(),
             holds,
         }
+    }
+
+    /// A rate that must reach `least`.
+    pub fn at_least(what: impl Into<String>, measured: f64, least: f64) -> Self {
+        let (limit, holds) = (format!("at least {least:.0}"), measured >= least);
+        Self::new(what, format!("{measured:.0}"), limit, holds)
+    }
+
+    /// That every acknowledged buy has an outcome; `lost` have none.
+    #[must_use]
+    pub fn none_lost(what: &str, lost: u64) -> Self {
+        Self::new(what, lost.to_string(), "0", lost == 0)
     }
 
     /// It for people, in one line.
@@ -89,13 +101,8 @@ impl Finding {
 
     /// Writes it into `directory` as `result.json` and `result.md`.
     pub fn save(&self, name: &str, directory: &Path) -> Result<(), ChaosError> {
-        let json = serde_json::to_string_pretty(self)
-            .map_err(|error| ChaosError::Wrong(format!("a result is no JSON: {error}")))?;
-        for (file, text) in [("result.json", json), ("result.md", self.markdown(name))] {
-            let file = directory.join(file);
-            fs::write(&file, text).map_err(ChaosError::file(&file))?;
-        }
-        Ok(())
+        files::write_json(&directory.join("result.json"), self)?;
+        files::write(&directory.join("result.md"), self.markdown(name))
     }
 }
 

@@ -1,16 +1,16 @@
 //! A gateway with little processor time, and more and more buys.
 
-use std::{fmt::Write as _, fs, path::Path, time::Duration};
+use std::{fmt::Write as _, path::Path, time::Duration};
 
 use serde::Serialize;
 use serde_json::json;
 
 use super::{
-    crowd::{self, CrowdFigures, CrowdPlan},
+    crowd::{self, CrowdFigures},
     processor::ProcessorLimit,
     report::{Check, Finding, millis},
     settings::Settings,
-    system::{GatewaySettings, PRODUCT, System},
+    system::{GatewaySettings, System},
     watch::Watch,
 };
 use crate::error::ChaosError;
@@ -48,7 +48,6 @@ pub async fn measure(
     tell: &impl Fn(&str),
 ) -> Result<Finding, ChaosError> {
     let limit = ProcessorLimit::new("gateway", settings.gateway_cores)?;
-    fs::create_dir_all(directory).map_err(ChaosError::file(directory))?;
     let system = System::start(&GatewaySettings::default(), directory).await?;
     limit.hold(system.gateway.process().pid())?;
     let mut points = Vec::new();
@@ -75,21 +74,11 @@ async fn point(
     directory: &Path,
 ) -> Result<Point, ChaosError> {
     let watch = Watch::start(&system.gateway)?;
-    let plan = CrowdPlan {
-        name: &format!("crowd-{rate}"),
-        gateway: &system.gateway.url(),
-        product: PRODUCT,
-        rate,
-        seconds: settings.point_seconds,
-        connections: crowd::connections(rate),
-        sources: "",
-        give_up: 0,
-        tokens: None,
-    };
-    let environment = system.environment();
+    let (name, seconds) = (format!("crowd-{rate}"), settings.point_seconds);
+    let offering = crowd::offer(&name, system, rate, seconds, directory);
     // The crowd waits for its outcomes afterwards, and the gateway rests.
-    let (crowd, watched) = tokio::join!(crowd::send(&plan, &environment, directory), async {
-        tokio::time::sleep(Duration::from_secs(settings.point_seconds)).await;
+    let (crowd, watched) = tokio::join!(offering, async {
+        tokio::time::sleep(Duration::from_secs(seconds)).await;
         watch.stop(&system.gateway).await
     });
     let watched = watched?;
@@ -158,16 +147,11 @@ fn judge(points: &[Point]) -> Vec<Check> {
         ),
         Check::new(
             "most buys offered per second",
-            heaviest.unwrap_or_default().to_string(),
+            heaviest.map_or_else(|| "none".to_owned(), |heaviest| heaviest.to_string()),
             format!("at least {:.0}, twice the most acknowledged", best * 2.0),
             heaviest.is_some_and(|heaviest| f64::from(heaviest) >= best * 2.0),
         ),
-        Check::new(
-            "acknowledged buys without an outcome",
-            lost.to_string(),
-            "0",
-            lost == 0,
-        ),
+        Check::none_lost("acknowledged buys without an outcome", lost),
     ]
 }
 
@@ -195,10 +179,6 @@ fn table(points: &[Point]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use jiff::Timestamp;
-
     use super::*;
 
     fn curve(points: &[(u32, f64)]) -> Vec<Point> {
@@ -207,17 +187,8 @@ mod tests {
             cores: 0.1,
             failed_probes: 0,
             crowd: CrowdFigures {
-                started_at: Timestamp::UNIX_EPOCH,
-                planned_seconds: 10.0,
-                offered: f64::from(*planned),
                 goodput: *goodput,
-                acknowledged: 1,
-                refused: 0,
-                ack_p50_ms: None,
-                ack_p99_ms: None,
-                refusal_p99_ms: None,
-                lost: 0,
-                trouble: BTreeMap::new(),
+                ..CrowdFigures::default()
             },
         };
         points.iter().map(point).collect()

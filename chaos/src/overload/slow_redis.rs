@@ -4,17 +4,17 @@
 //! it, over all connections of the gateway. How many bytes a buy has depends on how many buys go
 //! together, so that is measured first, with as many on offer.
 
-use std::{fs, net::Ipv4Addr, num::NonZeroU64, path::Path, time::Duration};
+use std::{net::Ipv4Addr, num::NonZeroU64, path::Path, time::Duration};
 
 use flashsale_testbed::fault_proxy::{Direction, Flow};
 use serde_json::json;
 
 use super::{
     buyer::{self, Buyer, PROMPT},
-    crowd::{self, CrowdFigures, CrowdPlan},
+    crowd::{self, CrowdFigures},
     report::{Check, Finding, millis},
     settings::Settings,
-    system::{GatewaySettings, PRODUCT, System},
+    system::{GatewaySettings, System},
 };
 use crate::error::ChaosError;
 
@@ -23,9 +23,6 @@ const GUESSED_BYTES: f64 = 500.0;
 
 /// How long bytes are counted, in seconds.
 const COUNTING_SECONDS: u64 = 5;
-
-/// Seconds that a crowd tries again: not at all, so that no more is offered than planned.
-const GIVE_UP_SECONDS: u64 = 0;
 
 /// How long buying is watched after the overload.
 const AFTERWARDS: Duration = Duration::from_secs(10);
@@ -54,7 +51,6 @@ pub async fn measure(
     directory: &Path,
     tell: &impl Fn(&str),
 ) -> Result<Finding, ChaosError> {
-    fs::create_dir_all(directory).map_err(ChaosError::file(directory))?;
     let system = System::start(&GatewaySettings::default(), directory).await?;
     tell("counting the bytes of a buy");
     let bytes_of_buy = count_bytes(settings, &system, directory).await?;
@@ -64,21 +60,14 @@ pub async fn measure(
         settings.offered, settings.redis_rate
     ));
     let buyer = Buyer::start(system.gateway.address, BUYER);
-    let before = (system.buys_sent().await?, forwarded(&system));
-    let crowd = offer(
-        "overload",
-        settings.overload_seconds,
-        settings,
-        &system,
-        directory,
-    )
-    .await;
-    let after = (system.buys_sent().await?, forwarded(&system));
+    let before = Sent::so_far(&system).await?;
+    let (offered, seconds) = (settings.offered, settings.overload_seconds);
+    let crowd = crowd::offer("overload", &system, offered, seconds, directory).await;
+    let after = Sent::so_far(&system).await?;
     tokio::time::sleep(AFTERWARDS).await;
     let samples = buyer.stop().await?;
     let crowd = crowd?;
     let recovery = buyer::recovery(&samples, crowd.ended_at());
-    let bytes_under_load = ratio(after.1 - before.1, after.0 - before.0);
     let checks = judge(settings, &crowd, recovery);
     Ok(Finding {
         checks,
@@ -87,7 +76,7 @@ pub async fn measure(
             "crowd": crowd,
             "recoverySeconds": recovery.map(|recovery| recovery.as_secs_f64()),
             "bytesOfBuyCounted": bytes_of_buy,
-            "bytesOfBuyUnderLoad": bytes_under_load,
+            "bytesOfBuyUnderLoad": after.bytes_of_buy_since(&before),
         }),
     })
 }
@@ -99,38 +88,16 @@ async fn count_bytes(
     directory: &Path,
 ) -> Result<f64, ChaosError> {
     limit(system, f64::from(settings.redis_rate) * GUESSED_BYTES)?;
-    let before = (system.buys_sent().await?, forwarded(system));
-    offer("counting", COUNTING_SECONDS, settings, system, directory).await?;
-    let after = (system.buys_sent().await?, forwarded(system));
-    let buys = after.0 - before.0;
-    if buys < 1.0 {
-        return Err(ChaosError::Wrong(format!(
-            "no buy reached Redis; the log of the gateway is {}",
-            system.gateway.process().log_file().display()
-        )));
-    }
-    Ok(ratio(after.1 - before.1, buys))
-}
-
-async fn offer(
-    name: &str,
-    seconds: u64,
-    settings: &Settings,
-    system: &System,
-    directory: &Path,
-) -> Result<CrowdFigures, ChaosError> {
-    let plan = CrowdPlan {
-        name,
-        gateway: &system.gateway.url(),
-        product: PRODUCT,
-        rate: settings.offered,
-        seconds,
-        connections: crowd::connections(settings.offered),
-        sources: "",
-        give_up: GIVE_UP_SECONDS,
-        tokens: None,
-    };
-    crowd::send(&plan, &system.environment(), directory).await
+    let before = Sent::so_far(system).await?;
+    let (offered, seconds) = (settings.offered, COUNTING_SECONDS);
+    crowd::offer("counting", system, offered, seconds, directory).await?;
+    let bytes = Sent::so_far(system).await?.bytes_of_buy_since(&before);
+    bytes.ok_or_else(|| {
+        let log = system.gateway.process().log_file().display();
+        ChaosError::Wrong(format!(
+            "no buy reached Redis; the log of the gateway is {log}"
+        ))
+    })
 }
 
 #[expect(
@@ -140,21 +107,34 @@ async fn offer(
 )]
 fn limit(system: &System, bytes_per_second: f64) -> Result<(), ChaosError> {
     let rate = NonZeroU64::new(bytes_per_second.round() as u64)
-        .ok_or_else(|| ChaosError::Wrong("Redis must take at least one buy".to_owned()))?;
+        .ok_or_else(|| ChaosError::wrong("Redis must take at least one buy"))?;
     system.proxy.set(Direction::ToTarget, Flow::Limited(rate));
     Ok(())
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "bytes of a run are far below 2^52"
-)]
-fn forwarded(system: &System) -> f64 {
-    system.proxy.forwarded(Direction::ToTarget) as f64
+/// What went to Redis since the gateway was started.
+struct Sent {
+    buys: f64,
+    bytes: f64,
 }
 
-fn ratio(bytes: f64, buys: f64) -> f64 {
-    bytes / buys.max(1.0)
+impl Sent {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "bytes of a run are far below 2^52"
+    )]
+    async fn so_far(system: &System) -> Result<Self, ChaosError> {
+        Ok(Self {
+            buys: system.buys_sent().await?,
+            bytes: system.proxy.forwarded(Direction::ToTarget) as f64,
+        })
+    }
+
+    /// None where there was no buy.
+    fn bytes_of_buy_since(&self, before: &Self) -> Option<f64> {
+        let (buys, bytes) = (self.buys - before.buys, self.bytes - before.bytes);
+        (buys >= 1.0).then(|| bytes / buys)
+    }
 }
 
 fn judge(settings: &Settings, crowd: &CrowdFigures, recovery: Option<Duration>) -> Vec<Check> {
@@ -163,12 +143,7 @@ fn judge(settings: &Settings, crowd: &CrowdFigures, recovery: Option<Duration>) 
     let late = crowd.refusal_p99_ms;
     let refusal_ms = REFUSAL.as_secs_f64() * 1e3;
     vec![
-        Check::new(
-            "buys acknowledged per second",
-            format!("{:.0}", crowd.goodput),
-            format!("at least {least:.0}"),
-            crowd.goodput >= least,
-        ),
+        Check::at_least("buys acknowledged per second", crowd.goodput, least),
         Check::new(
             "p99 until a refusal",
             millis(late),
@@ -187,18 +162,8 @@ fn judge(settings: &Settings, crowd: &CrowdFigures, recovery: Option<Duration>) 
             format!("at most {} s", RECOVERY.as_secs()),
             recovery.is_some_and(|recovery| recovery <= RECOVERY),
         ),
-        Check::new(
-            "acknowledged buys without an outcome",
-            crowd.lost.to_string(),
-            "0",
-            crowd.lost == 0,
-        ),
-        Check::new(
-            "buys offered per second",
-            format!("{:.0}", crowd.offered),
-            format!("at least {:.0}", offered * OFFERED),
-            crowd.offered >= offered * OFFERED,
-        ),
+        Check::none_lost("acknowledged buys without an outcome", crowd.lost),
+        Check::at_least("buys offered per second", crowd.offered, offered * OFFERED),
         Check::new(
             "Redis was held to its limit",
             format!("{:.0} buys per second", crowd.goodput),

@@ -1,17 +1,15 @@
 //! One gateway, one worker, the control loop and their stores.
 
 use std::{
-    fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
+    slice,
 };
 
 use flashsale_testbed::{
     binaries,
     data_dir::DataDir,
     fault_proxy::FaultProxy,
-    http,
     launch::Launch,
     postgres::Postgres,
     process::Process,
@@ -20,10 +18,10 @@ use flashsale_testbed::{
     tokens::{AUDIENCE, ISSUER},
 };
 
-use super::metrics;
 use crate::{
     error::ChaosError,
-    stores::{connect_to, until},
+    files, metrics, sale,
+    stores::{connect_to, info},
 };
 
 /// The sale, and its id.
@@ -37,9 +35,6 @@ pub const BAIT: &str = "bait";
 
 /// Units of each: more than can be sold in the time.
 const STOCK: u32 = 50_000_000;
-
-/// How long the sale may take to be in force.
-const IN_FORCE: Duration = Duration::from_mins(1);
 
 /// What differs from a gateway with its defaults.
 #[derive(Debug, Clone, Default)]
@@ -67,7 +62,7 @@ pub struct System {
 impl System {
     /// Starts everything with logs in `logs`; comes back when the sale is open.
     pub async fn start(settings: &GatewaySettings, logs: &Path) -> Result<Self, ChaosError> {
-        fs::create_dir_all(logs).map_err(ChaosError::file(logs))?;
+        files::create(logs)?;
         let data_dir = DataDir::temporary()?;
         let postgres = Postgres::start(&data_dir).await?;
         let redis = Redis::start(&data_dir, AppendFsync::EverySecond).await?;
@@ -77,14 +72,14 @@ impl System {
             database: &database,
             redis: &direct,
         };
-        let control = program::ours("flashsale", "control", urls, logs)?
-            .arg("up")
-            .arg(sale_file(logs)?)
-            .args(["--gateways", "0", "--workers-max", "0"]);
-        let control = Process::start(control).await?;
+        let products = [(PRODUCT, STOCK), (BAIT, STOCK)];
+        let spec = ["worker: {lanesPerWorker: 2}"];
+        let file = sale::write_file(logs, SALE, &products, "", &spec)?;
+        let control = program::ours("flashsale", "control", urls, logs)?;
+        let control = Process::start(sale::control_loop(control, &file)).await?;
         let through_proxy = proxy
             .url(&direct)
-            .ok_or_else(|| ChaosError::Wrong("the address of Redis has no host".to_owned()))?;
+            .ok_or_else(|| ChaosError::wrong("the address of Redis has no host"))?;
         let urls_of_gateway = StoreUrls {
             database: &database,
             redis: &through_proxy,
@@ -100,16 +95,8 @@ impl System {
             _postgres: postgres,
             _data_dir: data_dir,
         };
-        system.until_open().await?;
+        sale::until_offered(slice::from_ref(&system.gateway), PRODUCT).await?;
         Ok(system)
-    }
-
-    async fn until_open(&self) -> Result<(), ChaosError> {
-        until("the gateway offers the sale", IN_FORCE, async || {
-            let answer = http::get(self.gateway.address, "/sales").await;
-            Ok(answer.is_ok_and(|answer| answer.body.contains(PRODUCT)))
-        })
-        .await
     }
 
     /// Where a crowd finds Redis, past the proxy.
@@ -121,12 +108,7 @@ impl System {
     /// Bytes that Redis uses for its data.
     pub async fn redis_memory(&self) -> Result<u64, ChaosError> {
         let mut queue = connect_to(&self.redis.url()).await?;
-        let info: redis::InfoDict = redis::cmd("INFO")
-            .arg("memory")
-            .query_async(&mut queue)
-            .await?;
-        info.get("used_memory")
-            .ok_or_else(|| ChaosError::Wrong("Redis does not tell its memory".to_owned()))
+        info(&mut queue, "memory", "used_memory").await
     }
 
     /// Buys that the gateway has sent to Redis since it started.
@@ -168,17 +150,4 @@ async fn gateway(
         AUDIENCE,
     ];
     Ok(Program::guarded_gateway_from(launch, &further).await?)
-}
-
-fn sale_file(directory: &Path) -> Result<PathBuf, ChaosError> {
-    let products = [PRODUCT, BAIT]
-        .map(|id| format!("{{id: {id}, name: \"{id}\", price: 100, stock: {STOCK}}}"));
-    let text = format!(
-        "apiVersion: flashsale.dev/v1alpha1\nkind: FlashSale\nmetadata:\n  name: {SALE}\n\
-         spec:\n  products: [{}]\n\x20 worker: {{lanesPerWorker: 2}}\n",
-        products.join(", ")
-    );
-    let file = directory.join("sale.yaml");
-    fs::write(&file, text).map_err(ChaosError::file(&file))?;
-    Ok(file)
 }

@@ -137,12 +137,8 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: Arguments) -> Result<Outcome, ToolError> {
     let stop = shutdown::on_signals()?;
-    let targets = arguments
-        .urls
-        .iter()
-        .map(|url| Target::parse(url))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(LoadError::from)?;
+    let targets = arguments.urls.iter().map(|url| Target::parse(url));
+    let targets: Vec<Target> = targets.collect::<Result<_, _>>().map_err(LoadError::from)?;
     let crowd = Arc::new(draw(&arguments, &targets).await?);
     let history = open_history(&arguments, &crowd)?;
     let report = match &history {
@@ -180,9 +176,7 @@ async fn draw(arguments: &Arguments, targets: &[Target]) -> Result<Crowd, LoadEr
         },
         _ => return Err(LoadError::Numbers("give --crowd, or --rate and --duration")),
     };
-    let first = targets
-        .first()
-        .ok_or(LoadError::Numbers("give at least one --url"))?;
+    let first = first(targets)?;
     let uniform = arguments.shape.is_uniform();
     let offers = load::offers_of(first, &arguments.products, uniform).await?;
     Crowd::draw(&arguments.shape.plan(arrivals, offers))
@@ -223,15 +217,11 @@ impl Listening {
         client: Option<&RedisClient>,
         book: &Arc<Book>,
     ) -> Result<Self, ToolError> {
-        let events = match client {
-            Some(client) => Some(
-                EventReader::start(connect::shared(client)?, Arc::clone(book))
-                    .await
-                    .map_err(LoadError::Events)?,
-            ),
-            None => None,
-        };
-        let (mut sockets, mut readings) = (None, None);
+        let (mut events, mut sockets, mut readings) = (None, None, None);
+        if let Some(client) = client {
+            let started = EventReader::start(connect::shared(client)?, Arc::clone(book));
+            events = Some(started.await.map_err(LoadError::Events)?);
+        }
         if let Some(history) = book.history() {
             let count = usize::try_from(arguments.sockets).unwrap_or(0);
             sockets = Some(Sockets::open(count, targets, book, history).await);
@@ -244,9 +234,7 @@ impl Listening {
             readings,
         })
     }
-}
 
-impl Listening {
     async fn end(self) {
         if let Some(readings) = self.readings {
             readings.finish().await;
@@ -261,12 +249,15 @@ async fn passes(
     crowd: &Arc<Crowd>,
     tokens: Option<&Arc<Tokens>>,
 ) -> Result<Option<Arc<Passes>>, LoadError> {
-    let Some(first) = targets.first() else {
-        return Ok(None);
-    };
+    let first = first(targets)?;
     let guarded = load::guarded_sales(first).await?;
     let connections = arguments.shape.connections();
     Passes::get(crowd, first, guarded, tokens, connections).await
+}
+
+fn first(targets: &[Target]) -> Result<&Target, LoadError> {
+    let first = targets.first();
+    first.ok_or(LoadError::Numbers("give at least one --url"))
 }
 
 async fn send(
@@ -277,23 +268,16 @@ async fn send(
     stop: &CancellationToken,
 ) -> Result<Report, ToolError> {
     let tls = TlsSource::directory(arguments.redis_tls.redis_tls.as_deref());
-    let client = arguments
-        .redis_url
-        .as_deref()
-        .map(|url| connect::redis_client_with(url, &tls))
-        .transpose()?;
+    let url = arguments.redis_url.as_deref();
+    let client = url.map(|url| connect::redis_client_with(url, &tls));
+    let client = client.transpose()?;
     let tokens = arguments.tokens.as_deref();
-    let tokens = tokens
-        .map(|path| Tokens::read(path, crowd.shoppers()))
-        .transpose()?
-        .map(Arc::new);
+    let tokens = tokens.map(|path| Tokens::read(path, crowd.shoppers()));
+    let tokens = tokens.transpose()?.map(Arc::new);
     let passes = passes(arguments, targets, &crowd, tokens.as_ref()).await?;
     // Sockets know the crowd by a book, and the crowd starts when they are open.
-    let lead = if history.is_some() {
-        LEAD + SOCKETS_LEAD * arguments.sockets
-    } else {
-        LEAD
-    };
+    let sockets = history.map_or(0, |_| arguments.sockets);
+    let lead = LEAD + SOCKETS_LEAD * sockets;
     let book = Book::new(crowd, Instant::now() + lead).map_err(LoadError::from)?;
     let book = Arc::new(book.with_history(history.map(Arc::clone)));
     let listening = Listening::start(arguments, targets, client.as_ref(), &book).await?;

@@ -49,11 +49,10 @@ pub struct Book {
 impl Book {
     /// Empty books on a crowd that starts at `start`.
     pub fn new(crowd: Arc<Crowd>, start: Instant) -> Result<Self, CreationError> {
-        let pages = Mutex::new(Pages::new()?);
         Ok(Self {
             crowd,
             start,
-            pages,
+            pages: Mutex::new(Pages::new()?),
             history: None,
         })
     }
@@ -160,11 +159,8 @@ impl Book {
                 pages.ack.record(latency);
                 // A shopper's first unit is waited for since the first press for it, whichever
                 // press was answered; a second unit is asked for once.
-                let since_us = if press.second {
-                    press.meant_us
-                } else {
-                    self.crowd.arrival_us(press.shopper)
-                };
+                let first_us = self.crowd.arrival_us(press.shopper);
+                let since_us = first_us.filter(|_| !press.second).unwrap_or(press.meant_us);
                 pages.acknowledge(job, press.shopper, since_us);
             }
             Ok(Answer::SoldOut) => pages.counts.sold_out += 1,

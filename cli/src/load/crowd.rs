@@ -66,7 +66,7 @@ pub struct CrowdPlan {
 }
 
 /// One press of the Buy button.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Press {
     /// The instant it is meant for, in microseconds after the crowd's start. Latency counts from
     /// here, over all attempts.
@@ -148,9 +148,8 @@ impl Crowd {
 
     /// When a shopper presses first, in microseconds after the crowd's start.
     #[must_use]
-    pub fn arrival_us(&self, shopper: u32) -> u64 {
-        let index = usize::try_from(shopper).unwrap_or(usize::MAX);
-        self.arrivals.get(index).copied().unwrap_or(0)
+    pub fn arrival_us(&self, shopper: u32) -> Option<u64> {
+        self.arrivals.get(usize::try_from(shopper).ok()?).copied()
     }
 
     /// A shopper's user id.
@@ -209,9 +208,9 @@ fn wish(offers: &[Offer], random: &mut impl Rng) -> u16 {
         rest = rest.saturating_sub(offer.weight);
         mine
     });
-    drawn
-        .and_then(|index| u16::try_from(index).ok())
-        .unwrap_or(0)
+    // Where all weigh nothing, nobody is preferred, and the first is as good as any.
+    let drawn = drawn.and_then(|index| u16::try_from(index).ok());
+    drawn.unwrap_or(0)
 }
 
 /// The presses of one shopper.

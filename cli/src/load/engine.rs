@@ -3,10 +3,6 @@
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{
-    HeaderValue, Request,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
-};
 use http_body_util::Full;
 use tokio::{task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
@@ -66,8 +62,7 @@ impl Engine {
                 book: Arc::clone(book),
                 patience: self.patience,
                 gateway,
-                path: target.path("/buy"),
-                host: target.authority(),
+                target: target.clone(),
             };
             shoppers.spawn(carrier.run());
         }
@@ -88,10 +83,7 @@ struct Carrier {
     patience: Duration,
     /// Its gateway's place among the targets.
     gateway: usize,
-    /// The path of a buy.
-    path: String,
-    /// The value of the header `Host`.
-    host: String,
+    target: Target,
 }
 
 impl Carrier {
@@ -143,14 +135,9 @@ impl Carrier {
         // Neither alphabet has a character that JSON would escape.
         let (product, user) = (&offer.product, crowd.user(press.shopper));
         let body = format!("{{\"productId\":\"{product}\",\"userId\":\"{user}\"}}");
-        let mut request = Request::post(&self.path)
-            .header(HOST, &self.host)
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
+        let tokens = self.tokens.as_deref();
+        let mut request = Tokens::request(tokens, &self.target, "/buy", press.shopper)?
             .header("idempotency-key", crowd.key(press));
-        if let Some(tokens) = &self.tokens {
-            let token = tokens.of(press.shopper);
-            request = request.header(AUTHORIZATION, token.ok_or("this shopper has no token")?);
-        }
         let passes = self.passes.as_ref();
         if let Some(pass) = passes.and_then(|passes| passes.of(press.shopper)) {
             request = request.header("flashsale-pass", pass);

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use flashsale_domain::{event::Settled, outcome::Outcome};
+use flashsale_domain::event::Settled;
 use flashsale_queue::{
     connect::{SharedConnection, Subscription},
     keys::EVENTS,
@@ -67,15 +67,9 @@ fn note(book: &Book, settled: &Settled, at: Instant) {
     if let Some(history) = book.history() {
         record::settled(history, settled);
     }
-    let crowd = book.crowd();
-    for (user, job, _) in &settled.confirmed {
-        if let Some(shopper) = crowd.shopper(user.as_str()) {
-            book.settled(job.0, shopper, Outcome::Confirmed, Some(at));
-        }
-    }
-    for (user, job, outcome) in &settled.rejected {
-        if let Some(shopper) = crowd.shopper(user.as_str()) {
-            book.settled(job.0, shopper, *outcome, Some(at));
+    for (user, job, outcome, _) in record::outcomes(settled) {
+        if let Some(shopper) = book.crowd().shopper(user) {
+            book.settled(job, shopper, outcome, Some(at));
         }
     }
 }

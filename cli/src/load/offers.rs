@@ -3,31 +3,41 @@
 use std::collections::HashSet;
 
 use flashsale_domain::id::{ProductId, SaleId};
+use jiff::Timestamp;
 use serde::Deserialize;
 
 use super::{LoadError, crowd::Offer, target::Target};
 use crate::http_client::Connection;
 
-#[derive(Deserialize)]
-struct Sales {
-    sales: Vec<SaleView>,
-}
-
+/// What `GET /sales` tells.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SaleView {
-    sale: SaleId,
+pub(super) struct SalesView {
+    /// What nothing but a history asks for.
+    pub(super) server_time: Option<Timestamp>,
+    pub(super) sales: Vec<SaleView>,
+}
+
+/// One sale of it.
+#[derive(Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct SaleView {
+    pub(super) sale: SaleId,
+    pub(super) opens_at: Option<Timestamp>,
+    pub(super) closes_at: Option<Timestamp>,
     /// Gateways of the release before passes do not say it.
     #[serde(default)]
     pass_required: bool,
-    products: Vec<ProductView>,
+    pub(super) products: Vec<ProductView>,
 }
 
-#[derive(Deserialize)]
+/// One product of it.
+#[derive(Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ProductView {
-    product_id: ProductId,
-    stock: Option<i64>,
+pub(super) struct ProductView {
+    pub(super) product_id: ProductId,
+    pub(super) stock: Option<i64>,
+    pub(super) max_per_user: Option<i64>,
 }
 
 /// What `target` offers. With `wanted`, only those products, and the error names those that are
@@ -38,7 +48,20 @@ pub async fn offers_of(
     wanted: &[ProductId],
     uniform: bool,
 ) -> Result<Vec<Offer>, LoadError> {
-    let mut offers = read(target).await?;
+    let offers_of = |view: SaleView| {
+        let offer = move |product: ProductView| Offer {
+            sale: view.sale.clone(),
+            product: product.product_id,
+            // A sale that does not tell its stock is wanted by nobody but where all are wanted alike.
+            weight: product
+                .stock
+                .and_then(|stock| stock.try_into().ok())
+                .unwrap_or(0),
+        };
+        view.products.into_iter().map(offer)
+    };
+    let sales = read_sales(target).await?.into_iter();
+    let mut offers: Vec<Offer> = sales.flat_map(offers_of).collect();
     for product in wanted {
         if !offers.iter().any(|offer| offer.product == *product) {
             return Err(LoadError::NothingToBuy(format!(
@@ -79,22 +102,7 @@ async fn read_sales(target: &Target) -> Result<Vec<SaleView>, LoadError> {
     if !reply.status.is_success() {
         return Err(failed(format!("it answered {}", reply.status)));
     }
-    let sales: Sales = serde_json::from_slice(&reply.body)
+    let sales: SalesView = serde_json::from_slice(&reply.body)
         .map_err(|error| failed(format!("its answer is not a list of sales ({error})")))?;
     Ok(sales.sales)
-}
-
-async fn read(target: &Target) -> Result<Vec<Offer>, LoadError> {
-    let offers = read_sales(target).await?.into_iter().flat_map(|view| {
-        let sale = view.sale;
-        view.products.into_iter().map(move |product| Offer {
-            sale: sale.clone(),
-            product: product.product_id,
-            weight: product
-                .stock
-                .and_then(|stock| u64::try_from(stock).ok())
-                .unwrap_or(0),
-        })
-    });
-    Ok(offers.collect())
 }

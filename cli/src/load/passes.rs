@@ -12,10 +12,7 @@ use std::{
 
 use bytes::Bytes;
 use flashsale_domain::id::SaleId;
-use http::{
-    HeaderValue, Request, StatusCode,
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
-};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::Full;
 use ring::digest::{Context, SHA256};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -137,6 +134,7 @@ impl Applicant {
         };
         let proof = spawn_blocking(move || work(&challenge, difficulty));
         let proof = proof.await.map_err(|error| error.to_string())?;
+        let proof = proof.ok_or("no number proves the work that the gateway asks for")?;
         let body = format!("{{{asked},\"proof\":\"{proof}\"}}");
         let Pass { pass } = self.call("/pass", shopper, body).await?;
         HeaderValue::try_from(pass).map_err(|error| error.to_string())
@@ -177,22 +175,15 @@ impl Applicant {
         shopper: u32,
         body: Bytes,
     ) -> Result<Request<Full<Bytes>>, String> {
-        let mut request = Request::post(self.target.path(path))
-            .header(HOST, self.target.authority())
-            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(tokens) = &self.tokens {
-            let token = tokens.of(shopper);
-            request = request.header(AUTHORIZATION, token.ok_or("this shopper has no token")?);
-        }
-        request
+        Tokens::request(self.tokens.as_deref(), &self.target, path, shopper)?
             .body(Full::new(body))
             .map_err(|error| error.to_string())
     }
 }
 
 /// Finds the number of which the SHA-256 digest, in decimal behind `challenge` and a dot, begins with
-/// this many zero bits.
-fn work(challenge: &str, difficulty: u32) -> u64 {
+/// this many zero bits; none where no number does.
+fn work(challenge: &str, difficulty: u32) -> Option<u64> {
     let mut begun = Context::new(&SHA256);
     begun.update(challenge.as_bytes());
     begun.update(b".");
@@ -203,7 +194,7 @@ fn work(challenge: &str, difficulty: u32) -> u64 {
         let first = digest.as_ref().first_chunk::<8>();
         first.is_some_and(|first| u64::from_be_bytes(*first).leading_zeros() >= difficulty)
     };
-    (0..u64::MAX).find(is_proof).unwrap_or_default()
+    (0..u64::MAX).find(is_proof)
 }
 
 #[cfg(test)]
@@ -214,7 +205,7 @@ mod tests {
 
     #[test]
     fn the_proof_begins_with_enough_zero_bits() {
-        let proof = work("challenge", 12);
+        let proof = work("challenge", 12).unwrap();
         let found = digest(&SHA256, format!("challenge.{proof}").as_bytes());
         assert!(matches!(found.as_ref(), [0, 0..=15, ..]), "{found:?}");
     }

@@ -3,17 +3,22 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use flashsale_domain::id::SaleId;
 use flashsale_queue::{catalogue, connect::SharedConnection};
 use jiff::Timestamp;
 use rand::Rng as _;
-use serde::Deserialize;
 use tokio::{
     task::{JoinHandle, JoinSet},
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{book::Book, record, target::Target};
+use super::{
+    book::Book,
+    offers::{SaleView, SalesView},
+    record,
+    target::Target,
+};
 use crate::{
     history::{Asked, Entry, EventSource, HistoryWriter, ProductOffer},
     http_client::Connection,
@@ -96,31 +101,7 @@ struct Reader {
     redis: Option<SharedConnection>,
     history: Arc<HistoryWriter>,
     /// Each sale as it was told last.
-    told: HashMap<String, SaleView>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SalesView {
-    server_time: Timestamp,
-    sales: Vec<SaleView>,
-}
-
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct SaleView {
-    sale: String,
-    opens_at: Option<Timestamp>,
-    closes_at: Option<Timestamp>,
-    products: Vec<ProductView>,
-}
-
-#[derive(Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ProductView {
-    product_id: String,
-    stock: Option<i64>,
-    max_per_user: Option<i64>,
+    told: HashMap<SaleId, SaleView>,
 }
 
 impl Reader {
@@ -149,10 +130,10 @@ impl Reader {
         let Ok(view) = serde_json::from_slice::<SalesView>(&reply.body) else {
             return;
         };
-        if self.redis.is_none() {
+        if let (None, Some(server_time)) = (&self.redis, view.server_time) {
             self.history.note(Entry::Clock {
                 sent_us,
-                redis_at: view.server_time.as_microsecond(),
+                redis_at: server_time.as_microsecond(),
                 source: Asked::Gateway,
             });
         }
@@ -168,13 +149,13 @@ impl Reader {
             self.history.note(sale.entry(gateway));
             return;
         }
-        let before = before.map(|before| before.products).unwrap_or_default();
+        let before = before.into_iter().flat_map(|before| before.products);
         for (product, before) in sale.products.into_iter().zip(before) {
             if let (Some(stock), true) = (product.stock, product.stock != before.stock) {
                 self.history.note(Entry::Stock {
                     source: EventSource::Sales,
-                    sale: Some(sale.sale.clone()),
-                    product: product.product_id,
+                    sale: Some(sale.sale.to_string()),
+                    product: product.product_id.to_string(),
                     stock,
                     version: None,
                     confirmed: None,
@@ -195,12 +176,12 @@ impl SaleView {
 
     fn entry(&self, gateway: usize) -> Entry {
         let products = self.products.iter().map(|product| ProductOffer {
-            product: product.product_id.clone(),
+            product: product.product_id.to_string(),
             stock: product.stock,
             max_per_user: product.max_per_user,
         });
         Entry::Sale {
-            sale: self.sale.clone(),
+            sale: self.sale.to_string(),
             opens_at: self.opens_at.map(Timestamp::as_microsecond),
             closes_at: self.closes_at.map(Timestamp::as_microsecond),
             products: products.collect(),

@@ -73,34 +73,23 @@ pub(super) fn buy(
 
 /// A buy was answered, or will not be.
 pub(super) fn answer(history: &HistoryWriter, buy: u64, reply: &Result<Reply, String>) {
-    let entry = match reply {
-        Ok(reply) => {
-            let said: Said = serde_json::from_slice(&reply.body).unwrap_or_default();
-            let kind = said
-                .kind
-                .as_deref()
-                .and_then(|kind| kind.rsplit('/').next());
-            Entry::Answer {
-                buy,
-                status: Some(reply.status.as_u16()),
-                job: said.job_id,
-                position: said.position,
-                replayed: reply.headers.contains_key("idempotent-replayed"),
-                kind: kind.map(str::to_owned),
-                error: None,
-            }
-        }
-        Err(error) => Entry::Answer {
-            buy,
-            status: None,
-            job: None,
-            position: None,
-            replayed: false,
-            kind: None,
-            error: Some(error.clone()),
-        },
-    };
-    history.note(entry);
+    let (reply, error) = (reply.as_ref().ok(), reply.as_ref().err());
+    // What is no JSON of a gateway says none of it.
+    let said = reply.and_then(|reply| serde_json::from_slice::<Said>(&reply.body).ok());
+    let said = said.unwrap_or_default();
+    let kind = said
+        .kind
+        .as_deref()
+        .and_then(|kind| kind.rsplit('/').next());
+    history.note(Entry::Answer {
+        buy,
+        status: reply.map(|reply| reply.status.as_u16()),
+        job: said.job_id,
+        position: said.position,
+        replayed: reply.is_some_and(|reply| reply.headers.contains_key("idempotent-replayed")),
+        kind: kind.map(str::to_owned),
+        error: error.cloned(),
+    });
 }
 
 /// A settled batch was published in Redis: its stock first, then each outcome.
@@ -127,13 +116,21 @@ pub(super) fn settled(history: &HistoryWriter, settled: &Settled) {
         outcome,
         order,
     };
-    for (user, job, order) in &settled.confirmed {
-        let order = Some(wide(*order));
-        history.note(event(user.as_str(), job.0, Outcome::Confirmed, order));
+    for (user, job, outcome, order) in outcomes(settled) {
+        history.note(event(user, job, outcome, order));
     }
-    for (user, job, outcome) in &settled.rejected {
-        history.note(event(user.as_str(), job.0, *outcome, None));
-    }
+}
+
+/// Each outcome of a settled batch: user, job, outcome, order.
+pub(super) fn outcomes(
+    settled: &Settled,
+) -> impl Iterator<Item = (&str, Uuid, Outcome, Option<i64>)> {
+    let confirmed = settled
+        .confirmed
+        .iter()
+        .map(|(user, job, order)| (user.as_str(), job.0, Outcome::Confirmed, Some(wide(*order))));
+    let rejected = settled.rejected.iter();
+    confirmed.chain(rejected.map(|(user, job, outcome)| (user.as_str(), job.0, *outcome, None)))
 }
 
 /// A gateway was asked for a buy at `sent_us`.

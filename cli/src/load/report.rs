@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     book::{Book, LatencySummaries},
     counts::Counts,
-    latency::{LatencySummary, readable},
+    latency::readable,
 };
 use crate::figures::grouped;
 
@@ -88,6 +88,21 @@ impl Report {
             ("without outcome", counts.unsettled()),
         ]
     }
+
+    fn lost_lines(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.contradictions > 0 {
+            let twice = self.contradictions;
+            writeln!(formatter, "  {twice} buys were told two outcomes")?;
+        }
+        if self.lost > 0 {
+            let lost = self.lost;
+            writeln!(formatter, "  {lost} acknowledged buys have no outcome:")?;
+        }
+        for job in &self.lost_jobs {
+            writeln!(formatter, "    {job}")?;
+        }
+        Ok(())
+    }
 }
 
 /// Answers and outcomes that most crowds never get; left out of the table while they are 0.
@@ -101,25 +116,19 @@ const RARE: [&str; 5] = [
 
 impl fmt::Display for Report {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shoppers = grouped(u64::try_from(self.shoppers).unwrap_or(u64::MAX));
-        let asked = self.counts.asked;
-        writeln!(formatter, "  {:<22} {shoppers:>12}", "shoppers")?;
-        write!(formatter, "  {:<22} {:>12}", "asked", grouped(asked))?;
-        writeln!(formatter, "   in {:.1} s", self.seconds)?;
-        rows(formatter, 4, &self.answers())?;
-        writeln!(
-            formatter,
-            "  {:<22} {:>12}",
-            "of those queued",
-            grouped(self.counts.queued)
-        )?;
-        rows(formatter, 4, &self.outcomes())?;
+        let seconds = format!("   in {:.1} s", self.seconds);
+        row(formatter, "shoppers", self.shoppers as u64, "")?;
+        row(formatter, "asked", self.counts.asked, &seconds)?;
+        indented_rows(formatter, &self.answers())?;
+        row(formatter, "of those queued", self.counts.queued, "")?;
+        indented_rows(formatter, &self.outcomes())?;
         if self.counts.repeats > 0 {
-            let repeats = grouped(self.counts.repeats);
-            writeln!(
+            let repeats = self.counts.repeats;
+            row(
                 formatter,
-                "  {:<22} {repeats:>12}   after errors, same key",
-                "tried again"
+                "tried again",
+                repeats,
+                "   after errors, same key",
             )?;
         }
         for (reason, count) in &self.trouble {
@@ -130,61 +139,33 @@ impl fmt::Display for Report {
     }
 }
 
-impl Report {
-    fn lost_lines(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.contradictions > 0 {
-            writeln!(
-                formatter,
-                "  {} buys were told two outcomes",
-                self.contradictions
-            )?;
-        }
-        if self.lost > 0 {
-            writeln!(
-                formatter,
-                "  {} acknowledged buys have no outcome:",
-                self.lost
-            )?;
-        }
-        for job in &self.lost_jobs {
-            writeln!(formatter, "    {job}")?;
-        }
-        Ok(())
-    }
+fn row(formatter: &mut fmt::Formatter<'_>, name: &str, count: u64, rest: &str) -> fmt::Result {
+    writeln!(formatter, "  {name:<22} {:>12}{rest}", grouped(count))
 }
 
-fn rows(formatter: &mut fmt::Formatter<'_>, indent: usize, rows: &[(&str, u64)]) -> fmt::Result {
-    for (name, count) in rows {
-        if *count > 0 || !RARE.contains(name) {
-            let width = 24 - indent;
-            writeln!(
-                formatter,
-                "{:indent$}{name:<width$} {:>12}",
-                "",
-                grouped(*count)
-            )?;
-        }
+fn indented_rows(formatter: &mut fmt::Formatter<'_>, rows: &[(&str, u64)]) -> fmt::Result {
+    let shown = |(name, count): &&(&str, u64)| *count > 0 || !RARE.contains(name);
+    for (name, count) in rows.iter().filter(shown) {
+        row(formatter, &format!("  {name}"), *count, "")?;
     }
     Ok(())
 }
 
 fn latency_table(formatter: &mut fmt::Formatter<'_>, latencies: &LatencySummaries) -> fmt::Result {
-    writeln!(
-        formatter,
-        "  {:<22} {:>12} {:>10} {:>10} {:>10}",
-        "", "p50", "p99", "p99.9", "max"
-    )?;
-    let lines = [
+    let columns = ["p50", "p99", "p99.9", "max"].map(str::to_owned);
+    latency_line(formatter, "", &columns)?;
+    for (name, summary) in [
         ("buy to ack", latencies.ack),
         ("buy to any answer", latencies.answer),
         // Without events nobody knows when; see `--redis-url`.
         ("buy to confirmation", latencies.confirmation),
-    ];
-    for (name, summary) in lines {
-        match summary {
-            Some(summary) => latency_line(formatter, name, summary)?,
-            None => writeln!(formatter, "  {name:<22} {:>12}", "not timed")?,
-        }
+    ] {
+        let Some(of) = summary else {
+            writeln!(formatter, "  {name:<22} {:>12}", "not timed")?;
+            continue;
+        };
+        let columns = [of.p50_us, of.p99_us, of.p999_us, of.max_us].map(readable);
+        latency_line(formatter, name, &columns)?;
     }
     Ok(())
 }
@@ -192,14 +173,10 @@ fn latency_table(formatter: &mut fmt::Formatter<'_>, latencies: &LatencySummarie
 fn latency_line(
     formatter: &mut fmt::Formatter<'_>,
     name: &str,
-    summary: LatencySummary,
+    [p50, p99, p999, max]: &[String; 4],
 ) -> fmt::Result {
     writeln!(
         formatter,
-        "  {name:<22} {:>12} {:>10} {:>10} {:>10}",
-        readable(summary.p50_us),
-        readable(summary.p99_us),
-        readable(summary.p999_us),
-        readable(summary.max_us)
+        "  {name:<22} {p50:>12} {p99:>10} {p999:>10} {max:>10}"
     )
 }

@@ -34,12 +34,8 @@ pub(super) struct Schedule {
     finished: Notify,
 }
 
-/// A repeat and its time.
-#[derive(Debug)]
-struct Waiting {
-    at: Instant,
-    press: Press,
-}
+/// A repeat: its time, and the press.
+type Waiting = (Instant, Press);
 
 impl Schedule {
     /// A schedule for `presses` presses that begins at `start`, and the repeats for
@@ -73,10 +69,8 @@ impl Schedule {
         let now = Instant::now();
         let mut due = self.due();
         let mut overdue = Vec::new();
-        while let Some(press) = due.front()
-            && self.at(press) + patience <= now
-        {
-            overdue.extend(due.pop_front());
+        while let Some(press) = due.pop_front_if(|press| self.at(press) + patience <= now) {
+            overdue.push(press);
         }
         drop(due);
         self.permits.forget_permits(overdue.len());
@@ -87,7 +81,7 @@ impl Schedule {
     pub(super) fn repeat(&self, mut press: Press, wait: Duration) {
         press.attempts = press.attempts.saturating_add(1);
         let at = Instant::now() + wait;
-        if self.repeats.send(Waiting { at, press }).is_err() {
+        if self.repeats.send((at, press)).is_err() {
             self.done();
         }
     }
@@ -109,18 +103,16 @@ impl Schedule {
             while let Some(press) = planned.next_if(|press| self.at(press) <= now) {
                 due.push(press);
             }
-            while let Some(Reverse(first)) = waiting.peek()
-                && first.at <= now
+            while let Some(Reverse((at, press))) = waiting.peek().copied()
+                && at <= now
             {
-                due.extend(waiting.pop().map(|Reverse(waiting)| waiting.press));
+                waiting.pop();
+                due.push(press);
             }
             self.release(due);
-            let next = planned
-                .peek()
-                .map(|press| self.at(press))
-                .into_iter()
-                .chain(waiting.peek().map(|Reverse(waiting)| waiting.at))
-                .min();
+            let planned = planned.peek().map(|press| self.at(press));
+            let repeated = waiting.peek().map(|Reverse((at, _))| *at);
+            let next = planned.into_iter().chain(repeated).min();
             tokio::select! {
                 () = sleep_until(next.unwrap_or(now)), if next.is_some() => {}
                 repeat = repeats.0.recv() => waiting.extend(repeat.map(Reverse)),
@@ -161,23 +153,3 @@ impl Schedule {
 /// The dispatcher's end of the repeats.
 #[derive(Debug)]
 pub(super) struct Repeats(mpsc::UnboundedReceiver<Waiting>);
-
-impl PartialEq for Waiting {
-    fn eq(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-}
-
-impl Eq for Waiting {}
-
-impl PartialOrd for Waiting {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Waiting {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.at.cmp(&other.at)
-    }
-}

@@ -4,14 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use flashsale_domain::outcome::Outcome;
-use futures_util::{SinkExt as _, StreamExt as _};
+use flashsale_testbed::socket_io::Socket;
 use serde::Deserialize;
 use tokio::{
-    net::TcpStream,
     task::JoinSet,
     time::{Instant, sleep, timeout},
 };
-use tokio_tungstenite::{WebSocketStream, client_async, tungstenite::Message};
 use uuid::Uuid;
 
 use super::{book::Book, target::Target};
@@ -83,8 +81,6 @@ struct Listener {
     history: Arc<HistoryWriter>,
 }
 
-type Socket = WebSocketStream<TcpStream>;
-
 /// Fields of the events that a history has.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,20 +110,19 @@ impl Listener {
 
     /// A socket whose shopper was let in; none where that failed.
     async fn open(&self) -> Option<Socket> {
-        let connecting = timeout(OPEN_PATIENCE, self.connect());
-        match connecting
-            .await
-            .unwrap_or_else(|_| Err("no answer in time".to_owned()))
-        {
-            Ok(socket) => {
+        let base = self.target.authority() + &self.target.path("");
+        let (address, user) = (self.target.socket(), self.user());
+        let connecting = Socket::connect(address, &base, &user);
+        let reason = match timeout(OPEN_PATIENCE, connecting).await {
+            Ok(Ok(socket)) => {
                 self.note(SocketState::Open, None);
-                Some(socket)
+                return Some(socket);
             }
-            Err(reason) => {
-                self.note(SocketState::Closed, Some(reason));
-                None
-            }
-        }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        self.note(SocketState::Closed, Some(reason));
+        None
     }
 
     fn note(&self, state: SocketState, reason: Option<String>) {
@@ -139,39 +134,12 @@ impl Listener {
         });
     }
 
-    async fn connect(&self) -> Result<Socket, String> {
-        let stream = TcpStream::connect(self.target.socket())
-            .await
-            .map_err(words)?;
-        stream.set_nodelay(true).map_err(words)?;
-        let path = self.target.path("/socket.io/?EIO=4&transport=websocket");
-        let url = format!("ws://{}{path}", self.target.authority());
-        let (mut socket, _) = client_async(url, stream).await.map_err(words)?;
-        // The alphabet of user ids has no character that JSON would escape.
-        let enter = format!("40{{\"userId\":\"{}\"}}", self.user());
-        socket.send(Message::text(enter)).await.map_err(words)?;
-        loop {
-            let text = next(&mut socket).await?;
-            match text.get(..2) {
-                Some("40") => return Ok(socket),
-                Some("44" | "41") => return Err(format!("the gateway said `{text}`")),
-                _ => {}
-            }
-        }
-    }
-
     /// Notes what the gateway says, until the socket ends; answers why.
     async fn listen(&self, mut socket: Socket) -> String {
         loop {
-            match timeout(LONGEST_SILENCE, next(&mut socket)).await {
-                Ok(Ok(text)) => {
-                    if let Some(event) = text.strip_prefix("42") {
-                        self.heard(event);
-                    } else if text.starts_with("41") {
-                        return "the gateway ended it".to_owned();
-                    }
-                }
-                Ok(Err(reason)) => return reason,
+            match timeout(LONGEST_SILENCE, socket.event()).await {
+                Ok(Ok(event)) => self.heard(&event),
+                Ok(Err(error)) => return error.to_string(),
                 Err(_) => return "it fell silent".to_owned(),
             }
         }
@@ -217,24 +185,4 @@ impl Listener {
             self.book.settled(job, self.shopper, outcome, Some(at));
         }
     }
-}
-
-/// The next packet's text. Pings are answered.
-async fn next(socket: &mut Socket) -> Result<String, String> {
-    loop {
-        match socket.next().await {
-            Some(Ok(Message::Text(text))) if text.as_str() == "2" => {
-                socket.send(Message::text("3")).await.map_err(words)?;
-            }
-            Some(Ok(Message::Text(text))) => return Ok(text.as_str().to_owned()),
-            Some(Ok(Message::Close(_))) | None => return Err("the gateway closed it".to_owned()),
-            Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(words(error)),
-        }
-    }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` passes")]
-fn words(error: impl ToString) -> String {
-    error.to_string()
 }

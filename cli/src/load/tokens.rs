@@ -2,9 +2,13 @@
 
 use std::{fs, path::Path};
 
-use http::{HeaderValue, header::InvalidHeaderValue};
+use http::{
+    HeaderValue, Request,
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, InvalidHeaderValue},
+    request::Builder,
+};
 
-use super::LoadError;
+use super::{LoadError, target::Target};
 
 /// A token for each shopper, as the value of the header `Authorization`.
 #[derive(Debug)]
@@ -38,8 +42,26 @@ impl Tokens {
         Ok(Self(tokens))
     }
 
+    /// A request of a shopper, by number, with JSON to `path` of `target`. Where there are tokens, it
+    /// has theirs.
+    pub(super) fn request(
+        tokens: Option<&Self>,
+        target: &Target,
+        path: &str,
+        shopper: u32,
+    ) -> Result<Builder, String> {
+        let request = Request::post(target.path(path))
+            .header(HOST, target.authority())
+            .header(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let Some(tokens) = tokens else {
+            return Ok(request);
+        };
+        let token = tokens.of(shopper).ok_or("this shopper has no token")?;
+        Ok(request.header(AUTHORIZATION, token))
+    }
+
     /// The token of a shopper, by number.
-    pub(super) fn of(&self, shopper: u32) -> Option<&HeaderValue> {
+    fn of(&self, shopper: u32) -> Option<&HeaderValue> {
         self.0.get(usize::try_from(shopper).ok()?)
     }
 }

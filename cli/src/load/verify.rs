@@ -88,9 +88,7 @@ impl Verifier {
                         JobState::Queued { .. } => None,
                     }));
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "Redis cannot be asked for outcomes: {error}");
-                }
+                Err(error) => tracing::debug!(%error, "Redis cannot be asked: {error}"),
             }
         }
         known.extend(ask_gateways(&self.gateways, unknown, book.history()).await);

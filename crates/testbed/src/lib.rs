@@ -40,6 +40,8 @@ pub mod process;
 pub mod program;
 pub mod redis;
 pub mod sentinel;
+#[cfg(feature = "sockets")]
+pub mod socket_io;
 mod tls;
 #[cfg(feature = "tokens")]
 pub mod tokens;

@@ -63,10 +63,9 @@ async fn install() -> Result<Installed> {
         )))?,
         read => read.map_err(error::file(&directory))?,
     };
-    let node = program("node")?;
-    let npm = program("npm")?;
-    let (_, version, complaint) =
-        external::run("node", Command::new(&node).arg("--version")).await?;
+    let (node, npm) = (program("node")?, program("npm")?);
+    let mut ask = Command::new(&node);
+    let (_, version, complaint) = external::run("node", ask.arg("--version")).await?;
     if major_version(&version).is_none_or(|major| major < OLDEST_NODE) {
         Err(Unavailable(format!(
             "`node --version` says `{}`; install Node {OLDEST_NODE} or newer",
@@ -87,13 +86,8 @@ async fn install_packages(npm: &Path, directory: &Path) -> Result<()> {
     let mut command = Command::new(npm);
     // Its one native part comes prebuilt, so no package's own script has to run here.
     command
-        .args([
-            "ci",
-            "--omit=dev",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-        ])
+        .args(["ci", "--omit=dev", "--ignore-scripts"])
+        .args(["--no-audit", "--no-fund"])
         .current_dir(directory);
     let (succeeded, said, complained) = external::run("npm", &mut command).await?;
     if !succeeded {
@@ -106,12 +100,8 @@ async fn install_packages(npm: &Path, directory: &Path) -> Result<()> {
 }
 
 fn program(name: &str) -> Result<PathBuf, Unavailable> {
-    let missing = || {
-        Unavailable(format!(
-            "no `{name}` here; install Node {OLDEST_NODE} or newer with npm"
-        ))
-    };
-    binaries::on_path(name).ok_or_else(missing)
+    let missing = format!("no `{name}` here; install Node {OLDEST_NODE} or newer with npm");
+    binaries::on_path(name).ok_or(Unavailable(missing))
 }
 
 /// 20 in `v20.19.2`.

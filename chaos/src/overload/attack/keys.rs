@@ -1,13 +1,10 @@
 //! Keys for a gateway that wants tokens, and a token for each honest shopper.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use flashsale_testbed::tokens::{SigningKey, TokenError, key_set};
 
-use crate::error::ChaosError;
+use crate::{error::ChaosError, files};
 
 /// What the honest shoppers' key is made of.
 const SEED: u8 = 11;
@@ -32,7 +29,7 @@ impl Keys {
             tokens: directory.join("tokens"),
         };
         for (file, text) in [(&keys.set, set), (&keys.tokens, text)] {
-            fs::write(file, text).map_err(ChaosError::file(file))?;
+            files::write(file, text)?;
         }
         Ok(keys)
     }

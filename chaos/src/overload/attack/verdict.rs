@@ -25,12 +25,20 @@ const BUSY: f64 = 0.8;
 
 /// Judges a run under attack beside the control run.
 pub(super) fn judge(settings: &Settings, control: &Run, attacked: &Run) -> Finding {
+    let least = f64::from(settings.honest_rate) * GOODPUT;
     let mut checks = vec![
         memory(attacked),
         probes(attacked),
-        goodput(settings, attacked),
+        Check::at_least(
+            "honest buys acknowledged per second",
+            attacked.crowd.goodput,
+            least,
+        ),
         latency(control, attacked),
-        outcomes(attacked),
+        Check::none_lost(
+            "acknowledged honest buys without an outcome",
+            attacked.crowd.lost,
+        ),
     ];
     checks.extend(reality(settings, control, attacked));
     Finding {
@@ -42,10 +50,11 @@ pub(super) fn judge(settings: &Settings, control: &Run, attacked: &Run) -> Findi
 
 fn memory(attacked: &Run) -> Check {
     let peak = attacked.gateway.peak_memory;
+    let limit = format!("at most {}", megabytes(MEMORY));
     Check::new(
         "most memory of the gateway",
         megabytes(peak),
-        format!("at most {}", megabytes(MEMORY)),
+        limit,
         peak <= MEMORY,
     )
 }
@@ -63,16 +72,6 @@ fn probes(attacked: &Run) -> Check {
     )
 }
 
-fn goodput(settings: &Settings, attacked: &Run) -> Check {
-    let least = f64::from(settings.honest_rate) * GOODPUT;
-    Check::new(
-        "honest buys acknowledged per second",
-        format!("{:.0}", attacked.crowd.goodput),
-        format!("at least {least:.0}"),
-        attacked.crowd.goodput >= least,
-    )
-}
-
 fn latency(control: &Run, attacked: &Run) -> Check {
     let most = control.crowd.ack_p99_ms.map(|p99| p99 * SLOWER);
     let measured = attacked.crowd.ack_p99_ms;
@@ -87,20 +86,10 @@ fn latency(control: &Run, attacked: &Run) -> Check {
     )
 }
 
-fn outcomes(attacked: &Run) -> Check {
-    Check::new(
-        "acknowledged honest buys without an outcome",
-        attacked.crowd.lost.to_string(),
-        "0",
-        attacked.crowd.lost == 0,
-    )
-}
-
 /// Whether there was an attack, and a control run to compare with.
 fn reality(settings: &Settings, control: &Run, attacked: &Run) -> [Check; 3] {
     let least = settings.attacker_cores * BUSY;
     let missing = attacked.tally.missing();
-    let rate = f64::from(settings.honest_rate) * GOODPUT;
     [
         Check::new(
             "cores used beside the shoppers, control run and attack",
@@ -121,11 +110,10 @@ fn reality(settings: &Settings, control: &Run, attacked: &Run) -> [Check; 3] {
             "none",
             missing.is_empty(),
         ),
-        Check::new(
+        Check::at_least(
             "honest buys acknowledged per second in the control run",
-            format!("{:.0}", control.crowd.goodput),
-            format!("at least {rate:.0}"),
-            control.crowd.goodput >= rate,
+            control.crowd.goodput,
+            f64::from(settings.honest_rate) * GOODPUT,
         ),
     ]
 }
@@ -180,10 +168,6 @@ fn kinds(attacked: &Run) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use jiff::Timestamp;
-
     use super::*;
     use crate::overload::{
         attacker::{KindTally, Tally},
@@ -213,17 +197,9 @@ mod tests {
         let kinds = Kind::ALL.map(|kind| (kind.name().to_owned(), tally.clone()));
         Run {
             crowd: CrowdFigures {
-                started_at: Timestamp::UNIX_EPOCH,
-                planned_seconds: 60.0,
-                offered: 1_000.0,
                 goodput: 995.0,
-                acknowledged: 59_700,
-                refused: 300,
-                ack_p50_ms: Some(1.0),
                 ack_p99_ms: Some(4.0),
-                refusal_p99_ms: None,
-                lost: 0,
-                trouble: BTreeMap::new(),
+                ..CrowdFigures::default()
             },
             gateway: Watched {
                 probes: 100,

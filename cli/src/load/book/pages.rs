@@ -71,7 +71,7 @@ impl Pages {
 
     /// A gateway has acknowledged a buy that its shopper waits for since `since_us`.
     pub(super) fn acknowledge(&mut self, job: Uuid, shopper: u32, since_us: u64) {
-        let entry = self.jobs.entry(job).or_insert_with(|| Entry::of(shopper));
+        let entry = self.entry(job, shopper);
         // By the job and not by the gateway's word: where the first answer was lost on its way,
         // its repeat is the first that the shopper hears.
         if entry.since_us.is_some() {
@@ -95,7 +95,7 @@ impl Pages {
         outcome: Outcome,
         settled_us: Option<u64>,
     ) {
-        let entry = self.jobs.entry(job).or_insert_with(|| Entry::of(shopper));
+        let entry = self.entry(job, shopper);
         let before = entry.outcome.replace(outcome);
         if before == Some(outcome) {
             return;
@@ -111,23 +111,21 @@ impl Pages {
         }
     }
 
+    /// A buy, of which nothing may be known yet.
+    fn entry(&mut self, job: Uuid, shopper: u32) -> &mut Entry {
+        self.jobs.entry(job).or_insert(Entry {
+            shopper,
+            since_us: None,
+            outcome: None,
+            settled_us: None,
+        })
+    }
+
     fn count(&mut self, outcome: Outcome, settled_us: Option<u64>, since_us: u64) {
         *self.counts.outcome(outcome) += 1;
         if let (Outcome::Confirmed, Some(settled_us)) = (outcome, settled_us) {
             self.confirmation
                 .record(settled_us.saturating_sub(since_us));
-        }
-    }
-}
-
-impl Entry {
-    /// A buy of which nothing is known yet.
-    fn of(shopper: u32) -> Self {
-        Self {
-            shopper,
-            since_us: None,
-            outcome: None,
-            settled_us: None,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Values out of what Prometheus would scrape.
 
 /// The sum of all series of this name, whatever their labels; none when there is no such series.
-pub(super) fn sum(text: &str, name: &str) -> Option<f64> {
+pub(crate) fn sum(text: &str, name: &str) -> Option<f64> {
     let values = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
         if !rest.starts_with([' ', '{']) {
