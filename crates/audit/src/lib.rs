@@ -11,6 +11,7 @@
 //! from the rows. What looks wrong while a sale runs is looked at again before it is reported, so
 //! that a batch between its commit and its acknowledgement is no finding.
 
+mod error;
 mod findings;
 mod jobs;
 pub mod letters;
@@ -24,37 +25,18 @@ pub mod waiting;
 
 use std::collections::BTreeSet;
 
-use flashsale_domain::id::{IdError, SaleId};
-use flashsale_ledger::{Ledger, LedgerError};
+use flashsale_domain::id::SaleId;
+use flashsale_ledger::Ledger;
 use flashsale_queue::{connect::Queue, keys::SALES};
 use redis::AsyncCommands;
 use serde::Serialize;
 
+pub use error::AuditError;
 pub use findings::{Findings, SHOWN};
 pub use flashsale_ledger::ProductBooks;
 pub use jobs::OutcomeAudit;
 pub use stock::StockAudit;
 pub use uniqueness::UniquenessAudit;
-
-/// Why an audit could not be made. A figure that could not be read is never taken for 0.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// PostgreSQL could not be asked.
-    #[error("the audit needs the ledger: {0}")]
-    Ledger(#[from] LedgerError),
-    /// Redis could not be asked.
-    #[error("the audit needs Redis: {0}")]
-    Redis(#[from] redis::RedisError),
-    /// A store knows a sale by a name that no sale can have, so its laws cannot be looked at.
-    #[error("a store knows a sale {name:?}, which is no name of a sale: it {source}")]
-    Name {
-        /// The name.
-        name: String,
-        /// What is wrong with it.
-        #[source]
-        source: IdError,
-    },
-}
 
 /// What an audit of one sale found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

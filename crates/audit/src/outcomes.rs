@@ -13,7 +13,7 @@ use flashsale_queue::{connect::Queue, keys::SaleKeys};
 use uuid::Uuid;
 
 use super::{
-    AuditError,
+    error::AuditError,
     jobs::{OutcomeAudit, is_failed, is_turned_away},
     letters,
     records::{self, Walk},

@@ -10,7 +10,7 @@ use flashsale_ledger::{Decided, Ledger, Outcomes};
 use flashsale_queue::{connect::Queue, keys::SaleKeys};
 use uuid::Uuid;
 
-use super::{AuditError, jobs::OutcomeAudit, records};
+use super::{error::AuditError, jobs::OutcomeAudit, records};
 
 /// Compares every rejection in the ledger with its job's record, which is read afterwards: until a
 /// batch is acknowledged the record says that the job waits, and from then on it never changes.

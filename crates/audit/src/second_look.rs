@@ -12,7 +12,7 @@ use flashsale_queue::{connect::Queue, keys::SaleKeys};
 use uuid::Uuid;
 
 use super::{
-    AuditError,
+    error::AuditError,
     findings::Findings,
     jobs::is_turned_away,
     letters::{self, Letter},

@@ -7,22 +7,18 @@
 //! going to say, is unknown.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use flashsale_transport::{Relay, Renewal};
 use sqlx::{
     Connection as _, PgConnection, Postgres,
-    pool::{PoolConnection, PoolConnectionMetadata},
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::servers::Server;
 use crate::{
     certificates,
     connection::LedgerConnection,
@@ -30,6 +26,8 @@ use crate::{
     fault::{Fault, WaitReason},
     handle::Ledger,
     primary::{ATTEMPT_LIMIT, Primary, takes_writes},
+    servers::Server,
+    trust::Trust,
 };
 
 /// How long settling a batch may take, with getting a connection. A batch of the largest size takes
@@ -86,52 +84,6 @@ const BEGIN_SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// What migrations need: they wait for one another, and for readers.
 const NO_LIMITS: &str = "SET lock_timeout = 0; SET idle_in_transaction_session_timeout = 0; \
     SET statement_timeout = 0";
-
-/// Which idle connections may be used again. Both limits are milliseconds after `epoch`.
-#[derive(Debug, Clone)]
-pub(super) struct Trust {
-    epoch: Instant,
-    /// Connections that were used last before this are not used again.
-    used_after: Arc<AtomicU64>,
-    /// Connections that were opened before this are not used again.
-    opened_after: Arc<AtomicU64>,
-}
-
-impl Trust {
-    fn new() -> Self {
-        Self {
-            epoch: Instant::now(),
-            used_after: Arc::default(),
-            opened_after: Arc::default(),
-        }
-    }
-
-    fn now(&self) -> u64 {
-        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// One connection was bad: those that wait beside it are of the same age and lead to the same
-    /// place, and each would cost a call.
-    fn end(&self) {
-        self.used_after.fetch_max(self.now(), Ordering::Relaxed);
-    }
-
-    /// Connections are opened in another way from now on. One that is on its way back to the pool is
-    /// neither in use nor idle yet, so only its age tells that it is a former one.
-    fn end_for_all_opened(&self) {
-        // One more than now, since both times that are compared are rounded down.
-        self.opened_after
-            .fetch_max(self.now() + 1, Ordering::Relaxed);
-    }
-
-    fn covers(&self, connection: &PoolConnectionMetadata) -> bool {
-        let now = self.now();
-        let before =
-            |age: Duration| now.saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
-        before(connection.idle_for) >= self.used_after.load(Ordering::Relaxed)
-            && before(connection.age) >= self.opened_after.load(Ordering::Relaxed)
-    }
-}
 
 /// A connection that is closed unless it is given back.
 struct Borrowed(Option<LedgerConnection>);
@@ -249,6 +201,23 @@ impl Ledger {
         call: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
         self.call_in(Some(BEGIN), limit, call).await
+    }
+
+    /// Asks whether the server takes writes, which one that answers need not: it may be a standby,
+    /// or set read-only. Whether this role may write is another question, see
+    /// [`Ledger::check_rights`].
+    ///
+    /// # Errors
+    /// When the ledger does not answer, or takes no writes.
+    pub async fn check_writable(&self) -> Result<(), LedgerError> {
+        self.call_within(CHECK_LIMIT, async |connection| {
+            if takes_writes(connection).await? {
+                Ok(())
+            } else {
+                Err(LedgerError::ReadOnly)
+            }
+        })
+        .await
     }
 
     /// Lets `read` ask a question that may take long.

@@ -5,11 +5,7 @@ use std::sync::{Arc, atomic::AtomicU64};
 use flashsale_transport::Relay;
 use sqlx::PgPool;
 
-use crate::{
-    call::{CHECK_LIMIT, Trust},
-    error::LedgerError,
-    primary::{self, Primary},
-};
+use crate::{primary::Primary, trust::Trust};
 
 /// A handle on the ledger; clones share one pool.
 #[derive(Debug, Clone)]
@@ -46,22 +42,5 @@ impl Ledger {
         let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
         let in_use = self.pool.size().saturating_sub(idle);
         in_use.saturating_add(1) < self.pool.options().get_max_connections()
-    }
-
-    /// Asks whether the server takes writes, which one that answers need not: it may be a standby,
-    /// or set read-only. Whether this role may write is another question, see
-    /// [`Ledger::check_rights`].
-    ///
-    /// # Errors
-    /// When the ledger does not answer, or takes no writes.
-    pub async fn check_writable(&self) -> Result<(), LedgerError> {
-        self.call_within(CHECK_LIMIT, async |connection| {
-            if primary::takes_writes(connection).await? {
-                Ok(())
-            } else {
-                Err(LedgerError::ReadOnly)
-            }
-        })
-        .await
     }
 }

@@ -29,6 +29,7 @@ mod servers;
 mod settle;
 mod stocks;
 mod takeover;
+mod trust;
 mod widen;
 
 pub use books::{ProductBooks, books};

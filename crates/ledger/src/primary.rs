@@ -24,8 +24,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use crate::servers::Server;
-use crate::{error::LedgerError, fault::WaitReason};
+use crate::{error::LedgerError, fault::WaitReason, servers::Server};
 
 /// How long one server may take to say whether it takes writes, with connecting. Well below the
 /// time limit of every call, so that a host that is gone leaves time for another one.
