@@ -3,7 +3,7 @@
 use std::io::{self, Write as _};
 
 use clap::Args;
-use flashsale_audit::SaleAudit;
+use flashsale_audit::{KnownSales, SaleAudit};
 use flashsale_domain::id::SaleId;
 
 use super::{Outcome, ToolError};
@@ -39,23 +39,26 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let (mut redis, ledger) = arguments.stores.connect().await?;
-    let sales = if arguments.sales.is_empty() {
+    let KnownSales { sales, invalid } = if arguments.sales.is_empty() {
         flashsale_audit::sales(&ledger, &mut redis).await?
     } else {
-        arguments.sales.clone()
+        KnownSales {
+            sales: arguments.sales.clone(),
+            invalid: Vec::new(),
+        }
     };
     let mut audits = Vec::with_capacity(sales.len());
     for sale in &sales {
         audits.push(flashsale_audit::audit(&ledger, &mut redis, sale).await?);
     }
-    let holds = audits.iter().all(SaleAudit::holds);
+    let holds = audits.iter().all(SaleAudit::holds) && invalid.is_empty();
     let mut out = io::stdout().lock();
     if arguments.json {
-        let result = serde_json::json!({"holds": holds, "sales": audits});
+        let result = serde_json::json!({"holds": holds, "sales": audits, "invalidNames": invalid});
         writeln!(out, "{}", serde_json::to_string_pretty(&result)?)?;
         return Ok(Outcome::holds_if(holds));
     }
-    if audits.is_empty() {
+    if audits.is_empty() && invalid.is_empty() {
         writeln!(
             out,
             "there is no sale: neither Redis nor the ledger knows one"
@@ -63,6 +66,12 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     }
     for audit in &audits {
         write!(out, "{}", details(audit))?;
+    }
+    for name in &invalid {
+        writeln!(
+            out,
+            "a store knows a sale {name:?}, which is no name of a sale: it was not audited"
+        )?;
     }
     let line = console::style(headline(&audits)).bold();
     writeln!(out, "{}", if holds { line.green() } else { line.red() })?;

@@ -103,11 +103,17 @@ pub async fn audit(
     })
 }
 
-/// Every sale that Redis or the ledger knows, by name.
-pub async fn sales(
-    ledger: &Ledger,
-    connection: &mut impl Queue,
-) -> Result<Vec<SaleId>, AuditError> {
+/// The sales that the stores know, by name.
+#[derive(Debug, Default)]
+pub struct KnownSales {
+    /// Those that can be audited.
+    pub sales: Vec<SaleId>,
+    /// Names that no sale can have. Nothing can be said about the laws of these.
+    pub invalid: Vec<String>,
+}
+
+/// Every sale that Redis or the ledger knows.
+pub async fn sales(ledger: &Ledger, connection: &mut impl Queue) -> Result<KnownSales, AuditError> {
     let announced: Vec<String> = connection.smembers(SALES).await?;
     let query = sqlx::query_scalar(
         "SELECT sale_id FROM products WHERE sale_id IS NOT NULL
@@ -117,8 +123,12 @@ pub async fn sales(
         .read(async |connection| Ok(query.fetch_all(connection).await?))
         .await?;
     let names: BTreeSet<String> = announced.into_iter().chain(recorded).collect();
-    let id = |name: String| {
-        SaleId::new(name.as_str()).map_err(|source| AuditError::Name { name, source })
-    };
-    names.into_iter().map(id).collect()
+    let mut known = KnownSales::default();
+    for name in names {
+        match SaleId::new(name.as_str()) {
+            Ok(sale) => known.sales.push(sale),
+            Err(_) => known.invalid.push(name),
+        }
+    }
+    Ok(known)
 }

@@ -195,6 +195,7 @@ async fn call_everything(pooled: &Pooled) {
         flashsale_audit::sales(ledger, &mut queue)
             .await
             .unwrap()
+            .sales
             .len(),
         1
     );
