@@ -105,7 +105,10 @@ pub async fn play(
     tell("judging");
     let mut row = judged(combination, &stores, &directory.join(HISTORY), disturbance).await?;
     row.violations.extend(ended.problem);
-    row.shoppers = came(plan, &ended.report)?;
+    match came(plan, &ended.report) {
+        Ok(shoppers) => row.shoppers = shoppers,
+        Err(error) => row.violations.push(error.to_string()),
+    }
     row.versions = versions;
     row.seconds = began.elapsed().as_secs_f64();
     Ok(row)

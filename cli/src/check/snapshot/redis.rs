@@ -14,7 +14,6 @@ use flashsale_domain::{
 use flashsale_queue::{
     connect::Queue,
     keys::{SALES, SaleKeys},
-    stock,
 };
 use uuid::Uuid;
 
@@ -143,18 +142,21 @@ fn plain(record: &JobRecord) -> Record {
     }
 }
 
-/// Stock and version of each product whose stock was told.
+/// Stock and version of each product whose stock was told, as they stand there: what the queue would not take
+/// for a stock is for the judge to see.
 async fn stock(
     connection: &mut impl Queue,
     keys: &SaleKeys,
 ) -> RedisResult<BTreeMap<String, KnownStock>> {
-    let known = stock::read(connection, keys).await?.into_iter();
-    let told = known.filter_map(|(product, known)| {
-        let stock = KnownStock {
-            stock: known.stock?.into(),
-            version: known.version,
+    let fields: HashMap<String, String> = connection.hgetall(keys.stock()).await?;
+    let number = |field: &str| fields.get(field)?.parse::<i64>().ok();
+    let products = fields.keys().filter_map(|field| field.strip_suffix('@'));
+    let known = products.filter_map(|product| {
+        let known = KnownStock {
+            stock: number(product)?,
+            version: number(&format!("{product}@"))?,
         };
-        Some((product.to_string(), stock))
+        Some((product.to_owned(), known))
     });
-    Ok(told.collect())
+    Ok(known.collect())
 }
