@@ -18,7 +18,7 @@ use crate::catalogue::{Catalogue, Observed, SaleEntry};
 pub struct LaneCollector(pub Catalogue);
 
 impl Collector for LaneCollector {
-    /// None in advance: of sales that are not there, nothing is shown.
+    /// None in advance: of sales that are not there, nothing is shown. A registry takes one such collector.
     fn desc(&self) -> Vec<&Desc> {
         Vec::new()
     }

@@ -116,6 +116,16 @@ impl Passes {
     /// A pass for whoever the verifier approves of.
     async fn issue(&self, sale: &SaleId, user: &UserId, proof: &str) -> Result<PassView, Problem> {
         let now = unix_seconds();
+        let until = now.saturating_add(self.lifetime);
+        // Before the proof is spent.
+        let expires_at = i64::try_from(until).ok().map(Timestamp::from_second);
+        let Some(Ok(expires_at)) = expires_at else {
+            return Err(Problem::new(
+                ProblemKind::Internal,
+                "the pass would end at a time that cannot be written; see --pass-lifetime-seconds and \
+                 the clock of the gateway's machine",
+            ));
+        };
         let is_approved = match &self.verifier {
             Verifier::Work { difficulty } => self
                 .keys
@@ -126,7 +136,6 @@ impl Passes {
                 unavailable(error.to_string())
             })?,
         };
-        let until = now.saturating_add(self.lifetime);
         let pass = self.keys.issue(sale, user, until);
         let (true, Some(pass)) = (is_approved, pass) else {
             self.metrics.refused.inc();
@@ -136,13 +145,6 @@ impl Passes {
             ));
         };
         self.metrics.issued.inc();
-        let expires_at = i64::try_from(until).ok().map(Timestamp::from_second);
-        let Some(Ok(expires_at)) = expires_at else {
-            return Err(Problem::new(
-                ProblemKind::Internal,
-                "the pass would end at a time that cannot be written; see --pass-lifetime-seconds",
-            ));
-        };
         Ok(PassView {
             pass,
             expires_at: expires_at.to_string(),

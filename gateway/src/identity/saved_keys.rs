@@ -81,6 +81,7 @@ impl SavedKeys {
         };
         // Without the time, nobody could tell later how old they are.
         let Some(read_at) = since_epoch() else {
+            tracing::warn!("the keys were not saved: the clock of this machine is before 1970");
             return;
         };
         let mut copies = self.copies.lock().await;
