@@ -85,24 +85,23 @@ pub(crate) struct Section {
 
 /// One line of the report.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Row {
+pub(crate) struct Row {
     /// The heading that it stands under.
-    pub section: &'static str,
+    pub(crate) section: &'static str,
     /// What values are recorded under.
-    pub series: String,
+    pub(crate) series: String,
     /// What it is called; no other line is called so.
-    pub title: String,
+    pub(crate) title: String,
     /// What its values count.
     pub(crate) unit: Unit,
     /// The series that it is shown as a share of.
-    pub limit: Option<String>,
+    pub(crate) limit: Option<String>,
     /// Whether it is itself a limit.
-    pub is_limit: bool,
+    pub(crate) is_limit: bool,
 }
 
 /// All lines, in the order of the report.
-#[must_use]
-pub fn rows() -> &'static [Row] {
+pub(crate) fn rows() -> &'static [Row] {
     static ROWS: LazyLock<Vec<Row>> = LazyLock::new(|| {
         let mut rows: Vec<Row> = SECTIONS.iter().flat_map(Section::rows).collect();
         let all: BTreeSet<String> = rows.iter().map(|row| row.series.clone()).collect();
@@ -115,8 +114,7 @@ pub fn rows() -> &'static [Row] {
 }
 
 /// The line of `series`.
-#[must_use]
-pub fn row(series: &str) -> Option<&'static Row> {
+pub(crate) fn row(series: &str) -> Option<&'static Row> {
     rows().iter().find(|row| row.series == series)
 }
 

@@ -39,7 +39,7 @@ const BY_WRK: [Part; 5] = [
 ];
 
 /// Does what `arguments` say; answers the status to exit with.
-pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn execute(arguments: Arguments) -> Result<ExitCode> {
     let interrupted = shutdown::on_signals().map_err(|error| {
         format!("could not listen to signals: {error}; check the limit of open files (ulimit -n)")
     })?;
