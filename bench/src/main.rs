@@ -26,7 +26,6 @@ mod environment;
 mod error;
 mod external;
 mod figures;
-mod latencies;
 mod limits;
 mod load;
 mod machine;
