@@ -44,18 +44,18 @@ The servers keep their files in TMPDIR (else /tmp): name a directory on the disk
     after_help = EXAMPLE,
     args_conflicts_with_subcommands = true
 )]
-pub struct Arguments {
+pub(crate) struct Arguments {
     /// Something else than measuring.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub(crate) command: Option<Command>,
     /// What to measure, and for how long.
     #[command(flatten)]
-    pub run: RunArguments,
+    pub(crate) run: RunArguments,
 }
 
 /// What the binary does besides measuring.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve a route that does nothing: the limit that acknowledgements are measured by.
     EmptyRoute {
         /// Where to listen.
@@ -66,7 +66,7 @@ pub enum Command {
 
 /// One part of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Part {
+pub(crate) enum Part {
     /// Workers and the turnstile's script beside plain statements, COPY, pgbench and plain writes:
     /// each batch, number of workers and products, and PostgreSQL a round trip of 1 and 5 ms away.
     /// With --quick at the default batch, by 1 and 8 workers, of 1 and 10 products, and 1 ms away.
@@ -94,34 +94,34 @@ pub enum Part {
 
 /// What to measure, and for how long.
 #[derive(Debug, Clone, Args)]
-pub struct RunArguments {
+pub(crate) struct RunArguments {
     /// One round of short measurements: under a minute, and only an impression.
     #[arg(long)]
-    pub quick: bool,
+    pub(crate) quick: bool,
 
     /// Rounds; every figure is the median of one measurement a round. Default: 3, or 1 with --quick.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub rounds: Option<u32>,
+    pub(crate) rounds: Option<u32>,
 
     /// Jobs that each settlement settles, a multiple of 10000. Default: 200000, or 50000 with --quick.
     #[arg(long, value_name = "NUMBER", value_parser = jobs)]
-    pub jobs: Option<u32>,
+    pub(crate) jobs: Option<u32>,
 
     /// Seconds of load for each acknowledgement figure. Default: 5, or 2 with --quick.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..=600))]
-    pub load_seconds: Option<u32>,
+    pub(crate) load_seconds: Option<u32>,
 
     /// Measure this part alone; may be given several times. Without it: all parts.
     #[arg(long = "only", value_name = "PART", value_enum)]
-    pub only: Vec<Part>,
+    pub(crate) only: Vec<Part>,
 
     /// Write all figures to this file as JSON.
     #[arg(long, value_name = "FILE")]
-    pub json: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
 
     /// End with status 1 when a target is missed.
     #[arg(long)]
-    pub check: bool,
+    pub(crate) check: bool,
 
     /// Measure in short what this baseline holds, and end with status 1 when a ratio has fallen by
     /// more than its margin, twice. Two minutes at most.
@@ -130,7 +130,7 @@ pub struct RunArguments {
         value_name = "FILE",
         conflicts_with_all = ["quick", "only", "check", "jobs", "load_seconds", "write_baseline"]
     )]
-    pub baseline: Option<PathBuf>,
+    pub(crate) baseline: Option<PathBuf>,
 
     /// Measure the same, and write it to this file as the new baseline.
     #[arg(
@@ -138,31 +138,27 @@ pub struct RunArguments {
         value_name = "FILE",
         conflicts_with_all = ["quick", "only", "check", "jobs", "load_seconds"]
     )]
-    pub write_baseline: Option<PathBuf>,
+    pub(crate) write_baseline: Option<PathBuf>,
 }
 
 impl RunArguments {
     /// How many rounds.
-    #[must_use]
-    pub fn rounds(&self) -> u32 {
+    pub(crate) fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS })
     }
 
     /// Whether nothing but what a baseline holds is measured.
-    #[must_use]
-    pub fn is_short(&self) -> bool {
+    pub(crate) fn is_short(&self) -> bool {
         self.baseline.is_some() || self.write_baseline.is_some()
     }
 
     /// How many jobs each settlement settles.
-    #[must_use]
-    pub fn jobs(&self) -> u32 {
+    pub(crate) fn jobs(&self) -> u32 {
         self.jobs.unwrap_or(self.pick(JOBS))
     }
 
     /// How long each load lasts.
-    #[must_use]
-    pub fn load_seconds(&self) -> u32 {
+    pub(crate) fn load_seconds(&self) -> u32 {
         self.load_seconds.unwrap_or(self.pick(LOAD_SECONDS))
     }
 
@@ -176,8 +172,7 @@ impl RunArguments {
     }
 
     /// Whether `part` is to be measured.
-    #[must_use]
-    pub fn wants(&self, part: Part) -> bool {
+    pub(crate) fn wants(&self, part: Part) -> bool {
         !self.is_short() && (self.only.is_empty() || self.only.contains(&part))
     }
 }

@@ -1,9 +1,9 @@
 //! What was reached once and must not be lost: ratios, each with the margin that noise may take.
 //!
 //! Ratios and not times, so that one file holds on any machine of a kind: what slows the machine
-//! slows both sides of a ratio. A short form of the measurements
-//! ([`short`](crate::measurements::short)) is taken and held against the file. What fell is measured
-//! once more, since noise seldom strikes the same ratio twice and a regression does.
+//! slows both sides of a ratio. A short form of the measurements is taken and held against the file.
+//! What fell is measured once more, since noise seldom strikes the same ratio twice and a regression
+//! does.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -149,14 +149,10 @@ impl Baseline {
     pub(crate) fn of(figures: &Figures) -> Result<Self> {
         let mut ratios = BTreeMap::new();
         for ratio in RATIOS {
-            let samples = ratio.quantity.samples(figures);
+            let (title, samples) = (ratio.title, ratio.quantity.samples(figures));
             let measured = samples.and_then(|samples| samples.median().zip(samples.range()));
-            let (value, (least, most)) = measured.ok_or_else(|| {
-                format!(
-                    "{} was not measured; this is a bug of the bench",
-                    ratio.title
-                )
-            })?;
+            let missing = || format!("{title} was not measured; this is a bug of the bench");
+            let (value, (least, most)) = measured.ok_or_else(missing)?;
             let noise = (most - least) / value;
             let margin = noise.max(ratio.least_margin).min(GREATEST_MARGIN);
             let (value, margin) = (rounded(value), rounded(margin));
@@ -241,7 +237,9 @@ pub(crate) fn better_of(first: &[Verdict], second: &[Verdict]) -> Vec<Verdict> {
 
 /// All of them as a table; nothing where there are none.
 pub(crate) fn render(verdicts: &[Verdict]) -> String {
-    let heading = (!verdicts.is_empty()).then(|| "\nBaseline\n".to_owned());
+    if verdicts.is_empty() {
+        return String::new();
+    }
     let line = |verdict: &Verdict| {
         let title = format!("  {}", verdict.ratio.title);
         let unit = verdict.ratio.quantity.unit();
@@ -252,16 +250,16 @@ pub(crate) fn render(verdicts: &[Verdict]) -> String {
         let (expected, word) = (format!("was {was}, may be {margin} worse"), verdict.word());
         format!("{title:<TITLE$}{measured:>VALUE$}  {expected:<EXPECTED$}{word}\n")
     };
-    heading
-        .into_iter()
-        .chain(verdicts.iter().map(line))
-        .collect()
+    let lines: String = verdicts.iter().map(line).collect();
+    format!("\nBaseline\n{lines}")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::metrics::row;
+    use crate::{metrics::row, targets::TARGETS};
 
     const SETTLEMENT: &Ratio = &RATIOS[0];
     const BUYS: &Ratio = &RATIOS[3];
@@ -271,13 +269,10 @@ mod tests {
     const HOT: &str = "settlement workers=1 products=1 batch=1000";
 
     fn verdict(ratio: &'static Ratio, was: f64, is: f64) -> Verdict {
-        let held = Held {
-            value: was,
-            margin: 0.2,
-        };
+        let (value, margin) = (was, 0.2);
         Verdict {
             ratio,
-            held,
+            held: Held { value, margin },
             measured: Some(is),
         }
     }
@@ -285,14 +280,10 @@ mod tests {
     /// As many rounds as settlement has values; everything else is 100 in each.
     fn figures(settlement: &[f64]) -> Figures {
         let mut figures = Figures::default();
-        let mut names: Vec<_> = RATIOS
-            .iter()
-            .flat_map(|ratio| ratio.quantity.series())
-            .collect();
-        names.sort_unstable();
-        names.dedup();
+        let series = RATIOS.iter().flat_map(|ratio| ratio.quantity.series());
+        let others: BTreeSet<_> = series.filter(|name| *name != HOT).collect();
         for value in settlement {
-            for name in names.iter().filter(|name| **name != HOT) {
+            for name in &others {
                 figures.add(name, 100.0);
             }
             figures.add(HOT, *value);
@@ -301,12 +292,18 @@ mod tests {
     }
 
     #[test]
-    fn every_ratio_is_of_metrics_that_there_are() {
-        for ratio in RATIOS {
-            for series in ratio.quantity.series() {
-                assert!(row(series).is_some(), "{}: `{series}`", ratio.name);
+    fn every_promise_and_every_ratio_is_about_metrics_that_there_are() {
+        let promises = TARGETS.iter().map(|one| (one.promise, one.quantity));
+        let ratios = RATIOS.iter().map(|one| (one.name, one.quantity));
+        for (name, quantity) in promises.chain(ratios) {
+            for series in quantity.series() {
+                assert!(row(series).is_some(), "{name}: `{series}`");
             }
         }
+    }
+
+    #[test]
+    fn settlement_is_judged_by_the_limit_that_the_report_holds_it_against() {
         assert_eq!(row(HOT).unwrap().limit.as_deref(), Some(LIMIT));
     }
 
@@ -323,15 +320,10 @@ mod tests {
 
     #[test]
     fn what_was_not_measured_or_is_no_number_has_fallen() {
-        let unknown = verdict(BUYS, 0.5, f64::NAN);
+        let mut unknown = verdict(BUYS, 0.5, f64::NAN);
         assert!(unknown.fell());
-        assert!(
-            Verdict {
-                measured: None,
-                ..unknown
-            }
-            .fell()
-        );
+        unknown.measured = None;
+        assert!(unknown.fell());
     }
 
     #[test]
@@ -370,10 +362,8 @@ mod tests {
         let figures = figures(&[50.0]);
         let baseline = Baseline::of(&figures).unwrap();
         let text = serde_json::to_string(&baseline).unwrap();
-        assert!(
-            text.starts_with("{\"ratios\":{\"settlementOfLimit\":{\"value\":"),
-            "{text}"
-        );
+        let start = r#"{"ratios":{"settlementOfLimit":{"value":"#;
+        assert!(text.starts_with(start), "{text}");
         assert_eq!(Baseline::parse(&text, "file").unwrap(), baseline);
         let verdicts = baseline.judge(&figures);
         assert_eq!(verdicts.len(), RATIOS.len());
@@ -386,14 +376,14 @@ mod tests {
         let mut baseline = Baseline::of(&figures(&[50.0])).unwrap();
         baseline.ratios.remove(QUEUED.name);
         let text = serde_json::to_string(&baseline).unwrap();
-        let error = Baseline::parse(&text, "file").unwrap_err().to_string();
-        assert!(
-            error.contains("says nothing of Redis, for one queued buy"),
-            "{error}"
-        );
         let unknown = text.replace("settledBytes", "settledBites");
-        let error = Baseline::parse(&unknown, "file").unwrap_err().to_string();
-        assert!(error.contains("settledBites"), "{error}");
+        for (text, why) in [
+            (text, "says nothing of Redis, for one queued buy"),
+            (unknown, "there is no ratio `settledBites`"),
+        ] {
+            let error = Baseline::parse(&text, "file").unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
+        }
     }
 
     #[test]

@@ -9,15 +9,12 @@ use std::{
     time::Duration,
 };
 
-/// Any error.
-pub type Error = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Error = Box<dyn std::error::Error + Send + Sync>;
 
-/// What every step of a run answers.
-pub type Result<T, E = Error> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// The error as the user sees it. Libraries' errors do not say who failed at what.
-#[must_use]
-pub fn message(error: &Error) -> String {
+pub(crate) fn message(error: &Error) -> String {
     let context = if error.is::<sqlx::Error>() {
         "PostgreSQL refused a statement of the bench: "
     } else if error.is::<tokio_postgres::Error>() {

@@ -13,13 +13,9 @@ impl Samples {
     pub(crate) fn median(&self) -> Option<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
-        let middle = sorted.len() / 2;
-        let upper = *sorted.get(middle)?;
-        if sorted.len().is_multiple_of(2) {
-            Some(f64::midpoint(sorted[middle - 1], upper))
-        } else {
-            Some(upper)
-        }
+        let upper = *sorted.get(sorted.len() / 2)?;
+        let lower = sorted[(sorted.len() - 1) / 2];
+        Some(f64::midpoint(lower, upper))
     }
 
     /// The least and the greatest value.

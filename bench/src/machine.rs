@@ -16,7 +16,7 @@ use crate::{
 const OTHERS_MAY_USE: f64 = 0.05;
 
 /// The machine, and the settings that durability depends on, as the servers tell them.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Machine {
     /// The processor's name; none where the system does not tell.
@@ -91,9 +91,8 @@ impl Machine {
 }
 
 async fn setting(stores: &Stores, statement: &'static str) -> Result<String> {
-    Ok(sqlx::query_scalar(statement)
-        .fetch_one(stores.ledger.pool())
-        .await?)
+    let setting = sqlx::query_scalar(statement);
+    Ok(setting.fetch_one(stores.ledger.pool()).await?)
 }
 
 fn processor(cpuinfo: &str) -> Option<String> {

@@ -7,6 +7,5 @@ pub(crate) mod growth;
 pub(crate) mod memory;
 pub(crate) mod peer;
 pub(crate) mod settlement;
-pub(crate) mod short;
 pub(crate) mod tls;
 pub(crate) mod tokens;

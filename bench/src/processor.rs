@@ -3,7 +3,7 @@
 //! Unlike speed, processor time hardly depends on what else the machine does, so it shows where
 //! the time goes even where speed is disturbed.
 
-use std::{fs, time::Duration};
+use std::{fmt::Display, fs, time::Duration};
 
 use flashsale_testbed::process::{processor_time, processor_time_with_children};
 use nix::{
@@ -26,19 +26,19 @@ const IN_USE: [usize; 4] = [0, 1, 2, 7];
 
 /// Seconds that the process `pid` has used.
 pub(crate) fn seconds(pid: i32) -> Result<f64> {
-    let used = processor_time(pid).map_err(|error| untold(&format!("of process {pid}"), &error))?;
-    Ok(used.as_secs_f64())
+    told(pid, processor_time(pid))
 }
 
 /// Seconds that the process `pid` and all its children have used, those that have ended included.
 pub(crate) fn seconds_with_children(pid: i32) -> Result<f64> {
-    let used = processor_time_with_children(pid);
-    let used = used.map_err(|error| untold(&format!("of process {pid}"), &error))?;
-    Ok(used.as_secs_f64())
+    told(pid, processor_time_with_children(pid))
 }
 
-fn untold(whose: &str, error: &dyn std::error::Error) -> String {
-    format!("the processor time {whose} is unknown ({error}); is /proc mounted, does it still run?")
+fn told<E: Display>(pid: i32, used: Result<Duration, E>) -> Result<f64> {
+    let used = used.map_err(|error| {
+        format!("the processor time of process {pid} is unknown ({error}); does it still run?")
+    })?;
+    Ok(used.as_secs_f64())
 }
 
 /// Seconds that this thread has used.

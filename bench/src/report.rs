@@ -143,20 +143,6 @@ mod tests {
 
     const HOT: &str = "settlement workers=1 products=1 batch=1000";
 
-    fn machine() -> Machine {
-        Machine {
-            processor: Some("Some CPU".to_owned()),
-            cores: 2,
-            postgres: "15.1".to_owned(),
-            fsync: "on".to_owned(),
-            synchronous_commit: "on".to_owned(),
-            redis: "7.0.15".to_owned(),
-            in_memory: false,
-            others_used: 0.0,
-            debug_build: false,
-        }
-    }
-
     fn figures() -> Figures {
         let mut figures = Figures::default();
         for (limit, ours) in [(60e3, 20e3), (50e3, 24e3), (40e3, 22e3)] {
@@ -170,16 +156,14 @@ mod tests {
     fn a_line_has_median_range_and_share() {
         let line = row_line(metrics::row(HOT).unwrap(), &figures()).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
-        assert_eq!(
-            words.join(" "),
-            "1 worker, 1 product, batches of 1000 22,000 /s 20,000 – 24,000 48 %"
-        );
+        let expected = "1 worker, 1 product, batches of 1000 22,000 /s 20,000 – 24,000 48 %";
+        assert_eq!(words.join(" "), expected);
     }
 
     #[test]
     fn a_missed_target_cannot_be_overlooked() {
         let figures = figures();
-        let text = table(&machine(), &figures, &judge(&figures), 3);
+        let text = table(&Machine::default(), &figures, &judge(&figures), 3);
         assert!(text.contains("MISSED"), "{text}");
         assert!(!text.contains("Memory"), "{text}");
     }
@@ -187,7 +171,7 @@ mod tests {
     #[test]
     fn programs_get_the_same_names_and_shares() {
         let figures = figures();
-        let text = json(&machine(), &figures, &judge(&figures), (1, 1)).unwrap();
+        let text = json(&Machine::default(), &figures, &judge(&figures), (1, 1)).unwrap();
         let report: serde_json::Value = serde_json::from_str(&text).unwrap();
         let hot = &report["figures"][1];
         assert_eq!(hot["name"], "1 worker, 1 product, batches of 1000");

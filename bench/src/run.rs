@@ -16,7 +16,7 @@ use crate::{
     measurements::{
         acknowledgement, broadcast, confirmation, growth, memory,
         peer::{self, install::Installed},
-        settlement, short, tls, tokens,
+        settlement, tls, tokens,
     },
     report,
     session::Session,
@@ -39,7 +39,7 @@ const BY_WRK: [Part; 5] = [
 ];
 
 /// Does what `arguments` say; answers the status to exit with.
-pub async fn execute(arguments: Arguments) -> Result<ExitCode> {
+pub(crate) async fn execute(arguments: Arguments) -> Result<ExitCode> {
     let interrupted = shutdown::on_signals().map_err(|error| {
         format!("could not listen to signals: {error}; check the limit of open files (ulimit -n)")
     })?;
@@ -79,11 +79,10 @@ async fn run(arguments: RunArguments) -> Result<u8> {
     };
     machine.others_used = session.others_used;
     let figures = session.stop().await?;
-    let is_judged = !arguments.is_short();
-    let judgements = if is_judged {
-        judge(&figures)
-    } else {
+    let judgements = if arguments.is_short() {
         Vec::new()
+    } else {
+        judge(&figures)
     };
     let table = report::table(&machine, &figures, &judgements, arguments.rounds());
     print!("{table}{}", baseline::render(&verdicts));
@@ -105,7 +104,7 @@ async fn rounds(session: &mut Session, peer: Option<&Installed>) -> Result<()> {
     for number in 1..=rounds {
         let round = session.begin(number)?;
         if session.arguments.is_short() {
-            short::round(session).await?;
+            short_round(session).await?;
         }
         for part in Part::value_variants() {
             if session.arguments.wants(*part) {
@@ -118,6 +117,16 @@ async fn rounds(session: &mut Session, peer: Option<&Installed>) -> Result<()> {
         session.end(&round)?;
     }
     Ok(())
+}
+
+/// The short form: what a baseline holds and nothing else, each beside its limit.
+async fn short_round(session: &mut Session) -> Result<()> {
+    settlement::load_rows(session).await?;
+    settlement::default_batch(session).await?;
+    let emptied = memory::fill_and_empty(session, session.arguments.jobs()).await?;
+    session.record("redis-queued", emptied.queued_bytes)?;
+    session.record("redis-settled", emptied.settled_bytes)?;
+    acknowledgement::gateway_alone(session).await
 }
 
 async fn measure(session: &mut Session, part: Part, peer: Option<&Installed>) -> Result<()> {
@@ -145,15 +154,11 @@ async fn hold(session: &mut Session, baseline: &Baseline) -> Result<Vec<Verdict>
         return Ok(first);
     }
     for fallen in first.iter().filter(|verdict| verdict.fell()) {
-        session.tell(&format!(
-            "{} fell; all is measured once more",
-            fallen.ratio.title
-        ));
+        let title = fallen.ratio.title;
+        session.tell(&format!("{title} fell; all is measured once more"));
     }
     mem::take(&mut session.figures);
     rounds(session, None).await?;
-    Ok(baseline::better_of(
-        &first,
-        &baseline.judge(&session.figures),
-    ))
+    let second = baseline.judge(&session.figures);
+    Ok(baseline::better_of(&first, &second))
 }

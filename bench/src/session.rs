@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use flashsale_domain::sale::Sale;
-use flashsale_testbed::program::Program;
+use flashsale_testbed::{figures::Latencies, program::Program};
 
 use crate::{
     arguments::RunArguments,
@@ -14,7 +14,6 @@ use crate::{
     },
     error::Result,
     figures::Figures,
-    latencies::Latencies,
     load::wrk::{self, How, Load},
     metrics::{self, Unit, table::QUANTILES},
     processor::{self, MachineTime},
@@ -65,12 +64,8 @@ impl Session {
     }
 
     /// Opens a new sale of one product that does not sell out, and waits until `gateway` knows it.
-    pub(crate) async fn open_sale(&mut self, gateway: &Program) -> Result<Sale> {
-        self.open_replicated_sale(gateway, 0).await
-    }
-
-    /// The same for a sale whose buys `replicas` of Redis must have before they are answered.
-    async fn open_replicated_sale(&mut self, gateway: &Program, replicas: u8) -> Result<Sale> {
+    /// Its buys are answered once `replicas` of Redis have them.
+    pub(crate) async fn open_sale(&mut self, gateway: &Program, replicas: u8) -> Result<Sale> {
         let mut sale = shop::sale(self.next_sale(), 1, HUGE_STOCK);
         sale.durability.redis_replicas = replicas;
         self.stores.empty().await?;
@@ -124,11 +119,10 @@ impl Session {
         replicas: u8,
         how: How<'_>,
     ) -> Result<(Load, Used)> {
-        let sale = self.open_replicated_sale(gateway, replicas).await?;
+        let sale = self.open_sale(gateway, replicas).await?;
         let before = self.stores.used([gateway])?;
-        let load = self
-            .send(gateway, sale.products[0].id.as_str(), how)
-            .await?;
+        let product = sale.products[0].id.as_str();
+        let load = self.send(gateway, product, how).await?;
         let used = self.stores.used([gateway])?.since(before);
         // wrk gives up the answers that are on their way when its time is over, one a connection.
         all_taken(&self.stores, &sale, load.requests, how.connections).await?;

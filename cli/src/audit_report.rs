@@ -3,13 +3,12 @@
 use std::fmt::Write as _;
 
 use flashsale_audit::{Findings, SaleAudit};
-
-use crate::figures::grouped;
+use flashsale_testbed::figures::grouped;
 
 /// The line that says it all, over some sales: `0 oversold · 0 lost · 0 duplicated`.
 #[must_use]
 pub fn headline(audits: &[SaleAudit]) -> String {
-    let sum = |figure: fn(&SaleAudit) -> u64| grouped(audits.iter().map(figure).sum());
+    let sum = |figure: fn(&SaleAudit) -> u64| grouped(audits.iter().map(figure).sum::<u64>());
     format!(
         "{} oversold · {} lost · {} duplicated",
         sum(SaleAudit::oversold),

@@ -11,7 +11,6 @@ mod connection;
 mod crowd;
 pub mod display;
 pub mod error;
-pub mod figures;
 pub mod history;
 mod http_client;
 pub mod load;

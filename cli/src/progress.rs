@@ -3,6 +3,7 @@
 
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
+use flashsale_testbed::figures::grouped;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::{
     sync::watch,
@@ -13,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     display::Display,
-    figures::grouped,
     load::{book::Book, counts::Counts},
     view::View,
 };
@@ -179,7 +179,7 @@ fn lanes(view: &View) -> String {
     }
     let rest = view.lanes.get(LANES_SHOWN..).unwrap_or_default();
     if !rest.is_empty() {
-        let depth = grouped(rest.iter().map(|lane| lane.depth).sum());
+        let depth = grouped(rest.iter().map(|lane| lane.depth).sum::<u64>());
         let _ = write!(text, "\n  and {} lanes more, depth {depth}", rest.len());
     }
     text

@@ -88,19 +88,20 @@ pub(crate) async fn run(stores: &Stores, task: &Task<'_>) -> Result<f64> {
 /// The batches of each client. A client's products take turns, as the lanes of a worker do.
 fn shares(sale: &Sale, buys: &[Buy], batch: usize) -> Vec<Vec<Rows>> {
     let clients = sale.products.len().min(CLIENTS);
-    let mut shares: Vec<Vec<(usize, Rows)>> = (0..clients).map(|_| Vec::new()).collect();
+    let mut batches = Vec::new();
     for (index, product) in sale.products.iter().enumerate() {
         let of_product = buys.iter().filter(|buy| buy.product == product.id);
         let of_product: Vec<&Buy> = of_product.collect();
-        let batches = of_product.chunks(batch).enumerate();
-        let turns = batches.map(|(turn, buys)| (turn, Rows::new(sale, &product.id, buys)));
-        shares[index % clients].extend(turns);
+        for (turn, buys) in of_product.chunks(batch).enumerate() {
+            batches.push((turn, index % clients, Rows::new(sale, &product.id, buys)));
+        }
     }
-    let in_turn = |mut share: Vec<(usize, Rows)>| {
-        share.sort_by_key(|(turn, _)| *turn);
-        share.into_iter().map(|(_, rows)| rows).collect()
-    };
-    shares.into_iter().map(in_turn).collect()
+    batches.sort_by_key(|(turn, ..)| *turn);
+    let mut shares: Vec<Vec<Rows>> = (0..clients).map(|_| Vec::new()).collect();
+    for (_, client, rows) in batches {
+        shares[client].push(rows);
+    }
+    shares
 }
 
 struct Settler {
@@ -108,7 +109,8 @@ struct Settler {
     lock: Statement,
     insert: Statement,
     take: Statement,
-    copy: Option<Statement>,
+    copy: Statement,
+    by_copy: bool,
 }
 
 impl Settler {
@@ -129,16 +131,12 @@ impl Settler {
         let copy = "COPY orders
             (user_id, product_id, status, sale_id, job_id, idempotency_key, price)
             FROM STDIN (FORMAT binary)";
-        let copy = if by_copy {
-            Some(client.prepare(copy).await?)
-        } else {
-            None
-        };
         Ok(Self {
+            by_copy,
             lock: client.prepare(lock).await?,
             insert: client.prepare(&insert).await?,
             take: client.prepare(take).await?,
-            copy,
+            copy: client.prepare(copy).await?,
             client,
         })
     }
@@ -154,9 +152,9 @@ impl Settler {
         let taken: [&(dyn ToSql + Sync); 2] = [&rows.product, &count];
         let take = client.execute(&self.take, &taken);
         let commit = client.batch_execute("COMMIT");
-        if let Some(copy) = &self.copy {
+        if self.by_copy {
             // The rows may only be sent once PostgreSQL has said that it waits for them.
-            let ((), locked, sink) = try_join!(begin, lock, client.copy_in(copy))?;
+            let ((), locked, sink) = try_join!(begin, lock, client.copy_in(&self.copy))?;
             require(locked, 1)?;
             rows.send(sink).await?;
             try_join!(take, commit)?;

@@ -1,8 +1,6 @@
 //! Load by redis-benchmark: the turnstile's script alone, one buy a call, as many as 64 connections
 //! get decided. What Redis could acknowledge if HTTP cost nothing.
 
-use std::sync::{Arc, Mutex, PoisonError};
-
 use flashsale_domain::sale::Sale;
 use flashsale_queue::{keys::SaleKeys, turnstile::Turnstile};
 use redis::{Cmd, Pipeline, RedisFuture, Value, aio::ConnectionLike};
@@ -58,14 +56,8 @@ fn command(stores: &Stores, count: u32, pipeline: u32) -> Result<Command> {
     let port = stores.redis.port().to_string();
     let mut command = Command::new(external::installed(PROGRAM, "redis-tools")?);
     command
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &port,
-            "-a",
-            stores.redis.password(),
-        ])
+        .args(["-h", "127.0.0.1", "-p", &port])
+        .args(["-a", stores.redis.password()])
         .args(["-c", &CONNECTIONS.to_string()])
         .args(["-P", &pipeline.to_string()])
         .args(["-n", &count.to_string()])
@@ -75,17 +67,10 @@ fn command(stores: &Stores, count: u32, pipeline: u32) -> Result<Command> {
 
 /// The call that the turnstile makes of one buy, with another shopper, key and job each time.
 async fn call(sale: &Sale) -> Result<Vec<String>> {
-    let buys = shop::buys(sale, 1);
-    let mut recorder = Recorder::default();
-    let keys = SaleKeys::new(&sale.id);
-    Turnstile::default()
-        .admit(&mut recorder, &keys, &buys)
-        .await?;
-    let words = recorder.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let words = words
-        .iter()
-        .map(|word| String::from_utf8_lossy(word).into_owned());
-    let mut call: Vec<String> = words.collect();
+    let (buys, keys) = (shop::buys(sale, 1), SaleKeys::new(&sale.id));
+    let (turnstile, mut recorder) = (Turnstile::default(), Recorder::default());
+    turnstile.admit(&mut recorder, &keys, &buys).await?;
+    let Recorder(mut call) = recorder;
     for buy in &buys {
         for name in [
             buy.user.to_string(),
@@ -114,16 +99,16 @@ fn with_random_end(name: &str) -> String {
 
 /// A connection to nowhere that keeps what it is given, so that the call is the turnstile's own
 /// whatever its arguments are.
-#[derive(Debug, Clone, Default)]
-struct Recorder(Arc<Mutex<Vec<Vec<u8>>>>);
+#[derive(Debug, Default)]
+struct Recorder(Vec<String>);
 
 impl ConnectionLike for Recorder {
     fn req_packed_command<'a>(&'a mut self, command: &'a Cmd) -> RedisFuture<'a, Value> {
         let words = command.args_iter().map(|word| match word {
-            redis::Arg::Simple(bytes) => bytes.to_vec(),
-            _ => Vec::new(),
+            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            _ => String::new(),
         });
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = words.collect();
+        self.0 = words.collect();
         let queued = Value::Array(vec![Value::Int(1)]);
         Box::pin(std::future::ready(Ok(queued)))
     }
@@ -145,12 +130,8 @@ impl ConnectionLike for Recorder {
 /// Calls per second: the first column behind the test's name in the last line.
 fn parse(csv: &str) -> Option<f64> {
     let line = csv.lines().last()?;
-    let rate: f64 = line
-        .rsplit(',')
-        .nth(COLUMNS - 1)?
-        .trim_matches('"')
-        .parse()
-        .ok()?;
+    let rate = line.rsplit(',').nth(COLUMNS - 1)?.trim_matches('"');
+    let rate: f64 = rate.parse().ok()?;
     (rate > 0.0).then_some(rate)
 }
 

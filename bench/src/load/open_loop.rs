@@ -16,12 +16,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale_testbed::figures::Latencies;
 use tokio::sync::oneshot;
 
-use crate::{
-    error::{Error, Result, wrong},
-    latencies::Latencies,
-};
+use crate::error::{Error, Result, wrong};
 
 /// Connections that suffice for most loads: at 10,000 requests a second each may be busy for 25 ms.
 pub(crate) const CONNECTIONS: u32 = 256;

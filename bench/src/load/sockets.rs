@@ -3,16 +3,12 @@
 //! They share the cores with what they measure, so each does little: it answers pings, notes when
 //! a stock update and when a confirmation came, and keeps nothing else.
 
-use std::{
-    mem,
-    net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
-};
+use std::{mem, net::SocketAddr, sync::Arc, time::Instant};
 
 use flashsale_domain::id::JobId;
 use flashsale_testbed::socket_io::{Socket, SocketError};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::{
     sync::Notify,
@@ -42,9 +38,8 @@ impl Sockets {
     /// (`programs::allow_sockets` before the gateway is started).
     pub(crate) async fn connect(address: SocketAddr, count: u32) -> Result<Self> {
         // As long as the ids that identity providers hand out.
-        let users: Arc<[String]> = (0..count)
-            .map(|index| format!("user_{index:017x}"))
-            .collect();
+        let users = (0..count).map(|index| format!("user_{index:017x}"));
+        let users: Arc<[String]> = users.collect();
         let connecting = timeout(CONNECT_TIMEOUT, connect_all(address, &users));
         let sockets = connecting
             .await
@@ -166,7 +161,7 @@ impl Heard {
 
     /// From now on notes who hears that `stock` units are left.
     pub(crate) fn expect_stock(&self, stock: i32) {
-        *lock(&self.stock) = (Some(stock), Vec::with_capacity(self.sockets));
+        *self.stock.lock() = (Some(stock), Vec::with_capacity(self.sockets));
     }
 
     /// Waits until as many updates as there are sockets were heard. One task may wait at a time.
@@ -176,21 +171,21 @@ impl Heard {
 
     /// When the stock expected last was heard, in the order of hearing; no longer waits for it.
     pub(crate) fn take_stock(&self) -> Vec<Instant> {
-        mem::take(&mut *lock(&self.stock)).1
+        mem::take(&mut *self.stock.lock()).1
     }
 
     /// How many confirmations were heard since they were last taken.
     pub(crate) fn confirmed_so_far(&self) -> usize {
-        lock(&self.confirmations).len()
+        self.confirmations.lock().len()
     }
 
     /// The confirmations since this was last asked.
     pub(crate) fn take_confirmations(&self) -> Vec<(JobId, Instant)> {
-        mem::take(&mut *lock(&self.confirmations))
+        mem::take(&mut *self.confirmations.lock())
     }
 
     fn stock(&self, stock: i32, at: Instant) {
-        let mut expected = lock(&self.stock);
+        let mut expected = self.stock.lock();
         if expected.0 == Some(stock) {
             expected.1.push(at);
             if expected.1.len() == self.sockets {
@@ -200,12 +195,8 @@ impl Heard {
     }
 
     fn confirmed(&self, job: JobId, at: Instant) {
-        lock(&self.confirmations).push((job, at));
+        self.confirmations.lock().push((job, at));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -134,7 +134,7 @@ async fn at_fixed_rates(
     record(session, "server=empty-route load=half", at_half, &report)?;
     // The promised one first, next to what it is held against.
     for (load, share) in [half, quarter, three_quarters] {
-        let sale = session.open_sale(gateway).await?;
+        let sale = session.open_sale(gateway, 0).await?;
         let (product, rate) = (sale.products[0].id.as_str(), rate(most, share));
         let report = send(session, gateway, product, rate).await?;
         all_taken(&session.stores, &sale, report.succeeded, report.unanswered).await?;

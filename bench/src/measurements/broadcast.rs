@@ -11,7 +11,7 @@ use flashsale_queue::{
     keys::{EVENTS, SaleKeys},
     stock,
 };
-use flashsale_testbed::program::Program;
+use flashsale_testbed::{figures::Latencies, program::Program};
 use redis::AsyncCommands as _;
 use tokio::time::{sleep, timeout};
 
@@ -19,7 +19,6 @@ use super::confirmation;
 use crate::{
     environment::{Stores, programs, verification},
     error::{Error, Result, check},
-    latencies::Latencies,
     load::sockets::Sockets,
     metrics::table::DEFAULT_BATCH,
     session::Session,
@@ -46,7 +45,7 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
     programs::allow_sockets(count)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
-    let sale = session.open_sale(&gateway).await?;
+    let sale = session.open_sale(&gateway, 0).await?;
     let before = programs::memory(&gateway)?;
     let bytes_each =
         || Ok::<_, Error>((programs::memory(&gateway)? - before) * 1e6 / f64::from(count));
@@ -120,11 +119,11 @@ async fn update(
     let _ = timeout(UPDATE_TIMEOUT, sockets.heard.everyone()).await;
     sleep(PAUSE).await;
     sockets.check()?;
-    let (heard, all) = (sockets.heard.take_stock(), sockets.users.len());
+    let heard = sockets.heard.take_stock();
+    let (times, all) = (heard.len(), sockets.users.len());
     check!(
-        heard.len() == all,
-        "{all} sockets heard {} times of one stock update",
-        heard.len()
+        times == all,
+        "{all} sockets heard {times} times of one stock update"
     )?;
     Ok(heard.into_iter().map(|at| at - published).collect())
 }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use flashsale_domain::{id::JobId, sale::Sale};
-use flashsale_testbed::program::Program;
+use flashsale_testbed::{figures::Latencies, program::Program};
 use serde::Deserialize;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -21,7 +21,6 @@ use uuid::Uuid;
 use crate::{
     environment::{outcomes::Listener, programs, verification},
     error::{Result, check},
-    latencies::Latencies,
     load::{
         open_loop::{self, Answer, CONNECTIONS, Plan, Traffic},
         sockets::Sockets,
@@ -53,11 +52,20 @@ const LOADS: [Load; 2] = [("steady", 1_000), ("busy", 5_000)];
 /// By all shoppers of the part `sockets`, who also hear every stock update.
 pub(crate) const CROWDED: Load = ("crowded", 5_000);
 
+/// The stages of a buy, and how many quantiles are shown of each, fewer of those on the way: its
+/// answer was read, a worker told of its order, which is then committed, and its confirmation was
+/// read from the shopper's socket.
+const STAGES: [(&str, usize); 3] = [
+    ("acknowledged", 2),
+    ("settled", 2),
+    ("confirmed", QUANTILES.len()),
+];
+
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     programs::allow_sockets(SHOPPERS)?;
     let way = session.stores.way();
     let gateway = way.gateway().await?;
-    let sale = session.open_sale(&gateway).await?;
+    let sale = session.open_sale(&gateway, 0).await?;
     let worker = way.worker("worker", 1, DEFAULT_BATCH).await?;
     let mut sockets = Sockets::connect(gateway.address, SHOPPERS).await?;
     let mut bought = 0;
@@ -85,12 +93,7 @@ pub(crate) async fn measure(
     let listener = Listener::start(&session.stores).await?;
     let bought = buyers.send(rate, count).await?;
     let ways = finish(listener, sockets, &bought).await?;
-    // Of the stages on the way less is shown than of the end.
-    for (stage, latencies, shown) in [
-        ("acknowledged", ways.acknowledged, 2),
-        ("settled", ways.settled, 2),
-        ("confirmed", ways.confirmed, QUANTILES.len()),
-    ] {
+    for ((stage, shown), latencies) in STAGES.into_iter().zip(ways) {
         session.record_latencies(&format!("{stage} load={load}"), &latencies, shown)?;
     }
     Ok(count)
@@ -112,26 +115,18 @@ async fn finish(listener: Listener, sockets: &mut Sockets, bought: &[Bought]) ->
     pair(bought, &told, &sockets.heard.take_confirmations())
 }
 
-/// How long after it was due each buy reached a stage.
-#[derive(Debug)]
-struct Ways {
-    /// Its answer was read.
-    acknowledged: Latencies,
-    /// A worker told of its order, which is then committed.
-    settled: Latencies,
-    /// Its confirmation was read from the shopper's socket.
-    confirmed: Latencies,
-}
+/// How long after it was due each buy reached a stage, in the order of [`STAGES`].
+type Ways = [Latencies; STAGES.len()];
 
 /// Holds buys, what workers told, and what sockets heard against each other.
 fn pair(bought: &[Bought], told: &[(JobId, Instant)], heard: &[(JobId, Instant)]) -> Result<Ways> {
     let due: HashMap<JobId, Instant> = bought.iter().map(|buy| (buy.job, buy.due)).collect();
     let acknowledged = bought.iter().map(|buy| buy.acknowledged - buy.due);
-    Ok(Ways {
-        acknowledged: acknowledged.collect(),
-        settled: after_due(&due, told, "told by a worker")?,
-        confirmed: after_due(&due, heard, "confirmed on a socket")?,
-    })
+    Ok([
+        acknowledged.collect(),
+        after_due(&due, told, "told by a worker")?,
+        after_due(&due, heard, "confirmed on a socket")?,
+    ])
 }
 
 /// How long after it was due each buy's event came. One event a buy, neither more nor less.
@@ -173,8 +168,8 @@ struct Buyers {
     /// They take turns.
     users: Arc<[String]>,
     bought: Vec<Bought>,
-    /// Why an answer could not be read.
-    failure: Option<serde_json::Error>,
+    /// Whether every answer could be read.
+    all_read: Result<(), serde_json::Error>,
 }
 
 /// The body of an acknowledgement, as far as it matters here.
@@ -192,7 +187,7 @@ impl Buyers {
             product: product.to_owned(),
             users,
             bought: Vec::new(),
-            failure: None,
+            all_read: Ok(()),
         }
     }
 
@@ -207,9 +202,7 @@ impl Buyers {
         self.bought.reserve(count as usize);
         let (report, buyers) = open_loop::run(plan, self).await?;
         report.check()?;
-        if let Some(failure) = buyers.failure {
-            return Err(failure.into());
-        }
+        buyers.all_read?;
         let answered = report.succeeded;
         check!(
             answered == count,
@@ -244,7 +237,7 @@ impl Traffic for Buyers {
                 due: answer.due,
                 acknowledged: answer.read,
             }),
-            Err(error) => self.failure = Some(error),
+            Err(error) => self.all_read = Err(error),
         }
     }
 }
@@ -269,8 +262,7 @@ mod tests {
         let told = bought.map(|buy| (buy.job, at));
         let heard = bought.map(|buy| (buy.job, at + Duration::from_millis(2)));
         let ways = pair(&bought, &told, &heard).unwrap();
-        let stages = [ways.acknowledged, ways.settled, ways.confirmed];
-        let medians = stages.map(|latencies| latencies.quantile(0.5).unwrap());
+        let medians = ways.map(|latencies| latencies.quantile(0.5).unwrap());
         assert_eq!(medians, [1, 3, 5].map(Duration::from_millis));
     }
 
@@ -308,25 +300,20 @@ mod tests {
 
     #[test]
     fn the_job_of_an_answer_is_noted_with_its_instants() {
-        let now = Instant::now();
+        let [expected, _] = bought(Instant::now());
         let mut buyers = Buyers::new(([127, 0, 0, 1], 80).into(), "p", Arc::new([]));
         let answer = |body| Answer {
             status: 200,
             body,
-            due: now,
-            read: now,
+            due: expected.due,
+            read: expected.acknowledged,
         };
         let body =
-            br#"{"jobId":"00000000-0000-0000-0000-000000000007","status":"queued","position":1}"#;
+            br#"{"jobId":"00000000-0000-0000-0000-000000000001","status":"queued","position":1}"#;
         buyers.answered(&answer(body));
-        let bought = Bought {
-            job: JobId(Uuid::from_u128(7)),
-            due: now,
-            acknowledged: now,
-        };
-        assert_eq!(buyers.bought, [bought]);
-        assert!(buyers.failure.is_none());
+        assert_eq!(buyers.bought, [expected]);
+        assert!(buyers.all_read.is_ok());
         buyers.answered(&answer(b"{}"));
-        assert!(buyers.failure.is_some());
+        assert!(buyers.all_read.is_err());
     }
 }

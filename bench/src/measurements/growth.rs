@@ -19,7 +19,11 @@ use tokio::time::sleep;
 
 use super::memory::{self, LANES};
 use crate::{
-    environment::{Stores, outcomes, programs, shop, verification},
+    environment::{
+        Stores, outcomes,
+        programs::{bytes_each, megabytes, most_memory, processor_seconds},
+        shop, verification,
+    },
     error::{Error, Result, check},
     load::prefill,
     metrics::table::{DEFAULT_BATCH, GROWING_BUYS, GROWING_JOBS, GROWING_PRODUCTS, GROWING_SALES},
@@ -72,20 +76,17 @@ async fn whole(session: &mut Session, sizes: &[u32]) -> Result<()> {
     let mut sold = 0;
     for size in sizes {
         let at = |id| format!("{id} buys={size}");
-        let outcomes = outcomes::listen(&session.stores, size - sold).await?;
+        let buys = size - sold;
+        let outcomes = outcomes::listen(&session.stores, buys).await?;
         let started = Instant::now();
-        let units = size - sold;
-        session.buy_exactly(&gateway, (number, 1), units).await?;
+        session.buy_exactly(&gateway, (number, 1), buys).await?;
         outcomes::finish(outcomes).await?;
-        session.record(&at("orders"), prefill::rate(size - sold, started))?;
+        session.record(&at("orders"), prefill::rate(buys, started))?;
         sold = *size;
-        session.record(&at("gateway-memory"), programs::most_memory(&gateway)?)?;
-        session.record(&at("worker-memory"), programs::most_memory(&worker)?)?;
+        session.record(&at("gateway-memory"), most_memory(&gateway)?)?;
+        session.record(&at("worker-memory"), most_memory(&worker)?)?;
         let settled = session.stores.redis_memory_at_rest().await?;
-        session.record(
-            &at("settled-bytes"),
-            programs::bytes_each(empty, settled, sold),
-        )?;
+        session.record(&at("settled-bytes"), bytes_each(empty, settled, sold))?;
     }
     worker.stop().await?;
     verification::settled(&session.stores, &sale, units).await?;
@@ -93,11 +94,8 @@ async fn whole(session: &mut Session, sizes: &[u32]) -> Result<()> {
     session.record(&format!("deleting buys={units}"), milliseconds)?;
     gateway.stop().await?;
     check_nothing_left(&session.stores, &sale).await?;
-    let left = left(&session.stores, empty).await?;
-    session.record(
-        &format!("redis-left buys={units}"),
-        programs::megabytes(left),
-    )
+    let left = megabytes(left(&session.stores, empty).await?);
+    session.record(&format!("redis-left buys={units}"), left)
 }
 
 /// Deletes the sale as the operator does once its lanes are empty and its workers are gone; answers
@@ -226,15 +224,14 @@ async fn sales(session: &mut Session, sales: u32) -> Result<()> {
         session.record(&at(id), value)?;
     }
     let outcomes = outcomes::listen(&session.stores, BUYS_AWAKE).await?;
-    let before = programs::processor_seconds(&gateway)?;
-    session
-        .buy_exactly(&gateway, (number, 1), BUYS_AWAKE)
-        .await?;
-    let used = programs::processor_seconds(&gateway)? - before;
+    let before = processor_seconds(&gateway)?;
+    let lane = (number, 1);
+    session.buy_exactly(&gateway, lane, BUYS_AWAKE).await?;
+    let used = processor_seconds(&gateway)? - before;
     outcomes::finish(outcomes).await?;
     session.record_each([(at("gateway-for-buy"), used)], BUYS_AWAKE)?;
-    session.record(&at("gateway-memory"), programs::most_memory(&gateway)?)?;
-    session.record(&at("worker-memory"), programs::most_memory(&worker)?)?;
+    session.record(&at("gateway-memory"), most_memory(&gateway)?)?;
+    session.record(&at("worker-memory"), most_memory(&worker)?)?;
     worker.stop().await?;
     gateway.stop().await?;
     verification::settled(&session.stores, &awake, BUYS_AWAKE).await
@@ -250,11 +247,8 @@ async fn asleep(
     sleep(FALLING_ASLEEP).await;
     let look = async || {
         Ok::<_, Error>([
-            (
-                "gateway-asleep",
-                programs::processor_seconds(gateway)? * 1e3,
-            ),
-            ("worker-asleep", programs::processor_seconds(worker)? * 1e3),
+            ("gateway-asleep", processor_seconds(gateway)? * 1e3),
+            ("worker-asleep", processor_seconds(worker)? * 1e3),
             ("redis-asleep", stores.redis_seconds()? * 1e3),
             ("commands-asleep", stores.redis_commands().await?),
         ])

@@ -27,7 +27,7 @@ const CHUNK: u32 = 100_000;
 
 pub(crate) async fn round(session: &mut Session) -> Result<()> {
     let gateway = session.stores.way().gateway().await?;
-    let sale = session.open_sale(&gateway).await?;
+    let sale = session.open_sale(&gateway, 0).await?;
     let lane = OpenLane::new(&session.stores, sale).await?;
     let how = How {
         seconds: 1,

@@ -103,10 +103,8 @@ fn check_taken(answered: u32, queued: u64) -> Result<()> {
 
 fn record(session: &mut Session, stack: &str, load: &Load) -> Result<()> {
     session.record(&format!("peer-requests stack={stack}"), load.rate())?;
-    session.record_quantiles(
-        &format!("peer-latency stack={stack}"),
-        &load.quantiles_ms()[..2],
-    )
+    let series = format!("peer-latency stack={stack}");
+    session.record_quantiles(&series, &load.quantiles_ms()[..2])
 }
 
 /// What it sells.
@@ -154,9 +152,8 @@ async fn open(stores: &Stores, stock: u32) -> Result<()> {
 }
 
 async fn clear(stores: &Stores) -> Result<()> {
-    sqlx::raw_sql("DROP SCHEMA IF EXISTS peer CASCADE")
-        .execute(stores.ledger.pool())
-        .await?;
+    let clearing = sqlx::raw_sql("DROP SCHEMA IF EXISTS peer CASCADE");
+    clearing.execute(stores.ledger.pool()).await?;
     Ok(())
 }
 
@@ -235,12 +232,11 @@ async fn count(stores: &Stores, statement: &'static str) -> Result<i64> {
 async fn verify(stores: &Stores, jobs: u32) -> Result<()> {
     let made = orders(stores).await?;
     let stock = count(stores, "SELECT sum(stock_quantity) FROM peer.products").await?;
-    let mut queue = stores.queue.clone();
     let (waiting, active, failed): (u64, u64, u64) = redis::pipe()
         .llen(format!("{QUEUE}:wait"))
         .llen(format!("{QUEUE}:active"))
         .zcard(format!("{QUEUE}:failed"))
-        .query_async(&mut queue)
+        .query_async(&mut stores.queue.clone())
         .await?;
     let is_right = made == i64::from(jobs)
         && stock == i64::from(LEFT_OVER)

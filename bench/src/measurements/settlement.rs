@@ -70,23 +70,19 @@ impl Scenario {
     }
 
     fn series(self) -> String {
+        let (workers, products, batch) = (self.workers, self.products, self.batch);
         match self.away_ms {
-            0 => format!(
-                "settlement workers={} products={} batch={}",
-                self.workers, self.products, self.batch
-            ),
-            away_ms => format!("far-settlement ms={away_ms} batch={}", self.batch),
+            0 => format!("settlement workers={workers} products={products} batch={batch}"),
+            away_ms => format!("far-settlement ms={away_ms} batch={batch}"),
         }
     }
 
     /// The limit that stands beside it, however many workers there are.
     fn limit_series(self) -> String {
+        let (products, batch) = (self.products, self.batch);
         match self.away_ms {
-            0 => format!(
-                "plain-batches products={} batch={}",
-                self.products, self.batch
-            ),
-            away_ms => format!("far-plain-batches ms={away_ms} batch={}", self.batch),
+            0 => format!("plain-batches products={products} batch={batch}"),
+            away_ms => format!("far-plain-batches ms={away_ms} batch={batch}"),
         }
     }
 
@@ -151,10 +147,9 @@ pub(crate) async fn load_rows(session: &Session) -> Result<()> {
 
 async fn run_pgbench(session: &mut Session) -> Result<()> {
     let (number, jobs) = (session.next_sale(), session.arguments.jobs());
-    let run = pgbench::run(&session.stores, number, DEFAULT_BATCH, jobs).await?;
-    session.record("pgbench", run.orders_per_second)?;
-    let series = "processor-time of=postgres-for-pgbench";
-    session.record_each([(series, run.postgres_seconds)], jobs)
+    let (orders, used) = pgbench::run(&session.stores, number, DEFAULT_BATCH, jobs).await?;
+    session.record("pgbench", orders)?;
+    session.record_each([("processor-time of=postgres-for-pgbench", used)], jobs)
 }
 
 /// The limit of `scenario`, then the scenario.

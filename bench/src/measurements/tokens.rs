@@ -135,18 +135,14 @@ impl Tokens {
 
     /// A gateway that trusts the key and remembers so many tokens.
     async fn gateway(&self, stores: &Stores, remembered: u32) -> Result<Program> {
-        let key_set = self.key_set.to_string_lossy();
-        let remembered = remembered.to_string();
-        let trusted = [
-            "--jwks",
-            &key_set,
-            "--jwt-issuer",
-            ISSUER,
-            "--jwt-audience",
-            AUDIENCE,
+        let flags = [
+            format!("--jwks={}", self.key_set.display()),
+            format!("--jwt-issuer={ISSUER}"),
+            format!("--jwt-audience={AUDIENCE}"),
+            format!("--jwt-cache-tokens={remembered}"),
         ];
-        let further = [&trusted[..], &["--jwt-cache-tokens", &remembered]].concat();
-        stores.way().guarded_gateway(&further).await
+        let flags = flags.each_ref().map(String::as_str);
+        stores.way().guarded_gateway(&flags).await
     }
 
     /// Microseconds of processor time that `ring` takes for the check of one signature.

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
+use flashsale_testbed::figures::grouped;
 use serde_json::{Value, json};
 use strum::VariantArray as _;
 
 use super::verdict::{Law, Store, Verdict};
-use crate::figures::grouped;
 
 /// How many rows of each law, and of each store, are told in words; the rest is counted.
 const SHOWN: usize = 20;

@@ -9,9 +9,10 @@ use clap::Args;
 use flashsale_domain::id::{ProductId, SaleId};
 use flashsale_ledger::{Claim, LedgerError, Repair};
 use flashsale_recovery::{LostOrders, RecoveryError};
+use flashsale_testbed::figures::grouped;
 
 use super::{Outcome, ToolError};
-use crate::{connection::StoresArgs, display::Display, figures::grouped};
+use crate::{connection::StoresArgs, display::Display};
 
 /// How often it is told how far the records are read.
 const PROGRESS: Duration = Duration::from_secs(1);

@@ -14,12 +14,12 @@ use flashsale_domain::{
     sale::Sale,
 };
 use flashsale_queue::{catalogue, observation};
+use flashsale_testbed::figures::grouped;
 use jiff::Timestamp;
 
 use super::{Outcome, ToolError};
 use crate::{
     connection::{OptionalLedgerArgs, RedisArgs},
-    figures::grouped,
     reach,
 };
 

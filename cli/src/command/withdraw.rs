@@ -5,9 +5,10 @@ use std::io::{self, Write as _};
 use clap::Args;
 use flashsale_domain::id::SaleId;
 use flashsale_queue::{catalogue, observation};
+use flashsale_testbed::figures::grouped;
 
 use super::{Outcome, ToolError};
-use crate::{connection::StoresArgs, figures::grouped};
+use crate::connection::StoresArgs;
 
 /// Close a sale that has no FlashSale any more, and free its keys and its products.
 ///

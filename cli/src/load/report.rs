@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 
+use flashsale_testbed::figures::grouped;
 use jiff::Timestamp;
 use serde::Serialize;
 use uuid::Uuid;
@@ -11,7 +12,6 @@ use super::{
     counts::Counts,
     latency::readable,
 };
-use crate::figures::grouped;
 
 /// How many buys without an outcome are named.
 const NAMED: usize = 20;

@@ -11,6 +11,7 @@ use flashsale_domain::{
 };
 use flashsale_ledger::Ledger;
 use flashsale_queue::{catalogue, connect::SharedConnection, keys::SaleKeys, stock};
+use flashsale_testbed::figures::grouped;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
     sync::watch,
@@ -27,7 +28,6 @@ use super::{
 };
 use crate::{
     display::Display,
-    figures::grouped,
     view::{LaneView, View},
 };
 

@@ -9,6 +9,7 @@ use std::{
 use flashsale_audit::SaleAudit;
 use flashsale_domain::id::{ProductId, SaleId};
 use flashsale_queue::connect;
+use flashsale_testbed::figures::grouped;
 use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,6 @@ use crate::{
     audit_report::{details, headline},
     crowd::CrowdArgs,
     display::Display,
-    figures::grouped,
     load::{
         LoadError,
         book::Book,

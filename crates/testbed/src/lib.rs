@@ -27,6 +27,7 @@ pub mod certificates;
 pub mod cluster;
 pub mod data_dir;
 pub mod fault_proxy;
+pub mod figures;
 pub mod fixtures;
 pub mod http;
 pub mod launch;

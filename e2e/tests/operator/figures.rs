@@ -11,12 +11,6 @@ pub(crate) fn sample(metrics: &str, series: &str) -> Option<f64> {
     })
 }
 
-/// The value below which `percent` of the `sorted` values are, by nearest rank.
-pub(crate) fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    let rank = (sorted.len() * percent).div_ceil(100).max(1);
-    sorted[rank - 1]
-}
-
 /// A wait of up to a second: a spike may come at any moment between two looks.
 pub(crate) fn random_phase() -> Duration {
     let random = uuid::Uuid::new_v4().as_u128() % 1_000;

@@ -95,23 +95,18 @@ impl<T: Traffic> Generator<T> {
         for index in 0..plan.connections.min(plan.count) {
             let stream = TcpStream::connect(plan.address)?;
             stream.set_nodelay(true)?;
-            epoll.add(
-                &stream,
-                EpollEvent::new(EpollFlags::EPOLLIN, u64::from(index)),
-            )?;
-            let answer = Vec::with_capacity(ANSWER);
+            let readable = EpollEvent::new(EpollFlags::EPOLLIN, u64::from(index));
+            epoll.add(&stream, readable)?;
             connections.push(Connection {
                 stream,
                 due: None,
-                answer,
+                answer: Vec::with_capacity(ANSWER),
             });
         }
         // Epoll's own timeout counts milliseconds.
         let timer = TimerFd::new(ClockId::CLOCK_MONOTONIC, TimerFlags::TFD_CLOEXEC)?;
-        timer.set(
-            Expiration::Interval(TICK.into()),
-            TimerSetTimeFlags::empty(),
-        )?;
+        let interval = Expiration::Interval(TICK.into());
+        timer.set(interval, TimerSetTimeFlags::empty())?;
         epoll.add(&timer, EpollEvent::new(EpollFlags::EPOLLIN, TIMER))?;
         Ok(Self {
             epoll,
@@ -167,9 +162,8 @@ impl<T: Traffic> Generator<T> {
         if body.len() < head.body {
             return Ok(());
         }
-        let Some(due) = connection.due.take() else {
-            return Err(io::Error::other("an answer came to no request"));
-        };
+        let unasked = || io::Error::other("an answer came to no request");
+        let due = connection.due.take().ok_or_else(unasked)?;
         let answer = Answer {
             status: head.status,
             body,

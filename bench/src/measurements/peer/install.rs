@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -24,11 +23,6 @@ const NOTE: &str = "node_modules/.flashsale-installed";
 /// The oldest major version of Node that its packages run on.
 const OLDEST_NODE: u32 = 20;
 
-/// Why it cannot be measured here.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Unavailable(String);
-
 /// The usual stack, ready to run.
 #[derive(Debug, Clone)]
 pub(crate) struct Installed {
@@ -44,33 +38,34 @@ pub(crate) async fn prepare(arguments: &RunArguments) -> Result<Option<Installed
         return Ok(None);
     }
     match install().await {
-        Err(error) if error.is::<Unavailable>() && is_named => {
+        Ok(installed) => Ok(Some(installed)),
+        Err(error) if is_named => {
             Err(format!("the usual stack cannot be measured: {error}").into())
         }
-        Err(error) if error.is::<Unavailable>() => {
+        Err(error) => {
             eprintln!("WARNING: the usual stack is left out: {error}");
             Ok(None)
         }
-        outcome => outcome.map(Some),
     }
 }
 
 async fn install() -> Result<Installed> {
     let directory = PathBuf::from(DIRECTORY);
-    let locked = match fs::read_to_string(directory.join("package-lock.json")) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Err(Unavailable(format!(
-            "`{DIRECTORY}` is missing; build this program in the checkout that it is run in"
-        )))?,
-        read => read.map_err(error::file(&directory))?,
-    };
+    let lock_file = fs::read_to_string(directory.join("package-lock.json"));
+    let locked = lock_file.map_err(|error| {
+        format!(
+            "could not read the packages of `{DIRECTORY}` ({error}); build this program in the \
+             checkout that it is run in"
+        )
+    })?;
     let (node, npm) = (program("node")?, program("npm")?);
     let mut ask = Command::new(&node);
     let (_, version, complaint) = external::run("node", ask.arg("--version")).await?;
     if major_version(&version).is_none_or(|major| major < OLDEST_NODE) {
-        Err(Unavailable(format!(
-            "`node --version` says `{}`; install Node {OLDEST_NODE} or newer",
-            (version + &complaint).trim()
-        )))?;
+        let said = (version + &complaint).trim().to_owned();
+        Err(format!(
+            "`node --version` says `{said}`; install Node {OLDEST_NODE} or newer"
+        ))?;
     }
     let installed = directory.join(NOTE);
     if fs::read_to_string(&installed).is_ok_and(|packages| packages == locked) {
@@ -91,17 +86,17 @@ async fn install_packages(npm: &Path, directory: &Path) -> Result<()> {
         .current_dir(directory);
     let (succeeded, said, complained) = external::run("npm", &mut command).await?;
     if !succeeded {
-        Err(Unavailable(format!(
+        Err(format!(
             "`npm ci` failed in `{DIRECTORY}`; is the package registry in reach? It printed:\n\
              {said}{complained}"
-        )))?;
+        ))?;
     }
     Ok(())
 }
 
-fn program(name: &str) -> Result<PathBuf, Unavailable> {
-    let missing = format!("no `{name}` here; install Node {OLDEST_NODE} or newer with npm");
-    binaries::on_path(name).ok_or(Unavailable(missing))
+fn program(name: &str) -> Result<PathBuf> {
+    let missing = || format!("no `{name}` here; install Node {OLDEST_NODE} or newer with npm");
+    Ok(binaries::on_path(name).ok_or_else(missing)?)
 }
 
 /// 20 in `v20.19.2`.

@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use flashsale_e2e::{operator::Stage, services::Services};
+use flashsale_testbed::figures::Latencies;
 use serde_json::json;
 
 use crate::{
-    figures::{in_ms, load, percentile, random_phase, sample},
+    figures::{in_ms, load, random_phase, sample},
     market::Market,
     replicas::Replicas,
 };
@@ -64,11 +65,12 @@ fn straight_to_the_need(numbers: &[i32]) {
 
 fn judge(mut figures: Vec<Duration>) {
     figures.sort();
-    let p95 = percentile(&figures, 95);
+    let latencies: Latencies = figures.iter().copied().collect();
+    let [p50, p95] = [0.5, 0.95].map(|share| latencies.quantile(share).unwrap());
     println!(
         "from a spike to patched replicas, {SPIKES} times, in ms: {}\n  p50 {} p95 {} max {} (load {})",
         in_ms(&figures),
-        percentile(&figures, 50).as_millis(),
+        p50.as_millis(),
         p95.as_millis(),
         figures.last().unwrap().as_millis(),
         load(),
