@@ -77,7 +77,6 @@ from_testbed! {
 
 impl ChaosError {
     /// The error and what caused it, in one line.
-    #[must_use]
     pub fn with_causes(&self) -> String {
         let mut text = self.to_string();
         let mut cause = self.source();
@@ -110,7 +109,6 @@ impl ChaosError {
 
 /// The status that `program` ends with: 0 where all is well, 1 where something is not, `failed` where
 /// that is unknown, which is told.
-#[must_use]
 pub fn exit_code(program: &str, outcome: Result<bool, ChaosError>, failed: u8) -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

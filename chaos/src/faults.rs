@@ -104,7 +104,6 @@ pub enum Kind {
 
 impl Fault {
     /// Every fault, once.
-    #[must_use]
     pub fn all() -> Vec<Self> {
         let parts = [
             Part::Worker,
@@ -158,7 +157,6 @@ impl Fault {
     }
 
     /// The fault of exactly this name.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::all().into_iter().find(|fault| fault.name == name)
     }
@@ -176,7 +174,6 @@ impl From<Kind> for Fault {
 impl Kind {
     /// Within how many milliseconds everything must flow again, counted from the instant that
     /// [`Episode::since`](crate::round::Episode) names: longer after a store's failover.
-    #[must_use]
     pub fn limit_ms(self) -> u64 {
         match self {
             Self::LedgerPromoted

@@ -55,7 +55,6 @@ pub struct Watcher {
 
 impl Watcher {
     /// Starts to look, at the Redis of this address.
-    #[must_use]
     pub fn start(redis_url: String) -> Self {
         let tracks = sale::PRODUCTS.map(|_| Track::default());
         let tracks = Arc::new(Mutex::new(Vec::from(tracks)));
@@ -70,14 +69,12 @@ impl Watcher {
     }
 
     /// Whether every lane that has jobs has moved within [`STANDS_STILL`].
-    #[must_use]
     pub fn flows(&self) -> bool {
         lock(&self.tracks).iter().all(Track::flows)
     }
 
     /// How long after `since` the last lane went on that stood still then or later; zero when none
     /// did.
-    #[must_use]
     pub fn recovered_after(&self, since: Instant) -> Duration {
         let now = Instant::now();
         lock(&self.tracks)
@@ -89,7 +86,6 @@ impl Watcher {
     }
 
     /// Jobs settled so far in the deep lane; none before the first.
-    #[must_use]
     pub fn has_settled(&self) -> bool {
         let tracks = lock(&self.tracks);
         let lane = tracks.first().and_then(|track| track.last.as_ref());

@@ -34,7 +34,6 @@ pub struct Namespace {
 }
 
 /// Why there can be no namespace here; none when there can.
-#[must_use]
 pub fn unavailable() -> Option<String> {
     if !Uid::effective().is_root() {
         return Some("packets can be dropped by root alone".to_owned());
@@ -93,19 +92,16 @@ impl Namespace {
     }
 
     /// Where programs inside find the servers of this machine.
-    #[must_use]
     pub fn outside(&self) -> Ipv4Addr {
         self.outside
     }
 
     /// Where programs inside are found.
-    #[must_use]
     pub fn inside(&self) -> Ipv4Addr {
         self.inside
     }
 
     /// What a command line begins with that runs inside: a program and its arguments.
-    #[must_use]
     pub fn enter(&self) -> [&str; 4] {
         ["ip", "netns", "exec", &self.name]
     }

@@ -47,7 +47,6 @@ pub struct Line {
 
 impl Line {
     /// What a round found.
-    #[must_use]
     pub fn of(finding: &Finding) -> Self {
         let episodes = &finding.episodes;
         let join = |text: fn(&crate::round::Episode) -> &str| {
@@ -75,7 +74,6 @@ impl Line {
     }
 
     /// Whether nothing is wrong.
-    #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations == 0 && !self.stuck && self.recovered_ms <= self.limit_ms
     }
@@ -120,7 +118,6 @@ struct Row {
 }
 
 /// The table of all rounds, in Markdown: a row for each fault, in the order of [`Fault::all`].
-#[must_use]
 pub fn table(lines: &[Line]) -> String {
     let mut rows: BTreeMap<(usize, &str), Row> = BTreeMap::new();
     let order = Fault::all();

@@ -78,7 +78,6 @@ pub struct Finding {
 
 impl Finding {
     /// Whether nothing is wrong.
-    #[must_use]
     pub fn is_clean(&self) -> bool {
         self.judgement.violations.is_empty() && self.episodes.iter().all(Episode::is_in_time)
     }
@@ -86,14 +85,12 @@ impl Finding {
 
 impl Episode {
     /// Whether everything flowed again in time.
-    #[must_use]
     pub fn is_in_time(&self) -> bool {
         !self.is_stuck && self.recovered_ms <= self.limit_ms
     }
 }
 
 /// Why this fault cannot happen here; none when it can.
-#[must_use]
 pub fn impossible(kind: Kind) -> Option<String> {
     match kind {
         Kind::Packets(..) => namespace::unavailable(),

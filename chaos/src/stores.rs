@@ -73,19 +73,16 @@ impl Stores {
     }
 
     /// Where PostgreSQL listens.
-    #[must_use]
     pub fn postgres_address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.postgres.port()).into()
     }
 
     /// Where Redis listens.
-    #[must_use]
     pub fn redis_address(&self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.redis.port()).into()
     }
 
     /// Address of Redis, past all proxies.
-    #[must_use]
     pub fn redis_url(&self) -> String {
         format!("redis://:{}@{}/", self.redis_password, self.redis_address())
     }

@@ -163,7 +163,6 @@ impl World {
     }
 
     /// Where everything is written to: logs, the history, clocks.
-    #[must_use]
     pub fn directory(&self) -> &Path {
         &self.directory
     }

@@ -6,7 +6,6 @@ use flashsale_audit::{Findings, SaleAudit};
 use flashsale_testbed::figures::grouped;
 
 /// The line that says it all, over some sales: `0 oversold · 0 lost · 0 duplicated`.
-#[must_use]
 pub fn headline(audits: &[SaleAudit]) -> String {
     let sum = |figure: fn(&SaleAudit) -> u64| grouped(audits.iter().map(figure).sum::<u64>());
     format!(
@@ -18,7 +17,6 @@ pub fn headline(audits: &[SaleAudit]) -> String {
 }
 
 /// One sale, law by law.
-#[must_use]
 pub fn details(audit: &SaleAudit) -> String {
     let mut text = format!("audit of sale {}\n", audit.sale);
     let (stock, outcomes) = (&audit.stock.findings, &audit.outcomes.lost);

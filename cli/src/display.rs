@@ -20,7 +20,6 @@ impl Default for Display {
 
 impl Display {
     /// Draws moving lines only if standard error is a terminal.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             bars: MultiProgress::new(),
@@ -29,7 +28,6 @@ impl Display {
     }
 
     /// Whether anything may move.
-    #[must_use]
     pub fn moves(&self) -> bool {
         self.moves
     }
@@ -54,7 +52,6 @@ impl Display {
     }
 
     /// Adds a moving line.
-    #[must_use]
     pub fn add(&self, bar: ProgressBar) -> ProgressBar {
         self.bars.add(bar)
     }

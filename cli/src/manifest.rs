@@ -111,7 +111,6 @@ pub fn read_file(path: &FilePath) -> io::Result<Vec<u8>> {
 }
 
 /// Checks the text of one file, which may hold several documents.
-#[must_use]
 pub fn check_text(file: &str, text: &[u8]) -> Reading {
     let documents = yaml::documents(text);
     if documents.is_empty() {

@@ -45,7 +45,6 @@ impl Drop for Progress {
 
 impl Progress {
     /// Shows `book`, and the sale's own figures where there are any.
-    #[must_use]
     pub fn start(display: Display, book: Arc<Book>, view: Option<watch::Receiver<View>>) -> Self {
         let stop = CancellationToken::new();
         let task = Some(tokio::spawn(show(display, book, view, stop.clone())));

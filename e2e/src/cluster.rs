@@ -106,19 +106,16 @@ impl ControlPlane {
     }
 
     /// Whether Deployments get pods, owners' dependents are collected, and so on.
-    #[must_use]
     pub fn has_controllers(&self) -> bool {
         self.controllers
     }
 
     /// Whether the cluster was given and so may hold what other test programs made.
-    #[must_use]
     pub fn is_given(&self) -> bool {
         self.process.is_none()
     }
 
     /// The process ids of etcd, API server and controllers; empty in a cluster that was given.
-    #[must_use]
     pub fn pids(&self) -> Vec<i32> {
         match &self.process {
             Some(_) => start::pids(self.files.path()),
@@ -134,7 +131,6 @@ impl ControlPlane {
     }
 
     /// The administrator's kubeconfig, for child processes.
-    #[must_use]
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
     }

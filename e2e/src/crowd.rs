@@ -30,7 +30,6 @@ pub struct Crowd {
 
 impl Crowd {
     /// Sends `shoppers` to the gateways at `urls`, the same number to each.
-    #[must_use]
     pub fn start(urls: &[String], shoppers: usize) -> Self {
         let (gateways, _) = watch::channel(urls.to_vec());
         let (stop, bought) = (
@@ -56,7 +55,6 @@ impl Crowd {
     }
 
     /// Acknowledged buys.
-    #[must_use]
     pub fn bought(&self) -> u64 {
         self.bought.load(Ordering::Relaxed)
     }

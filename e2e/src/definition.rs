@@ -5,7 +5,6 @@ use std::fs;
 use serde_json::Value;
 
 /// The committed definition.
-#[must_use]
 pub fn committed() -> Value {
     let path = "../crds/flashsales.flashsale.dev.yaml";
     let path = format!("{}/{path}", env!("CARGO_MANIFEST_DIR"));
@@ -13,7 +12,6 @@ pub fn committed() -> Value {
 }
 
 /// `value` without the fields called `field`, at any depth.
-#[must_use]
 pub fn without(value: &Value, field: &str) -> Value {
     match value {
         Value::Object(fields) => fields

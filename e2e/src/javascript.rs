@@ -50,7 +50,6 @@ impl Listener {
     }
 
     /// Every event so far: its name and its data.
-    #[must_use]
     pub fn events(&self) -> Vec<(String, Value)> {
         let log = std::fs::read_to_string(self.process.log_file()).unwrap_or_default();
         let complete = log.rsplit_once('\n').map_or("", |(lines, _)| lines);
@@ -64,7 +63,6 @@ impl Listener {
     }
 
     /// All data of the events `name` so far.
-    #[must_use]
     pub fn heard(&self, name: &str) -> Vec<Value> {
         self.events()
             .into_iter()

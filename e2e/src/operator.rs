@@ -315,20 +315,17 @@ impl Stage {
     }
 
     /// Id of the FlashSale `name` in Redis and PostgreSQL.
-    #[must_use]
     pub fn id(&self, name: &str) -> SaleId {
         SaleId::new(format!("{}.{name}", self.namespace)).unwrap()
     }
 }
 
 /// A spec of one product.
-#[must_use]
 pub fn one_product(id: &str, stock: i32) -> Value {
     json!({"products": [{"id": id, "name": format!("Product {id}"), "price": 100, "stock": stock}]})
 }
 
 /// `spec` with `changes` merged into its first level.
-#[must_use]
 pub fn with(mut spec: Value, changes: &Value) -> Value {
     for (field, value) in changes.as_object().unwrap() {
         spec[field] = value.clone();
@@ -427,7 +424,6 @@ impl Operator {
     }
 
     /// Everything it said.
-    #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.process.log_file()).unwrap()
     }

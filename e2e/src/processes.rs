@@ -63,7 +63,6 @@ impl Child {
     }
 
     /// Its process.
-    #[must_use]
     pub fn process(&self) -> &Process {
         self.0.process()
     }
@@ -90,7 +89,6 @@ impl Child {
     }
 
     /// Address of the shop.
-    #[must_use]
     pub fn url(&self) -> String {
         self.0.url()
     }
@@ -127,7 +125,6 @@ pub async fn get(url: &str) -> Option<(u16, String)> {
 }
 
 /// An HTTP client.
-#[must_use]
 pub fn client() -> reqwest::Client {
     // Only the first call of a process can succeed, and one is enough.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -26,7 +26,6 @@ pub struct Names {
 
 impl Names {
     /// The `FlashSale` called `name` in `namespace`, whose pods are there too.
-    #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -36,7 +35,6 @@ impl Names {
 }
 
 /// A path of the repository.
-#[must_use]
 pub fn repository(path: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     root.join(path)
@@ -46,7 +44,6 @@ pub fn repository(path: &str) -> PathBuf {
 ///
 /// # Panics
 /// When there are none.
-#[must_use]
 pub fn files(directory: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(repository(directory)).unwrap();
     let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();

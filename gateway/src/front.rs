@@ -52,7 +52,6 @@ pub struct Front {
 
 impl Front {
     /// The service of all routes of `gateway`; pages of `cors_origins` may call it.
-    #[must_use]
     pub fn new(
         gateway: Gateway,
         sockets: SocketLayer,

@@ -107,7 +107,6 @@ impl Identity {
     }
 
     /// True when requests themselves say who they come from.
-    #[must_use]
     pub fn is_off(&self) -> bool {
         matches!(self, Self::Off)
     }

@@ -71,7 +71,6 @@ impl Intake {
     }
 
     /// A new queue for the buys of `sale`.
-    #[must_use]
     pub fn queue(&self, sale: &Sale) -> Arc<SaleQueue> {
         Arc::new(SaleQueue::new(sale, Arc::clone(&self.shared)))
     }

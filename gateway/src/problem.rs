@@ -40,7 +40,6 @@ pub struct Problem {
 
 impl Problem {
     /// A refusal of this kind; `detail` tells the shopper's developer what to do.
-    #[must_use]
     pub fn new(kind: ProblemKind, detail: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
@@ -88,19 +87,16 @@ impl Problem {
     }
 
     /// What kind of refusal it is.
-    #[must_use]
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
     /// The sentence for people.
-    #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
     }
 
     /// The document that this problem is sent as.
-    #[must_use]
     pub fn document(&self) -> ProblemDocument<'_> {
         ProblemDocument {
             kind: self.kind.uri().into(),
@@ -113,7 +109,6 @@ impl Problem {
 }
 
 /// Whole seconds, at least one.
-#[must_use]
 pub fn seconds_rounded_up(wait: Duration) -> u64 {
     let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
     whole.max(1)
@@ -162,13 +157,11 @@ pub struct Refusal {
 }
 
 /// Redis is out of reach: come back soon.
-#[must_use]
 pub fn unavailable(detail: impl Into<Cow<'static, str>>) -> Problem {
     Problem::new(ProblemKind::Unavailable, detail).retry_soon()
 }
 
 /// No such address.
-#[must_use]
 pub fn not_found() -> Problem {
     Problem::new(
         ProblemKind::NotFound,

@@ -154,13 +154,11 @@ impl Process {
     }
 
     /// Where shoppers connect.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Where probes connect.
-    #[must_use]
     pub fn probes_address(&self) -> SocketAddr {
         self.probes_address
     }

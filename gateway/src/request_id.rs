@@ -11,7 +11,6 @@ pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_BYTES: usize = 128;
 
 /// The id of a request: the well-formed one that it brings, a new one otherwise.
-#[must_use]
 pub fn of(headers: &HeaderMap) -> HeaderValue {
     match headers.get(REQUEST_ID) {
         Some(given) if is_well_formed(given.as_bytes()) => given.clone(),
@@ -20,7 +19,6 @@ pub fn of(headers: &HeaderMap) -> HeaderValue {
 }
 
 /// A new id.
-#[must_use]
 pub fn new() -> HeaderValue {
     let mut text = [0; uuid::fmt::Hyphenated::LENGTH];
     let id: &str = Uuid::new_v4().hyphenated().encode_lower(&mut text);

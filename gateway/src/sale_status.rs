@@ -29,7 +29,6 @@ pub struct SaleStatusTask {
 
 impl SaleStatusTask {
     /// A task that tells `sockets`.
-    #[must_use]
     pub fn new(catalogue: Catalogue, stocks: Stocks, sockets: Sockets) -> Self {
         Self {
             catalogue,

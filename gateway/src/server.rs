@@ -47,7 +47,6 @@ pub struct Server {
 
 impl Server {
     /// A server on `listener` that takes connections up to `limits`.
-    #[must_use]
     pub fn new(
         listener: TcpListener,
         front: Front,

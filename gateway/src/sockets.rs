@@ -115,7 +115,6 @@ impl Sockets {
     }
 
     /// How many sockets are connected here.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.presence.count()
     }

@@ -51,7 +51,6 @@ impl Stocks {
     }
 
     /// Units left; none when nobody has told.
-    #[must_use]
     pub fn of(&self, product: &str) -> Option<i32> {
         self.0.levels.lock().get(product).map(|level| level.stock)
     }
@@ -83,7 +82,6 @@ impl Stocks {
     }
 
     /// What changed since this was last asked.
-    #[must_use]
     pub fn take_changes(&self) -> Vec<(ProductId, i32)> {
         self.0
             .levels

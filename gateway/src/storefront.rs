@@ -84,7 +84,6 @@ pub async fn shop(State(storefront): State<Arc<Storefront>>, request: Request) -
 
 impl Storefront {
     /// The shop that this binary was built with, if it was.
-    #[must_use]
     pub fn embedded() -> Self {
         Self {
             files: embedded::files(),
@@ -92,13 +91,11 @@ impl Storefront {
     }
 
     /// Whether the gateway was built with a shop.
-    #[must_use]
     pub fn is_built(&self) -> bool {
         self.files.get(PAGE).is_some()
     }
 
     /// Whether a file of the shop has this address.
-    #[must_use]
     pub fn is_file(&self, path: &str) -> bool {
         name_of(path).is_some_and(|name| self.files.get(name).is_some())
     }
@@ -107,7 +104,6 @@ impl Storefront {
     ///
     /// Browsers that go to an address get the page, whatever the address: what is to be seen there
     /// is the page's business. Programs get what is there.
-    #[must_use]
     pub fn answer(&self, method: &Method, path: &str, headers: &HeaderMap) -> Option<Response> {
         if method != Method::GET && method != Method::HEAD {
             return None;

@@ -82,7 +82,6 @@ impl List {
 
 impl Autoscalers {
     /// Nothing is known yet.
-    #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
             client,

@@ -84,7 +84,6 @@ const SHOW_EACH: Duration = Duration::from_millis(300);
 
 impl Context {
     /// How often the numbers of a status are brought up to date while nothing else changes.
-    #[must_use]
     pub fn show_every(&self) -> Duration {
         let entries = self.roster.entries();
         let changing = entries.values().filter(|entry| {
@@ -109,13 +108,11 @@ impl Context {
 
     /// Replicas that the worker Deployment of a sale shall have, and those that are ready; none
     /// when there is no Deployment.
-    #[must_use]
     pub fn workers(&self, sale: &SaleId) -> Option<Workers> {
         self.deployment(sale).as_deref().map(Workers::of)
     }
 
     /// The worker Deployment of a sale, as the watch delivered it last.
-    #[must_use]
     pub fn deployment(&self, sale: &SaleId) -> Option<Arc<Deployment>> {
         let (namespace, name) = object_of(sale);
         let name = worker_name(name);

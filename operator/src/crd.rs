@@ -69,13 +69,11 @@ impl FlashSale {
     }
 
     /// Whether its annotations ask the operator to keep its hands off.
-    #[must_use]
     pub fn is_paused(&self) -> bool {
         self.has_switch(PAUSED)
     }
 
     /// Whether its annotations allow a deletion to give up jobs that cannot be settled.
-    #[must_use]
     pub fn may_abandon_queue(&self) -> bool {
         self.has_switch(ABANDON_QUEUE)
     }
@@ -101,7 +99,6 @@ pub const FIELD_MANAGER: &str = "flashsale-operator";
 pub const FINALIZER: &str = "flashsale.dev/drain";
 
 /// The definition as it is committed under `crds/` and installed by the chart.
-#[must_use]
 pub fn definition() -> CustomResourceDefinition {
     let mut definition = FlashSale::crd();
     for version in &mut definition.spec.versions {

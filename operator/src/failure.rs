@@ -15,7 +15,6 @@ pub struct Failure(Option<(Instant, Arc<kube::Error>)>);
 
 impl Failure {
     /// The failure, unless it is older than `age`.
-    #[must_use]
     pub fn within(&self, age: Duration) -> Option<Arc<kube::Error>> {
         let (at, error) = self.0.as_ref()?;
         (at.elapsed() < age).then(|| error.clone())

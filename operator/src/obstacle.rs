@@ -38,14 +38,12 @@ pub enum Cause {
 
 impl Cause {
     /// The word in `reason` of a condition.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// Whether somebody has to see to it. A node may still be added for a pod that no node has room for,
     /// and pods that cannot be listed may well run.
-    #[must_use]
     pub fn needs_people(self) -> bool {
         !matches!(self, Self::Unschedulable | Self::PodsUnread)
     }
@@ -69,7 +67,6 @@ impl Obstacle {
 
     /// What keeps the pods of `deployment` from being created. Its `ReplicaSets` tell, so no pod has to
     /// be read.
-    #[must_use]
     pub fn to_creation(deployment: &Deployment) -> Option<Self> {
         let message = condition(deployment, "ReplicaFailure", "True", "FailedCreate")?;
         let cause = if message.contains("exceeded quota") {
@@ -87,7 +84,6 @@ impl Obstacle {
 
     /// What keeps `pods`, which are those of `deployment`, from being available. None while they are
     /// only starting.
-    #[must_use]
     pub fn to_pods(deployment: &Deployment, pods: &[Pod], now: Timestamp) -> Option<Self> {
         let found = pods.iter().filter_map(|pod| of_pod(pod, now));
         found.min_by_key(|obstacle| obstacle.cause).or_else(|| {

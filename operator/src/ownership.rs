@@ -70,7 +70,6 @@ impl Sighting {
 
 impl Ownership {
     /// Of an operator of `class` that holds the Lease `installation`.
-    #[must_use]
     pub fn new(client: Client, class: Option<String>, installation: Option<String>) -> Self {
         Self {
             client,
@@ -81,13 +80,11 @@ impl Ownership {
     }
 
     /// The Lease that this operator holds, as `namespace/name`.
-    #[must_use]
     pub fn installation(&self) -> Option<&str> {
         self.installation.as_deref()
     }
 
     /// Whether `object` is of the class of this operator.
-    #[must_use]
     pub fn has_class_of(&self, object: &FlashSale) -> bool {
         object.spec.operator_class == self.class
     }

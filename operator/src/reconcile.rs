@@ -83,7 +83,6 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
 }
 
 /// What a failed visit is followed by.
-#[must_use]
 pub fn after_error(object: &Watched, error: &Error, context: &Context) -> Action {
     let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
     if error.is_conflict() {

@@ -55,25 +55,21 @@ impl Entry {
     }
 
     /// How the sale shall be.
-    #[must_use]
     pub fn desired(&self) -> &Desired {
         &self.desired
     }
 
     /// What was seen last, of whichever revision.
-    #[must_use]
     pub fn observed(&self) -> &Observation {
         &self.observed
     }
 
     /// What was seen last, as far as it holds for the sale as it shall be now.
-    #[must_use]
     pub fn known(&self) -> Observation {
         self.observed.of(&self.desired)
     }
 
     /// The connections.
-    #[must_use]
     pub fn stores(&self) -> &Arc<Stores> {
         &self.desired.located.stores
     }

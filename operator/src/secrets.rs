@@ -61,7 +61,6 @@ pub enum SecretError {
 
 impl SecretError {
     /// Whether somebody has to mend the Secret, rather than the API server.
-    #[must_use]
     pub fn is_mistake(&self) -> bool {
         !matches!(self, Self::Api { .. })
     }
@@ -156,7 +155,6 @@ fn current_for(count: usize) -> Duration {
 
 impl Secrets {
     /// Nothing is read yet.
-    #[must_use]
     pub fn new(client: Client) -> Self {
         Self {
             client,

@@ -116,7 +116,6 @@ pub struct StoreCache {
 
 impl StoreCache {
     /// A cache without connections, whose stores may send as much as `bounds` allow.
-    #[must_use]
     pub fn new(bounds: ReplyBounds) -> Self {
         Self {
             open: Mutex::default(),

@@ -4,13 +4,11 @@ use flashsale_domain::id::SaleId;
 use k8s_openapi::api::apps::v1::Deployment;
 
 /// Name of the worker Deployment of the FlashSale `sale`.
-#[must_use]
 pub fn worker_name(sale: &str) -> String {
     format!("{sale}-worker")
 }
 
 /// Namespace and name of the FlashSale behind a sale's id.
-#[must_use]
 pub fn object_of(sale: &SaleId) -> (&str, &str) {
     sale.as_str().split_once('.').unwrap_or(("", sale.as_str()))
 }
@@ -32,7 +30,6 @@ pub struct Workers {
 
 impl Workers {
     /// Those of `deployment`.
-    #[must_use]
     pub fn of(deployment: &Deployment) -> Self {
         let count = |replicas: Option<i32>| u32::try_from(replicas.unwrap_or(0)).unwrap_or(0);
         let status = deployment.status.as_ref();
@@ -53,7 +50,6 @@ impl Workers {
 
     /// Whether as many as are `wanted` are available, and as the Deployment is written now: those of a
     /// template before count for nothing while its successor cannot start.
-    #[must_use]
     pub fn are_available(&self, wanted: u32) -> bool {
         self.available >= wanted && self.updated >= wanted
     }

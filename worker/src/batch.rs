@@ -36,7 +36,6 @@ pub struct Sorted {
 }
 
 /// Sorts `entries` of the lane of `product`, the first of which was read as number `first`.
-#[must_use]
 pub fn sort(entries: Vec<Entry>, product: &ProductId, first: Option<u64>) -> Sorted {
     let mut sorted = Sorted::default();
     for (entry, offset) in entries.into_iter().zip(0..) {
@@ -69,14 +68,12 @@ pub fn sort(entries: Vec<Entry>, product: &ProductId, first: Option<u64>) -> Sor
 
 /// Where an entry stands in its lane: the two numbers of its id, which order entries by arrival.
 /// Redis makes no id that cannot be read.
-#[must_use]
 pub fn position(entry_id: &str) -> (u64, u64) {
     let (ms, sequence) = entry_id.split_once('-').unwrap_or((entry_id, ""));
     (ms.parse().unwrap_or(0), sequence.parse().unwrap_or(0))
 }
 
 /// The times in the entry ids of `jobs`, first to last, in milliseconds by Redis's clock.
-#[must_use]
 pub fn appended_ms(jobs: &[Waiting]) -> RangeInclusive<i64> {
     let times = jobs.iter().map(|job| {
         let (ms, _) = position(&job.entry_id);

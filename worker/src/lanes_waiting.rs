@@ -43,7 +43,6 @@ impl LanesWaiting {
     }
 
     /// How many lanes of `sale` wait because of `reason`.
-    #[must_use]
     pub fn count(&self, sale: &SaleId, reason: &str) -> i64 {
         self.gauge.with_label_values(&[sale.as_str(), reason]).get()
     }

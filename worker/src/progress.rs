@@ -21,7 +21,6 @@ pub struct Progress {
 
 impl Progress {
     /// Of a driver that begins now.
-    #[must_use]
     pub fn new() -> Self {
         Self {
             began: Instant::now(),
@@ -36,7 +35,6 @@ impl Progress {
     }
 
     /// Time since the last one.
-    #[must_use]
     pub fn since_last_step(&self) -> Duration {
         let last = Duration::from_millis(self.last_step.load(Ordering::Relaxed));
         self.began.elapsed().saturating_sub(last)

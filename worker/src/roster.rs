@@ -109,7 +109,6 @@ struct Ended {
 
 impl Roster {
     /// A roster that drives nothing yet.
-    #[must_use]
     pub fn new(resources: Resources, limits: Limits, stop: CancellationToken) -> Self {
         Self {
             resources,

@@ -41,7 +41,6 @@ impl From<LedgerError> for Failure {
 
 impl Failure {
     /// A call whose task broke: nobody knows how far it came.
-    #[must_use]
     pub fn broken(message: String) -> Self {
         Self {
             fault: Fault::Server(WaitReason::Other),

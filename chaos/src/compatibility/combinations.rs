@@ -25,7 +25,6 @@ pub enum Queue {
 
 impl Queue {
     /// Replicas of each primary.
-    #[must_use]
     pub const fn replicas(self) -> u8 {
         match self {
             Self::Single => 0,
@@ -125,13 +124,11 @@ impl Combination {
     }
 
     /// The combination of exactly this name.
-    #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         ALL.into_iter().find(|combination| combination.name == name)
     }
 
     /// The longest that it may take.
-    #[must_use]
     pub fn longest(&self) -> Duration {
         match self.queue {
             Queue::Failovers => Duration::from_mins(10),
@@ -140,7 +137,6 @@ impl Combination {
     }
 
     /// Its servers: Redis, PostgreSQL, and the pooler if there is one.
-    #[must_use]
     pub fn servers(&self) -> Vec<Server> {
         let mut servers = vec![self.redis, self.postgres];
         if let Ledger::Pooled(pooler) = self.ledger {

@@ -20,7 +20,6 @@ const FAILOVER: Duration = Duration::from_secs(30);
 const LAG: SignedDuration = SignedDuration::from_secs(2);
 
 /// Whether anything happens to these servers.
-#[must_use]
 pub fn is_due(stores: &Stores) -> bool {
     stores.standby.is_some() || !matches!(stores.redis, Redises::Single(_))
 }

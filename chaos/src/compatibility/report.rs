@@ -34,7 +34,6 @@ pub struct Row {
 
 impl Row {
     /// A combination that could not be played.
-    #[must_use]
     pub fn impossible(combination: &str, why: String, seconds: f64) -> Self {
         Self {
             combination: combination.to_owned(),
@@ -45,7 +44,6 @@ impl Row {
     }
 
     /// Whether nothing is wrong.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.violations.is_empty()
     }
@@ -55,7 +53,6 @@ impl Row {
     }
 
     /// The result in one line.
-    #[must_use]
     pub fn line(&self) -> String {
         let mut line = format!(
             "{:<22} {:<6} {} buys, {} confirmed, {} lost, {:.0} s",
@@ -77,7 +74,6 @@ impl Row {
 }
 
 /// The table of all, in Markdown.
-#[must_use]
 pub fn table(rows: &[Row]) -> String {
     let mut table = String::from(
         "| combination | servers | shoppers | buys | confirmed | lost | longest pause of buys, of orders \

@@ -32,7 +32,6 @@ pub enum Server {
 
 impl Server {
     /// How the name and the version begin that it reports.
-    #[must_use]
     pub fn expected(self) -> &'static str {
         match self {
             Self::Redis7 => "Redis 7.0.",

@@ -113,7 +113,6 @@ impl Stores {
     }
 
     /// Everything that a hand tool has to know of the stores, as variables of its environment.
-    #[must_use]
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = self.further_environment();
         environment.push(("FLASHSALE_DATABASE_URL", self.database_url.clone()));

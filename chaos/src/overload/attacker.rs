@@ -88,7 +88,6 @@ impl Kind {
     ];
 
     /// For people.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::SlowHeads => "slow heads",

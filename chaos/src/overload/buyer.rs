@@ -43,7 +43,6 @@ pub struct Buyer {
 
 impl Buyer {
     /// Begins to buy at a gateway, from the address `source`.
-    #[must_use]
     pub fn start(gateway: SocketAddr, source: Ipv4Addr) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         Self {
@@ -97,7 +96,6 @@ async fn ask(wire: &mut Option<Wire>, gateway: SocketAddr, source: Ipv4Addr) -> 
 }
 
 /// How long after `end` buying worked again for good; none when it did not, or nobody tried.
-#[must_use]
 pub fn recovery(samples: &[Sample], end: Timestamp) -> Option<Duration> {
     if !samples.last()?.is_prompt || samples.last()?.answered_at <= end {
         return None;

@@ -75,7 +75,6 @@ pub struct CrowdFigures {
 
 impl CrowdFigures {
     /// The instant after the last press.
-    #[must_use]
     pub fn ended_at(&self) -> Timestamp {
         self.started_at + Duration::from_secs_f64(self.planned_seconds)
     }

@@ -31,7 +31,6 @@ impl Part {
     ];
 
     /// Its name on the command line, and of its directory.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Attack(Auth::Off) => "attack-off",
@@ -42,7 +41,6 @@ impl Part {
     }
 
     /// What it does, in a line.
-    #[must_use]
     pub fn about(self) -> &'static str {
         match self {
             Self::Attack(Auth::Off) => "an attacker, and a gateway that believes user ids",

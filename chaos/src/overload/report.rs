@@ -44,13 +44,11 @@ impl Check {
     }
 
     /// That every acknowledged buy has an outcome; `lost` have none.
-    #[must_use]
     pub fn none_lost(what: &str, lost: u64) -> Self {
         Self::new(what, lost.to_string(), "0", lost == 0)
     }
 
     /// It for people, in one line.
-    #[must_use]
     pub fn line(&self) -> String {
         let verdict = if self.holds { "holds" } else { "FAILED" };
         format!(
@@ -74,13 +72,11 @@ pub struct Finding {
 
 impl Finding {
     /// Whether everything holds.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.checks.iter().all(|check| check.holds)
     }
 
     /// The finding of the part `name` for docs/overload.md.
-    #[must_use]
     pub fn markdown(&self, name: &str) -> String {
         let mut text =
             format!("### {name}\n\n| what | measured | limit | verdict |\n|---|---|---|---|\n");
@@ -107,7 +103,6 @@ impl Finding {
 }
 
 /// Milliseconds for people.
-#[must_use]
 pub fn millis(value: Option<f64>) -> String {
     value.map_or_else(|| "none".to_owned(), |value| format!("{value:.1} ms"))
 }

@@ -100,7 +100,6 @@ impl System {
     }
 
     /// Where a crowd finds Redis, past the proxy.
-    #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 1] {
         [("FLASHSALE_REDIS_URL", self.redis.url())]
     }

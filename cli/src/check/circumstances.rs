@@ -109,7 +109,6 @@ impl FromStr for Loss {
 
 impl Loss {
     /// Whether something written at some instant of `earliest..=latest` may be gone by it.
-    #[must_use]
     pub fn covers(&self, earliest: i64, latest: i64) -> bool {
         self.from
             .is_none_or(|from| latest.saturating_add(SLACK_US) >= from)
@@ -119,7 +118,6 @@ impl Loss {
     }
 
     /// Whether the decision of a buy that was sent at `sent` and told at `told` may be gone by it.
-    #[must_use]
     pub fn covers_decision(&self, sent: i64, told: i64) -> bool {
         self.covers(sent, told)
             && self
@@ -128,7 +126,6 @@ impl Loss {
     }
 
     /// Whether it happened after `before` and not after `after`.
-    #[must_use]
     pub fn lies_between(&self, before: i64, after: i64) -> bool {
         self.to.is_none_or(|to| {
             to.saturating_add(SLACK_US) >= before && to <= after.saturating_add(SLACK_US)

@@ -178,7 +178,6 @@ impl Facts {
     }
 
     /// The sales of all files.
-    #[must_use]
     pub fn sales(&self) -> Vec<(String, Vec<String>)> {
         let products =
             |products: &HashSet<Arc<str>>| products.iter().map(ToString::to_string).collect();
@@ -189,7 +188,6 @@ impl Facts {
     }
 
     /// How each file ended, by name.
-    #[must_use]
     pub fn endings(&self) -> Vec<(&str, Ending)> {
         self.runs
             .iter()

@@ -17,7 +17,6 @@ use super::{circumstances::Circumstances, facts::Facts, stores::Stores, verdict:
 use case::Case;
 
 /// Judges `facts` on `stores`, under `circumstances`.
-#[must_use]
 pub fn judge(facts: &Facts, stores: &Stores, circumstances: &Circumstances) -> Verdict {
     let case = Case::new(facts, stores, circumstances);
     let mut verdict = Verdict::default();

@@ -12,7 +12,6 @@ use super::verdict::{Law, Store, Verdict};
 const SHOWN: usize = 20;
 
 /// The verdict for people.
-#[must_use]
 pub fn words(verdict: &Verdict) -> String {
     let mut text = counts(verdict);
     let by_law = verdict.by_law();
@@ -45,7 +44,6 @@ pub fn words(verdict: &Verdict) -> String {
 }
 
 /// The line that says it all.
-#[must_use]
 pub fn headline(verdict: &Verdict) -> String {
     let count = |number: usize| grouped(u64::try_from(number).unwrap_or(u64::MAX));
     format!(
@@ -110,7 +108,6 @@ fn section(
 }
 
 /// The verdict for programs: every row of it.
-#[must_use]
 pub fn json(verdict: &Verdict) -> Value {
     json!({
         "clean": verdict.is_clean(),

@@ -193,13 +193,11 @@ pub struct Verdict {
 
 impl Verdict {
     /// Whether every law holds.
-    #[must_use]
     pub fn is_clean(&self) -> bool {
         self.violations.is_empty()
     }
 
     /// Violations by law, all laws named.
-    #[must_use]
     pub fn by_law(&self) -> BTreeMap<Law, u64> {
         let mut by_law: BTreeMap<Law, u64> = Law::VARIANTS.iter().map(|law| (*law, 0)).collect();
         for violation in &self.violations {

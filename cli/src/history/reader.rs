@@ -109,13 +109,11 @@ impl<R: BufRead> HistoryReader<R> {
     }
 
     /// Bytes read so far.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// How the file ended; known once [`Self::next_line`] has answered none.
-    #[must_use]
     pub fn ending(&self) -> Ending {
         self.ending
     }

@@ -73,13 +73,11 @@ impl HistoryWriter {
     }
 
     /// Microseconds since the run began.
-    #[must_use]
     pub fn now_us(&self) -> u64 {
         micros(self.began.elapsed())
     }
 
     /// A number for one more attempt.
-    #[must_use]
     pub fn number(&self) -> u64 {
         self.next_buy.fetch_add(1, Ordering::Relaxed)
     }
@@ -102,7 +100,6 @@ impl HistoryWriter {
     }
 
     /// Cancelled once a line could not be written.
-    #[must_use]
     pub fn failed(&self) -> &CancellationToken {
         &self.failed
     }

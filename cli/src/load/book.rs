@@ -65,31 +65,26 @@ impl Book {
     }
 
     /// Where everything is written down, if anywhere.
-    #[must_use]
     pub fn history(&self) -> Option<&Arc<HistoryWriter>> {
         self.history.as_ref()
     }
 
     /// The crowd.
-    #[must_use]
     pub fn crowd(&self) -> &Arc<Crowd> {
         &self.crowd
     }
 
     /// The crowd's start.
-    #[must_use]
     pub fn start(&self) -> Instant {
         self.start
     }
 
     /// The counts as of now.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         self.pages().counts
     }
 
     /// The latencies as of now.
-    #[must_use]
     pub fn latencies(&self) -> LatencySummaries {
         let pages = self.pages();
         LatencySummaries {
@@ -101,20 +96,17 @@ impl Book {
     }
 
     /// Refusals and failures by their reason.
-    #[must_use]
     pub fn trouble(&self) -> BTreeMap<String, u64> {
         self.pages().trouble.clone()
     }
 
     /// Acknowledged buys that were told two different final outcomes, failed ones that were
     /// settled after all left aside.
-    #[must_use]
     pub fn contradictions(&self) -> u64 {
         self.pages().contradictions
     }
 
     /// Acknowledged buys and their shoppers, in the order of the answers.
-    #[must_use]
     pub fn acknowledged(&self) -> Vec<(Uuid, u32)> {
         self.pages().acknowledged()
     }

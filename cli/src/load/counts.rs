@@ -39,13 +39,11 @@ pub struct Counts {
 
 impl Counts {
     /// Acknowledged buys that have an outcome.
-    #[must_use]
     pub fn settled(&self) -> u64 {
         self.confirmed + self.sold_out_in_lane + self.limit_reached + self.failed
     }
 
     /// Acknowledged buys without an outcome so far.
-    #[must_use]
     pub fn unsettled(&self) -> u64 {
         self.queued.saturating_sub(self.settled())
     }

@@ -122,51 +122,43 @@ impl Crowd {
     }
 
     /// Begins every user id and key of this crowd.
-    #[must_use]
     pub fn run(&self) -> &str {
         &self.run
     }
 
     /// How many shoppers there are.
-    #[must_use]
     pub fn shoppers(&self) -> usize {
         self.wishes.len()
     }
 
     /// Every press, in the order of time.
-    #[must_use]
     pub fn presses(&self) -> &[Press] {
         &self.presses
     }
 
     /// What a shopper wants.
-    #[must_use]
     pub fn wish(&self, shopper: u32) -> Option<&Offer> {
         let wish = self.wishes.get(usize::try_from(shopper).ok()?)?;
         self.offers.get(usize::from(*wish))
     }
 
     /// When a shopper presses first, in microseconds after the crowd's start.
-    #[must_use]
     pub fn arrival_us(&self, shopper: u32) -> Option<u64> {
         self.arrivals.get(usize::try_from(shopper).ok()?).copied()
     }
 
     /// A shopper's user id.
-    #[must_use]
     pub fn user(&self, shopper: u32) -> String {
         format!("{}{shopper}", self.run)
     }
 
     /// The Idempotency-Key of a press: one for each unit that the shopper wants.
-    #[must_use]
     pub fn key(&self, press: Press) -> String {
         let unit = if press.second { "-second" } else { "" };
         format!("{}{}{unit}", self.run, press.shopper)
     }
 
     /// The shopper behind a user id; none for users of other crowds.
-    #[must_use]
     pub fn shopper(&self, user: &str) -> Option<u32> {
         user.strip_prefix(&self.run)?.parse().ok()
     }

@@ -57,7 +57,6 @@ impl Latencies {
 }
 
 /// Microseconds for people: three digits and a unit, e.g. `1.24 ms`.
-#[must_use]
 pub(super) fn readable(micros: u64) -> String {
     let duration = Duration::from_micros(micros);
     let millis = duration.as_secs_f64() * 1e3;

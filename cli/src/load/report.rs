@@ -43,7 +43,6 @@ pub struct Report {
 impl Report {
     /// The report of `book`, which began at `started_at`, after `elapsed`, when `lost` have no
     /// outcome.
-    #[must_use]
     pub fn new(book: &Book, started_at: Timestamp, elapsed: Duration, lost: &[Uuid]) -> Self {
         Self {
             shoppers: book.crowd().shoppers(),
@@ -59,7 +58,6 @@ impl Report {
     }
 
     /// Whether every acknowledged buy reached exactly one outcome.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.lost == 0 && self.contradictions == 0
     }

@@ -54,13 +54,11 @@ impl Target {
     }
 
     /// Host and port, for a socket.
-    #[must_use]
     pub fn socket(&self) -> (&str, u16) {
         (&self.host, self.port)
     }
 
     /// The value of the header `Host`.
-    #[must_use]
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -70,13 +68,11 @@ impl Target {
     }
 
     /// The path of a call, e.g. `/buy`.
-    #[must_use]
     pub fn path(&self, call: &str) -> String {
         format!("{}{call}", self.prefix)
     }
 
     /// The whole address again.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}{}", self.authority(), self.prefix)
     }

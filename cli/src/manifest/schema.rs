@@ -4,7 +4,6 @@ use flashsale_domain::sale::manifest::Manifest;
 use serde_json::Value;
 
 /// The schema (draft 2020-12).
-#[must_use]
 pub fn json_schema() -> Value {
     schemars::schema_for!(Manifest).to_value()
 }

@@ -18,7 +18,6 @@ pub struct Findings {
 
 impl Findings {
     /// Whether nothing is wrong.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.total == 0
     }

@@ -55,25 +55,21 @@ pub struct SaleAudit {
 impl SaleAudit {
     /// Units by which law 1 is broken: sold too often, gone without an order, or sold to
     /// shoppers beyond their limit.
-    #[must_use]
     pub fn oversold(&self) -> u64 {
         self.stock.units
     }
 
     /// Acknowledged jobs by which law 2 is broken.
-    #[must_use]
     pub fn lost(&self) -> u64 {
         self.outcomes.lost.total
     }
 
     /// Orders by which law 3 is broken.
-    #[must_use]
     pub fn duplicated(&self) -> u64 {
         self.uniqueness.surplus
     }
 
     /// Whether all three laws hold.
-    #[must_use]
     pub fn holds(&self) -> bool {
         self.stock.findings.is_empty()
             && self.outcomes.lost.is_empty()

@@ -73,7 +73,6 @@ pub struct Step {
 
 impl Step {
     /// How many workers to have.
-    #[must_use]
     pub fn workers(&self) -> u32 {
         self.decision.workers
     }
@@ -93,7 +92,6 @@ pub struct Controller {
 
 impl Controller {
     /// A controller that keeps the sale as `desired`.
-    #[must_use]
     pub fn new(mut desired: Announced) -> Self {
         Self {
             retired: std::mem::take(&mut desired.sale.retired),
@@ -105,14 +103,12 @@ impl Controller {
     }
 
     /// The sale as it shall be, without what was taken out of it.
-    #[must_use]
     pub fn desired(&self) -> &Announced {
         &self.desired
     }
 
     /// The record that Redis shall hold: the sale as it shall be, and the products that were taken
     /// out of it while jobs stood in their lanes.
-    #[must_use]
     pub fn record(&self) -> Announced {
         let mut record = self.desired.clone();
         record.sale.retired.clone_from(&self.retired);
@@ -203,7 +199,6 @@ impl Controller {
     }
 
     /// Whether what Redis holds is the [`record`](Self::record).
-    #[must_use]
     pub fn is_record(&self, announced: Option<&Announced>) -> bool {
         announced.is_some_and(|announced| {
             announced.closing == self.desired.closing

@@ -98,7 +98,6 @@ macro_rules! identifier {
             }
 
             /// The identifier as text.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -178,7 +177,6 @@ pub struct JobId(pub uuid::Uuid);
 impl JobId {
     /// A new time-ordered id whose 12 `rand_a` bits carry `route`, by which a gateway finds the
     /// sale of a job without asking every sale (see [`JobId::route`]).
-    #[must_use]
     pub fn with_route(route: u16) -> Self {
         let mut bytes = uuid::Uuid::now_v7().into_bytes();
         bytes[6] = 0x70 | ((route >> 8) as u8 & 0x0f);
@@ -188,7 +186,6 @@ impl JobId {
 
     /// The route bits of an id that [`JobId::with_route`] made. For other UUIDs the value is
     /// meaningless, so a miss must fall back to asking every sale.
-    #[must_use]
     pub fn route(self) -> u16 {
         let bytes = self.0.as_bytes();
         (u16::from(bytes[6] & 0x0f) << 8) | u16::from(bytes[7])
@@ -210,7 +207,6 @@ impl FromStr for JobId {
 
 impl SaleId {
     /// Twelve bits of FNV-1a over the id: what [`JobId::with_route`] carries.
-    #[must_use]
     pub fn route(&self) -> u16 {
         let hash = self.as_str().bytes().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)

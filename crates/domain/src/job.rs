@@ -36,7 +36,6 @@ pub const BACKOFF_MS: RangeInclusive<u64> = 1..=MAX_BACKOFF_MS;
 pub const MAX_BACKOFF_MS: u64 = 600_000;
 
 /// The wait after `attempts` failed ones: `backoff`, then twice that, and so on.
-#[must_use]
 pub fn backoff_ms(backoff: u64, attempts: u32) -> u64 {
     let doublings = attempts.saturating_sub(1).min(32);
     backoff
@@ -186,7 +185,6 @@ impl Job {
 
 /// The JSON of a job: who wants which product, by which key, taken so many milliseconds after the Unix
 /// epoch. Written by hand, for the hot path; a test holds it against [`Job`].
-#[must_use]
 pub fn to_json(
     job_id: JobId,
     (user, product, key): (&UserId, &ProductId, &IdempotencyKey),

@@ -31,7 +31,6 @@ crate::words! {
 
 impl Phase {
     /// The phase of this word, if there is one.
-    #[must_use]
     pub fn named(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|phase| phase.as_str() == word)
     }
@@ -57,7 +56,6 @@ pub struct Announced {
 
 impl Announced {
     /// What people decided about it.
-    #[must_use]
     pub fn switches(&self) -> Switches {
         Switches {
             suspended: self.sale.suspended,
@@ -76,7 +74,6 @@ pub struct Readings {
 }
 
 /// The phase at `now`.
-#[must_use]
 pub fn phase(schedule: Schedule, switches: Switches, readings: Readings, now: Timestamp) -> Phase {
     let over = switches.closing || schedule.closes_at.is_some_and(|closes| now >= closes);
     if over {
@@ -101,7 +98,6 @@ pub fn phase(schedule: Schedule, switches: Switches, readings: Readings, now: Ti
 
 /// The next instant at which the schedule alone changes what is to be done: pre-warming, the
 /// opening, the closing. None when nothing is left to come.
-#[must_use]
 pub fn next_instant(
     schedule: Schedule,
     workers: &WorkerPolicy,
@@ -120,7 +116,6 @@ pub fn next_instant(
 
 /// Whether the workers for the opening must be there at `now`: from `prewarm` before the opening
 /// until the opening itself, after which the queue speaks.
-#[must_use]
 pub fn is_prewarming(schedule: Schedule, workers: &WorkerPolicy, now: Timestamp) -> bool {
     let is_ahead = schedule.opens_at.is_some_and(|opens| now < opens);
     is_ahead && prewarm_at(schedule, workers).is_some_and(|start| now >= start)
@@ -134,7 +129,6 @@ fn prewarm_at(schedule: Schedule, workers: &WorkerPolicy) -> Option<Timestamp> {
 /// Whether the sale has a claim to its least number of workers at `now`: from `prewarm` before the
 /// opening until it is closed and its lanes are empty. Of a sale that is over, `depth` must have
 /// been read: what cannot be seen asks for nobody.
-#[must_use]
 pub fn is_in_force(
     schedule: Schedule,
     switches: Switches,

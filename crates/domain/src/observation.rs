@@ -51,26 +51,22 @@ pub struct LaneObservation {
 
 impl SaleObservation {
     /// Jobs over all lanes.
-    #[must_use]
     pub fn depth(&self) -> u64 {
         self.lanes.iter().map(|lane| lane.depth).sum()
     }
 
     /// The lane of `product`, if it is one of the sale's.
-    #[must_use]
     pub fn lane(&self, product: &ProductId) -> Option<&LaneObservation> {
         self.lanes.iter().find(|lane| lane.product == *product)
     }
 
     /// The lanes by their products, for whoever looks many of them up.
-    #[must_use]
     pub fn by_product(&self) -> HashMap<&ProductId, &LaneObservation> {
         let lanes = self.lanes.iter();
         lanes.map(|lane| (&lane.product, lane)).collect()
     }
 
     /// Units left over all products on offer; none as long as one product's stock is not known.
-    #[must_use]
     pub fn remaining(&self) -> Option<u64> {
         let offered = self.lanes.iter().filter(|lane| !lane.is_retired);
         offered
@@ -79,7 +75,6 @@ impl SaleObservation {
     }
 
     /// What the lanes ask of the scaling rules.
-    #[must_use]
     pub fn demand(&self) -> Demand {
         let busy = self.lanes.iter().filter(|lane| lane.depth > 0).count();
         Demand {

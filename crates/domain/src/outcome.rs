@@ -64,7 +64,6 @@ pub struct MalformedRecord(String);
 
 impl MalformedRecord {
     /// Whose job it is, as far as the text tells: what stands where a record has its user id.
-    #[must_use]
     pub fn owner(&self) -> Option<&str> {
         self.0.splitn(4, ' ').nth(3)
     }

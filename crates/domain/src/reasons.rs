@@ -22,7 +22,6 @@ macro_rules! reasons {
 
         impl Reason {
             /// The word in `reason` of a condition; never changes its meaning.
-            #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$name => stringify!($name), )+

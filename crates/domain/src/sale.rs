@@ -63,7 +63,6 @@ impl Sale {
     }
 
     /// Whether `other` is the same sale, whatever was taken out of the two.
-    #[must_use]
     pub fn is_declared_as(&self, other: &Self) -> bool {
         let Self {
             id,

@@ -21,7 +21,6 @@ macro_rules! words {
             pub const ALL: [Self; [$( $word ),+].len()] = [$( Self::$variant ),+];
 
             /// The word itself; never changes its meaning.
-            #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $( Self::$variant => $word, )+

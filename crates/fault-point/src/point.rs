@@ -35,7 +35,6 @@ impl FaultPoint {
     pub const VARIABLE: &str = "FLASHSALE_FAULT_POINT";
 
     /// The name by which it is armed.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::AfterScriptBeforeAnswer => "after-script-before-answer",

@@ -28,13 +28,11 @@ pub struct ProductBooks {
 impl ProductBooks {
     /// What the books cannot explain: positive for units sold too often, negative for units
     /// that are gone without an order.
-    #[must_use]
     pub fn unexplained(&self) -> i64 {
         self.left + self.ordered - self.initial
     }
 
     /// Units sold, or still on offer, beyond what there ever was.
-    #[must_use]
     pub fn oversold(&self) -> i64 {
         // A negative stock explains itself; its orders are too many all the same.
         self.unexplained().max(self.ordered - self.initial).max(0)

@@ -136,7 +136,6 @@ pub enum LedgerError {
 
 impl LedgerError {
     /// What failed, sorted by what the caller should do.
-    #[must_use]
     pub fn fault(&self) -> Fault {
         match self {
             Self::Database(error) => sqlstate_fault(error),
@@ -160,7 +159,6 @@ impl LedgerError {
     }
 
     /// True when the server itself answered with an error, so that what was asked for is not done.
-    #[must_use]
     pub fn is_answer(&self) -> bool {
         match self {
             Self::Database(error) => error.as_database_error().is_some(),
@@ -171,7 +169,6 @@ impl LedgerError {
 
     /// True when the call's time limit ran out, be it without an answer or without a connection:
     /// another try takes as long.
-    #[must_use]
     pub fn ran_out_of_time(&self) -> bool {
         matches!(
             self,
@@ -180,7 +177,6 @@ impl LedgerError {
     }
 
     /// True when PostgreSQL answers, but its schema is missing or older than this version.
-    #[must_use]
     pub fn is_schema_missing(&self) -> bool {
         matches!(self, Self::SchemaMissing(_))
     }
@@ -188,7 +184,6 @@ impl LedgerError {
     /// True when the same call can succeed later without anything about it being changed: the
     /// server is away, restarting, full, busy, slow, or not yet migrated. Such a failure is no
     /// attempt of a job: it would befall any other job as well.
-    #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(self.fault(), Fault::Server(_) | Fault::TooSlow)
     }

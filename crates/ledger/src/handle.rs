@@ -31,13 +31,11 @@ impl Ledger {
     /// # Warning
     /// What is run on it has no time limit and is wrong behind a pooler in transaction mode. Use
     /// [`Ledger::snapshot`] where there may be one.
-    #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
     }
 
     /// Whether a connection is free, or may be made, and another one would still be left after it.
-    #[must_use]
     pub fn has_connections_to_spare(&self) -> bool {
         let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
         let in_use = self.pool.size().saturating_sub(idle);

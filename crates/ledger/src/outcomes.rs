@@ -73,7 +73,6 @@ type RejectionRow = (String, i64, Vec<Uuid>, Vec<String>, Vec<String>, String);
 
 impl Outcomes {
     /// The outcomes of the present incarnation of `sale`, from the first.
-    #[must_use]
     pub fn of(sale: &SaleId) -> Self {
         Self {
             sale: sale.clone(),
@@ -82,7 +81,6 @@ impl Outcomes {
     }
 
     /// The same without the orders: only who was turned away.
-    #[must_use]
     pub fn rejections_of(sale: &SaleId) -> Self {
         Self {
             sale: sale.clone(),

@@ -51,7 +51,6 @@ pub enum Repair {
 
 impl Repair {
     /// The order, where there is one.
-    #[must_use]
     pub fn order(self) -> Option<i64> {
         match self {
             Self::Present { order } | Self::Made { order } => Some(order),

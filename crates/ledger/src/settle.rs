@@ -24,7 +24,6 @@ pub struct BatchTurn {
 
 impl Takeover {
     /// The turn of the batch behind the one settled last.
-    #[must_use]
     pub fn next(&self, appended_ms: RangeInclusive<i64>) -> BatchTurn {
         BatchTurn {
             driver: self.driver,

@@ -27,7 +27,6 @@ pub struct SaleStock {
 
 impl SaleStock {
     /// Units left over all products that are listed.
-    #[must_use]
     pub fn remaining(&self) -> i64 {
         self.levels.iter().map(|level| i64::from(level.stock)).sum()
     }

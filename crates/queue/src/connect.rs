@@ -56,7 +56,6 @@ pub enum ConnectError {
 }
 
 /// The channel `name` of the database that `client` leads to, to subscribe to by hand.
-#[must_use]
 pub fn channel<'a>(client: &Client, name: &'a str) -> Cow<'a, str> {
     keys::channel(name, client.get_connection_info().redis_settings().db())
 }

@@ -39,13 +39,11 @@ impl DeadLetter {
     }
 
     /// When it died, in milliseconds since the Unix epoch by Redis's clock.
-    #[must_use]
     pub fn died_ms(&self) -> Option<i64> {
         lane::appended_ms(&self.id)
     }
 
     /// The job, if the letter is one.
-    #[must_use]
     pub fn parse(&self) -> Option<Job> {
         let product = ProductId::new(self.product.as_str()).ok()?;
         Job::parse(&self.job, &product).ok()

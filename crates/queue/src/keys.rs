@@ -29,7 +29,6 @@ pub const FIGURES: &str = "fs:figures";
 
 /// The channel `name` for those who keep their sales in this database of Redis. Pub/sub does not know
 /// of databases: with one channel, two installations on one server would hear each other.
-#[must_use]
 pub fn channel(name: &str, database: i64) -> Cow<'_, str> {
     match database {
         0 => Cow::Borrowed(name),
@@ -38,7 +37,6 @@ pub fn channel(name: &str, database: i64) -> Cow<'_, str> {
 }
 
 /// The name of the channel on which a message was heard, whatever the database.
-#[must_use]
 pub fn channel_name(heard: &str) -> &str {
     heard.split_once('@').map_or(heard, |(name, _)| name)
 }
@@ -52,7 +50,6 @@ pub struct SaleKeys {
 
 impl SaleKeys {
     /// The keys of `sale`.
-    #[must_use]
     pub fn new(sale: &SaleId) -> Self {
         Self {
             sale: sale.clone(),
@@ -61,75 +58,63 @@ impl SaleKeys {
     }
 
     /// The sale whose keys these are.
-    #[must_use]
     pub fn sale(&self) -> &SaleId {
         &self.sale
     }
 
     /// Hash: the sale's record (schedule, limits, catalogue), see [`crate::catalogue`].
-    #[must_use]
     pub fn record(&self) -> &str {
         &self.prefix
     }
 
     /// String: when a sale of this name was last withdrawn, see [`crate::catalogue::Generation`]. It
     /// outlives the sale and expires by itself.
-    #[must_use]
     pub fn withdrawn(&self) -> String {
         format!("{}:withdrawn", self.prefix)
     }
 
     /// Hash: stock, its version and the settled count of each product, see [`crate::stock`].
-    #[must_use]
     pub fn stock(&self) -> String {
         format!("{}:stock", self.prefix)
     }
 
     /// Hash: what became of each job, see [`flashsale_domain::outcome`].
-    #[must_use]
     pub fn jobs(&self) -> String {
         format!("{}:jobs", self.prefix)
     }
 
     /// Stream: the lane of `product`, one entry a job.
-    #[must_use]
     pub fn lane(&self, product: &ProductId) -> String {
         format!("{}:lane:{product}", self.prefix)
     }
 
     /// String with a time to live: the worker that drives the lane of `product`.
-    #[must_use]
     pub fn lease(&self, product: &ProductId) -> String {
         format!("{}:lease:{product}", self.prefix)
     }
 
     /// Hash: jobs of `product`'s lane that failed and wait for their next attempt.
-    #[must_use]
     pub fn retry(&self, product: &ProductId) -> String {
         format!("{}:retry:{product}", self.prefix)
     }
 
     /// Stream: jobs that no attempt could settle.
-    #[must_use]
     pub fn dead(&self) -> String {
         format!("{}:dead", self.prefix)
     }
 
     /// Hash: the first answer to each shopper's Idempotency-Key.
-    #[must_use]
     pub fn first_answers(&self) -> String {
         format!("{}:keys", self.prefix)
     }
 
     /// Two hashes with a time to live: how fast shoppers have been asking. They take turns.
-    #[must_use]
     pub fn paces(&self) -> [String; 2] {
         [0, 1].map(|turn| format!("{}:pace:{turn}", self.prefix))
     }
 
     /// Matches every key of the sale but its record, for `SCAN`, including the one of its withdrawal.
     /// The id is matched literally: its alphabet has no pattern characters.
-    #[must_use]
     pub fn pattern(&self) -> String {
         format!("{}:*", self.prefix)
     }

@@ -43,7 +43,6 @@ fn entries(reply: Reply) -> impl Iterator<Item = Entry> {
 
 impl Entry {
     /// When the entry was appended, in milliseconds since the Unix epoch by Redis's clock.
-    #[must_use]
     pub fn appended_ms(&self) -> Option<i64> {
         appended_ms(&self.id)
     }
@@ -61,7 +60,6 @@ pub struct Run {
 impl Run {
     /// The run of `entries`, as one [`read`] or [`wait`] answered them, or several, each from where
     /// the one before had ended.
-    #[must_use]
     pub fn of(entries: &[Entry]) -> Option<Self> {
         Some(Self {
             first: entries.first()?.id.clone(),
@@ -71,7 +69,6 @@ impl Run {
     }
 
     /// The run of `count` entries from `first` to `last`.
-    #[must_use]
     pub fn new(first: String, last: String, count: usize) -> Self {
         Self { first, last, count }
     }
@@ -83,7 +80,6 @@ impl Run {
 }
 
 /// The time in the id of an entry.
-#[must_use]
 pub fn appended_ms(entry_id: &str) -> Option<i64> {
     entry_id.split('-').next()?.parse().ok()
 }

@@ -80,7 +80,6 @@ pub async fn held(connection: &mut impl Queue, keys: &[String]) -> RedisResult<V
 }
 
 /// The worker in the name of a lease's owner, which also names the takeover: `WORKER/TAKEOVER`.
-#[must_use]
 pub fn worker(owner: &str) -> &str {
     owner.split_once('/').map_or(owner, |(worker, _)| worker)
 }

@@ -88,7 +88,6 @@ pub enum Admission {
 
 impl Admission {
     /// Whether it promises the shopper that the buy waits in line.
-    #[must_use]
     pub fn is_acknowledgement(&self) -> bool {
         matches!(self, Self::Queued { .. } | Self::Replayed { .. })
     }

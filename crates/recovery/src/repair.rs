@@ -27,7 +27,6 @@ pub struct LostOrders {
 
 impl LostOrders {
     /// How many are missing.
-    #[must_use]
     pub fn count(&self) -> usize {
         self.claims.values().map(Vec::len).sum()
     }

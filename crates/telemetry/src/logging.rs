@@ -27,7 +27,6 @@ pub enum LogFormat {
 
 impl LogFormat {
     /// Whether lines are JSON, given whether they go to a terminal.
-    #[must_use]
     pub fn is_json(self, to_terminal: bool) -> bool {
         match self {
             Self::Auto => !to_terminal,

@@ -9,7 +9,6 @@ use std::{
 const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// Bytes of memory that this process has in use; none where that cannot be read.
-#[must_use]
 pub fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -21,7 +20,6 @@ pub fn resident_bytes() -> Option<u64> {
 
 /// Bytes of memory that this process's control group may have; none where it has no limit. More
 /// than that, and the kernel kills the process.
-#[must_use]
 pub fn limit_bytes() -> Option<u64> {
     let own = fs::read_to_string("/proc/self/cgroup").ok()?;
     // Control groups above may have limits of their own, which this does not look at: a container's

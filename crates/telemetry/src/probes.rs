@@ -65,7 +65,6 @@ impl Probes {
     /// every process: resident memory, CPU time, open files and their limit, start time.
     ///
     /// Ready from the start, since there is no check yet.
-    #[must_use]
     pub fn new(registry: Registry) -> Self {
         Self {
             registry,
@@ -90,7 +89,6 @@ impl Probes {
     }
 
     /// Whether every check is ready.
-    #[must_use]
     pub fn is_ready(&self) -> bool {
         self.checks.report().ready
     }

@@ -25,7 +25,6 @@ pub fn serve(limit: Duration, serve: impl AsyncFnOnce(CancellationToken) -> Outc
 }
 
 /// The status that `name` ends with; says on standard error why it failed.
-#[must_use]
 pub fn exit(name: &str, outcome: Outcome) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

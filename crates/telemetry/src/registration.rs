@@ -21,7 +21,6 @@ pub struct Register<'a> {
 
 impl<'a> Register<'a> {
     /// Registers metrics of `process` in `registry`.
-    #[must_use]
     pub fn new(registry: &'a Registry, process: &'static str) -> Self {
         Self { registry, process }
     }

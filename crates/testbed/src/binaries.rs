@@ -58,7 +58,6 @@ fn find_in(name: &str, bin_dir: Option<&OsStr>, program: &Path) -> Result<PathBu
 }
 
 /// Finds a program of the system on `PATH`.
-#[must_use]
 pub fn on_path(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH")?;
     env::split_paths(&path)

@@ -47,7 +47,6 @@ impl Authority {
     }
 
     /// Its certificate.
-    #[must_use]
     pub fn pem(&self) -> &str {
         &self.pem
     }

@@ -98,14 +98,12 @@ impl Cluster {
     }
 
     /// `redis+cluster://:PASSWORD@HOST:PORT,…`, with all servers.
-    #[must_use]
     pub fn url(&self) -> String {
         let hosts = self.servers.iter().map(|server| host(server.port()));
         url_of_several("redis+cluster", self.servers[0].password(), hosts)
     }
 
     /// `rediss+cluster://:PASSWORD@HOST:PORT,…`, with all servers; none without TLS.
-    #[must_use]
     pub fn tls_url(&self) -> Option<String> {
         let ports = self.servers.iter().map(Redis::tls_port);
         let ports = ports.collect::<Option<Vec<u16>>>()?;

@@ -100,13 +100,11 @@ impl DataDir {
     }
 
     /// Its absolute path.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.0.path
     }
 
     /// Whether it stays when the run ends.
-    #[must_use]
     pub fn is_kept(&self) -> bool {
         self.0.temporary.is_none()
     }

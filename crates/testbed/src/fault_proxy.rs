@@ -168,14 +168,12 @@ impl FaultProxy {
     }
 
     /// Where clients connect.
-    #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// `url` (`redis://…`, `postgres://…`) with its host and port replaced by the proxy's; none
     /// when it names no host.
-    #[must_use]
     pub fn url(&self, url: &str) -> Option<String> {
         let (scheme, rest) = url.split_once("://")?;
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -185,19 +183,16 @@ impl FaultProxy {
     }
 
     /// Connections that are open, swallowed ones included.
-    #[must_use]
     pub fn connections(&self) -> usize {
         self.open.load(Ordering::Relaxed)
     }
 
     /// Connections that were ever accepted.
-    #[must_use]
     pub fn accepted(&self) -> u64 {
         self.plan.borrow().accepted
     }
 
     /// Bytes that were ever forwarded in one direction.
-    #[must_use]
     pub fn forwarded(&self, direction: Direction) -> u64 {
         self.meters.of(direction).bytes()
     }
@@ -255,7 +250,6 @@ impl FaultProxy {
     }
 
     /// Where new connections lead.
-    #[must_use]
     pub fn target(&self) -> SocketAddr {
         self.plan.borrow().target
     }

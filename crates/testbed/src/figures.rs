@@ -4,7 +4,6 @@ use std::fmt::Display;
 use std::time::Duration;
 
 /// A whole number with its thousands apart: `19,469`.
-#[must_use]
 pub fn grouped(number: impl Display) -> String {
     let digits = number.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);

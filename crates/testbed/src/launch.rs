@@ -77,7 +77,6 @@ pub struct Launch {
 impl Launch {
     /// A child called `name` in messages that runs `program` and appends what it prints to
     /// `log_file`. It is killed (SIGKILL) when this process dies or its handle is dropped.
-    #[must_use]
     pub fn new(
         name: impl Into<String>,
         program: impl Into<PathBuf>,
@@ -120,7 +119,6 @@ impl Launch {
     }
 
     /// Sets several environment variables.
-    #[must_use]
     pub fn envs(
         self,
         variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
@@ -166,13 +164,11 @@ impl Launch {
     }
 
     /// What messages call the child.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Where the child's output goes.
-    #[must_use]
     pub fn log_file(&self) -> &Path {
         &self.log_file
     }

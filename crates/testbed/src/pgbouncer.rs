@@ -130,7 +130,6 @@ impl PgBouncer {
     }
 
     /// Address of the database, through this PgBouncer.
-    #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }

@@ -108,31 +108,26 @@ impl Postgres {
     }
 
     /// `postgres://flashsale:PASSWORD@127.0.0.1:PORT/flashsale`, the superuser's way in.
-    #[must_use]
     pub fn url(&self) -> String {
         self.url_of(DATABASE)
     }
 
     /// The TCP port on 127.0.0.1, the same over restarts.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The process id of the server; `None` while it is stopped.
-    #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.process.as_ref().map(Process::pid)
     }
 
     /// Whether the server's process runs.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.process.as_ref().is_some_and(Process::is_running)
     }
 
     /// Where the server's messages go.
-    #[must_use]
     pub fn log_file(&self) -> PathBuf {
         self.cluster.log_file()
     }

@@ -118,31 +118,26 @@ impl Process {
     }
 
     /// What messages call it.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.launch.name()
     }
 
     /// Its process id, which is also the id of its process group. Of no use once it has ended.
-    #[must_use]
     pub fn pid(&self) -> i32 {
         self.pid.as_raw()
     }
 
     /// Where its output goes.
-    #[must_use]
     pub fn log_file(&self) -> &Path {
         self.launch.log_file()
     }
 
     /// The last lines of its output, for messages; empty when the file cannot be read.
-    #[must_use]
     pub fn log_tail(&self) -> String {
         log_tail::read(self.log_file())
     }
 
     /// Whether it runs.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.exit.borrow().is_none()
     }

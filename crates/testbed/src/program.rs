@@ -197,13 +197,11 @@ impl Program {
     }
 
     /// Its process.
-    #[must_use]
     pub fn process(&self) -> &Process {
         &self.process
     }
 
     /// Address of what it serves, for HTTP.
-    #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }

@@ -164,14 +164,12 @@ impl Redis {
     }
 
     /// `rediss://:PASSWORD@HOST:PORT/` by `host`, a name of this machine; none without TLS.
-    #[must_use]
     pub fn tls_url(&self, host: &str) -> Option<String> {
         let port = self.tls_port()?;
         Some(format!("rediss://:{}@{host}:{port}/", self.password))
     }
 
     /// The port that it speaks TLS on.
-    #[must_use]
     pub fn tls_port(&self) -> Option<u16> {
         self.port_setting("tls-port")
     }
@@ -232,50 +230,42 @@ impl Redis {
     }
 
     /// `redis://:PASSWORD@127.0.0.1:PORT/`.
-    #[must_use]
     pub fn url(&self) -> String {
         let (password, port) = (&self.password, self.port);
         format!("redis://:{password}@{}:{port}/", Ipv4Addr::LOCALHOST)
     }
 
     /// The TCP port on 127.0.0.1, the same over restarts.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
     /// The password of the default user.
-    #[must_use]
     pub fn password(&self) -> &str {
         &self.password
     }
 
     /// The directory of its append-only file.
-    #[must_use]
     pub fn append_only_directory(&self) -> PathBuf {
         self.home.join("appendonlydir")
     }
 
     /// When it brings what it acknowledged to the disk.
-    #[must_use]
     pub fn append_fsync(&self) -> AppendFsync {
         self.append_fsync
     }
 
     /// The process id of the server; `None` while it is stopped.
-    #[must_use]
     pub fn pid(&self) -> Option<i32> {
         self.process.as_ref().map(Process::pid)
     }
 
     /// Whether the server's process runs.
-    #[must_use]
     pub fn is_running(&self) -> bool {
         self.process.as_ref().is_some_and(Process::is_running)
     }
 
     /// Where the server's messages go.
-    #[must_use]
     pub fn log_file(&self) -> PathBuf {
         self.home.join("redis.log")
     }

@@ -106,7 +106,6 @@ impl Watched {
     }
 
     /// `rediss+sentinel://:PASSWORD@HOST:PORT,…/NAME`; none without TLS.
-    #[must_use]
     pub fn tls_url(&self) -> Option<String> {
         let ports = self.sentinels.iter().map(|sentinel| sentinel.tls_port);
         let ports = ports.collect::<Option<Vec<u16>>>()?;
@@ -115,7 +114,6 @@ impl Watched {
     }
 
     /// `redis+sentinel://:PASSWORD@HOST:PORT,…/NAME`.
-    #[must_use]
     pub fn url(&self) -> String {
         self.url_by("redis+sentinel", self.sentinels.iter().map(Sentinel::host))
     }
@@ -240,7 +238,6 @@ impl Sentinel {
     }
 
     /// `HOST:PORT`.
-    #[must_use]
     pub fn host(&self) -> String {
         redis::host(self.port)
     }

@@ -175,7 +175,6 @@ impl SigningKey {
     }
 
     /// The public half, as a JSON Web Key.
-    #[must_use]
     pub fn public(&self) -> Value {
         let mut key = match &self.pair {
             Pair::Ed25519(pair) => {
@@ -200,7 +199,6 @@ impl SigningKey {
     }
 
     /// What checks the signatures of this key.
-    #[must_use]
     pub fn verifier(&self) -> PublicKey {
         match &self.pair {
             Pair::Ed25519(pair) => {
@@ -232,7 +230,6 @@ impl SigningKey {
     }
 
     /// The header of a token that this key signs.
-    #[must_use]
     pub fn header(&self) -> Value {
         let mut header = json!({ "typ": "JWT", "alg": self.algorithm });
         if let Some(id) = &self.id {
@@ -275,7 +272,6 @@ impl Pair {
 }
 
 /// The claims of a good token of this shopper, valid for ten minutes.
-#[must_use]
 pub fn claims(user: &str) -> Value {
     let now = unix_seconds();
     let end = now + LIFETIME_SECONDS;
@@ -283,7 +279,6 @@ pub fn claims(user: &str) -> Value {
 }
 
 /// The key set of these keys, as an identity provider serves it.
-#[must_use]
 pub fn key_set(keys: &[&SigningKey]) -> String {
     let keys: Vec<Value> = keys.iter().map(|key| key.public()).collect();
     json!({ "keys": keys }).to_string()
@@ -296,7 +291,6 @@ pub fn split(token: &str) -> Result<(&[u8], Vec<u8>), TokenError> {
 }
 
 /// A token signed with a shared secret by HMAC and SHA-256, which a gateway must refuse.
-#[must_use]
 pub fn sign_with_secret(secret: &[u8], header: &Value, claims: &Value) -> String {
     let message = message(header, claims);
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
@@ -304,7 +298,6 @@ pub fn sign_with_secret(secret: &[u8], header: &Value, claims: &Value) -> String
 }
 
 /// Seconds since the Unix epoch.
-#[must_use]
 pub fn unix_seconds() -> u64 {
     // A clock before 1970 makes tokens that no gateway accepts, which is right.
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -76,7 +76,6 @@ impl fmt::Debug for Relay {
 
 impl Relay {
     /// A relay to a store, which is a `peer`. Nothing is connected yet.
-    #[must_use]
     pub fn new(peer: Peer, bounds: &ReplyBounds) -> Self {
         Self(Arc::new(Inner {
             peer,
@@ -88,7 +87,6 @@ impl Relay {
     }
 
     /// Why the store is not asked at present: it sent too much a moment ago.
-    #[must_use]
     pub fn excess(&self) -> Option<String> {
         let trouble = self.trouble();
         let excess = trouble.into_iter().find(|trouble| trouble.is_excess);
@@ -96,7 +94,6 @@ impl Relay {
     }
 
     /// What went wrong between us and the store since `start`, or why it is not asked at present.
-    #[must_use]
     pub fn trouble_since(&self, start: Instant) -> Option<String> {
         let trouble = self.trouble().into_iter();
         let trouble = trouble.filter(|trouble| trouble.is_excess || trouble.at >= start);
@@ -105,7 +102,6 @@ impl Relay {
     }
 
     /// What went wrong between us and the server of this name since `start`.
-    #[must_use]
     pub fn trouble_of(&self, name: &str, start: Instant) -> Option<String> {
         let trouble = self.lock_trouble().get(name).cloned();
         let trouble = trouble.filter(|trouble| trouble.at >= start);

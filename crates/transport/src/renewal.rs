@@ -27,7 +27,6 @@ impl std::fmt::Debug for Renewal {
 
 impl Renewal {
     /// `used` is what `source` had when it was read first.
-    #[must_use]
     pub fn new(url: String, source: TlsSource, used: Certificates) -> Self {
         Self {
             url,

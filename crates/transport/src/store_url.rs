@@ -42,7 +42,6 @@ impl fmt::Debug for StoreUrl {
 }
 
 /// The address without user, password and query, which can hold a password as well.
-#[must_use]
 pub fn without_login(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),

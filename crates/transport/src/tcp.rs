@@ -43,7 +43,6 @@ pub fn apply_tcp_settings(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// How connections to a store are made: no delay, and no long wait for a host that is gone.
-#[must_use]
 pub fn tcp_settings() -> TcpSettings {
     // Commands are small, and each is waited for.
     let settings = TcpSettings::default()

@@ -146,7 +146,6 @@ pub enum CertificateError {
 
 impl Peer {
     /// The option that names the directory of its certificates.
-    #[must_use]
     pub fn option(self) -> &'static str {
         match self {
             Self::Redis => "--redis-tls",
@@ -210,19 +209,16 @@ impl Certificates {
     }
 
     /// The authorities, as PEM.
-    #[must_use]
     pub fn authority(&self) -> Option<&[u8]> {
         self.authority.as_deref()
     }
 
     /// What we show to be let in.
-    #[must_use]
     pub fn identity(&self) -> Option<&Identity> {
         self.identity.as_ref()
     }
 
     /// Whether there is nothing private.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.authority.is_none() && self.identity.is_none()
     }
@@ -244,7 +240,6 @@ impl Identity {
 
 impl TlsSource {
     /// The directory that an option names; nothing private without it.
-    #[must_use]
     pub fn directory(path: Option<&Path>) -> Self {
         path.map_or(Self::System, |path| Self::Directory(path.to_owned()))
     }
@@ -284,7 +279,6 @@ impl TlsSource {
     }
 
     /// The directory whose files may change.
-    #[must_use]
     pub fn watched(&self) -> Option<&Path> {
         match self {
             Self::Directory(path) => Some(path),

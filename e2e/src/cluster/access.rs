@@ -10,14 +10,12 @@ use super::ControlPlane;
 impl ControlPlane {
     /// A client with all rights. It belongs to the calling test's runtime: every test takes one of
     /// its own, also on a shared control plane.
-    #[must_use]
     pub fn client(&self) -> Client {
         client(self.config.clone())
     }
 
     /// A client that acts as `user` in `groups`, by impersonation: it may do what roles bound to
     /// them allow. For a service account, `system:serviceaccount:NAMESPACE:NAME` and no groups.
-    #[must_use]
     pub fn client_as(&self, user: &str, groups: &[&str]) -> Client {
         let mut config = self.config.clone();
         config.auth_info.impersonate = Some(user.to_owned());
@@ -27,7 +25,6 @@ impl ControlPlane {
 
     /// A kubeconfig for child processes that act as `user` in `groups`, like
     /// [`client_as`](Self::client_as).
-    #[must_use]
     pub fn kubeconfig_as(&self, user: &str, groups: &[&str]) -> PathBuf {
         let mut accounts = self.accounts.clone();
         for account in accounts

@@ -72,7 +72,6 @@ impl Helm {
 }
 
 /// What a command told, whichever way: standard output, then standard error.
-#[must_use]
 pub fn told(output: &Output) -> String {
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     text(&output.stdout) + &text(&output.stderr)

@@ -16,7 +16,6 @@ pub struct Dashboard {
 }
 
 /// Every dashboard of the chart.
-#[must_use]
 pub fn all() -> Vec<Dashboard> {
     files("charts/flashsale/dashboards")
         .iter()
@@ -33,19 +32,16 @@ impl Dashboard {
     }
 
     /// Its panels, rows included.
-    #[must_use]
     pub fn panels(&self) -> &[Value] {
         self.json["panels"].as_array().unwrap()
     }
 
     /// Its variables.
-    #[must_use]
     pub fn variables(&self) -> &[Value] {
         self.json["templating"]["list"].as_array().unwrap()
     }
 
     /// Every expression of its panels and variables.
-    #[must_use]
     pub fn expressions(&self) -> Vec<Expression> {
         let panels = self.panels().iter().flat_map(|panel| self.of_panel(panel));
         let variables = self.variables().iter();

@@ -29,7 +29,6 @@ pub struct Expression {
 
 impl Expression {
     /// An expression that stands at `place`.
-    #[must_use]
     pub fn new(place: impl Into<String>, text: &str) -> Self {
         Self {
             place: place.into(),
@@ -52,7 +51,6 @@ impl Expression {
     ///
     /// # Panics
     /// When a variable is not known.
-    #[must_use]
     pub fn concrete(&self, names: &Names) -> String {
         let text = self
             .text
@@ -68,7 +66,6 @@ impl Expression {
     }
 
     /// Names of our metrics in it, without what a histogram or a recording adds.
-    #[must_use]
     pub fn metrics(&self) -> BTreeSet<String> {
         let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == ':';
         self.text
@@ -84,7 +81,6 @@ impl Expression {
     }
 
     /// Whose metrics it is about: the operator's as soon as one of them is.
-    #[must_use]
     pub fn plane(&self) -> Plane {
         let of_the_operator = |text: &str| {
             text.contains("flashsale_operator_")
@@ -99,7 +95,6 @@ impl Expression {
     }
 
     /// Whether it asks what is wrong, as the runbook does, and so may find nothing.
-    #[must_use]
     pub fn is_a_question(&self) -> bool {
         let compares = [" > ", " == "].iter().any(|sign| self.text.contains(sign));
         compares && self.place.starts_with("runbook")

@@ -36,7 +36,6 @@ fn rules() -> Vec<Value> {
 }
 
 /// Every alert of the chart.
-#[must_use]
 pub fn alerts() -> Vec<Alert> {
     rules()
         .into_iter()
@@ -48,7 +47,6 @@ pub fn alerts() -> Vec<Alert> {
 }
 
 /// The expressions of all rules. Alerts usually find nothing; recordings should.
-#[must_use]
 pub fn expressions() -> (Vec<Expression>, Vec<Expression>) {
     let (alerts, recordings): (Vec<Value>, Vec<Value>) = rules()
         .into_iter()
@@ -63,7 +61,6 @@ pub fn expressions() -> (Vec<Expression>, Vec<Expression>) {
 }
 
 /// How often each alert is wanted firing and silent by `e2e/prometheus/*.test.yaml`.
-#[must_use]
 pub fn tested() -> BTreeMap<String, Tested> {
     let mut tested: BTreeMap<String, Tested> = BTreeMap::new();
     for file in files("e2e/prometheus") {

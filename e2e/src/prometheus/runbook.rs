@@ -12,7 +12,6 @@ pub struct Section {
 }
 
 /// The sections of `docs/runbook.md`.
-#[must_use]
 pub fn sections() -> Vec<Section> {
     let page = std::fs::read_to_string(repository("docs/runbook.md")).unwrap();
     page.split("\n## ")
@@ -29,13 +28,11 @@ pub fn sections() -> Vec<Section> {
 
 impl Section {
     /// What a link to the section ends with.
-    #[must_use]
     pub fn anchor(&self) -> String {
         self.heading.to_lowercase()
     }
 
     /// Its blocks of `PromQL`.
-    #[must_use]
     pub fn expressions(&self) -> Vec<Expression> {
         let blocks = self.text.split("```promql\n").skip(1);
         blocks

@@ -42,7 +42,6 @@ pub struct Span {
 
 impl Span {
     /// From `from` until now.
-    #[must_use]
     pub fn since(from: Timestamp) -> Self {
         Self {
             from: from.as_second(),

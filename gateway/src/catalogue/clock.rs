@@ -31,7 +31,6 @@ impl RedisClock {
     }
 
     /// Redis's time now.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         let local = Timestamp::now();
         let redis = local.as_microsecond() + self.offset.load(Ordering::Relaxed);
@@ -39,7 +38,6 @@ impl RedisClock {
     }
 
     /// How long until Redis's clock shows `instant`; zero when it is past.
-    #[must_use]
     pub fn until(&self, instant: Timestamp) -> Duration {
         Duration::try_from(instant.duration_since(self.now())).unwrap_or_default()
     }

@@ -30,7 +30,6 @@ pub struct SaleEntry {
 
 impl SaleEntry {
     /// An entry whose buys wait in `queue`.
-    #[must_use]
     pub fn new(announced: Announced, queue: Arc<SaleQueue>) -> Self {
         let sale = &announced.sale;
         Self {
@@ -43,19 +42,16 @@ impl SaleEntry {
     }
 
     /// The sale itself.
-    #[must_use]
     pub fn sale(&self) -> &Sale {
         &self.announced.sale
     }
 
     /// The sale's name.
-    #[must_use]
     pub fn id(&self) -> &SaleId {
         &self.announced.sale.id
     }
 
     /// The phase at `now`.
-    #[must_use]
     pub fn phase(&self, readings: Readings, now: Timestamp) -> Phase {
         lifecycle::phase(
             self.sale().schedule,
@@ -66,7 +62,6 @@ impl SaleEntry {
     }
 
     /// The next instant after `now` at which the schedule opens or closes the sale.
-    #[must_use]
     pub fn next_change(&self, now: Timestamp) -> Option<Timestamp> {
         let schedule = self.sale().schedule;
         [schedule.opens_at, schedule.closes_at]

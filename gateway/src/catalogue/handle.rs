@@ -41,7 +41,6 @@ pub struct Observed {
 
 impl Observed {
     /// What is known of a sale's lanes and stock; "not known" stays not known.
-    #[must_use]
     pub fn readings(&self, entry: &SaleEntry, stocks: &Stocks) -> Readings {
         let mut sales = self.sales.iter();
         let seen = sales.find(|sale| self.is_current && sale.sale == *entry.id());
@@ -81,13 +80,11 @@ impl From<NotKnown> for Problem {
 
 impl Catalogue {
     /// The catalogue as of now.
-    #[must_use]
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.snapshots.borrow())
     }
 
     /// The offer of a product, without holding the catalogue.
-    #[must_use]
     pub fn offer(&self, product: &str) -> Option<Offer> {
         self.snapshots.borrow().offer(product).cloned()
     }

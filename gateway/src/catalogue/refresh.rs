@@ -59,7 +59,6 @@ pub struct Refresher {
 
 impl Refresher {
     /// A catalogue, empty until the returned task has looked for the first time.
-    #[must_use]
     pub fn new(
         queue: SharedConnection,
         intake: Arc<Intake>,

@@ -27,7 +27,6 @@ pub struct Offer {
 
 impl Offer {
     /// The product.
-    #[must_use]
     pub fn product(&self) -> &Product {
         &self.sale.sale().products[self.at]
     }
@@ -35,19 +34,16 @@ impl Offer {
 
 impl Snapshot {
     /// The sales, by name.
-    #[must_use]
     pub fn sales(&self) -> &[Arc<SaleEntry>] {
         &self.sales
     }
 
     /// One sale.
-    #[must_use]
     pub fn sale(&self, name: &str) -> Option<&Arc<SaleEntry>> {
         self.sales.iter().find(|sale| sale.id().as_str() == name)
     }
 
     /// The sale that offers a product.
-    #[must_use]
     pub fn offer(&self, product: &str) -> Option<&Offer> {
         self.offers.get(product)
     }

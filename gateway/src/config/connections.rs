@@ -41,7 +41,6 @@ pub struct ConnectionConfig {
 
 impl ConnectionConfig {
     /// How much memory there may be in use, in bytes; none where there is no limit.
-    #[must_use]
     pub fn memory_limit(&self) -> Option<u64> {
         self.memory_limit_bytes.or_else(memory::limit_bytes)
     }

@@ -9,7 +9,6 @@ pub struct Hidden(Box<str>);
 
 impl Hidden {
     /// The text itself.
-    #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -61,7 +61,6 @@ const STOP_RESERVE: Duration = Duration::from_secs(4);
 
 impl HttpConfig {
     /// How long stopping may take in all, whatever hangs.
-    #[must_use]
     pub fn stop_limit(&self) -> Duration {
         self.shutdown_delay_seconds + self.shutdown_grace_seconds + STOP_RESERVE
     }

@@ -65,19 +65,16 @@ pub struct StoresConfig {
 
 impl StoresConfig {
     /// The address of Redis; empty only where serving was not asked for.
-    #[must_use]
     pub fn redis_url(&self) -> &str {
         self.redis_url.as_deref().unwrap_or_default()
     }
 
     /// Private certificates for Redis.
-    #[must_use]
     pub fn redis_tls(&self) -> TlsSource {
         TlsSource::directory(self.redis_tls.as_deref())
     }
 
     /// How to reach the ledger.
-    #[must_use]
     pub fn ledger(&self) -> LedgerConfig {
         LedgerConfig {
             url: self.database_url.as_deref().unwrap_or_default().to_owned(),

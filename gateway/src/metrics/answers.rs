@@ -91,7 +91,6 @@ impl BuyCounters {
     }
 
     /// Every count so far, with its sale (empty where none was known) and its answer.
-    #[must_use]
     pub fn totals(&self) -> Vec<BuyCount> {
         let families = self.0.collect();
         let metrics = families.iter().flat_map(MetricFamily::get_metric);

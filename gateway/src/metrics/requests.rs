@@ -41,7 +41,6 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 impl RouteLabel {
     /// The route of a path. The shop has no paths of its own: what it answers is known by its
     /// answers, and [`RouteLabel::Other`] until then.
-    #[must_use]
     pub fn of(path: &str) -> Self {
         match path {
             "/buy" => Self::Buy,

@@ -44,7 +44,6 @@ struct LiveState {
 
 impl Operations {
     /// Operations for who has `token`; others are counted in `refused`.
-    #[must_use]
     pub fn new(
         token: Hidden,
         refused: IntCounter,
@@ -109,7 +108,6 @@ impl Operations {
     }
 
     /// The running of all sales, as of now.
-    #[must_use]
     pub fn figures(&self) -> Figures {
         let now = Instant::now();
         let (gateways, workers, last) = {

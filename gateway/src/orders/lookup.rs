@@ -86,7 +86,6 @@ pub struct OrderLookup {
 
 impl OrderLookup {
     /// Looks into Redis through `pool` and into `ledger`.
-    #[must_use]
     pub fn new(pool: QueuePool, ledger: Ledger, catalogue: Catalogue) -> Self {
         Self {
             pool,

@@ -18,19 +18,16 @@ macro_rules! problem_kinds {
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
             /// The last part of the `type`, also the label in metrics.
-            #[must_use]
             pub const fn slug(self) -> &'static str {
                 match self { $(Self::$name => $slug,)* }
             }
 
             /// The HTTP status.
-            #[must_use]
             pub const fn status(self) -> StatusCode {
                 match self { $(Self::$name => StatusCode::$status,)* }
             }
 
             /// The kind in words.
-            #[must_use]
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$name => $title,)* }
             }
@@ -105,7 +102,6 @@ problem_kinds! {
 
 impl ProblemKind {
     /// The stable `type`.
-    #[must_use]
     pub fn uri(self) -> String {
         format!("{BASE}{}", self.slug())
     }

@@ -45,7 +45,6 @@ pub struct Times {
 impl ConnectionLimits {
     /// The limits of `config`, or what the limit of open files and the memory limit in bytes, where
     /// there is one, allow.
-    #[must_use]
     pub fn new(config: &ConnectionConfig, open_files: u64, memory: Option<u64>) -> Self {
         let reserved = (open_files / 4).clamp(LEAST_RESERVED_FILES, RESERVED_FILES);
         let by_files = open_files.saturating_sub(reserved);

@@ -99,7 +99,6 @@ impl Event for OrderRejected {
 
 impl LaneProgress {
     /// How far a lane is.
-    #[must_use]
     pub fn of(lane: &LaneObservation) -> Self {
         Self {
             product_id: lane.product.clone(),
@@ -109,7 +108,6 @@ impl LaneProgress {
     }
 
     /// Whether nobody was ever in this lane.
-    #[must_use]
     pub fn is_untouched(&self) -> bool {
         self.settled == 0 && self.waiting == 0
     }

@@ -25,7 +25,6 @@ impl From<&str> for Pattern {
 
 impl Pattern {
     /// Whether all of `text` is as the pattern says.
-    #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         let mut pieces: Vec<&str> = self.0.split('*').collect();
         let last = pieces.pop().unwrap_or_default();

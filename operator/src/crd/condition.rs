@@ -48,7 +48,6 @@ pub enum Type {
 
 impl Type {
     /// The word itself.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -67,7 +66,6 @@ pub enum State {
 
 impl State {
     /// The word itself.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -94,7 +92,6 @@ pub struct Statement {
 
 /// Turns statements into conditions. A condition whose state is the same as in `before` keeps the
 /// time of its last transition, so that a status that says the same is the same.
-#[must_use]
 pub fn conditions(
     statements: &[Statement],
     before: &[Condition],
@@ -127,7 +124,6 @@ pub(crate) fn whole_second(instant: Timestamp) -> Timestamp {
 }
 
 /// Whether `conditions` say that `about` holds.
-#[must_use]
 pub fn holds(conditions: &[Condition], about: Type) -> bool {
     conditions.iter().any(|condition| {
         condition.type_ == about.as_str() && condition.status == State::True.as_str()

@@ -19,7 +19,6 @@ pub(super) fn fit(note: String) -> String {
 }
 
 /// `count` with the words for one or for many, as in "1 job is" and "2 jobs are".
-#[must_use]
 pub fn counted(count: Option<i64>, one: &str, many: &str) -> String {
     match count {
         Some(1) => format!("1 {one}"),

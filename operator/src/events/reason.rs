@@ -11,7 +11,6 @@ pub enum Kind {
 
 impl Kind {
     /// The word in `type` of an event.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -31,19 +30,16 @@ macro_rules! reasons {
             pub const ALL: &[Self] = &[$( Self::$name, )*];
 
             /// The word in `reason` of an event; never changes its meaning.
-            #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $( Self::$name => stringify!($name), )* }
             }
 
             /// Whether it is news or trouble.
-            #[must_use]
             pub fn kind(self) -> Kind {
                 match self { $( Self::$name => Kind::$kind, )* }
             }
 
             /// The word in `action` of an event: what the operator was doing.
-            #[must_use]
             pub fn action(self) -> &'static str {
                 match self { $( Self::$name => $action, )* }
             }

@@ -38,7 +38,6 @@ pub struct Elector {
 impl Elector {
     /// A candidate `identity`, which no other process may have. `settings.namespace`, or else the
     /// client's own, is where the Lease is.
-    #[must_use]
     pub fn new(client: Client, settings: LeaseSettings, identity: impl Into<String>) -> Self {
         let identity = identity.into();
         let timings = Timings {

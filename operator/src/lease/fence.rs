@@ -24,13 +24,11 @@ const ALWAYS: u64 = u64::MAX;
 
 impl Fence {
     /// A fence that is closed until it is opened.
-    #[must_use]
     pub fn closed() -> Self {
         Self::new(0)
     }
 
     /// A fence that is always open: there is no election.
-    #[must_use]
     pub fn open() -> Self {
         Self::new(ALWAYS)
     }
@@ -43,7 +41,6 @@ impl Fence {
     }
 
     /// Whether this process may write now.
-    #[must_use]
     pub fn is_open(&self) -> bool {
         let open_until = self.0.open_until.load(Ordering::Acquire);
         open_until == ALWAYS || self.milliseconds(Instant::now()) < open_until

@@ -25,7 +25,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// The value of the label `outcome`.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }
@@ -51,7 +50,6 @@ pub enum Step {
 
 impl Step {
     /// The value of the label `step`.
-    #[must_use]
     pub fn as_str(self) -> &'static str {
         self.into()
     }

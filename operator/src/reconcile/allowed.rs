@@ -28,14 +28,12 @@ pub struct Judgement {
 
 impl Judgement {
     /// Whether anything of the workers' pods is refused.
-    #[must_use]
     pub fn refuses_workers(&self) -> bool {
         let mut refused = self.refused.iter();
         refused.any(|mistake| mistake.path.starts_with("spec.worker"))
     }
 
     /// Whether a Secret is refused.
-    #[must_use]
     pub fn refuses_secrets(&self) -> bool {
         let mut refused = self.refused.iter();
         refused.any(|mistake| mistake.path.ends_with("SecretRef.name"))
@@ -53,7 +51,6 @@ impl Judgement {
 
 /// What `object`, as it is `written`, was accepted with: `accepted`, where that is known. Releases before
 /// `status.lastAccepted` did not write it down, but showed the queue of every sale that was in force.
-#[must_use]
 pub fn before(
     object: &FlashSale,
     written: &Deployable,
@@ -84,7 +81,6 @@ pub fn secrets(deployable: &Deployable) -> impl Iterator<Item = (&'static str, &
 
 /// Judges what is `written` by a sale in `namespace` that was accepted with `before`. `is_labelled` says
 /// of a Secret whether it has the label [`ALLOWED`].
-#[must_use]
 pub fn judge(
     written: &Deployable,
     before: Option<&Deployable>,

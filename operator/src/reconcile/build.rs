@@ -106,13 +106,11 @@ pub fn deployment(
 }
 
 /// What selects the pods of a sale's workers.
-#[must_use]
 pub fn selector(sale: &str) -> BTreeMap<String, String> {
     map([("app.kubernetes.io/name", APP), (SALE_LABEL, sale)])
 }
 
 /// The same as text, for the `scale` subresource.
-#[must_use]
 pub fn selector_text(sale: &str) -> String {
     let pairs = selector(sale).into_iter();
     let pairs: Vec<String> = pairs

@@ -36,7 +36,6 @@ pub struct Deployable {
 
 impl Deployable {
     /// That of `spec`, judged or not.
-    #[must_use]
     pub fn of(spec: &FlashSaleSpec) -> Self {
         Self {
             database_secret_ref: spec.database_secret_ref.clone(),
@@ -51,7 +50,6 @@ impl Deployable {
     }
 
     /// That of `spec`, with default pods if those that it asks for cannot be.
-    #[must_use]
     pub fn usable(sale: &SaleId, spec: &FlashSaleSpec, permitted: &BTreeSet<String>) -> Self {
         let written = Self::of(spec);
         let mut mistakes = check_spec(sale.clone(), spec).err().unwrap_or_default();
@@ -78,7 +76,6 @@ impl Deployable {
     }
 
     /// What [`text`](Self::text) wrote; none when it is not readable.
-    #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
     }
@@ -92,7 +89,6 @@ impl Deployable {
     }
 
     /// Whether both name the same stores.
-    #[must_use]
     pub fn has_stores_of(&self, other: &Self) -> bool {
         self.database_secret_ref == other.database_secret_ref
             && self.database_transaction_pooler == other.database_transaction_pooler

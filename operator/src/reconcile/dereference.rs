@@ -47,7 +47,6 @@ pub struct Dereferenced {
 
 impl Dereferenced {
     /// The sale that is known to be in force.
-    #[must_use]
     pub fn known(&self) -> Option<&Announced> {
         self.in_force.as_ref().ok()?.as_ref()
     }

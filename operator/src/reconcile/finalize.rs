@@ -294,7 +294,6 @@ async fn within<T, E: Display>(freeing: impl Future<Output = Result<T, E>>) -> R
 }
 
 /// Redis was seen to hold the sale as closing, and then every lane to be empty.
-#[must_use]
 pub fn is_drained(observed: &Observation) -> bool {
     observed.queue_error.is_none()
         && observed.announced == Some(true)

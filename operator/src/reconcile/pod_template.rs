@@ -90,7 +90,6 @@ pub fn parse(
 }
 
 /// What may not be in the pod template of `spec`.
-#[must_use]
 pub fn mistakes(spec: &FlashSaleSpec, permitted: &BTreeSet<String>) -> Vec<Mistake> {
     let written = spec.worker.pod_template.as_ref();
     let mistakes = written.and_then(|written| parse(written, permitted).err());
@@ -154,7 +153,6 @@ fn extend<T: Extend<E> + IntoIterator<Item = E> + Default, E>(
 }
 
 /// All fields that any configuration permits: for what was accepted before.
-#[must_use]
 pub fn all_permitted() -> BTreeSet<String> {
     PERMITTABLE.into_iter().map(ToOwned::to_owned).collect()
 }

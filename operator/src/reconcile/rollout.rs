@@ -71,7 +71,6 @@ pub(super) fn hash(mut value: Value) -> String {
 /// `built` with the pods that run, if a change that nobody asked for would replace pods of `there`
 /// that work; they are like `kept`, where that is known. None when `built` is to be applied as it is.
 /// While the stores do not answer, pods that are not ready may be well: they wait for the stores.
-#[must_use]
 pub fn held(
     built: &Deployment,
     there: &Deployment,

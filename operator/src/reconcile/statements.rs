@@ -36,7 +36,6 @@ const PARTS: [(Type, Judge); 12] = [
 ];
 
 /// One statement a condition type, in the order of the [`Type`]s.
-#[must_use]
 pub fn statements(view: &View<'_>) -> Vec<Statement> {
     let parts = PARTS.map(|(about, judge)| {
         let (state, reason, message) = judge(view);
@@ -346,7 +345,6 @@ fn drained(view: &View<'_>) -> Found {
 }
 
 /// The statements in one word.
-#[must_use]
 pub fn phase(statements: &[Statement]) -> Phase {
     use Reason::{Closed, Draining, Event, NotInForce, QueueUnreachable, Scheduled, Suspended};
     use State::{False, True, Unknown};

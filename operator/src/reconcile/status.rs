@@ -35,7 +35,6 @@ pub enum Error {
 }
 
 /// What is told of `view` (pure).
-#[must_use]
 pub fn told(view: &View<'_>) -> Told {
     let statements = statements(view);
     let phase = phase(&statements);

@@ -77,7 +77,6 @@ fn turn<'a>(before: &'a FlashSaleStatus, now: &'a Statement) -> Option<Turn<'a>>
 }
 
 /// What happened between the status of `view.object` and `now`, for people.
-#[must_use]
 pub fn turns(view: &View<'_>, now: &Told) -> Vec<(Reason, String)> {
     let before = view.object.status.clone().unwrap_or_default();
     let phase = before.phase.as_deref().and_then(Phase::named);

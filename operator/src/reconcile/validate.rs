@@ -108,7 +108,6 @@ fn has_opened(object: &FlashSale, in_force: &Announced, now: Timestamp) -> bool 
 
 /// The sale in force as it goes on while the edit `spec` is refused: what of the edit only takes away
 /// is honoured all the same, so that a mistake elsewhere never keeps a sale from being stopped.
-#[must_use]
 pub fn restricted(in_force: &Announced, spec: &FlashSaleSpec) -> Announced {
     let mut kept = in_force.clone();
     let sale = &mut kept.sale;

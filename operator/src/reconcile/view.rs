@@ -19,7 +19,6 @@ use crate::{
 
 /// When every buy of a sale that closes by its schedule shall have its outcome. Counted from when the
 /// closing was seen: nobody settles by a clock while the operator is away. None before that.
-#[must_use]
 pub fn drain_deadline(sale: &Sale, object: &FlashSale) -> Option<Timestamp> {
     let status = object.status.as_ref()?;
     if status.drained_at.is_some() {
@@ -96,7 +95,6 @@ pub(super) fn waiting(observed: &Observation) -> String {
 impl View<'_> {
     /// Whether buys still wait although the time to drain after a closing by the schedule is over. A
     /// deletion counts its own.
-    #[must_use]
     pub fn is_drain_overdue(&self) -> bool {
         let sale = self.in_force.as_ref().map(|announced| &announced.sale);
         sale.and_then(|sale| drain_deadline(sale, self.object))
@@ -104,7 +102,6 @@ impl View<'_> {
     }
 
     /// Whether the spec was accepted as it is written now, by a visit before this one.
-    #[must_use]
     pub fn is_accepted_as_it_is(&self) -> bool {
         self.object.status.as_ref().is_some_and(|status| {
             // The first release said it by `Ready`, and had no `Accepted`.

@@ -66,7 +66,6 @@ impl Observation {
     }
 
     /// Whether it is known what an acknowledged buy survives, by what the sale asks for.
-    #[must_use]
     pub fn is_judged_for(&self, desired: &Desired) -> bool {
         let replicas = desired.sale.sale.durability.redis_replicas;
         self.durability.is_some() && self.durability_replicas == replicas
@@ -83,14 +82,12 @@ impl Observation {
     }
 
     /// Now, by the clock of the sale.
-    #[must_use]
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         now.checked_add(self.clock_ahead).unwrap_or(now)
     }
 
     /// Units left over all products, by the ledger.
-    #[must_use]
     pub fn remaining(&self) -> Option<u64> {
         let levels = &self.stock.as_ref()?.levels;
         if levels.is_empty() {
@@ -102,14 +99,12 @@ impl Observation {
 
     /// Whether the ledger has forgotten what shoppers were told, and nobody has repaired it since;
     /// none before Redis was read.
-    #[must_use]
     pub fn ledger_went_back(&self) -> Option<bool> {
         let lanes = self.lanes.as_ref()?;
         Some(lanes.went_back_ms.is_some())
     }
 
     /// Units sold over all products, by the ledger.
-    #[must_use]
     pub fn sold(&self) -> Option<i64> {
         self.stock.as_ref().map(|stock| stock.sold)
     }

@@ -62,7 +62,6 @@ impl Pace {
 
     /// Waits for a token and takes it; false when there is none within `patience`. Whoever came first gets
     /// the first one.
-    #[must_use]
     pub(super) async fn take(&self, patience: Duration) -> bool {
         let Some(mut reserved) = self.reserve(Instant::now(), patience) else {
             return false;

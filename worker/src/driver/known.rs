@@ -15,7 +15,6 @@ pub struct Known {
 
 impl Known {
     /// Nothing yet, of a lane whose sale asks for batches of up to `most` jobs.
-    #[must_use]
     pub fn new(most: usize) -> Self {
         Self {
             size: BatchSize::new(most),

@@ -20,7 +20,6 @@ pub struct BatchSize {
 
 impl BatchSize {
     /// Batches of up to `most` jobs, but at least of one.
-    #[must_use]
     pub fn new(most: usize) -> Self {
         let most = most.max(1);
         Self {

@@ -23,7 +23,6 @@ pub(crate) struct Worker {
 
 impl Worker {
     /// Starts a worker that drives up to `lanes` lanes.
-    #[must_use]
     pub(crate) fn start(services: &Services, name: &str, lanes: usize) -> Self {
         Self::start_at(
             &connect::redis_client(&services.redis.url()).unwrap(),
@@ -34,7 +33,6 @@ impl Worker {
     }
 
     /// The same over connections of its own to this Redis and this ledger.
-    #[must_use]
     pub(crate) fn start_at(client: &RedisClient, ledger: Ledger, name: &str, lanes: usize) -> Self {
         let limits = Limits {
             sales: Vec::new(),
@@ -45,7 +43,6 @@ impl Worker {
     }
 
     /// Starts a worker that drives the lanes of `sales` alone.
-    #[must_use]
     pub(crate) fn start_for(services: &Services, name: &str, sales: Vec<SaleId>) -> Self {
         let limits = Limits {
             sales,

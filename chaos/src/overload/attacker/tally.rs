@@ -28,7 +28,6 @@ pub struct Tally(pub BTreeMap<String, KindTally>);
 
 impl Tally {
     /// Kinds that never got to the gateway: without them it was another attack.
-    #[must_use]
     pub fn missing(&self) -> Vec<&'static str> {
         Kind::ALL
             .into_iter()

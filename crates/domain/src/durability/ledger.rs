@@ -22,7 +22,6 @@ pub struct LedgerSettings {
 }
 
 /// What a confirmed order survives in a PostgreSQL that is set up like this.
-#[must_use]
 pub fn judge_ledger(settings: &LedgerSettings) -> Finding {
     if settings.fsync == "off" {
         return found(

@@ -30,7 +30,6 @@ pub struct RedisSettings {
 
 impl RedisSettings {
     /// Reads the answers to `INFO` and, where it is permitted, `CONFIG GET`.
-    #[must_use]
     pub fn parse(info: &str, mut config: HashMap<String, String>) -> Self {
         let role = field(info, "role");
         let min_replicas = config.get("min-replicas-to-write");
@@ -72,7 +71,6 @@ fn is_live_replica(line: &str) -> bool {
 
 /// What an acknowledged buy survives at a Redis that is set up like this, in a sale that asks for
 /// `wanted` replicas.
-#[must_use]
 pub fn judge_redis(settings: &RedisSettings, wanted: u8) -> Finding {
     let wanted = usize::from(wanted);
     let (Some(append_only), Some(policy)) = (settings.append_only, &settings.maxmemory_policy)

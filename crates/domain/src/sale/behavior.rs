@@ -41,7 +41,6 @@ pub struct Tolerance {
 
 impl Tolerance {
     /// Whether `need` is as good as `current`. None and some are never as good as each other.
-    #[must_use]
     pub fn covers(self, current: u32, need: u32) -> bool {
         let difference = u64::from(current.abs_diff(need)) * 1_000_000;
         current > 0 && need > 0 && difference <= u64::from(self.millionths) * u64::from(current)

@@ -95,13 +95,11 @@ pub struct FlashSaleSpec {
 
 impl FlashSaleSpec {
     /// The zone of times without an offset; none when there is none or it is not known.
-    #[must_use]
     pub fn zone(&self) -> Option<Zone> {
         Zone::named(self.time_zone.as_deref()?).ok()
     }
 
     /// When the sale closes; none when that is not written, or cannot be.
-    #[must_use]
     pub fn closing(&self) -> Option<Timestamp> {
         let time = self.closes_at.as_ref()?;
         time.instant(self.zone().as_ref()).ok()

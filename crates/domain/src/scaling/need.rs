@@ -63,7 +63,6 @@ fn workers_for(lanes: u32, policy: &WorkerPolicy) -> u32 {
 }
 
 /// The need of this moment; none when the lanes could not be read.
-#[must_use]
 pub fn need(policy: &WorkerPolicy, ask: Ask) -> Option<Need> {
     let demand = ask.demand?;
     let floor = ask.floor(policy);

@@ -151,7 +151,6 @@ impl RedisClient {
     }
 
     /// The number of the database.
-    #[must_use]
     pub fn database(&self) -> i64 {
         self.current.load().database
     }

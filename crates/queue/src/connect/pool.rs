@@ -26,7 +26,6 @@ pub struct PooledConnection<C> {
 }
 
 /// A pool of at most `size` connections to where `shared` leads; connects when first used.
-#[must_use]
 pub fn pool(shared: &SharedConnection, size: u32) -> QueuePool {
     let shared = shared.clone();
     of_at_most(size, PooledConnections { shared })

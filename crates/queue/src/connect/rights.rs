@@ -77,7 +77,6 @@ const FURTHER: &[&str] = &[
 ];
 
 /// The arguments of `ACL SETUSER` that give a user the rights that flashsale needs, and no others.
-#[must_use]
 pub fn acl_rules() -> String {
     let mut rules = format!("resetkeys ~{PREFIX}* resetchannels &{PREFIX}* -@all");
     for command in COMMANDS

@@ -212,7 +212,6 @@ impl SharedConnection {
 
     /// How often the connection was replaced. Whatever else was learnt or opened under another
     /// generation may belong to a server that is not the primary any more.
-    #[must_use]
     pub fn generation(&self) -> u64 {
         *self.0.generation.borrow()
     }

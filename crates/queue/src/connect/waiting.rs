@@ -21,7 +21,6 @@ pub struct WaitingConnections {
 /// A pool of at most `size` connections to where `shared` leads, for calls that wait up to
 /// `longest`; connects when first used. They are not pinged before use, since that would cost each
 /// call a round trip.
-#[must_use]
 pub fn waiting_pool(shared: &SharedConnection, size: u32, longest: Duration) -> WaitingPool {
     let shared = shared.clone();
     of_at_most(size, WaitingConnections { shared, longest })

@@ -89,7 +89,6 @@ impl Acknowledged {
     }
 
     /// Whether this acknowledgement, and no other, told how the entry ended.
-    #[must_use]
     pub fn has(&self, entry_id: &str) -> bool {
         match &self.removed {
             Removed::All => true,
@@ -98,7 +97,6 @@ impl Acknowledged {
     }
 
     /// Whether that is so of every entry.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         self.removed == Removed::All
     }
@@ -372,7 +370,6 @@ impl Acknowledgement {
     }
 
     /// The event that tells of it.
-    #[must_use]
     pub fn event(&self, sale: &SaleId, product: &ProductId) -> Settled {
         let mut settled = Settled {
             sale: sale.clone(),

@@ -35,7 +35,6 @@ pub struct ReplicatedCall {
 
 impl ReplicatedCall {
     /// Whether as many replicas as wanted have everything that was acknowledged.
-    #[must_use]
     pub fn is_replicated(&self) -> bool {
         matches!(self.replicas, Ok(replicas) if replicas >= u64::from(self.wanted.get()))
     }

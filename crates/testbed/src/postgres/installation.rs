@@ -61,25 +61,21 @@ impl Installation {
     }
 
     /// The server program.
-    #[must_use]
     pub fn postgres(&self) -> PathBuf {
         self.directory.join("postgres")
     }
 
     /// The program that copies the data directory of a running server.
-    #[must_use]
     pub fn pg_basebackup(&self) -> PathBuf {
         self.directory.join("pg_basebackup")
     }
 
     /// Another program of this version, e.g. `pg_dump`.
-    #[must_use]
     pub fn program(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
     /// The program that makes a data directory.
-    #[must_use]
     pub fn initdb(&self) -> PathBuf {
         self.directory.join("initdb")
     }

@@ -198,7 +198,6 @@ impl ReplyBounds {
     /// Bounds for a process that may have `limit` bytes of memory and has as many as `in_use` tells; the
     /// default is for one without a limit. Memory is short from five eighths of it on, since a vector of
     /// replies that grows is in memory twice, if the use has grown by a sixteenth of it in half a minute.
-    #[must_use]
     pub fn within(limit: u64, in_use: fn() -> Option<u64>) -> Self {
         Self(Arc::new(Process {
             memory: Some(Memory {
@@ -217,7 +216,6 @@ impl ReplyBounds {
 
     /// Bounds of which a process without a limit of memory lets each connection bring `at_once` bytes, and
     /// `per_second` for long.
-    #[must_use]
     pub fn allowing(at_once: u64, per_second: u64) -> Self {
         Self(Arc::new(Process {
             allowance: (at_once, per_second),

@@ -8,7 +8,6 @@ use super::Peer;
 
 /// What is wrong with the certificates of a connection to `peer`, and what to do about it; none when
 /// `error` has another cause.
-#[must_use]
 pub fn advice(error: &(dyn Error + 'static), peer: Peer) -> Option<String> {
     let option = peer.option();
     let error = tls_error(error)?;

@@ -178,7 +178,6 @@ fn check_resources(spec: &ResourcesSpec, findings: &mut Findings) {
 }
 
 /// Whether `amount` is more than `limit`, as far as both are amounts.
-#[must_use]
 pub fn exceeds(amount: &Amount, limit: &Amount) -> bool {
     let limit = quantity(&limit.0);
     limit.is_some() && quantity(&amount.0) > limit
