@@ -19,6 +19,7 @@ use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use flashsale_telemetry::logging::{self, LogFormat};
+use tokio::runtime::Runtime;
 
 use crate::error::{self, ToolError};
 
@@ -87,14 +88,10 @@ impl Outcome {
 /// The exit status of a command that could not be carried out.
 const COULD_NOT: u8 = 3;
 
-/// Reads the command line, carries it out and gives the exit status.
-pub async fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let result = match logging::init(LogFormat::Auto, &arguments.log_level) {
-        Ok(()) => run(arguments.command).await,
-        Err(error) => Err(error.into()),
-    };
-    match result {
+/// Reads the command line, carries it out and gives the exit status. Has a runtime of its own: a
+/// future that the binary polled would be compiled a second time, with the binary.
+pub fn main() -> ExitCode {
+    match parse_and_run() {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Broken) => ExitCode::FAILURE,
         // Whoever reads the output has seen enough, as `head` does.
@@ -105,6 +102,14 @@ pub async fn main() -> ExitCode {
             ExitCode::from(COULD_NOT)
         }
     }
+}
+
+fn parse_and_run() -> Result<Outcome, ToolError> {
+    let arguments = Arguments::parse();
+    logging::init(LogFormat::Auto, &arguments.log_level)?;
+    Runtime::new()
+        .map_err(ToolError::Runtime)?
+        .block_on(run(arguments.command))
 }
 
 async fn run(command: Command) -> Result<Outcome, ToolError> {

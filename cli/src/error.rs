@@ -29,6 +29,9 @@ pub enum ToolError {
     /// The log filter is malformed.
     #[error(transparent)]
     Logging(#[from] LoggingError),
+    /// The threads of the process could not be started.
+    #[error("cannot start threads")]
+    Runtime(#[source] io::Error),
     /// A file could not be read.
     #[error(transparent)]
     Manifest(#[from] ManifestError),

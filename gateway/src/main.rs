@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use flashsale_gateway::{
     config::{Arguments, Command, Config},
-    process::Process,
     routes,
 };
 use flashsale_telemetry::{open_files, process};
@@ -27,8 +26,5 @@ fn serve(config: Config) -> process::Outcome {
     flashsale_fault_point::arm()?;
     // Fails only where another provider was chosen before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    process::serve(config.http.stop_limit(), async |stop| {
-        Process::start(config).await?.run(stop).await;
-        Ok(())
-    })
+    flashsale_gateway::process::serve(config)
 }

@@ -10,6 +10,7 @@ use flashsale_queue::connect::{self, ConnectError, QueuePool, SharedConnection, 
 use flashsale_telemetry::{
     open_files,
     probes::{self, Probes, ReadinessHandle},
+    process::{self, Outcome},
 };
 use prometheus::Registry;
 use tokio::{net::TcpListener, runtime::Handle};
@@ -114,6 +115,15 @@ struct Background {
     catalogue: Catalogue,
     stocks: Stocks,
     sockets: Sockets,
+}
+
+/// Runs a gateway in a runtime of its own until the process is asked to stop. The binary polls no future itself,
+/// since that would compile the gateway a second time.
+pub fn serve(config: Config) -> Outcome {
+    process::serve(config.http.stop_limit(), async |stop| {
+        Process::start(config).await?.run(stop).await;
+        Ok(())
+    })
 }
 
 impl Process {

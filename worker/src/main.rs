@@ -51,7 +51,5 @@ fn run(arguments: Arguments) -> process::Outcome {
         probes,
         ..
     } = arguments;
-    process::serve(server::STOP_LIMIT, async |stop| {
-        Ok(server::run(connections, lanes, probes, stop).await?)
-    })
+    server::serve(connections, lanes, probes)
 }

@@ -8,7 +8,8 @@ use flashsale_queue::connect::{
 };
 use flashsale_telemetry::{
     listen,
-    probes::{Probes, ReadinessHandle, serve},
+    probes::{self, Probes, ReadinessHandle},
+    process::{self, Outcome},
 };
 use flashsale_transport::TlsSource;
 use prometheus::{IntGauge, Registry};
@@ -32,7 +33,7 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(30);
 /// How long a worker may take to end once it is told to: the calls in work have limits of two
 /// seconds, so this is reached only where something hangs. Below what `spec.worker` of a sale gives
 /// its pods by default, and `flashsale up` its children.
-pub const STOP_LIMIT: Duration = Duration::from_secs(15);
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// Why a worker cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -56,6 +57,14 @@ pub enum ServerError {
         /// What the system said.
         source: std::io::Error,
     },
+}
+
+/// Runs a worker in a runtime of its own until the process is asked to stop. The binary polls no future itself,
+/// since that would compile the worker a second time.
+pub fn serve(connections: ConnectionArgs, lanes: LaneArgs, probe_args: ProbeArgs) -> Outcome {
+    process::serve(STOP_LIMIT, async |stop| {
+        Ok(run(connections, lanes, probe_args, stop).await?)
+    })
 }
 
 /// Runs a worker until `stop` is cancelled; returns when every lane is given back.
@@ -83,7 +92,7 @@ pub async fn run(
     let listener = listen(address).map_err(|source| ServerError::Listen { address, source })?;
     let probes_stop = CancellationToken::new();
     let heartbeat = probes.heartbeat("roster", LONGEST_SILENCE);
-    let probing = tokio::spawn(serve(listener, probes, probes_stop.clone()));
+    let probing = tokio::spawn(probes::serve(listener, probes, probes_stop.clone()));
     let limits = Limits {
         sales: lanes.sales,
         lanes: lanes.lanes as usize,

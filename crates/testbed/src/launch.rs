@@ -119,6 +119,7 @@ impl Launch {
     }
 
     /// Sets several environment variables.
+    #[must_use]
     pub fn envs(
         self,
         variables: impl IntoIterator<Item = (impl AsRef<OsStr>, impl AsRef<OsStr>)>,
