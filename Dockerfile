@@ -11,7 +11,7 @@ FROM docker.io/library/node:22-bookworm-slim AS storefront
 WORKDIR /src/storefront
 COPY storefront/package.json storefront/package-lock.json ./
 RUN --mount=type=cache,target=/root/.npm,sharing=locked \
-    npm ci --no-audit --no-fund
+    npm ci --omit=dev --no-audit --no-fund
 COPY storefront/ ./
 RUN npm run build
 

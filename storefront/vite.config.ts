@@ -2,7 +2,7 @@ import { constants } from "node:zlib";
 
 import tailwindcss from "@tailwindcss/vite";
 import react from "@vitejs/plugin-react";
-import { defineConfig } from "vitest/config";
+import { defineConfig } from "vite";
 import { compression, defineAlgorithm } from "vite-plugin-compression2";
 
 /** The gateway that `npm run dev` passes requests on to. */
@@ -37,9 +37,5 @@ export default defineConfig({
       ...Object.fromEntries(passedOn.map((path) => [`^${path}($|[/?])`, { target: gateway }])),
       "/socket.io": { target: gateway, ws: true },
     },
-  },
-  test: {
-    environment: "happy-dom",
-    include: ["src/**/*.test.{ts,tsx}"],
   },
 });
