@@ -189,7 +189,7 @@ impl Process {
         );
         self.serving.ready();
         let last_call = CancellationToken::new();
-        let delay = self.config.http.shutdown_delay_seconds;
+        let delay = self.config.http.shutdown_delay;
         let (open, ()) = tokio::join!(
             self.server
                 .accept_until(last_call.clone(), self.config.connections.memory_limit()),
@@ -201,7 +201,7 @@ impl Process {
             readers,
             open,
         };
-        ending.within(self.config.http.shutdown_grace_seconds).await;
+        ending.within(self.config.http.shutdown_grace).await;
         stop_probes.cancel();
         // Probes that failed have said so; there is nothing left to watch.
         let _ = probes.await;
@@ -328,7 +328,7 @@ fn queue_connection(
     let _runtime = background.enter();
     let url = config.stores.redis_url();
     let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
-    SharedConnection::with_response_timeout(client, config.intake.turnstile_timeout_millis)
+    SharedConnection::with_response_timeout(client, config.intake.turnstile_timeout)
 }
 
 fn gateway(
@@ -343,7 +343,7 @@ fn gateway(
     let passes = Arc::new(Passes::new(&config.pass, metrics.passes.clone())?);
     let limits = Limits {
         body_bytes: config.http.body_limit_bytes,
-        request_patience: config.http.request_timeout_seconds,
+        request_patience: config.http.request_timeout,
     };
     let checkout = Checkout::from(buy::Parts {
         identity: identity.clone(),
@@ -420,9 +420,9 @@ fn connection_limits(config: &ConnectionConfig) -> ConnectionLimits {
 
 fn times(config: &Config) -> Times {
     Times {
-        idle: config.http.idle_timeout_seconds,
-        head: config.connections.head_timeout_seconds,
-        write: config.connections.write_timeout_seconds,
+        idle: config.http.idle_timeout,
+        head: config.connections.head_timeout,
+        write: config.connections.write_timeout,
     }
 }
 
