@@ -211,38 +211,30 @@ impl Process {
 
 impl Background {
     fn spawn(self, tellers: &Tasks, readers: &Tasks) {
-        readers.spawn_beating("catalogue", |stop, beat| self.refresher.run(stop, beat));
+        readers.spawn_beating("catalogue", |beat| self.refresher.run(beat));
         if let Some(jwks) = self.jwks {
-            readers.spawn("jwks", |stop| jwks.run(stop));
+            readers.spawn("jwks", jwks.run());
         }
-        readers.spawn_once(|stop| rights::check(self.ledger, stop));
+        readers.spawn_once(rights::check(self.ledger));
         let queue = self.events.queue.clone();
-        readers.spawn_once(|stop| async move {
-            tokio::select! {
-                () = wait_for_rights(&queue, |_| {}) => {}
-                () = stop.cancelled() => {}
-            }
-        });
-        readers.spawn("publisher", |stop| self.publisher.run(stop));
+        readers.spawn_once(async move { wait_for_rights(&queue, |_| {}).await });
+        readers.spawn("publisher", self.publisher.run());
         if let Some(operations) = self.operations {
             let server = self.sockets.server().clone();
-            tellers.spawn("operations", |stop| {
-                namespace::run(operations, server, stop)
-            });
+            tellers.spawn("operations", namespace::run(operations, server));
         }
         if !self.identity.is_off() {
             let sockets = self.sockets.clone();
-            tellers.spawn("endings", |stop| endings::run(sockets, self.identity, stop));
+            tellers.spawn("endings", endings::run(sockets, self.identity));
         }
-        tellers.spawn_beating("connections", ending::beat_until);
-        tellers.spawn("events", |stop| self.events.run(stop));
-        tellers.spawn("statuses", |stop| self.statuses.run(stop));
-        tellers.spawn("lanes", |stop| {
-            lane_ticker::run(self.catalogue, self.sockets.clone(), stop)
-        });
-        tellers.spawn("stocks", |stop| {
-            stock_ticker::run(self.stocks, self.sockets, stop)
-        });
+        tellers.spawn_beating("connections", ending::beat);
+        tellers.spawn("events", self.events.run());
+        tellers.spawn("statuses", self.statuses.run());
+        tellers.spawn(
+            "lanes",
+            lane_ticker::run(self.catalogue, self.sockets.clone()),
+        );
+        tellers.spawn("stocks", stock_ticker::run(self.stocks, self.sockets));
     }
 }
 
