@@ -1,10 +1,8 @@
 //! What came of an attack.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -57,16 +55,11 @@ impl Books {
     }
 
     pub(super) fn tally(&self) -> Tally {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 
     fn change(&self, kind: Kind, change: impl FnOnce(&mut KindTally)) {
-        change(self.lock().0.entry(kind.name().to_owned()).or_default());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Tally> {
-        // A panic elsewhere leaves at worst one answer uncounted.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        change(self.0.lock().0.entry(kind.name().to_owned()).or_default());
     }
 }
 
