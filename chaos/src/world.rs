@@ -290,7 +290,7 @@ async fn links(stores: &Stores) -> Result<Vec<Link>, ChaosError> {
         .chain([Member::Control, Member::Load]);
     let mut links = Vec::new();
     for member in members {
-        for store in [Store::Postgres, Store::Redis] {
+        for store in Store::ALL {
             let target = match store {
                 Store::Postgres => stores.postgres_address(),
                 Store::Redis => stores.redis_address(),

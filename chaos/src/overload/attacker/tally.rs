@@ -29,7 +29,7 @@ impl Tally {
     pub fn missing(&self) -> Vec<&'static str> {
         Kind::ALL
             .into_iter()
-            .map(Kind::name)
+            .map(Kind::as_str)
             .filter(|name| self.0.get(*name).is_none_or(|kind| kind.connections == 0))
             .collect()
     }
@@ -59,7 +59,7 @@ impl Books {
     }
 
     fn change(&self, kind: Kind, change: impl FnOnce(&mut KindTally)) {
-        change(self.0.lock().0.entry(kind.name().to_owned()).or_default());
+        change(self.0.lock().0.entry(kind.as_str().to_owned()).or_default());
     }
 }
 
