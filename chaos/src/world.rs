@@ -114,8 +114,7 @@ impl World {
     async fn start_programs(&mut self, kinds: &[Kind]) -> Result<(), ChaosError> {
         for number in 0..GATEWAYS {
             let launch = self.launch(Member::Gateway(number))?;
-            self.gateways
-                .push(Program::gateway_from(launch, &[]).await?);
+            self.gateways.push(Program::gateway(launch, &[]).await?);
         }
         for number in 0..WORKERS {
             let worker = match &self.namespace {
@@ -137,7 +136,7 @@ impl World {
             let clock = clock::environment(&self.directory, launch.name());
             launch = launch.envs(clock);
         }
-        Ok(Program::worker_from(launch, &[]).await?)
+        Ok(Program::worker(launch, &[]).await?)
     }
 
     fn launch(&self, member: Member) -> Result<Launch, ChaosError> {
