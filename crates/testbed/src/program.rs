@@ -85,8 +85,8 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a gateway without authentication from what [`ours`] made, which may have been given more
-    /// variables or a wrapper since, with these further arguments. Comes back when it is ready.
+    /// Starts a gateway without authentication from what [`ours`] made, which may have been given
+    /// more variables or a wrapper since, with these further arguments. Comes back when it is ready.
     pub async fn gateway(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
         Self::gateway_in_mode("off", launch, further).await
     }
@@ -217,8 +217,8 @@ impl Program {
     }
 }
 
-/// One of our programs with the addresses of its stores; its log is `{name}.log` in `logs`. Secrets go
-/// by the environment, which other users of the machine cannot read.
+/// One of our programs with the addresses of its stores; its log is `{name}.log` in `logs`. Secrets
+/// go by the environment, which other users of the machine cannot read.
 pub fn ours(
     binary: &str,
     name: &str,
