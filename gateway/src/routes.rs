@@ -19,12 +19,12 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    body::Limits,
+    body::{self, Limits},
     buy, cross_origin, openapi,
     operations::{calls as operations, dead_letters::calls as dead_letters},
     orders,
     pass::calls as pass,
-    problem::{Problem, ProblemKind, not_found, unavailable, wrong_method},
+    problem::{not_found, unavailable, wrong_method},
     sales, session,
     sockets::{self, SocketLayer},
     state::Gateway,
@@ -120,11 +120,7 @@ async fn heard_in_time(State(limits): State<Limits>, request: Request, next: Nex
     }
     match timeout(limits.request_patience, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(
-            ProblemKind::RequestTimeout,
-            "the body did not arrive in time; send it at once",
-        )
-        .into_response(),
+        Err(_) => body::late().into_response(),
     }
 }
 

@@ -7,8 +7,8 @@ use utoipa::openapi::{
     ResponseBuilder, SchemaFormat, Type,
 };
 
-/// Names the problems of a call: each status with the slugs of its problems, and where another call is
-/// named, all others that it has.
+/// Names the problems of a call: each status with the slugs of its problems, and where another call
+/// is named, all others that it has.
 macro_rules! problems {
     ($name:ident $(: $other:ident)? { $($status:literal: $slugs:literal),+ $(,)? }) => {
         /// What the call may be refused with.

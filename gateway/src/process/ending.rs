@@ -44,7 +44,8 @@ pub(super) async fn beat(heartbeat: Arc<Heartbeat>) {
     }
 }
 
-/// Tasks that end together, each where it waits. The process counts as dead when one of them panics.
+/// Tasks that end together, each where it waits. The process counts as dead when one of them
+/// panics.
 #[derive(Debug)]
 pub(super) struct Tasks {
     running: TaskTracker,
