@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use flashsale_domain::words;
 use flashsale_testbed::fault_proxy::Direction;
 
 use crate::{error::ChaosError, names};
@@ -15,41 +16,44 @@ pub struct Fault {
     pub kind: Kind,
 }
 
-/// A part of the system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The worker that drives the most lanes.
-    Worker,
-    /// One of the gateways.
-    Gateway,
-    /// The control loop.
-    Control,
-    /// Redis, which has on the disk what it acknowledged.
-    Redis,
-    /// PostgreSQL with all its backends.
-    Postgres,
+words! {
+    /// A part of the system.
+    pub enum Part {
+        /// The worker that drives the most lanes.
+        Worker = "worker",
+        /// One of the gateways.
+        Gateway = "gateway",
+        /// The control loop.
+        Control = "control",
+        /// Redis, which has on the disk what it acknowledged.
+        Redis = "redis",
+        /// PostgreSQL with all its backends.
+        Postgres = "postgres",
+    }
 }
 
-/// The programs at one end of a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The worker that drives the most lanes.
-    Worker,
-    /// All workers.
-    Workers,
-    /// All gateways.
-    Gateways,
-    /// The control loop.
-    Control,
+words! {
+    /// The programs at one end of a link.
+    pub enum Side {
+        /// The worker that drives the most lanes.
+        Worker = "worker",
+        /// All workers.
+        Workers = "workers",
+        /// All gateways.
+        Gateways = "gateways",
+        /// The control loop.
+        Control = "control",
+    }
 }
 
-/// The store at the other end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Store {
-    /// Redis.
-    Redis,
-    /// PostgreSQL.
-    Postgres,
+words! {
+    /// The store at the other end.
+    pub enum Store {
+        /// PostgreSQL.
+        Postgres = "postgres",
+        /// Redis.
+        Redis = "redis",
+    }
 }
 
 /// What happens to a link.
@@ -105,15 +109,8 @@ pub enum Kind {
 impl Fault {
     /// Every fault, once.
     pub fn all() -> Vec<Self> {
-        let parts = [
-            Part::Worker,
-            Part::Gateway,
-            Part::Control,
-            Part::Redis,
-            Part::Postgres,
-        ];
-        let mut kinds: Vec<Kind> = parts.map(Kind::Killed).to_vec();
-        kinds.extend(parts.map(Kind::Paused));
+        let mut kinds: Vec<Kind> = Part::ALL.map(Kind::Killed).to_vec();
+        kinds.extend(Part::ALL.map(Kind::Paused));
         kinds.extend([
             Kind::LedgerReadOnly,
             Kind::LedgerFull,
@@ -130,7 +127,6 @@ impl Fault {
             Kind::WorkerClock(-3_600),
             Kind::Three,
         ]);
-        let sides = [Side::Worker, Side::Workers, Side::Gateways, Side::Control];
         let troubles = [
             Trouble::Silent(Direction::ToTarget),
             Trouble::Silent(Direction::ToClient),
@@ -138,12 +134,12 @@ impl Fault {
             Trouble::Delayed,
             Trouble::Swallowed,
         ];
-        for side in sides {
-            for store in [Store::Postgres, Store::Redis] {
+        for side in Side::ALL {
+            for store in Store::ALL {
                 kinds.extend(troubles.map(|trouble| Kind::Link(side, store, trouble)));
             }
         }
-        for store in [Store::Postgres, Store::Redis] {
+        for store in Store::ALL {
             for direction in [Direction::ToTarget, Direction::ToClient] {
                 kinds.push(Kind::Packets(store, direction));
             }
@@ -220,38 +216,6 @@ fn way(direction: Direction) -> &'static str {
 
 fn ahead(step: i32) -> &'static str {
     if step > 0 { "forward" } else { "back" }
-}
-
-impl fmt::Display for Part {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Worker => "worker",
-            Self::Gateway => "gateway",
-            Self::Control => "control",
-            Self::Redis => "redis",
-            Self::Postgres => "postgres",
-        })
-    }
-}
-
-impl fmt::Display for Side {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Worker => "worker",
-            Self::Workers => "workers",
-            Self::Gateways => "gateways",
-            Self::Control => "control",
-        })
-    }
-}
-
-impl fmt::Display for Store {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::Redis => "redis",
-            Self::Postgres => "postgres",
-        })
-    }
 }
 
 impl fmt::Display for Trouble {

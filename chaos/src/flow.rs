@@ -1,11 +1,12 @@
 //! Whether the lanes flow: looks at each of them many times a second, past all proxies.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use flashsale_domain::id::ProductId;
+use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use tokio::{sync::watch, task::JoinHandle, time::timeout};
 
@@ -70,14 +71,15 @@ impl Watcher {
 
     /// Whether every lane that has jobs has moved within [`STANDS_STILL`].
     pub fn flows(&self) -> bool {
-        lock(&self.tracks).iter().all(Track::flows)
+        self.tracks.lock().iter().all(Track::flows)
     }
 
     /// How long after `since` the last lane went on that stood still then or later; zero when none
     /// did.
     pub fn recovered_after(&self, since: Instant) -> Duration {
         let now = Instant::now();
-        lock(&self.tracks)
+        self.tracks
+            .lock()
             .iter()
             .flat_map(|track| &track.stalls)
             .map(|stall| stall.to.unwrap_or(now).saturating_duration_since(since))
@@ -87,7 +89,7 @@ impl Watcher {
 
     /// Jobs settled so far in the deep lane; none before the first.
     pub fn has_settled(&self) -> bool {
-        let tracks = lock(&self.tracks);
+        let tracks = self.tracks.lock();
         let lane = tracks.first().and_then(|track| track.last.as_ref());
         lane.is_some_and(|lane| lane.settled.is_some())
     }
@@ -140,16 +142,12 @@ async fn look_on(tracks: Arc<Mutex<Vec<Track>>>, mut url: watch::Receiver<String
             connection = None;
         }
         let now = Instant::now();
-        for (index, track) in lock(&tracks).iter_mut().enumerate() {
+        for (index, track) in tracks.lock().iter_mut().enumerate() {
             let lane = seen.as_ref().and_then(|lanes| lanes.get(index)).cloned();
             track.note(now, lane);
         }
         tokio::time::sleep(INTERVAL).await;
     }
-}
-
-fn lock(tracks: &Mutex<Vec<Track>>) -> MutexGuard<'_, Vec<Track>> {
-    tracks.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// An entry of a lane: its id, and what is in it.

@@ -114,8 +114,7 @@ impl World {
     async fn start_programs(&mut self, kinds: &[Kind]) -> Result<(), ChaosError> {
         for number in 0..GATEWAYS {
             let launch = self.launch(Member::Gateway(number))?;
-            self.gateways
-                .push(Program::gateway_from(launch, &[]).await?);
+            self.gateways.push(Program::gateway(launch, &[]).await?);
         }
         for number in 0..WORKERS {
             let worker = match &self.namespace {
@@ -137,7 +136,7 @@ impl World {
             let clock = clock::environment(&self.directory, launch.name());
             launch = launch.envs(clock);
         }
-        Ok(Program::worker_from(launch, &[]).await?)
+        Ok(Program::worker(launch, &[]).await?)
     }
 
     fn launch(&self, member: Member) -> Result<Launch, ChaosError> {
@@ -290,7 +289,7 @@ async fn links(stores: &Stores) -> Result<Vec<Link>, ChaosError> {
         .chain([Member::Control, Member::Load]);
     let mut links = Vec::new();
     for member in members {
-        for store in [Store::Postgres, Store::Redis] {
+        for store in Store::ALL {
             let target = match store {
                 Store::Postgres => stores.postgres_address(),
                 Store::Redis => stores.redis_address(),

@@ -1,6 +1,6 @@
 //! The flags that shape a crowd, shared by `up --crowd` and `load`.
 
-use std::time::Duration;
+use std::{num::ParseIntError, time::Duration};
 
 use clap::{Args, ValueEnum};
 
@@ -57,12 +57,12 @@ pub(crate) struct CrowdArgs {
     connections: u32,
 
     /// Seconds that a shopper keeps trying against errors, with the same key.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    give_up: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) give_up: Duration,
 
     /// Seconds without any new outcome after which acknowledged buys that have none are lost.
-    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
-    settle_patience: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    pub(crate) settle_patience: Duration,
 }
 
 impl CrowdArgs {
@@ -98,16 +98,10 @@ impl CrowdArgs {
     pub(crate) fn connections(&self) -> usize {
         usize::try_from(self.connections).unwrap_or(usize::MAX)
     }
+}
 
-    /// How long a shopper keeps trying.
-    pub(crate) fn patience(&self) -> Duration {
-        Duration::from_secs(self.give_up)
-    }
-
-    /// How long to wait for outcomes while none comes.
-    pub(crate) fn settle_patience(&self) -> Duration {
-        Duration::from_secs(self.settle_patience)
-    }
+fn seconds(text: &str) -> Result<Duration, ParseIntError> {
+    text.parse().map(Duration::from_secs)
 }
 
 fn share(text: &str) -> Result<f64, String> {

@@ -119,37 +119,37 @@ impl Stage {
 
     /// Starts an operator for the namespace, and waits until it is ready.
     pub async fn operator(&self, name: &str) -> Operator {
-        Operator::start(self, name, &[]).await
+        self.operator_with(name, &[]).await
     }
 
     /// The same with these further arguments.
     pub async fn operator_with(&self, name: &str, arguments: &[&str]) -> Operator {
-        Operator::start(self, name, arguments).await
+        let arguments = [&["--namespace", &self.namespace], arguments].concat();
+        Operator::start(self, name, self.cluster.kubeconfig(), &arguments).await
     }
 
     /// The same for all namespaces.
     pub async fn operator_of_all_namespaces(&self, name: &str) -> Operator {
-        let kubeconfig = self.cluster.kubeconfig();
-        Operator::launch_for(self, name, kubeconfig, &[]).await
+        Operator::start(self, name, self.cluster.kubeconfig(), &[]).await
     }
 
     /// The same with another way to the API server than the administrator's, and without an
     /// election.
     pub async fn operator_through(&self, name: &str, kubeconfig: &Path) -> Operator {
-        let arguments = ["--leader-elect", "false"];
-        Operator::launch(self, name, kubeconfig, &arguments).await
+        let arguments = ["--namespace", &self.namespace, "--leader-elect", "false"];
+        Operator::start(self, name, kubeconfig, &arguments).await
     }
 
     /// The same, by the program `binary`: the one of another release, say.
     pub async fn operator_of(&self, binary: &Path, name: &str) -> Operator {
         let arguments = ["--namespace", &self.namespace];
         let kubeconfig = self.cluster.kubeconfig();
-        Operator::launch_program(self, binary, name, kubeconfig, &arguments).await
+        Operator::start_program(self, binary, name, kubeconfig, &arguments).await
     }
 
     /// The same without an election: it works at once, also after one that was killed.
     pub async fn lone_operator(&self, name: &str) -> Operator {
-        Operator::start(self, name, &["--leader-elect", "false"]).await
+        self.operator_with(name, &["--leader-elect", "false"]).await
     }
 
     /// Creates a FlashSale.
@@ -342,21 +342,12 @@ pub struct Operator {
 }
 
 impl Operator {
-    async fn start(stage: &Stage, name: &str, arguments: &[&str]) -> Self {
-        Self::launch(stage, name, stage.cluster.kubeconfig(), arguments).await
-    }
-
-    async fn launch(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
-        let arguments = [&["--namespace", &stage.namespace], arguments].concat();
-        Self::launch_for(stage, name, kubeconfig, &arguments).await
-    }
-
-    async fn launch_for(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
+    async fn start(stage: &Stage, name: &str, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let binary = binaries::find("flashsale-operator").unwrap();
-        Self::launch_program(stage, &binary, name, kubeconfig, arguments).await
+        Self::start_program(stage, &binary, name, kubeconfig, arguments).await
     }
 
-    async fn launch_program(
+    async fn start_program(
         stage: &Stage,
         binary: &Path,
         name: &str,

@@ -24,10 +24,8 @@ impl Child {
 
     /// Starts such a gateway with these further arguments.
     pub async fn gateway_with(services: &Services, name: &str, further: &[&str]) -> Self {
-        let redis = services.redis.url();
-        let stores = urls(services, &redis);
-        let logs = services.data_dir.path();
-        Self(Program::gateway(name, stores, logs, further).await.unwrap())
+        let launch = launch("flashsale-gateway", services, name);
+        Self(Program::gateway(launch, further).await.unwrap())
     }
 
     /// Starts a worker and waits until it is ready.
@@ -38,28 +36,24 @@ impl Child {
     /// Starts a worker that serves `sales` alone, as those of the operator do (all without any),
     /// and waits until it is ready.
     pub async fn worker_of(services: &Services, name: &str, sales: &[SaleId]) -> Self {
-        let redis = services.redis.url();
-        let stores = urls(services, &redis);
-        let logs = services.data_dir.path();
+        let launch = launch("flashsale-worker", services, name);
         let arguments: Vec<String> = sales.iter().map(|sale| format!("--sale={sale}")).collect();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        Self(
-            Program::worker(name, stores, logs, &arguments)
-                .await
-                .unwrap(),
-        )
+        Self(Program::worker(launch, &arguments).await.unwrap())
     }
 
     /// Starts a gateway in which a fault point is armed by `fault`, as in `between-renewals=stop`.
     pub async fn faulty_gateway(services: &Services, name: &str, fault: &str) -> Self {
-        let launch = faulty("flashsale-gateway", services, name, fault);
-        Self(Program::gateway_from(launch, &[]).await.unwrap())
+        let launch = launch("flashsale-gateway", services, name);
+        let launch = launch.env(FaultPoint::VARIABLE, fault);
+        Self(Program::gateway(launch, &[]).await.unwrap())
     }
 
     /// Starts a worker in which a fault point is armed by `fault`.
     pub async fn faulty_worker(services: &Services, name: &str, fault: &str) -> Self {
-        let launch = faulty("flashsale-worker", services, name, fault);
-        Self(Program::worker_from(launch, &[]).await.unwrap())
+        let launch = launch("flashsale-worker", services, name);
+        let launch = launch.env(FaultPoint::VARIABLE, fault);
+        Self(Program::worker(launch, &[]).await.unwrap())
     }
 
     /// Its process.
@@ -99,19 +93,12 @@ impl Child {
     }
 }
 
-fn faulty(binary: &str, services: &Services, name: &str, fault: &str) -> Launch {
-    let redis = services.redis.url();
-    let stores = urls(services, &redis);
-    ours(binary, name, stores, services.data_dir.path())
-        .unwrap()
-        .env(FaultPoint::VARIABLE, fault)
-}
-
-fn urls<'a>(services: &'a Services, redis: &'a str) -> StoreUrls<'a> {
-    StoreUrls {
+fn launch(binary: &str, services: &Services, name: &str) -> Launch {
+    let stores = StoreUrls {
         database: &services.database_url,
-        redis,
-    }
+        redis: &services.redis.url(),
+    };
+    ours(binary, name, stores, services.data_dir.path()).unwrap()
 }
 
 /// Status and body of a GET of `http://ADDRESS[/PATH]`; none when nobody answers.

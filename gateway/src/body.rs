@@ -39,11 +39,14 @@ where
     match timeout(limits.request_patience, whole).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) => Err(broken(&*error, limits)),
-        Err(_) => Err(Problem::new(
-            ProblemKind::RequestTimeout,
-            "the body did not arrive in time; send it at once",
-        )),
+        Err(_) => Err(late()),
     }
+}
+
+/// A body that took longer than the patience for a request.
+pub(crate) fn late() -> Problem {
+    let detail = "the body did not arrive in time; send it at once";
+    Problem::new(ProblemKind::RequestTimeout, detail)
 }
 
 fn check_media_type(headers: &HeaderMap) -> Result<(), Problem> {

@@ -1,5 +1,5 @@
 //! What a user may choose, one struct a topic. Every flag has an environment variable, see
-//! [`flags::with_variable`].
+//! [`flags::complete`].
 
 mod clients;
 mod connections;
@@ -52,7 +52,7 @@ Examples:
     after_help = EXAMPLE,
     subcommand_negates_reqs = true,
     args_conflicts_with_subcommands = true,
-    mut_args(flags::with_variable)
+    mut_args(flags::complete)
 )]
 pub struct Arguments {
     /// Something else than serving.

@@ -13,7 +13,6 @@ use flashsale_queue::{
 };
 use redis::{Msg, RedisResult};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::Catalogue, metrics::EventMetrics, operations::Operations, sockets::Sockets,
@@ -44,11 +43,11 @@ pub struct EventsTask {
 }
 
 impl EventsTask {
-    /// Listens until `shutdown`, subscribing again whenever the subscription is lost.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Listens, subscribing again whenever the subscription is lost.
+    pub async fn run(self) {
         let mut pause = FIRST_PAUSE;
         let mut is_first = true;
-        while !shutdown.is_cancelled() {
+        loop {
             let listening = async {
                 let subscription = self.subscribe().await?;
                 if !std::mem::take(&mut is_first) {
@@ -60,16 +59,10 @@ impl EventsTask {
                 self.catalogue.refresh_soon();
                 self.listen(subscription).await
             };
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                Err(error) = listening => {
-                    tracing::warn!(%error, "not listening to workers, trying again: {error}");
-                }
+            if let Err(error) = listening.await {
+                tracing::warn!(%error, "not listening to workers, trying again: {error}");
             }
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = sleep(pause) => {}
-            }
+            sleep(pause).await;
             pause = (pause * 2).min(MAX_PAUSE);
         }
     }

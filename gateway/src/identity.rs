@@ -95,13 +95,13 @@ impl Identity {
             let options = KeyRingOptions {
                 metrics: jwks_metrics.of_issuer(&rules.issuer),
                 saved: saved.clone(),
-                max_stale: config.jwks_max_stale_seconds,
+                max_stale: config.jwks_max_stale,
             };
             let ring = KeyRing::new(source, rules, options);
             ring.prepare().await?;
             rings.push(ring);
         }
-        let refresher = JwksRefresher::new(rings.clone(), config.jwks_refresh_seconds, readiness());
+        let refresher = JwksRefresher::new(rings.clone(), config.jwks_refresh, readiness());
         let verifier = TokenVerifier::new(rings, config.jwt_cache_tokens, token_metrics);
         Ok((Self::Jwt(Arc::new(verifier)), Some(refresher)))
     }
@@ -191,7 +191,7 @@ fn issuers(config: &IdentityConfig) -> Result<Vec<(Source, TokenRules)>, Identit
             audiences: audiences.clone(),
             audience_claim: config.jwt_audience_claim.clone(),
             algorithms: config.jwt_algorithms.clone(),
-            leeway_seconds: config.jwt_leeway_seconds,
+            leeway_seconds: config.jwt_leeway.as_secs(),
             types: config
                 .jwt_type
                 .iter()

@@ -60,8 +60,8 @@ impl Intake {
             link: Link::new(connection),
             metrics,
             runtime,
-            call_timeout: config.turnstile_timeout_millis,
-            queue_timeout: config.intake_timeout_millis,
+            call_timeout: config.turnstile_timeout,
+            queue_timeout: config.intake_timeout,
             backlog: config.intake_backlog,
             total_backlog: i64::from(config.intake_total_backlog),
         };

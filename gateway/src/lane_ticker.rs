@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use flashsale_domain::id::ProductId;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::{Catalogue, Observed},
@@ -42,8 +41,8 @@ impl Told {
     }
 }
 
-/// Tells what changed from look to look, until `shutdown`.
-pub async fn run(catalogue: Catalogue, sockets: Sockets, shutdown: CancellationToken) {
+/// Tells what changed from look to look, for as long as somebody looks.
+pub async fn run(catalogue: Catalogue, sockets: Sockets) {
     let mut observed = catalogue.observed.clone();
     let mut told = Told::default();
     loop {
@@ -51,14 +50,9 @@ pub async fn run(catalogue: Catalogue, sockets: Sockets, shutdown: CancellationT
         for lane in &news {
             sockets.tell_lane_progress(lane).await;
         }
-        let next = async {
-            sleep(INTERVAL).await;
-            observed.changed().await
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            // An error says that nobody looks any more.
-            next = next => if next.is_err() { return },
+        sleep(INTERVAL).await;
+        if observed.changed().await.is_err() {
+            return;
         }
     }
 }

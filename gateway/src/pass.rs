@@ -78,7 +78,7 @@ impl Passes {
         };
         Ok(Self {
             keys: PassKeys::new(&config.secrets()?),
-            lifetime: config.pass_lifetime_seconds.as_secs(),
+            lifetime: config.pass_lifetime.as_secs(),
             verifier,
             metrics,
         })

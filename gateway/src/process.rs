@@ -189,7 +189,7 @@ impl Process {
         );
         self.serving.ready();
         let last_call = CancellationToken::new();
-        let delay = self.config.http.shutdown_delay_seconds;
+        let delay = self.config.http.shutdown_delay;
         let (open, ()) = tokio::join!(
             self.server
                 .accept_until(last_call.clone(), self.config.connections.memory_limit()),
@@ -201,7 +201,7 @@ impl Process {
             readers,
             open,
         };
-        ending.within(self.config.http.shutdown_grace_seconds).await;
+        ending.within(self.config.http.shutdown_grace).await;
         stop_probes.cancel();
         // Probes that failed have said so; there is nothing left to watch.
         let _ = probes.await;
@@ -211,38 +211,30 @@ impl Process {
 
 impl Background {
     fn spawn(self, tellers: &Tasks, readers: &Tasks) {
-        readers.spawn_beating("catalogue", |stop, beat| self.refresher.run(stop, beat));
+        readers.spawn_beating("catalogue", |beat| self.refresher.run(beat));
         if let Some(jwks) = self.jwks {
-            readers.spawn("jwks", |stop| jwks.run(stop));
+            readers.spawn("jwks", jwks.run());
         }
-        readers.spawn_once(|stop| rights::check(self.ledger, stop));
+        readers.spawn_once(rights::check(self.ledger));
         let queue = self.events.queue.clone();
-        readers.spawn_once(|stop| async move {
-            tokio::select! {
-                () = wait_for_rights(&queue, |_| {}) => {}
-                () = stop.cancelled() => {}
-            }
-        });
-        readers.spawn("publisher", |stop| self.publisher.run(stop));
+        readers.spawn_once(async move { wait_for_rights(&queue, |_| {}).await });
+        readers.spawn("publisher", self.publisher.run());
         if let Some(operations) = self.operations {
             let server = self.sockets.server().clone();
-            tellers.spawn("operations", |stop| {
-                namespace::run(operations, server, stop)
-            });
+            tellers.spawn("operations", namespace::run(operations, server));
         }
         if !self.identity.is_off() {
             let sockets = self.sockets.clone();
-            tellers.spawn("endings", |stop| endings::run(sockets, self.identity, stop));
+            tellers.spawn("endings", endings::run(sockets, self.identity));
         }
-        tellers.spawn_beating("connections", ending::beat_until);
-        tellers.spawn("events", |stop| self.events.run(stop));
-        tellers.spawn("statuses", |stop| self.statuses.run(stop));
-        tellers.spawn("lanes", |stop| {
-            lane_ticker::run(self.catalogue, self.sockets.clone(), stop)
-        });
-        tellers.spawn("stocks", |stop| {
-            stock_ticker::run(self.stocks, self.sockets, stop)
-        });
+        tellers.spawn_beating("connections", ending::beat);
+        tellers.spawn("events", self.events.run());
+        tellers.spawn("statuses", self.statuses.run());
+        tellers.spawn(
+            "lanes",
+            lane_ticker::run(self.catalogue, self.sockets.clone()),
+        );
+        tellers.spawn("stocks", stock_ticker::run(self.stocks, self.sockets));
     }
 }
 
@@ -328,7 +320,7 @@ fn queue_connection(
     let _runtime = background.enter();
     let url = config.stores.redis_url();
     let client = connect::redis_client_with(url, &config.stores.redis_tls())?;
-    SharedConnection::with_response_timeout(client, config.intake.turnstile_timeout_millis)
+    SharedConnection::with_response_timeout(client, config.intake.turnstile_timeout)
 }
 
 fn gateway(
@@ -343,7 +335,7 @@ fn gateway(
     let passes = Arc::new(Passes::new(&config.pass, metrics.passes.clone())?);
     let limits = Limits {
         body_bytes: config.http.body_limit_bytes,
-        request_patience: config.http.request_timeout_seconds,
+        request_patience: config.http.request_timeout,
     };
     let checkout = Checkout::from(buy::Parts {
         identity: identity.clone(),
@@ -420,9 +412,9 @@ fn connection_limits(config: &ConnectionConfig) -> ConnectionLimits {
 
 fn times(config: &Config) -> Times {
     Times {
-        idle: config.http.idle_timeout_seconds,
-        head: config.connections.head_timeout_seconds,
-        write: config.connections.write_timeout_seconds,
+        idle: config.http.idle_timeout,
+        head: config.connections.head_timeout,
+        write: config.connections.write_timeout,
     }
 }
 

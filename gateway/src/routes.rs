@@ -19,12 +19,12 @@ use tower_http::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    body::Limits,
+    body::{self, Limits},
     buy, cross_origin, openapi,
     operations::{calls as operations, dead_letters::calls as dead_letters},
     orders,
     pass::calls as pass,
-    problem::{Problem, ProblemKind, not_found, unavailable, wrong_method},
+    problem::{not_found, unavailable, wrong_method},
     sales, session,
     sockets::{self, SocketLayer},
     state::Gateway,
@@ -49,7 +49,8 @@ pub fn router(gateway: Gateway, layer: SocketLayer, cors_origins: &[HeaderValue]
     // One handler for all methods: the layer keeps its sessions a handler, and a session that polls
     // is opened by GET and written to by POST.
     let sockets = Router::new()
-        .route("/socket.io/", any(no_socket))
+        // Reached only by what the layer passes on.
+        .route("/socket.io/", any(async || not_found()))
         .layer(layer.engine)
         .layer(from_fn(sockets::end_abandoned))
         .layer(map_response(sockets::explain))
@@ -82,13 +83,6 @@ fn buy_call() -> OpenApiRouter<Gateway> {
 
 /// Every other call that the OpenAPI document describes.
 fn other_calls() -> OpenApiRouter<Gateway> {
-    let operations = OpenApiRouter::new()
-        .routes(routes!(operations::figures))
-        .routes(routes!(operations::history))
-        .routes(routes!(dead_letters::list))
-        .routes(routes!(dead_letters::replay))
-        .routes(routes!(dead_letters::discard))
-        .layer(map_response(operations::unstored));
     OpenApiRouter::new()
         .routes(routes!(orders::order))
         .routes(routes!(pass::pass))
@@ -97,12 +91,11 @@ fn other_calls() -> OpenApiRouter<Gateway> {
         .routes(routes!(sales::sale))
         .routes(routes!(session::session))
         .routes(routes!(openapi::openapi))
-        .merge(operations)
-}
-
-/// Reached only by what the layer of the sockets passes on.
-async fn no_socket() -> Problem {
-    not_found()
+        .routes(routes!(operations::figures))
+        .routes(routes!(operations::history))
+        .routes(routes!(dead_letters::list))
+        .routes(routes!(dead_letters::replay))
+        .routes(routes!(dead_letters::discard))
 }
 
 /// Compresses what is worth it, quickly: each answer is another one, and made while somebody waits.
@@ -127,10 +120,20 @@ async fn heard_in_time(State(limits): State<Limits>, request: Request, next: Nex
     }
     match timeout(limits.request_patience, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => Problem::new(
-            ProblemKind::RequestTimeout,
-            "the body did not arrive in time; send it at once",
-        )
-        .into_response(),
+        Err(_) => body::late().into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::RouteLabel;
+
+    #[test]
+    fn every_call_has_a_label_in_metrics_and_logs() {
+        let document: serde_json::Value = serde_json::from_str(&document().unwrap()).unwrap();
+        for path in document["paths"].as_object().unwrap().keys() {
+            assert_ne!(RouteLabel::of(path), RouteLabel::Other, "{path}");
+        }
     }
 }

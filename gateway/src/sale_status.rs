@@ -4,7 +4,6 @@ use std::{collections::HashMap, time::Duration};
 
 use flashsale_domain::{id::SaleId, lifecycle::Phase};
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::{
     catalogue::Catalogue,
@@ -38,14 +37,13 @@ impl SaleStatusTask {
         }
     }
 
-    /// Tells of every change until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    /// Tells of every change.
+    pub async fn run(mut self) {
         let mut catalogue = self.catalogue.snapshots.clone();
         let mut observed = self.catalogue.observed.clone();
         loop {
             let wait = self.tell_changes().await;
             tokio::select! {
-                () = shutdown.cancelled() => return,
                 _ = catalogue.changed() => {}
                 _ = observed.changed() => {}
                 () = self.stocks.emptied() => {}

@@ -16,15 +16,9 @@ fn words(description: &str, words: impl IntoIterator<Item = &'static str>) -> Ob
 
 /// Where a sale stands.
 pub(crate) fn sale_status() -> Object {
-    let phases = [
-        Phase::Scheduled,
-        Phase::Open,
-        Phase::SoldOut,
-        Phase::Suspended,
-        Phase::Draining,
-        Phase::Closed,
-    ];
-    words("Where it stands.", phases.map(Phase::as_str))
+    let is_told = |phase: &Phase| !matches!(phase, Phase::Pending | Phase::Failed);
+    let told = Phase::ALL.into_iter().filter(is_told);
+    words("Where it stands.", told.map(Phase::as_str))
 }
 
 /// Where a buy stands.

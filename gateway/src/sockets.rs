@@ -91,7 +91,7 @@ impl Sockets {
             metrics: metrics.clone(),
         };
         let builder = SocketIo::builder()
-            .connect_timeout(config.socket_connect_timeout_seconds)
+            .connect_timeout(config.socket_connect_timeout)
             .max_buffer_size(PACKETS_WAITING)
             .max_payload(MAX_CLIENT_MESSAGE as u64)
             .ws_read_buffer_size(READ_BUFFER)

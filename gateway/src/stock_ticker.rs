@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use crate::{sockets::Sockets, stocks::Stocks};
 
@@ -20,13 +19,10 @@ const LONGEST_INTERVAL: Duration = Duration::from_secs(1);
 /// and their outcomes do not wait for figures that are soon outdated.
 const PACKETS_A_SECOND: u64 = 20_000;
 
-/// Tells each change at once, and those that follow within an interval together, until `shutdown`.
-pub async fn run(stocks: Stocks, sockets: Sockets, shutdown: CancellationToken) {
+/// Tells each change at once, and those that follow within an interval together.
+pub async fn run(stocks: Stocks, sockets: Sockets) {
     loop {
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = stocks.changed() => {}
-        }
+        stocks.changed().await;
         let changes = stocks.take_changes();
         for (product, stock) in &changes {
             sockets.tell_stock(product, *stock).await;

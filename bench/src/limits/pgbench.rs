@@ -97,7 +97,7 @@ COMMIT;
 /// else's business.
 async fn command(stores: &Stores) -> Result<Command> {
     let server = Installation::find().await?;
-    let mut program = server.postgres().with_file_name(PROGRAM);
+    let mut program = server.program(PROGRAM);
     if !program.is_file() {
         program = external::installed(PROGRAM, "postgresql")?;
     }

@@ -154,9 +154,9 @@ impl Shop {
         let (mut gateways, mut workers) = (Vec::new(), Vec::new());
         for number in 1..=PROGRAMS {
             let gateway = stores.launch("flashsale-gateway", &format!("gateway-{number}"), logs)?;
-            gateways.push(Program::gateway_from(gateway, &[]).await?);
+            gateways.push(Program::gateway(gateway, &[]).await?);
             let worker = stores.launch("flashsale-worker", &format!("worker-{number}"), logs)?;
-            workers.push(Program::worker_from(worker, &[]).await?);
+            workers.push(Program::worker(worker, &[]).await?);
         }
         let shop = Self {
             gateways,

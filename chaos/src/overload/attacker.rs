@@ -12,7 +12,7 @@ use std::{
 };
 
 use clap::Args;
-use flashsale_domain::id::SaleId;
+use flashsale_domain::{id::SaleId, words};
 use tokio::task::JoinSet;
 
 use tally::Books;
@@ -53,54 +53,29 @@ pub struct Target {
     pub product: String,
 }
 
-/// What the attacker does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A head that arrives a line per second, without end.
-    SlowHeads,
-    /// A body that arrives a byte per second, to a buy or to an Engine.IO session.
-    SlowBodies,
-    /// Many requests on one connection whose answers are not read.
-    SlowReaders,
-    /// `WebSocket`s that never say whose they are.
-    SilentSockets,
-    /// Engine.IO sessions over polling, opened and left.
-    FreeSessions,
-    /// Tokens without `kid` whose signature is wrong.
-    BadTokens,
-    /// Buys, each of another shopper who does not exist.
-    MadeUpUsers,
-    /// Questions for orders that do not exist.
-    OrderLookups,
+words! {
+    /// What the attacker does.
+    pub enum Kind {
+        /// A head that arrives a line per second, without end.
+        SlowHeads = "slow heads",
+        /// A body that arrives a byte per second, to a buy or to an Engine.IO session.
+        SlowBodies = "slow bodies",
+        /// Many requests on one connection whose answers are not read.
+        SlowReaders = "slow readers",
+        /// `WebSocket`s that never say whose they are.
+        SilentSockets = "silent WebSockets",
+        /// Engine.IO sessions over polling, opened and left.
+        FreeSessions = "free Engine.IO sessions",
+        /// Tokens without `kid` whose signature is wrong.
+        BadTokens = "bad tokens without kid",
+        /// Buys, each of another shopper who does not exist.
+        MadeUpUsers = "made-up user ids",
+        /// Questions for orders that do not exist.
+        OrderLookups = "order look-ups",
+    }
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::SlowHeads,
-        Self::SlowBodies,
-        Self::SlowReaders,
-        Self::SilentSockets,
-        Self::FreeSessions,
-        Self::BadTokens,
-        Self::MadeUpUsers,
-        Self::OrderLookups,
-    ];
-
-    /// For people.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::SlowHeads => "slow heads",
-            Self::SlowBodies => "slow bodies",
-            Self::SlowReaders => "slow readers",
-            Self::SilentSockets => "silent WebSockets",
-            Self::FreeSessions => "free Engine.IO sessions",
-            Self::BadTokens => "bad tokens without kid",
-            Self::MadeUpUsers => "made-up user ids",
-            Self::OrderLookups => "order look-ups",
-        }
-    }
-
     /// Whether it asks as much as it can; others hold connections.
     fn is_flood(self) -> bool {
         match self {

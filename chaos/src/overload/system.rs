@@ -85,7 +85,8 @@ impl System {
             redis: &through_proxy,
         };
         let gateway = gateway(settings, urls_of_gateway, logs).await?;
-        let worker = Program::worker("worker", urls, logs, &[]).await?;
+        let worker = program::ours("flashsale-worker", "worker", urls, logs)?;
+        let worker = Program::worker(worker, &[]).await?;
         let system = Self {
             gateway,
             _worker: worker,
@@ -137,7 +138,7 @@ async fn gateway(
         .env("FLASHSALE_DATABASE_URL", urls.database)
         .env("FLASHSALE_REDIS_URL", urls.redis);
     let Some(keys) = &settings.keys else {
-        return Ok(Program::gateway_from(launch, &[]).await?);
+        return Ok(Program::gateway(launch, &[]).await?);
     };
     let keys = keys.display().to_string();
     let further = [
@@ -148,5 +149,5 @@ async fn gateway(
         "--jwt-audience",
         AUDIENCE,
     ];
-    Ok(Program::guarded_gateway_from(launch, &further).await?)
+    Ok(Program::guarded_gateway(launch, &further).await?)
 }

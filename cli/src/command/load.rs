@@ -285,7 +285,7 @@ async fn send(
     let engine = Engine {
         targets: targets.to_vec(),
         connections: arguments.shape.connections(),
-        patience: arguments.shape.patience(),
+        patience: arguments.shape.give_up,
         sources: arguments.sources.clone(),
         tokens,
         passes,
@@ -296,7 +296,7 @@ async fn send(
     let verifier = Verifier {
         redis: client.as_ref().map(connect::shared).transpose()?,
         gateways: targets.to_vec(),
-        patience: arguments.shape.settle_patience(),
+        patience: arguments.shape.settle_patience,
     };
     let lost = verifier.run(&book, &CancellationToken::new()).await;
     progress.finish().await;

@@ -89,7 +89,6 @@ impl HistoryWriter {
             at: Timestamp::now().as_microsecond(),
             entry,
         };
-        // Whoever panicked while holding it has at worst left a part of a line behind.
         let mut writing = self.file.lock();
         if writing.error.is_none()
             && let Err(error) = writing.write(&line)

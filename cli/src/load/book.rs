@@ -2,13 +2,11 @@
 
 mod pages;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use flashsale_domain::outcome::Outcome;
 use hdrhistogram::CreationError;
+use parking_lot::Mutex;
 use serde::Serialize;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -81,12 +79,12 @@ impl Book {
 
     /// The counts as of now.
     pub fn counts(&self) -> Counts {
-        self.pages().counts
+        self.pages.lock().counts
     }
 
     /// The latencies as of now.
     pub fn latencies(&self) -> LatencySummaries {
-        let pages = self.pages();
+        let pages = self.pages.lock();
         LatencySummaries {
             ack: pages.ack.summary(),
             answer: pages.answer.summary(),
@@ -97,23 +95,23 @@ impl Book {
 
     /// Refusals and failures by their reason.
     pub fn trouble(&self) -> BTreeMap<String, u64> {
-        self.pages().trouble.clone()
+        self.pages.lock().trouble.clone()
     }
 
     /// Acknowledged buys that were told two different final outcomes, failed ones that were
     /// settled after all left aside.
     pub fn contradictions(&self) -> u64 {
-        self.pages().contradictions
+        self.pages.lock().contradictions
     }
 
     /// Acknowledged buys and their shoppers, in the order of the answers.
     pub fn acknowledged(&self) -> Vec<(Uuid, u32)> {
-        self.pages().acknowledged()
+        self.pages.lock().acknowledged()
     }
 
     /// One of the acknowledged buys, by a random number.
     pub(super) fn draw_acknowledged(&self, random: u32) -> Option<Uuid> {
-        self.pages().draw(random)
+        self.pages.lock().draw(random)
     }
 
     /// Writes the outcome of every acknowledged buy into the history, and that it is over.
@@ -122,7 +120,7 @@ impl Book {
             return;
         };
         for (job, shopper) in self.acknowledged() {
-            let outcome = self.pages().outcome(&job);
+            let outcome = self.pages.lock().outcome(&job);
             history.note(Entry::Outcome {
                 job,
                 user: self.crowd.user(shopper),
@@ -134,13 +132,13 @@ impl Book {
 
     /// One more attempt was needed.
     pub(super) fn repeated(&self) {
-        self.pages().counts.repeats += 1;
+        self.pages.lock().counts.repeats += 1;
     }
 
     /// A press has its final answer, now.
     pub(super) fn answered(&self, press: Press, answer: Result<Answer, String>) {
         let latency = self.now_us().saturating_sub(press.meant_us);
-        let mut pages = self.pages();
+        let mut pages = self.pages.lock();
         pages.counts.asked += 1;
         pages.answer.record(latency);
         if !matches!(answer, Ok(Answer::Queued { .. })) {
@@ -173,16 +171,11 @@ impl Book {
     /// A buy has its outcome. `at` is the instant, where it is known.
     pub fn settled(&self, job: Uuid, shopper: u32, outcome: Outcome, at: Option<Instant>) {
         let settled_us = at.map(|at| micros(at.saturating_duration_since(self.start)));
-        self.pages().settle(job, shopper, outcome, settled_us);
+        self.pages.lock().settle(job, shopper, outcome, settled_us);
     }
 
     fn now_us(&self) -> u64 {
         micros(self.start.elapsed())
-    }
-
-    fn pages(&self) -> MutexGuard<'_, Pages> {
-        // A panic elsewhere leaves at worst one press uncounted.
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -43,10 +43,7 @@ impl OrderStatus {
 
     /// The outcome, once there is one.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        let status = self.status.as_deref()?;
-        Outcome::ALL
-            .into_iter()
-            .find(|outcome| outcome.as_str() == status)
+        Outcome::named(self.status.as_deref()?)
     }
 }
 

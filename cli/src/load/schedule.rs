@@ -3,13 +3,11 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, VecDeque},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     time::{Instant, sleep_until},
@@ -58,7 +56,7 @@ impl Schedule {
         loop {
             self.permits.acquire().await.ok()?.forget();
             // Somebody may have given the press up that the permit was for.
-            if let Some(press) = self.due().pop_front() {
+            if let Some(press) = self.due.lock().pop_front() {
                 return Some(press);
             }
         }
@@ -67,7 +65,7 @@ impl Schedule {
     /// Takes out what has been due for longer than `patience`.
     pub(super) fn overdue(&self, patience: Duration) -> Vec<Press> {
         let now = Instant::now();
-        let mut due = self.due();
+        let mut due = self.due.lock();
         let mut overdue = Vec::new();
         while let Some(press) = due.pop_front_if(|press| self.at(press) + patience <= now) {
             overdue.push(press);
@@ -136,15 +134,10 @@ impl Schedule {
         self.start + Duration::from_micros(press.meant_us)
     }
 
-    fn due(&self) -> MutexGuard<'_, VecDeque<Press>> {
-        // Whoever panicked while holding it left whole presses in it.
-        self.due.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn release(&self, presses: Vec<Press>) {
         let count = presses.len();
         if count > 0 {
-            self.due().extend(presses);
+            self.due.lock().extend(presses);
             self.permits.add_permits(count);
         }
     }

@@ -184,7 +184,7 @@ async fn press(
     let engine = Engine {
         targets: targets.clone(),
         connections: shape.connections(),
-        patience: shape.patience(),
+        patience: shape.give_up,
         sources: Vec::new(),
         tokens: None,
         passes,
@@ -195,7 +195,7 @@ async fn press(
     let verifier = Verifier {
         redis: Some(machine.queue.clone()),
         gateways: targets,
-        patience: shape.settle_patience(),
+        patience: shape.settle_patience,
     };
     let mut lost = verifier.run(book, stop).await;
     progress.finish().await;

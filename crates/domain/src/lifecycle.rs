@@ -29,13 +29,6 @@ crate::words! {
     }
 }
 
-impl Phase {
-    /// The phase of this word, if there is one.
-    pub fn named(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|phase| phase.as_str() == word)
-    }
-}
-
 /// What people decided about a sale, apart from its schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Switches {

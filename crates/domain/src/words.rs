@@ -26,6 +26,11 @@ macro_rules! words {
                     $( Self::$variant => $word, )+
                 }
             }
+
+            /// The one of this word, if there is one.
+            pub fn named(word: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|one| one.as_str() == word)
+            }
         }
 
         impl ::std::fmt::Display for $name {

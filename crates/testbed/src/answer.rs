@@ -1,4 +1,4 @@
-//! Waiting until a server that was started answers.
+//! Waiting until a server that was started answers, or several agree.
 
 use std::time::Duration;
 
@@ -34,6 +34,24 @@ pub enum NoAnswer {
 pub(crate) struct Patience {
     pub(crate) interval: Duration,
     pub(crate) longest: Duration,
+}
+
+/// Asks until `condition` holds of each of `servers`; answers whether all did in time.
+pub(crate) async fn all<T: Copy, E>(
+    servers: impl IntoIterator<Item = T>,
+    patience: Patience,
+    condition: impl AsyncFn(T) -> Result<bool, E>,
+) -> Result<bool, E> {
+    let deadline = Instant::now() + patience.longest;
+    for server in servers {
+        while !condition(server).await? {
+            if Instant::now() >= deadline {
+                return Ok(false);
+            }
+            sleep(patience.interval).await;
+        }
+    }
+    Ok(true)
 }
 
 /// Waits until `answers` says that the server called `name` does; an error of its own ends the wait.

@@ -3,9 +3,9 @@
 use std::{path::Path, time::Duration};
 
 use redis::{Cmd, FromRedisValue, RedisError as ClientError, RedisResult};
-use tokio::time::{Instant, sleep};
 
 use super::{
+    answer::{self, Patience},
     data_dir::{DataDir, DataDirError},
     ports::{self, PortError},
     redis::{AppendFsync, Redis, RedisError, host, url_of_several},
@@ -18,11 +18,11 @@ const SLOTS: usize = 16_384;
 /// How long a server has to be silent before the others take it for dead. Companies use 15 s.
 const NODE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the servers may take to know each other and to agree on the slots.
-const START_PATIENCE: Duration = Duration::from_mins(1);
-
-/// How often they are asked meanwhile.
-const START_INTERVAL: Duration = Duration::from_millis(100);
+/// The servers have to know each other and to agree on the slots.
+const START: Patience = Patience {
+    interval: Duration::from_millis(100),
+    longest: Duration::from_mins(1),
+};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum ClusterError {
     #[error("a server of the cluster refused a command: {0}")]
     Command(#[from] ClientError),
     /// The servers do not agree in time.
-    #[error("the cluster is not complete after {} s", START_PATIENCE.as_secs())]
+    #[error("the cluster is not complete after {} s", START.longest.as_secs())]
     NotReady,
 }
 
@@ -259,15 +259,7 @@ impl Cluster {
         &self,
         condition: impl AsyncFn(usize) -> RedisResult<bool>,
     ) -> Result<(), ClusterError> {
-        let deadline = Instant::now() + START_PATIENCE;
-        for position in 0..self.servers.len() {
-            while !condition(position).await? {
-                if Instant::now() >= deadline {
-                    return Err(ClusterError::NotReady);
-                }
-                sleep(START_INTERVAL).await;
-            }
-        }
-        Ok(())
+        let in_time = answer::all(0..self.servers.len(), START, condition).await?;
+        in_time.then_some(()).ok_or(ClusterError::NotReady)
     }
 }

@@ -119,9 +119,7 @@ struct Plan {
 #[derive(Debug)]
 pub struct FaultProxy {
     address: SocketAddr,
-    plan: Arc<watch::Sender<Plan>>,
-    open: Arc<AtomicUsize>,
-    meters: Arc<Meters>,
+    links: Links,
     /// Follows the listener: whether it listens.
     listening: watch::Receiver<bool>,
     listener: tokio::task::JoinHandle<()>,
@@ -138,7 +136,7 @@ impl FaultProxy {
     pub async fn start_at(address: SocketAddr, target: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        let plan = Arc::new(watch::Sender::new(Plan {
+        let plan = watch::Sender::new(Plan {
             target,
             to_target: Flow::Pass,
             to_client: Flow::Pass,
@@ -147,21 +145,17 @@ impl FaultProxy {
             ended_up_to: 0,
             end: End::Close,
             accepted: 0,
-        }));
-        let open = Arc::new(AtomicUsize::new(0));
-        let meters = Arc::new(Meters::new());
-        let (listens, listening) = watch::channel(true);
+        });
         let links = Links {
-            plan: Arc::clone(&plan),
-            open: Arc::clone(&open),
-            meters: Arc::clone(&meters),
+            plan,
+            open: Arc::default(),
+            meters: Arc::new(Meters::new()),
         };
-        let task = listen(listener, address, links, listens);
+        let (listens, listening) = watch::channel(true);
+        let task = listen(listener, address, links.clone(), listens);
         Ok(Self {
             address,
-            plan,
-            open,
-            meters,
+            links,
             listening,
             listener: tokio::spawn(task),
         })
@@ -184,22 +178,22 @@ impl FaultProxy {
 
     /// Connections that are open, swallowed ones included.
     pub fn connections(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
+        self.links.open.load(Ordering::Relaxed)
     }
 
     /// Connections that were ever accepted.
     pub fn accepted(&self) -> u64 {
-        self.plan.borrow().accepted
+        self.links.plan.borrow().accepted
     }
 
     /// Bytes that were ever forwarded in one direction.
     pub fn forwarded(&self, direction: Direction) -> u64 {
-        self.meters.of(direction).bytes()
+        self.links.meters.of(direction).bytes()
     }
 
     /// Sets what happens to the bytes of one direction, from now on.
     pub fn set(&self, direction: Direction, flow: Flow) {
-        self.plan.send_modify(|plan| match direction {
+        self.links.plan.send_modify(|plan| match direction {
             Direction::ToTarget => plan.to_target = flow,
             Direction::ToClient => plan.to_client = flow,
         });
@@ -207,7 +201,7 @@ impl FaultProxy {
 
     /// Sets it for both directions.
     pub fn set_both(&self, flow: Flow) {
-        self.plan.send_modify(|plan| {
+        self.links.plan.send_modify(|plan| {
             plan.to_target = flow;
             plan.to_client = flow;
         });
@@ -215,7 +209,7 @@ impl FaultProxy {
 
     /// Ends the connections that there are; new ones are taken.
     pub fn end_all(&self, end: End) {
-        self.plan.send_modify(|plan| {
+        self.links.plan.send_modify(|plan| {
             plan.ended_up_to = plan.accepted;
             plan.end = end;
         });
@@ -231,7 +225,7 @@ impl FaultProxy {
     /// Refuses new connections until [`heal`](Self::heal); those that there are go on. Comes back
     /// when nobody listens any more.
     pub async fn refuse(&self) {
-        self.plan.send_modify(|plan| plan.accepts = false);
+        self.links.plan.send_modify(|plan| plan.accepts = false);
         // An error means that the listener has ended, so nobody listens either.
         let _ = self.listening.clone().wait_for(|listens| !listens).await;
     }
@@ -239,25 +233,26 @@ impl FaultProxy {
     /// The connections that there are never forward another byte, whatever is set later, and stay
     /// open; new ones work. That is a firewall which forgot its connections.
     pub fn swallow_present(&self) {
-        self.plan
+        self.links
+            .plan
             .send_modify(|plan| plan.swallowed_up_to = plan.accepted);
     }
 
     /// Leads new connections to `target`; those that there are keep theirs. With
     /// [`end_all`](Self::end_all) that is a failover.
     pub fn lead_to(&self, target: SocketAddr) {
-        self.plan.send_modify(|plan| plan.target = target);
+        self.links.plan.send_modify(|plan| plan.target = target);
     }
 
     /// Where new connections lead.
     pub fn target(&self) -> SocketAddr {
-        self.plan.borrow().target
+        self.links.plan.borrow().target
     }
 
     /// Forwards everything at once again and takes new connections. Swallowed connections stay
     /// as they are.
     pub fn heal(&self) {
-        self.plan.send_modify(|plan| {
+        self.links.plan.send_modify(|plan| {
             plan.to_target = Flow::Pass;
             plan.to_client = Flow::Pass;
             plan.accepts = true;
@@ -268,7 +263,7 @@ impl FaultProxy {
 impl Drop for FaultProxy {
     fn drop(&mut self) {
         self.listener.abort();
-        self.plan.send_modify(|plan| {
+        self.links.plan.send_modify(|plan| {
             plan.ended_up_to = u64::MAX;
             plan.end = End::Reset;
         });
@@ -276,9 +271,9 @@ impl Drop for FaultProxy {
 }
 
 /// What every connection needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Links {
-    plan: Arc<watch::Sender<Plan>>,
+    plan: watch::Sender<Plan>,
     open: Arc<AtomicUsize>,
     meters: Arc<Meters>,
 }

@@ -98,9 +98,7 @@ impl PgBouncer {
         let home = data_dir.subdirectory("pgbouncer")?;
         // Like PostgreSQL it refuses to run as root.
         let account = Account::for_postgres()?;
-        let mut attempts = 1;
-        loop {
-            let port = ports::free_port()?;
+        ports::on_free_port(async |port| {
             let file = server.configure(&home, account.as_ref(), port, pool_size)?;
             let launch = Launch::new(PROGRAM, &program, home.join("log"))
                 .arg(file)
@@ -114,19 +112,14 @@ impl PgBouncer {
                 let answer = timeout(CONNECT_PATIENCE, ask(&url)).await;
                 Ok::<_, PgBouncerError>(matches!(answer, Ok(Ok(()))))
             };
-            match answer::wait("PgBouncer", &process, START, answers).await {
-                Err(_) if attempts < ports::ATTEMPTS_TO_LISTEN && ports::is_taken(port) => {
-                    attempts += 1;
-                }
-                outcome => {
-                    return outcome.map(|()| Self {
-                        _process: process,
-                        url,
-                        _data_dir: data_dir.clone(),
-                    });
-                }
-            }
-        }
+            answer::wait("PgBouncer", &process, START, answers).await?;
+            Ok(Self {
+                _process: process,
+                url,
+                _data_dir: data_dir.clone(),
+            })
+        })
+        .await
     }
 
     /// Address of the database, through this PgBouncer.

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 64;
 
 /// How many ports a server is tried on. Another program may take a free port before the server
 /// does; thrice in a row it does not.
-pub(crate) const ATTEMPTS_TO_LISTEN: usize = 3;
+const ATTEMPTS_TO_LISTEN: usize = 3;
 
 /// Ports already handed out by this process. One that was handed out may not be bound yet by the
 /// server it is for, so looking at the kernel alone would hand it out twice.
@@ -56,8 +56,22 @@ pub fn free_port() -> Result<u16, PortError> {
     Ok(port)
 }
 
+/// Starts a server on a free port, and on another one where somebody else was faster.
+pub(crate) async fn on_free_port<T, E: From<PortError>>(
+    mut start: impl AsyncFnMut(u16) -> Result<T, E>,
+) -> Result<T, E> {
+    for _ in 1..ATTEMPTS_TO_LISTEN {
+        let port = free_port()?;
+        match start(port).await {
+            Err(_) if is_taken(port) => {}
+            outcome => return outcome,
+        }
+    }
+    start(free_port()?).await
+}
+
 /// Whether somebody listens on `port` of 127.0.0.1.
-pub(crate) fn is_taken(port: u16) -> bool {
+fn is_taken(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err()
 }
 

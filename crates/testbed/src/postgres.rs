@@ -263,23 +263,22 @@ impl Postgres {
             process: None,
             installation,
             cluster,
-            port: ports::free_port()?,
+            port: 0,
             _data_dir: data_dir.clone(),
         };
-        for _ in 1..ports::ATTEMPTS_TO_LISTEN {
-            match postgres.launch().await {
-                Err(_) if ports::is_taken(postgres.port) => postgres.port = ports::free_port()?,
-                outcome => return outcome.map(|()| postgres),
-            }
-        }
-        postgres.launch().await?;
+        ports::on_free_port(async |port| {
+            postgres.port = port;
+            postgres.launch().await
+        })
+        .await?;
         Ok(postgres)
     }
 
     async fn launch(&mut self) -> Result<(), PostgresError> {
         let cluster = &self.cluster;
         pid_file::wait_for_previous_owner(&cluster.pid_file(), &cluster.data()).await?;
-        let launch = Launch::new("postgres", self.installation.postgres(), cluster.log_file())
+        let program = self.installation.program("postgres");
+        let launch = Launch::new("postgres", program, cluster.log_file())
             .arg("-D")
             .arg(cluster.data())
             .args(settings::arguments(self.port, &cluster.home))

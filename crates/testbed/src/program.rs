@@ -85,38 +85,14 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts a gateway without authentication, with these further arguments. Comes back when it
-    /// is ready. Its log is `{name}.log` in `logs`.
-    pub async fn gateway(
-        name: &str,
-        stores: StoreUrls<'_>,
-        logs: &Path,
-        further: &[&str],
-    ) -> Result<Self, ProgramError> {
-        Self::gateway_from(ours("flashsale-gateway", name, stores, logs)?, further).await
-    }
-
-    /// The same from what [`ours`] made, which may have been given more variables since.
-    pub async fn gateway_from(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
+    /// Starts a gateway without authentication from what [`ours`] made, which may have been given
+    /// more variables or a wrapper since, with these further arguments. Comes back when it is ready.
+    pub async fn gateway(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
         Self::gateway_in_mode("off", launch, further).await
     }
 
-    /// Starts a gateway that wants tokens; `further` says whose. Comes back when it is ready.
-    pub async fn guarded_gateway(
-        name: &str,
-        stores: StoreUrls<'_>,
-        logs: &Path,
-        further: &[&str],
-    ) -> Result<Self, ProgramError> {
-        let launch = ours("flashsale-gateway", name, stores, logs)?;
-        Self::guarded_gateway_from(launch, further).await
-    }
-
-    /// The same from a launch of one's own, which may have been given more variables or a wrapper.
-    pub async fn guarded_gateway_from(
-        launch: Launch,
-        further: &[&str],
-    ) -> Result<Self, ProgramError> {
+    /// The same of a gateway that wants tokens; `further` says whose.
+    pub async fn guarded_gateway(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
         Self::gateway_in_mode("jwt", launch, further).await
     }
 
@@ -134,18 +110,9 @@ impl Program {
         Self::start(launch, address, probes, "/readyz").await
     }
 
-    /// Starts a worker with these further arguments. Comes back when it is ready.
-    pub async fn worker(
-        name: &str,
-        stores: StoreUrls<'_>,
-        logs: &Path,
-        further: &[&str],
-    ) -> Result<Self, ProgramError> {
-        Self::worker_from(ours("flashsale-worker", name, stores, logs)?, further).await
-    }
-
-    /// The same from what [`ours`] made, which may have been given more variables since.
-    pub async fn worker_from(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
+    /// Starts a worker from what [`ours`] made, with these further arguments. Comes back when it is
+    /// ready.
+    pub async fn worker(launch: Launch, further: &[&str]) -> Result<Self, ProgramError> {
         let probes = loopback()?;
         let launch = launch
             .args(["--probes-listen", &probes.to_string()])
@@ -250,8 +217,8 @@ impl Program {
     }
 }
 
-/// One of our programs with the addresses of its stores. Secrets go by the environment, which
-/// other users of the machine cannot read.
+/// One of our programs with the addresses of its stores; its log is `{name}.log` in `logs`. Secrets
+/// go by the environment, which other users of the machine cannot read.
 pub fn ours(
     binary: &str,
     name: &str,

@@ -213,19 +213,17 @@ impl Redis {
             program: program()?,
             home,
             password,
-            port: ports::free_port()?,
+            port: 0,
             append_fsync,
             environment,
             further,
             _data_dir: data_dir.clone(),
         };
-        for _ in 1..ports::ATTEMPTS_TO_LISTEN {
-            match redis.launch().await {
-                Err(_) if ports::is_taken(redis.port) => redis.port = ports::free_port()?,
-                outcome => return outcome.map(|()| redis),
-            }
-        }
-        redis.launch().await?;
+        ports::on_free_port(async |port| {
+            redis.port = port;
+            redis.launch().await
+        })
+        .await?;
         Ok(redis)
     }
 
@@ -248,11 +246,6 @@ impl Redis {
     /// The directory of its append-only file.
     pub fn append_only_directory(&self) -> PathBuf {
         self.home.join("appendonlydir")
-    }
-
-    /// When it brings what it acknowledged to the disk.
-    pub fn append_fsync(&self) -> AppendFsync {
-        self.append_fsync
     }
 
     /// The process id of the server; `None` while it is stopped.

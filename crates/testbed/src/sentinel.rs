@@ -8,9 +8,9 @@ use std::{
 };
 
 use nix::sys::signal::Signal;
-use tokio::time::{Instant, sleep};
 
 use super::{
+    answer::{self, Patience},
     data_dir::{DataDir, DataDirError},
     launch::Launch,
     ports::{self, PortError},
@@ -28,11 +28,11 @@ const SENTINELS: usize = 3;
 /// How long a primary has to be silent before a Sentinel takes it for dead. Companies use 5 to 30 s.
 const DOWN_AFTER: Duration = Duration::from_secs(1);
 
-/// How long the Sentinels may take to find each other and the replicas: they look every ten seconds.
-const START_PATIENCE: Duration = Duration::from_secs(40);
-
-/// How often they are asked meanwhile.
-const START_INTERVAL: Duration = Duration::from_millis(100);
+/// The Sentinels have to find each other and the replicas: they look every ten seconds.
+const START: Patience = Patience {
+    interval: Duration::from_millis(100),
+    longest: Duration::from_secs(40),
+};
 
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +53,7 @@ pub enum SentinelError {
     #[error("could not write Sentinel's configuration: {0}")]
     File(#[from] io::Error),
     /// The Sentinels do not agree in time.
-    #[error("the Sentinels have not found each other and the replicas within {} s", START_PATIENCE.as_secs())]
+    #[error("the Sentinels have not found each other and the replicas within {} s", START.longest.as_secs())]
     NotReady,
 }
 
@@ -156,16 +156,11 @@ impl Watched {
     }
 
     async fn ready(&self) -> Result<(), SentinelError> {
-        let deadline = Instant::now() + START_PATIENCE;
-        for sentinel in &self.sentinels {
-            while !sentinel.knows(self.servers.len() - 1).await {
-                if Instant::now() >= deadline {
-                    return Err(SentinelError::NotReady);
-                }
-                sleep(START_INTERVAL).await;
-            }
-        }
-        Ok(())
+        let replicas = self.servers.len() - 1;
+        let knows =
+            async |sentinel: &Sentinel| Ok::<_, SentinelError>(sentinel.knows(replicas).await);
+        let in_time = answer::all(&self.sentinels, START, knows).await?;
+        in_time.then_some(()).ok_or(SentinelError::NotReady)
     }
 }
 

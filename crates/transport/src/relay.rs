@@ -14,11 +14,12 @@ mod sockets;
 use std::{
     collections::HashMap,
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::future::select_ok;
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, split},
     net::{TcpStream, lookup_host},
@@ -103,20 +104,15 @@ impl Relay {
 
     /// What went wrong between us and the server of this name since `start`.
     pub fn trouble_of(&self, name: &str, start: Instant) -> Option<String> {
-        let trouble = self.lock_trouble().get(name).cloned();
+        let trouble = self.0.trouble.lock().get(name).cloned();
         let trouble = trouble.filter(|trouble| trouble.at >= start);
         trouble.map(|trouble| trouble.text)
     }
 
     fn trouble(&self) -> Vec<Trouble> {
-        let mut trouble = self.lock_trouble();
+        let mut trouble = self.0.trouble.lock();
         trouble.retain(|_, trouble| trouble.at.elapsed() < REST);
         trouble.values().cloned().collect()
-    }
-
-    fn lock_trouble(&self) -> MutexGuard<'_, HashMap<String, Trouble>> {
-        let trouble = self.0.trouble.lock();
-        trouble.unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, name: &str, text: &str, is_excess: bool) {
@@ -125,7 +121,7 @@ impl Relay {
             text: text.to_owned(),
             is_excess,
         };
-        self.lock_trouble().insert(name.to_owned(), trouble);
+        self.0.trouble.lock().insert(name.to_owned(), trouble);
     }
 
     /// Connects to the store.

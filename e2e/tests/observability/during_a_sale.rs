@@ -13,7 +13,7 @@ use flashsale_e2e::{
 };
 use flashsale_testbed::{
     data_dir::DataDir,
-    program::{Program, StoreUrls},
+    program::{Program, StoreUrls, ours},
     redis::Redis,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -147,9 +147,8 @@ async fn guarded(services: &Services) -> Program {
         "--jwks",
         keys.to_str().unwrap(),
     ];
-    Program::guarded_gateway("guarded", stores, directory, &further)
-        .await
-        .unwrap()
+    let launch = ours("flashsale-gateway", "guarded", stores, directory).unwrap();
+    Program::guarded_gateway(launch, &further).await.unwrap()
 }
 
 /// A replica that follows.

@@ -57,7 +57,7 @@ impl Release {
     /// Starts a gateway that offers the sale, and comes back when it does.
     pub(crate) async fn gateway(self, services: &Services, name: &str) -> Child {
         let launch = self.launch(services, "flashsale-gateway", name);
-        let gateway = Child(Program::gateway_from(launch, &[]).await.unwrap());
+        let gateway = Child(Program::gateway(launch, &[]).await.unwrap());
         until_offered(&gateway.url()).await;
         gateway
     }
@@ -65,7 +65,7 @@ impl Release {
     /// Starts a worker and waits until it is ready.
     pub(crate) async fn worker(self, services: &Services, name: &str) -> Child {
         let launch = self.launch(services, "flashsale-worker", name);
-        Child(Program::worker_from(launch, &[]).await.unwrap())
+        Child(Program::worker(launch, &[]).await.unwrap())
     }
 
     /// Runs the command line tool to its end.

@@ -17,7 +17,6 @@ use tokio::{
     sync::{Notify, watch},
     time::{MissedTickBehavior, interval, timeout},
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     clock::RedisClock,
@@ -88,14 +87,13 @@ impl Refresher {
         (refresher, catalogue)
     }
 
-    /// Keeps the catalogue fresh until `shutdown`, and beats as often as it looks.
-    pub async fn run(self, shutdown: CancellationToken, heartbeat: Arc<Heartbeat>) {
+    /// Keeps the catalogue fresh, and beats as often as it looks.
+    pub async fn run(self, heartbeat: Arc<Heartbeat>) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut connection = None;
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => return,
                 _ = ticks.tick() => {}
                 () = self.wanted.notified() => {}
             }

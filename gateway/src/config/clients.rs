@@ -2,8 +2,10 @@
 
 use std::{net::IpAddr, num::NonZeroU8};
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum};
 use ipnet::{IpNet, Ipv4Net};
+
+use super::flags::number;
 
 /// Bits of an IPv4-mapped IPv6 address in front of the IPv4 address (RFC 4291, section 2.5.5.2).
 const MAPPED_BITS: u8 = 96;
@@ -36,7 +38,7 @@ pub struct ClientConfig {
         long,
         value_name = "REQUESTS",
         default_value_t = 2_000,
-        value_parser = value_parser!(u32).range(0..=1_000_000)
+        value_parser = number(0..=1_000_000)
     )]
     pub requests_per_address: u32,
 
@@ -45,19 +47,12 @@ pub struct ClientConfig {
         long,
         value_name = "REQUESTS",
         default_value_t = 20_000,
-        value_parser = value_parser!(u32).range(1..=100_000)
+        value_parser = number(1..=100_000)
     )]
     pub request_burst_per_address: u32,
 
     /// True logs each request, with its client's address, as level info.
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = false,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        action = clap::ArgAction::Set
-    )]
+    #[arg(long)]
     pub access_log: bool,
 }
 

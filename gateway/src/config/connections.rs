@@ -31,12 +31,12 @@ pub struct ConnectionConfig {
     /// Seconds that the head of a request may take from its first byte to its last; later it is
     /// answered 408.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(1..=600))]
-    pub head_timeout_seconds: Duration,
+    pub head_timeout: Duration,
 
     /// Seconds after which a connection is cut off whose client takes none of what is sent to it,
     /// sockets included.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds(1..=600))]
-    pub write_timeout_seconds: Duration,
+    pub write_timeout: Duration,
 }
 
 impl ConnectionConfig {

@@ -7,14 +7,29 @@ use std::{
 };
 
 use clap::{
-    Arg,
-    builder::{TypedValueParser, ValueParserFactory as _},
+    Arg, ArgAction,
+    builder::{RangedI64ValueParser, TypedValueParser, ValueParserFactory as _},
 };
 use url::Url;
 
-/// Gives a flag its environment variable: `FLASHSALE_HEAD_TIMEOUT_SECONDS` for
-/// `--head-timeout-seconds`. One that names a variable of its own keeps that.
-pub(super) fn with_variable(flag: Arg) -> Arg {
+/// Completes a flag. Seconds and milliseconds are named in it, as in `--head-timeout-seconds` for
+/// `head_timeout`; what is true or false may stand without a value; and it has an environment
+/// variable, as `FLASHSALE_HEAD_TIMEOUT_SECONDS`. One that names a variable of its own keeps that.
+pub(super) fn complete(mut flag: Arg) -> Arg {
+    if let (Some(long), Some([unit])) = (flag.get_long(), flag.get_value_names())
+        && matches!(unit.as_str(), "SECONDS" | "MILLIS")
+    {
+        let long = format!("{long}-{}", unit.to_ascii_lowercase());
+        flag = flag.long(long);
+    }
+    if matches!(flag.get_action(), ArgAction::SetTrue) {
+        flag = flag
+            .action(ArgAction::Set)
+            .value_name("BOOL")
+            .num_args(0..=1)
+            .default_value("false")
+            .default_missing_value("true");
+    }
     match flag.get_long() {
         Some(long) if flag.get_env().is_none() => {
             let variable = long.to_ascii_uppercase().replace('-', "_");
@@ -35,6 +50,11 @@ pub(super) fn millis(range: RangeInclusive<u64>) -> impl TypedValueParser<Value 
 }
 
 /// A whole number within `range`.
+pub(super) fn number(range: RangeInclusive<i64>) -> RangedI64ValueParser<u32> {
+    u32::value_parser().range(range)
+}
+
+/// The same for what is counted in memory.
 pub(super) fn count(range: RangeInclusive<u32>) -> impl TypedValueParser<Value = usize> {
     let range = i64::from(*range.start())..=i64::from(*range.end());
     u32::value_parser().range(range).map(|count| count as usize)

@@ -26,21 +26,21 @@ pub struct HttpConfig {
     /// Seconds that a request may take, its body included; longer ones are answered 408 or 503.
     /// A buy is answered within a second whatever this says.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(1..=600))]
-    pub request_timeout_seconds: Duration,
+    pub request_timeout: Duration,
 
     /// Seconds that a connection may stay without a request.
     #[arg(long, value_name = "SECONDS", default_value = "75", value_parser = seconds(1..=3600))]
-    pub idle_timeout_seconds: Duration,
+    pub idle_timeout: Duration,
 
     /// Seconds after SIGTERM in which connections are still taken while readiness says no. Behind
     /// a load balancer: as many as it takes to send shoppers elsewhere.
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = seconds(0..=600))]
-    pub shutdown_delay_seconds: Duration,
+    pub shutdown_delay: Duration,
 
     /// Seconds that stopping may take after SIGTERM and the delay: sockets are closed a few at a time
     /// over half of them, 5 s at most, and requests in flight get to finish.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(0..=600))]
-    pub shutdown_grace_seconds: Duration,
+    pub shutdown_grace: Duration,
 
     /// Origins whose pages may call the gateway and open sockets, separated by commas, e.g.
     /// `https://shop.example.com`, or `*` for all. Default: none, pages of the same origin only.
@@ -62,7 +62,7 @@ const STOP_RESERVE: Duration = Duration::from_secs(4);
 impl HttpConfig {
     /// How long stopping may take in all, whatever hangs.
     pub fn stop_limit(&self) -> Duration {
-        self.shutdown_delay_seconds + self.shutdown_grace_seconds + STOP_RESERVE
+        self.shutdown_delay + self.shutdown_grace + STOP_RESERVE
     }
 }
 

@@ -5,7 +5,6 @@ use std::{path::PathBuf, time::Duration};
 use clap::{
     Args, ValueEnum,
     builder::{PossibleValue, PossibleValuesParser, TypedValueParser},
-    value_parser,
 };
 use jsonwebtoken::Algorithm;
 
@@ -104,13 +103,8 @@ pub struct IdentityConfig {
     pub jwt_algorithms: Vec<Algorithm>,
 
     /// Seconds by which the clocks of the identity provider and of this machine may differ.
-    #[arg(
-        long,
-        value_name = "SECONDS",
-        default_value_t = 30,
-        value_parser = value_parser!(u64).range(0..=300)
-    )]
-    pub jwt_leeway_seconds: u64,
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds(0..=300))]
+    pub jwt_leeway: Duration,
 
     /// How many verified tokens are remembered, so that their signatures are not checked again with
     /// every request: about as many as shoppers who use one gateway at a time. Each takes about 150
@@ -120,7 +114,7 @@ pub struct IdentityConfig {
 
     /// Seconds after which the keys are read again. An unknown key id has them read at once.
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds(1..=86_400))]
-    pub jwks_refresh_seconds: Duration,
+    pub jwks_refresh: Duration,
 
     /// Seconds after which keys that could not be read again are used no more. Until then a failing
     /// identity provider keeps nobody out, and a key that it has removed may still count.
@@ -130,7 +124,7 @@ pub struct IdentityConfig {
         default_value = "86400",
         value_parser = seconds(1..=31_536_000)
     )]
-    pub jwks_max_stale_seconds: Duration,
+    pub jwks_max_stale: Duration,
 
     /// File in which the last keys that a URL of `--jwks` served are kept, so that a gateway can start
     /// while the identity provider is out of reach. Whoever can write to it can sign in as anybody.

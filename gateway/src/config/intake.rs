@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::Args;
 
-use super::flags::{count, millis};
+use super::flags::{count, millis, number};
 
 /// How long buys wait for Redis, and how many may.
 ///
@@ -15,18 +15,18 @@ use super::flags::{count, millis};
 pub struct IntakeConfig {
     /// Milliseconds that one call of the turnstile may take before its buys are answered 503.
     #[arg(long, value_name = "MILLIS", default_value = "450", value_parser = millis(10..=60_000))]
-    pub turnstile_timeout_millis: Duration,
+    pub turnstile_timeout: Duration,
 
     /// Milliseconds that a call of the turnstile waits for the replicas that
     /// `spec.durability.redisReplicas` asks for, before its buys are answered 503. Less than
     /// --turnstile-timeout-millis.
     #[arg(long, value_name = "MILLIS", default_value = "100", value_parser = millis(1..=60_000))]
-    pub replica_timeout_millis: Duration,
+    pub replica_timeout: Duration,
 
     /// Milliseconds that a buy may wait for its call before it is answered 503. It is answered so at
     /// once when, by how fast buys are taken, it would wait for more than half of this.
     #[arg(long, value_name = "MILLIS", default_value = "450", value_parser = millis(10..=60_000))]
-    pub intake_timeout_millis: Duration,
+    pub intake_timeout: Duration,
 
     /// Buys of one sale that may wait for their call; further ones are answered 503 at once.
     #[arg(long, value_name = "BUYS", default_value_t = 20_000, value_parser = count(1..=1_000_000))]
@@ -38,7 +38,7 @@ pub struct IntakeConfig {
         long,
         value_name = "BUYS",
         default_value_t = 50_000,
-        value_parser = value_parser!(u32).range(1..=10_000_000)
+        value_parser = number(1..=10_000_000)
     )]
     pub intake_total_backlog: u32,
 }
@@ -61,7 +61,7 @@ impl IntakeConfig {
     /// # Errors
     /// When that is not less than a call may take.
     pub fn replica_timeout(&self) -> Result<Duration, BadReplicaTimeout> {
-        let (replica, turnstile) = (self.replica_timeout_millis, self.turnstile_timeout_millis);
+        let (replica, turnstile) = (self.replica_timeout, self.turnstile_timeout);
         if replica < turnstile {
             Ok(replica)
         } else {
@@ -77,6 +77,7 @@ mod tests {
     use super::*;
 
     #[derive(clap::Parser)]
+    #[command(mut_args(super::super::flags::complete))]
     struct Arguments {
         #[command(flatten)]
         intake: IntakeConfig,

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use clap::{Args, ValueEnum, value_parser};
+use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::{
-    flags::{http_url, seconds},
+    flags::{http_url, number, seconds},
     hidden::Hidden,
 };
 
@@ -33,7 +33,7 @@ pub struct PassConfig {
         default_value = "1800",
         value_parser = seconds(60..=86_400)
     )]
-    pub pass_lifetime_seconds: Duration,
+    pub pass_lifetime: Duration,
 
     /// Who approves of a shopper before they get a pass.
     #[arg(long, value_name = "VERIFIER", default_value = "proof-of-work")]
@@ -41,12 +41,7 @@ pub struct PassConfig {
 
     /// Zero bits that a proof of work begins with: one more doubles the work. 18 are about a second
     /// on a phone.
-    #[arg(
-        long,
-        value_name = "BITS",
-        default_value_t = 18,
-        value_parser = value_parser!(u32).range(1..=32)
-    )]
+    #[arg(long, value_name = "BITS", default_value_t = 18, value_parser = number(1..=32))]
     pub pass_difficulty: u32,
 
     /// Where an external verifier is asked, e.g.

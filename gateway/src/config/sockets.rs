@@ -26,17 +26,10 @@ pub struct SocketConfig {
 
     /// Seconds within which a socket has to say whose it is, after which it is closed.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds(1..=600))]
-    pub socket_connect_timeout_seconds: Duration,
+    pub socket_connect_timeout: Duration,
 
     /// True offers sockets over WebSocket only. Polling costs several requests for each event, and
     /// needs a load balancer that keeps a client at one gateway.
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = false,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        action = clap::ArgAction::Set
-    )]
+    #[arg(long)]
     pub websocket_only: bool,
 }

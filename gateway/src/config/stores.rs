@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, value_parser};
+use clap::Args;
 use flashsale_ledger::LedgerConfig;
 use flashsale_transport::{StoreUrl, TlsSource};
+
+use super::flags::number;
 
 /// Where Redis and PostgreSQL are.
 #[derive(Debug, Clone, Args)]
@@ -34,32 +36,15 @@ pub struct StoresConfig {
     pub database_tls: Option<PathBuf>,
 
     /// True behind a PostgreSQL pooler in transaction mode (`PgBouncer`, Neon's `-pooler` hosts).
-    #[arg(
-        long,
-        value_name = "BOOL",
-        default_value_t = false,
-        num_args = 0..=1,
-        default_missing_value = "true",
-        action = clap::ArgAction::Set
-    )]
+    #[arg(long)]
     pub database_transaction_pooler: bool,
 
     /// Most connections to PostgreSQL.
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value_t = 4,
-        value_parser = value_parser!(u32).range(1..=100)
-    )]
+    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = number(1..=100))]
     pub database_connections: u32,
 
     /// Most pooled connections to Redis for everything but buys, which share one of their own.
-    #[arg(
-        long,
-        value_name = "COUNT",
-        default_value_t = 8,
-        value_parser = value_parser!(u32).range(1..=1000)
-    )]
+    #[arg(long, value_name = "COUNT", default_value_t = 8, value_parser = number(1..=1000))]
     pub redis_connections: u32,
 }
 

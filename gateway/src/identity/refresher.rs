@@ -11,7 +11,6 @@ use std::{
 use flashsale_telemetry::probes::ReadinessHandle;
 use futures_util::future::join_all;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::jwks::KeyRing;
 
@@ -42,14 +41,10 @@ impl JwksRefresher {
         }
     }
 
-    /// Renews the keys until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Renews the keys again and again.
+    pub async fn run(self) {
         self.show_readiness("");
-        let renewals = self.rings.iter().map(|ring| self.keep_renewing(ring));
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            _ = join_all(renewals) => {}
-        }
+        join_all(self.rings.iter().map(|ring| self.keep_renewing(ring))).await;
     }
 
     async fn keep_renewing(&self, ring: &Arc<KeyRing>) {

@@ -1,23 +1,14 @@
 //! The calls for figures.
 
 use axum::{Json, extract::State, response::Response};
-use http::{HeaderValue, header::CACHE_CONTROL};
 
 use super::{figures::Figures, history::HistoryView, operator::Operator};
 use crate::{
     catalogue::Catalogue,
-    problem::{Problem, responses::problems},
+    problem::{Problem, fresh, responses::problems},
 };
 
-/// Figures are of this instant, and nobody else's business.
-pub(crate) async fn unstored(mut response: Response) -> Response {
-    let no_store = HeaderValue::from_static("no-store");
-    response.headers_mut().insert(CACHE_CONTROL, no_store);
-    response
-}
-problems!(FiguresProblems {
-    401: "unauthorized",
-    404: "not-found: operations are off",
+problems!(FiguresProblems: HistoryProblems {
     503: "unavailable: the sales were never read yet",
 });
 
@@ -39,9 +30,9 @@ problems!(FiguresProblems {
 pub async fn figures(
     Operator(operations): Operator,
     State(catalogue): State<Catalogue>,
-) -> Result<Json<Figures>, Problem> {
+) -> Result<Response, Problem> {
     catalogue.be_known().await?;
-    Ok(Json(operations.figures()))
+    Ok(fresh(Json(operations.figures())))
 }
 problems!(HistoryProblems {
     401: "unauthorized",
@@ -60,6 +51,6 @@ problems!(HistoryProblems {
     ),
     security(("operations" = []))
 )]
-pub async fn history(Operator(operations): Operator) -> Json<HistoryView> {
-    Json(operations.history())
+pub async fn history(Operator(operations): Operator) -> Response {
+    fresh(Json(operations.history()))
 }

@@ -11,11 +11,7 @@ use flashsale_queue::dead_letter::{DeadLetter, LetterId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    json,
-    problem::{Problem, ProblemKind},
-    schemas,
-};
+use crate::{body::invalid, json, problem::Problem, schemas};
 
 use search::Wanted;
 
@@ -157,13 +153,10 @@ fn letter_ids(body: &[u8]) -> Result<Vec<LetterId>, Problem> {
     Ok(unique.into_iter().collect())
 }
 
-fn invalid(detail: String) -> Problem {
-    Problem::new(ProblemKind::BodyInvalid, detail)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::problem::ProblemKind;
 
     #[test]
     fn ids_are_taken_once_and_oldest_first() {

@@ -7,7 +7,6 @@ use socketioxide::{
     handler::ConnectHandler as _,
 };
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::{access::NotAdmitted, live::Operations, seconds};
 use crate::sockets::{NotJoined, Session};
@@ -79,14 +78,10 @@ async fn tell(io: &SocketIo, operations: &Operations) {
     }
 }
 
-/// Ends each second, and tells it to who listens on `io`, until `shutdown`.
-pub(crate) async fn run(operations: Operations, io: SocketIo, shutdown: CancellationToken) {
+/// Ends each second, and tells it to who listens on `io`.
+pub(crate) async fn run(operations: Operations, io: SocketIo) {
     loop {
-        let wait = seconds::until(operations.now(), seconds::ENDING);
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = sleep(wait) => {}
-        }
+        sleep(seconds::until(operations.now(), seconds::ENDING)).await;
         operations.end_second();
         tell(&io, &operations).await;
     }

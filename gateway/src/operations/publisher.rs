@@ -9,7 +9,6 @@ use flashsale_queue::{
 };
 use prometheus::IntGauge;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
 
 use super::seconds::{TELLING, until};
 use crate::{
@@ -46,14 +45,11 @@ enum PublishError {
 }
 
 impl Publisher {
-    /// Tells each second until `shutdown`.
-    pub async fn run(self, shutdown: CancellationToken) {
+    /// Tells each second.
+    pub async fn run(self) {
         let mut told = Told::default();
         loop {
-            tokio::select! {
-                () = shutdown.cancelled() => return,
-                () = sleep(until(self.clock.now(), TELLING)) => {}
-            }
+            sleep(until(self.clock.now(), TELLING)).await;
             // Counted even if it cannot be told: buys of a minute without Redis, told together
             // afterwards, would look like a peak of one second.
             let buys = told.since(self.buys.totals());

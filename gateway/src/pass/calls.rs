@@ -86,14 +86,8 @@ pub async fn challenge(
     fresh(Json(passes.challenge(sale.id(), &user)))
 }
 
-problems!(PassProblems {
-    400: "body-invalid",
-    401: "unauthorized",
+problems!(PassProblems: ChallengeProblems {
     403: "proof-refused, subject-unsupported, insufficient-scope",
-    404: "unknown-sale",
-    408: "request-timeout",
-    413: "body-too-large",
-    415: "media-type-unsupported",
     503: "unavailable: the verifier or the sales are out of reach",
 });
 

@@ -7,9 +7,10 @@ use utoipa::openapi::{
     ResponseBuilder, SchemaFormat, Type,
 };
 
-/// Names the problems of a call: each status with the slugs of its problems.
+/// Names the problems of a call: each status with the slugs of its problems, and where another call
+/// is named, all others that it has.
 macro_rules! problems {
-    ($name:ident { $($status:literal: $slugs:literal),+ $(,)? }) => {
+    ($name:ident $(: $other:ident)? { $($status:literal: $slugs:literal),+ $(,)? }) => {
         /// What the call may be refused with.
         struct $name;
 
@@ -18,7 +19,10 @@ macro_rules! problems {
                 String,
                 utoipa::openapi::RefOr<utoipa::openapi::Response>,
             > {
-                $crate::problem::responses::describe(&[$(($status, $slugs)),+])
+                let problems = $crate::problem::responses::describe(&[$(($status, $slugs)),+]);
+                $(let others = <$other as utoipa::IntoResponses>::responses();
+                let problems = others.into_iter().chain(problems).collect();)?
+                problems
             }
         }
     };

@@ -36,17 +36,16 @@ const LONGEST_ROUND: Duration = Duration::from_mins(1);
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Beats as long as its runtime gives tasks their turn.
-pub(super) async fn beat_until(stop: CancellationToken, heartbeat: Arc<Heartbeat>) {
+pub(super) async fn beat(heartbeat: Arc<Heartbeat>) {
     let mut ticks = interval(BEAT_INTERVAL);
-    while !stop.is_cancelled() {
-        tokio::select! {
-            () = stop.cancelled() => {}
-            _ = ticks.tick() => heartbeat.beat(),
-        }
+    loop {
+        ticks.tick().await;
+        heartbeat.beat();
     }
 }
 
-/// Tasks that end together. The process counts as dead when one of them panics.
+/// Tasks that end together, each where it waits. The process counts as dead when one of them
+/// panics.
 #[derive(Debug)]
 pub(super) struct Tasks {
     running: TaskTracker,
@@ -67,43 +66,40 @@ impl Tasks {
     }
 
     /// Starts a task that goes on until it is stopped, and may wait for any time meanwhile.
-    pub(super) fn spawn<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        name: &str,
-        task: impl FnOnce(CancellationToken) -> F,
-    ) {
-        self.start(name, Duration::MAX, |stop, _| task(stop));
+    pub(super) fn spawn(&self, name: &str, task: impl Future<Output = ()> + Send + 'static) {
+        self.start(name, Duration::MAX, |_| task);
     }
 
     /// The same for one that tells by its heartbeat that it goes on.
     pub(super) fn spawn_beating<F: Future<Output = ()> + Send + 'static>(
         &self,
         name: &str,
-        task: impl FnOnce(CancellationToken, Arc<Heartbeat>) -> F,
+        task: impl FnOnce(Arc<Heartbeat>) -> F,
     ) {
         self.start(name, LONGEST_ROUND, task);
     }
 
     /// Starts a task that ends by itself.
-    pub(super) fn spawn_once<F: Future<Output = ()> + Send + 'static>(
-        &self,
-        task: impl FnOnce(CancellationToken) -> F,
-    ) {
-        let task = task(self.stop.clone());
-        self.running.spawn_on(task, &self.runtime);
+    pub(super) fn spawn_once(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let running = self.stop.clone().run_until_cancelled_owned(task);
+        self.running.spawn_on(running, &self.runtime);
     }
 
     fn start<F: Future<Output = ()> + Send + 'static>(
         &self,
         name: &str,
         patience: Duration,
-        task: impl FnOnce(CancellationToken, Arc<Heartbeat>) -> F,
+        task: impl FnOnce(Arc<Heartbeat>) -> F,
     ) {
         let heartbeat = Arc::new(self.probes.heartbeat(name, patience));
         let stop = self.stop.clone();
-        let task = task(stop.clone(), Arc::clone(&heartbeat));
+        let task = task(Arc::clone(&heartbeat));
         let running = async move {
-            task.await;
+            tokio::select! {
+                biased;
+                () = task => {}
+                () = stop.cancelled() => {}
+            }
             // The task has dropped its own; a panic does not get here.
             if stop.is_cancelled()
                 && let Some(heartbeat) = Arc::into_inner(heartbeat)
@@ -188,11 +184,11 @@ mod tests {
     async fn a_task_that_panics_is_missed_and_one_that_is_stopped_is_not() {
         let probes = Probes::new(Registry::new());
         let tasks = Tasks::new(&probes, Handle::current());
-        tasks.spawn("steady", |stop| async move { stop.cancelled().await });
-        tasks.spawn_once(|_| std::future::ready(()));
+        tasks.spawn("steady", std::future::pending());
+        tasks.spawn_once(std::future::ready(()));
         assert!(health(&probes).await.starts_with("HTTP/1.1 200"));
         let other = Tasks::new(&probes, Handle::current());
-        other.spawn("broken", |_| async { panic!("on purpose") });
+        other.spawn("broken", async { panic!("on purpose") });
         other.stop().await;
         let told = health(&probes).await;
         assert!(told.starts_with("HTTP/1.1 503"), "{told}");

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::Sockets;
 use crate::identity::Identity;
@@ -12,12 +11,10 @@ use crate::identity::Identity;
 /// sockets a look takes less than a millisecond.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Disconnects sockets whose token ends, or whose key leaves the key set, until `stop`.
-pub(crate) async fn run(sockets: Sockets, identity: Identity, stop: CancellationToken) {
+/// Disconnects sockets whose token ends, or whose key leaves the key set.
+pub(crate) async fn run(sockets: Sockets, identity: Identity) {
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(INTERVAL) => sockets.end_where(|validity| identity.is_ended(validity)),
-        }
+        sleep(INTERVAL).await;
+        sockets.end_where(|validity| identity.is_ended(validity));
     }
 }

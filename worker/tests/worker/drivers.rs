@@ -28,7 +28,7 @@ use flashsale_testbed::{
         sales::{open, sale},
         services::Services,
     },
-    program::{Program, StoreUrls},
+    program::{Program, StoreUrls, ours},
 };
 use flashsale_worker::{
     lease_keeper::{End, Lease},
@@ -149,7 +149,8 @@ async fn a_paused_worker_changes_no_outcome_that_its_successor_told() {
         redis: &services.redis.url(),
     };
     let logs = services.data_dir.path();
-    let first = Program::worker("first", stores, logs, &[]).await.unwrap();
+    let launch = ours("flashsale-worker", "first", stores, logs).unwrap();
+    let first = Program::worker(launch, &[]).await.unwrap();
     let statement = "LOCK TABLE orders IN SHARE ROW EXCLUSIVE MODE";
     let mut foreign = foreign_transaction(&services, statement).await;
     let jobs = push_jobs(&services, &sale, 0..10).await;

@@ -146,7 +146,7 @@ fn kinds(attacked: &Run) -> String {
          |---|---:|---:|---|\n",
     );
     for kind in Kind::ALL {
-        let Some(tally) = attacked.tally.0.get(kind.name()) else {
+        let Some(tally) = attacked.tally.0.get(kind.as_str()) else {
             continue;
         };
         let answers: Vec<String> = tally
@@ -157,7 +157,7 @@ fn kinds(attacked: &Run) -> String {
         let _ = writeln!(
             table,
             "| {} | {} | {} | {} |",
-            kind.name(),
+            kind.as_str(),
             tally.connections,
             tally.broken,
             answers.join(", ")
@@ -194,7 +194,7 @@ mod tests {
             connections: 1,
             ..KindTally::default()
         };
-        let kinds = Kind::ALL.map(|kind| (kind.name().to_owned(), tally.clone()));
+        let kinds = Kind::ALL.map(|kind| (kind.as_str().to_owned(), tally.clone()));
         Run {
             crowd: CrowdFigures {
                 goodput: 995.0,

@@ -1,10 +1,8 @@
 //! What came of an attack.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::BTreeMap;
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -31,7 +29,7 @@ impl Tally {
     pub fn missing(&self) -> Vec<&'static str> {
         Kind::ALL
             .into_iter()
-            .map(Kind::name)
+            .map(Kind::as_str)
             .filter(|name| self.0.get(*name).is_none_or(|kind| kind.connections == 0))
             .collect()
     }
@@ -57,16 +55,11 @@ impl Books {
     }
 
     pub(super) fn tally(&self) -> Tally {
-        self.lock().clone()
+        self.0.lock().clone()
     }
 
     fn change(&self, kind: Kind, change: impl FnOnce(&mut KindTally)) {
-        change(self.lock().0.entry(kind.name().to_owned()).or_default());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Tally> {
-        // A panic elsewhere leaves at worst one answer uncounted.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        change(self.0.lock().0.entry(kind.as_str().to_owned()).or_default());
     }
 }
 

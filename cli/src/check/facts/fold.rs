@@ -173,7 +173,7 @@ impl Facts {
                 if let (Some(user), Some(200)) = (asked_as, status) {
                     facts.hear(&user, how);
                 }
-                if let Some(outcome) = state.as_deref().and_then(outcome) {
+                if let Some(outcome) = state.as_deref().and_then(Outcome::named) {
                     facts.tell(Told {
                         outcome,
                         order,
@@ -255,10 +255,4 @@ fn how_heard(source: EventSource) -> &'static str {
         EventSource::Socket => "an event on a socket",
         EventSource::Redis | EventSource::Sales => "an event in Redis",
     }
-}
-
-fn outcome(state: &str) -> Option<Outcome> {
-    Outcome::ALL
-        .into_iter()
-        .find(|outcome| outcome.as_str() == state)
 }

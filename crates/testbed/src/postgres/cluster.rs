@@ -176,7 +176,7 @@ impl Cluster {
             kept: data_dir.is_kept(),
         };
         let log = copy.home.join("pg_basebackup.log");
-        let launch = Launch::new("pg_basebackup", installation.pg_basebackup(), log)
+        let launch = Launch::new("pg_basebackup", installation.program("pg_basebackup"), log)
             .arg("--pgdata")
             .arg(copy.data())
             .args(["--checkpoint", "fast", "--write-recovery-conf", "--no-sync"])
@@ -224,7 +224,7 @@ impl Cluster {
     fn initdb(&self, installation: &Installation, directory: &Path, locale: &str) -> Launch {
         let mut launch = Launch::new(
             "initdb",
-            installation.initdb(),
+            installation.program("initdb"),
             self.home.join("initdb.log"),
         )
         .arg("--pgdata")

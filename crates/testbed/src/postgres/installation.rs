@@ -60,24 +60,9 @@ impl Installation {
         Ok(Self { directory, major })
     }
 
-    /// The server program.
-    pub fn postgres(&self) -> PathBuf {
-        self.directory.join("postgres")
-    }
-
-    /// The program that copies the data directory of a running server.
-    pub fn pg_basebackup(&self) -> PathBuf {
-        self.directory.join("pg_basebackup")
-    }
-
-    /// Another program of this version, e.g. `pg_dump`.
+    /// A program of this version, e.g. `pg_dump`.
     pub fn program(&self, name: &str) -> PathBuf {
         self.directory.join(name)
-    }
-
-    /// The program that makes a data directory.
-    pub fn initdb(&self) -> PathBuf {
-        self.directory.join("initdb")
     }
 }
 

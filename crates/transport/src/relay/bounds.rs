@@ -2,12 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::sleep};
 
 /// Bytes that a connection may bring at once: more than a look at all sales of one Redis, a thousand of
@@ -62,32 +63,43 @@ struct Memory {
     grown_by: u64,
     /// Bytes in use; none where that cannot be read.
     in_use: fn() -> Option<u64>,
-    least: Mutex<Least>,
+    /// The least bytes in use lately, which is within [`REMEMBERED`].
+    least: Mutex<Recent>,
 }
 
-/// The least bytes in use in this stretch of [`REMEMBERED`] and in the one before.
+/// A number of bytes in this stretch of time and in the one before, each of the same length.
 #[derive(Debug)]
-struct Least {
+struct Recent {
+    length: Duration,
+    /// The number at the beginning of a stretch.
+    first: u64,
     since: Instant,
     now: u64,
     before: u64,
 }
 
-impl Least {
-    /// The least lately, `bytes` included.
-    fn with(&mut self, bytes: u64) -> u64 {
+impl Recent {
+    fn new(length: Duration, first: u64) -> Self {
+        Self {
+            length,
+            first,
+            since: Instant::now(),
+            now: first,
+            before: first,
+        }
+    }
+
+    /// Changes the number of this stretch; answers it and the one before.
+    fn update(&mut self, change: impl FnOnce(u64) -> u64) -> (u64, u64) {
         let elapsed = self.since.elapsed();
-        if elapsed >= REMEMBERED {
-            self.before = if elapsed < 2 * REMEMBERED {
-                self.now
-            } else {
-                u64::MAX
-            };
-            self.now = u64::MAX;
+        if elapsed >= self.length {
+            let is_next = elapsed < 2 * self.length;
+            self.before = if is_next { self.now } else { self.first };
+            self.now = self.first;
             self.since = Instant::now();
         }
-        self.now = self.now.min(bytes);
-        self.now.min(self.before)
+        self.now = change(self.now);
+        (self.now, self.before)
     }
 }
 
@@ -95,9 +107,9 @@ impl Memory {
     /// Bytes in use, if these are too many and have become so lately.
     fn shortage(&self) -> Option<u64> {
         let bytes = (self.in_use)()?;
-        let least = self.least.lock();
-        let least = least.unwrap_or_else(PoisonError::into_inner).with(bytes);
-        (bytes >= self.short_from && bytes - least >= self.grown_by).then_some(bytes)
+        let (now, before) = self.least.lock().update(|least| least.min(bytes));
+        let grown = bytes - now.min(before);
+        (bytes >= self.short_from && grown >= self.grown_by).then_some(bytes)
     }
 }
 
@@ -105,30 +117,10 @@ impl Memory {
 struct Connection {
     /// Host and port.
     name: String,
-    brought: Mutex<Brought>,
+    /// Bytes lately, which is within [`LATELY`].
+    brought: Mutex<Recent>,
     why_closed: Mutex<Option<String>>,
     closed: Notify,
-}
-
-/// Bytes in this stretch of [`LATELY`] and in the one before.
-#[derive(Debug)]
-struct Brought {
-    since: Instant,
-    now: u64,
-    before: u64,
-}
-
-impl Brought {
-    fn add(&mut self, bytes: u64) -> u64 {
-        let elapsed = self.since.elapsed();
-        if elapsed >= LATELY {
-            self.before = if elapsed < 2 * LATELY { self.now } else { 0 };
-            self.now = 0;
-            self.since = Instant::now();
-        }
-        self.now += bytes;
-        self.now + self.before
-    }
 }
 
 impl Connection {
@@ -137,13 +129,12 @@ impl Connection {
     }
 
     fn add(&self, bytes: u64) -> u64 {
-        let brought = self.brought.lock();
-        brought.unwrap_or_else(PoisonError::into_inner).add(bytes)
+        let (now, before) = self.brought.lock().update(|brought| brought + bytes);
+        now + before
     }
 
     fn close(&self, why: String) {
-        let why_closed = self.why_closed.lock();
-        *why_closed.unwrap_or_else(PoisonError::into_inner) = Some(why);
+        *self.why_closed.lock() = Some(why);
         self.closed.notify_one();
     }
 }
@@ -162,15 +153,14 @@ impl Counted {
     /// Waits until the connection has to be closed for want of memory; answers why.
     pub(super) async fn closed(&self) -> String {
         self.connection.closed.notified().await;
-        let why = self.connection.why_closed.lock();
-        let why = why.unwrap_or_else(PoisonError::into_inner).clone();
+        let why = self.connection.why_closed.lock().clone();
         why.unwrap_or_default()
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        let mut connections = self.process.connections();
+        let mut connections = self.process.connections.lock();
         connections.retain(|other| !Arc::ptr_eq(other, &self.connection));
     }
 }
@@ -187,13 +177,6 @@ impl Default for Process {
     }
 }
 
-impl Process {
-    fn connections(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Connection>>> {
-        let connections = self.connections.lock();
-        connections.unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 impl ReplyBounds {
     /// Bounds for a process that may have `limit` bytes of memory and has as many as `in_use` tells; the
     /// default is for one without a limit. Memory is short from five eighths of it on, since a vector of
@@ -204,11 +187,7 @@ impl ReplyBounds {
                 short_from: limit / 8 * 5,
                 grown_by: limit / 16,
                 in_use,
-                least: Mutex::new(Least {
-                    since: Instant::now(),
-                    now: u64::MAX,
-                    before: u64::MAX,
-                }),
+                least: Mutex::new(Recent::new(REMEMBERED, u64::MAX)),
             }),
             ..Process::default()
         }))
@@ -237,15 +216,11 @@ impl ReplyBounds {
     pub(super) fn count(&self, name: String) -> Counted {
         let connection = Arc::new(Connection {
             name,
-            brought: Mutex::new(Brought {
-                since: Instant::now(),
-                now: 0,
-                before: 0,
-            }),
+            brought: Mutex::new(Recent::new(LATELY, 0)),
             why_closed: Mutex::default(),
             closed: Notify::new(),
         });
-        self.0.connections().push(connection.clone());
+        self.0.connections.lock().push(connection.clone());
         Counted {
             process: self.0.clone(),
             connection,
@@ -269,7 +244,7 @@ impl ReplyBounds {
         }
         let _waiting = process.waiting.lock().await;
         while let Some(in_use) = memory.shortage() {
-            let connections = process.connections().clone();
+            let connections = process.connections.lock().clone();
             let most = connections.iter().max_by_key(|one| one.lately());
             let Some(most) = most.filter(|one| one.lately() > SMALL) else {
                 break;
@@ -325,18 +300,16 @@ mod tests {
 
     #[test]
     fn memory_that_was_in_use_before_is_not_the_stores_doing() {
-        let mut least = Least {
-            since: Instant::now(),
-            now: u64::MAX,
-            before: u64::MAX,
+        let mut recent = Recent::new(REMEMBERED, u64::MAX);
+        let least_with = |recent: &mut Recent, bytes: u64| {
+            let (now, before) = recent.update(|least| least.min(bytes));
+            now.min(before)
         };
-        assert_eq!(
-            [least.with(250), least.with(240), least.with(300)],
-            [250, 240, 240]
-        );
-        least.since = Instant::now().checked_sub(REMEMBERED).unwrap();
-        assert_eq!(least.with(300), 240);
-        least.since = Instant::now().checked_sub(REMEMBERED).unwrap();
-        assert_eq!(least.with(310), 300);
+        let least = [250, 240, 300].map(|bytes| least_with(&mut recent, bytes));
+        assert_eq!(least, [250, 240, 240]);
+        recent.since = Instant::now().checked_sub(REMEMBERED).unwrap();
+        assert_eq!(least_with(&mut recent, 300), 240);
+        recent.since = Instant::now().checked_sub(REMEMBERED).unwrap();
+        assert_eq!(least_with(&mut recent, 310), 300);
     }
 }

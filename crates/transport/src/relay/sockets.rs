@@ -9,7 +9,7 @@ use std::{
     path::PathBuf,
     pin::Pin,
     process,
-    sync::{Arc, PoisonError, Weak},
+    sync::{Arc, Weak},
     task::{Poll, ready},
     time::Duration,
 };
@@ -89,8 +89,7 @@ impl Relay {
     /// # Errors
     /// When the system has no such sockets, or no further one.
     pub fn socket_directory(&self, host: &str, port: u16) -> io::Result<PathBuf> {
-        let listeners = self.0.listeners.lock();
-        let mut listeners = listeners.unwrap_or_else(PoisonError::into_inner);
+        let mut listeners = self.0.listeners.lock();
         match listeners.entry((host.to_owned(), port)) {
             Entry::Occupied(known) => Ok(known.get().directory.clone()),
             Entry::Vacant(place) => {

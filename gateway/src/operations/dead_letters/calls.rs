@@ -8,6 +8,7 @@ use axum::{
         FromRef, FromRequest, FromRequestParts as _, Path, Query, Request, State,
         rejection::{PathRejection, QueryRejection},
     },
+    response::Response,
 };
 use flashsale_queue::dead_letter::LetterId;
 
@@ -16,7 +17,7 @@ use crate::{
     body::{self, Limits},
     catalogue::{Catalogue, SaleEntry},
     operations::Operator,
-    problem::{Problem, responses::problems},
+    problem::{Problem, fresh, responses::problems},
     sales::{self, SaleName},
 };
 
@@ -50,19 +51,16 @@ pub async fn list(
     State(catalogue): State<Catalogue>,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<LetterQuery>, QueryRejection>,
-) -> Result<Json<DeadLetters>, Problem> {
+) -> Result<Response, Problem> {
     let sale = sales::of_path(&catalogue, path).await?;
     let wanted = wanted(query)?;
     let letters = desk::list(operations.pool(), &sale, &wanted).await?;
-    Ok(Json(letters))
+    Ok(fresh(Json(letters)))
 }
-problems!(ReplayProblems {
+problems!(ReplayProblems: ListProblems {
     400: "body-invalid: no letters are named, or one is of a product that the sale does not offer; nothing was done",
-    401: "unauthorized",
-    404: "not-found: operations are off; unknown-sale",
     413: "body-too-large",
     415: "media-type-unsupported",
-    503: "unavailable",
 });
 
 /// Put dead letters back at the end of their lanes.
@@ -85,19 +83,14 @@ problems!(ReplayProblems {
 pub async fn replay(
     Operator(operations): Operator,
     NamedLetters { sale, ids }: NamedLetters,
-) -> Result<Json<LettersDone>, Problem> {
+) -> Result<Response, Problem> {
     let done = desk::replay(operations.pool(), &sale, &ids).await?;
     tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
         "{} dead letters of {} were replayed by hand", done.done, sale.id());
-    Ok(Json(done))
+    Ok(fresh(Json(done)))
 }
-problems!(DiscardProblems {
+problems!(DiscardProblems: ReplayProblems {
     400: "body-invalid: no letters are named",
-    401: "unauthorized",
-    404: "not-found: operations are off; unknown-sale",
-    413: "body-too-large",
-    415: "media-type-unsupported",
-    503: "unavailable",
 });
 
 /// Take dead letters away for good.
@@ -120,11 +113,11 @@ problems!(DiscardProblems {
 pub async fn discard(
     Operator(operations): Operator,
     NamedLetters { sale, ids }: NamedLetters,
-) -> Result<Json<LettersDone>, Problem> {
+) -> Result<Response, Problem> {
     let done = desk::discard(operations.pool(), &sale.keys, &ids).await?;
     tracing::info!(sale = %sale.id(), done = done.done, gone = done.gone,
         "{} dead letters of {} were discarded by hand", done.done, sale.id());
-    Ok(Json(done))
+    Ok(fresh(Json(done)))
 }
 
 /// The letters that a request names, and their sale.
