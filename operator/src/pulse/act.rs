@@ -22,7 +22,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
-use super::{figures, look::Looks, next_look, opening};
+use super::{look::Looks, next_look, opening};
 use crate::{
     context::Context,
     events::Draft,
@@ -165,12 +165,8 @@ fn decide(
     // What was found after its end says nothing of a sale that was opened anew.
     entry.memory.ended_well &= observed.phase == Some(Phase::Closed);
     let news = opening::news(entry, &observed, workers.unwrap_or_default(), now);
-    figures::show(
-        &context.metrics,
-        sale,
-        &observed,
-        workers.unwrap_or_default(),
-    );
+    let sales = &context.metrics.sales;
+    sales.show(sale, &observed, workers.unwrap_or_default());
     let told = entry.observe(observed);
     let memory = &mut entry.memory;
     // A watch that had to begin anew does not tell what was deleted meanwhile.
