@@ -120,7 +120,7 @@ fn connect_all(
     let client = connect::redis_client_with(&connections.redis_url, &redis_tls)?;
     let queue = connect::shared(&client)?;
     let ledger = Ledger::open(&LedgerConfig {
-        url: connections.database_url.to_string(),
+        url: connections.database_url.clone(),
         tls: TlsSource::directory(connections.database_tls.as_deref()),
         // One for each lane, one for a batch sent ahead, and one for readiness.
         connections: lanes + 2,

@@ -126,7 +126,7 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
     let ledger = proxy(&services.database_url).await;
     let client = connect::redis_client(&queue.url(&services.redis.url()).unwrap()).unwrap();
     let pool = flashsale_ledger::Ledger::open(&LedgerConfig {
-        url: ledger.url(&services.database_url).unwrap(),
+        url: ledger.url(&services.database_url).unwrap().into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 4,
         transaction_pooler: false,

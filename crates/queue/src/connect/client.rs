@@ -99,8 +99,7 @@ impl RedisClient {
         let watched = tls.watched().filter(|_| uses_tls);
         Ok(Self {
             current: Arc::new(ArcSwap::from_pointee(version)),
-            renewal: watched
-                .map(|_| Arc::new(Renewal::new(url.to_owned(), tls.clone(), certificates))),
+            renewal: watched.map(|_| Arc::new(Renewal::new(url.into(), tls.clone(), certificates))),
             relay,
         })
     }
