@@ -13,6 +13,7 @@ use flashsale_telemetry::{
 };
 use flashsale_transport::TlsSource;
 use prometheus::{IntGauge, Registry};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -62,7 +63,7 @@ pub enum ServerError {
 /// Runs a worker in a runtime of its own until the process is asked to stop. The binary polls no future itself,
 /// since that would compile the worker a second time.
 pub fn serve(connections: ConnectionArgs, lanes: LaneArgs, probe_args: ProbeArgs) -> Outcome {
-    process::serve(STOP_LIMIT, async |stop| {
+    process::serve(Runtime::new()?, STOP_LIMIT, async |stop| {
         Ok(run(connections, lanes, probe_args, stop).await?)
     })
 }
