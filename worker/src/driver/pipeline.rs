@@ -226,8 +226,7 @@ impl Pipeline {
         self.leaving = if now.stopping {
             Some(Departure::Done)
         } else if let (true, Some(message)) = (self.is_idle(), &self.newer) {
-            let message = message.clone();
-            Some(Departure::Newer { message })
+            Some(Departure::Newer(message.clone()))
         } else if self.is_idle() {
             match waits {
                 // Nothing can be settled before then, and other lanes have something to do.

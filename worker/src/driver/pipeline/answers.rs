@@ -52,16 +52,14 @@ impl Pipeline {
             Event::Read(Ok(entries)) => self.read_entries(entries, now.at),
             Event::RefusedRead { asked, found } => match found {
                 Ok(found) => self.refused_read(&asked, found),
-                Err(message) => self.leave(Departure::QueueAway { message }),
+                Err(message) => self.leave(Departure::QueueAway(message)),
             },
             Event::Settled { turn, answer } => self.answered(&turn, answer, now),
             Event::Acknowledged(told) => self.acknowledged(told, now.at),
             Event::Noted => self.noting = self.noting.saturating_sub(1),
             Event::Loaded(Err(message))
             | Event::Read(Err(message))
-            | Event::LeaseAsked(Err(message)) => {
-                self.leave(Departure::QueueAway { message });
-            }
+            | Event::LeaseAsked(Err(message)) => self.leave(Departure::QueueAway(message)),
         }
     }
 
