@@ -178,7 +178,7 @@ impl LedgerConnectionArgs {
     /// How PostgreSQL at `url` is used by a hand tool.
     pub(crate) fn config(&self, url: &str) -> LedgerConfig {
         LedgerConfig {
-            url: url.to_string(),
+            url: url.into(),
             tls: TlsSource::directory(self.tls.database_tls.as_deref()),
             connections: LEDGER_CONNECTIONS,
             transaction_pooler: self.database_transaction_pooler,

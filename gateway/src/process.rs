@@ -13,7 +13,10 @@ use flashsale_telemetry::{
     process::{self, Outcome},
 };
 use prometheus::Registry;
-use tokio::{net::TcpListener, runtime::Handle};
+use tokio::{
+    net::TcpListener,
+    runtime::{Handle, Runtime},
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -120,7 +123,7 @@ struct Background {
 /// Runs a gateway in a runtime of its own until the process is asked to stop. The binary polls no future itself,
 /// since that would compile the gateway a second time.
 pub fn serve(config: Config) -> Outcome {
-    process::serve(config.http.stop_limit(), async |stop| {
+    process::serve(Runtime::new()?, config.http.stop_limit(), async |stop| {
         Process::start(config).await?.run(stop).await;
         Ok(())
     })

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, builder::PossibleValuesParser};
 
 pub use self::{
     allowed::{Allowed, PERMITTABLE, Pattern},
-    checked::{ConfigError, LeaseSettings, Settings, WorkerDefaults},
+    checked::{ConfigError, LeaseSettings, LeaseTimings, Settings, WorkerDefaults},
 };
 
 /// Everything that can be set, as it is typed.

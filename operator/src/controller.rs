@@ -12,6 +12,7 @@ use kube::{
     core::PartialObjectMeta,
     runtime::{
         Config, Controller,
+        controller::Error,
         reflector::{self, ObjectRef},
         watcher,
     },
@@ -29,7 +30,7 @@ use crate::{
     metrics::Metrics,
     ownership::Ownership,
     pulse,
-    reconcile::{self, after_error, build::MANAGED_BY, reconcile},
+    reconcile::{after_error, build::MANAGED_BY, reconcile},
     roster::Roster,
     secrets::Secrets,
     stores::StoreCache,
@@ -130,7 +131,18 @@ async fn watch_in(
             |object, error, context| after_error(&object, error, &context),
             context.clone(),
         )
-        .for_each(|outcome| async move { note(outcome) });
+        .for_each(|visited| async {
+            // Failed visits and watches are told where they fail, and an object may be gone between its
+            // change and its visit; what is left would end the controller.
+            if let Err(error) = visited
+                && !matches!(
+                    error,
+                    Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)
+                )
+            {
+                tracing::error!(%error, "the controller failed: {error}");
+            }
+        });
     let overdue = async {
         stop.cancelled().await;
         tokio::time::sleep(STOP_PATIENCE).await;
@@ -229,23 +241,5 @@ where
     match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
-    }
-}
-
-/// Failed visits and watches are told where they fail; what is left would end the controller.
-fn note(
-    outcome: Result<
-        (
-            reflector::ObjectRef<Watched>,
-            kube::runtime::controller::Action,
-        ),
-        kube::runtime::controller::Error<reconcile::Error, watcher::Error>,
-    >,
-) {
-    use kube::runtime::controller::Error;
-    match outcome {
-        // Gone between the change and the visit, or told already.
-        Ok(_) | Err(Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)) => {}
-        Err(error) => tracing::error!(%error, "the controller failed: {error}"),
     }
 }

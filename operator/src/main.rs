@@ -9,7 +9,7 @@ use flashsale_operator::{
     definition::{self, Outcome},
     run,
 };
-use flashsale_telemetry::{logging::LogArgs, open_files, shutdown};
+use flashsale_telemetry::{logging::LogArgs, open_files, process};
 
 /// Less memory kept after a burst than with the system's allocator.
 #[global_allocator]
@@ -94,16 +94,10 @@ fn main() -> ExitCode {
         }) => change_definition(&action),
         None => work(arguments),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("flashsale-operator: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    process::exit("flashsale-operator", outcome)
 }
 
-fn print_definition(kubernetes: Option<u32>) -> Result<(), Box<dyn Error>> {
+fn print_definition(kubernetes: Option<u32>) -> process::Outcome {
     let text = match kubernetes {
         None => crd::definition_yaml()?,
         Some(minor) => serde_json::to_string_pretty(&crd::servers::definition_for(minor)?)? + "\n",
@@ -112,7 +106,7 @@ fn print_definition(kubernetes: Option<u32>) -> Result<(), Box<dyn Error>> {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn change_definition(action: &Action) -> Result<(), Box<dyn Error>> {
+async fn change_definition(action: &Action) -> process::Outcome {
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let (Action::Apply(deadline) | Action::Remove { deadline, .. }) = action;
@@ -148,7 +142,7 @@ async fn change_definition(action: &Action) -> Result<(), Box<dyn Error>> {
     Ok(writeln!(std::io::stdout(), "{told}")?)
 }
 
-fn work(arguments: Arguments) -> Result<(), Box<dyn Error>> {
+fn work(arguments: Arguments) -> process::Outcome {
     arguments.log.init()?;
     open_files::raise_limit();
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
@@ -157,15 +151,9 @@ fn work(arguments: Arguments) -> Result<(), Box<dyn Error>> {
         .worker_threads(THREADS)
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(async {
-        let stop = shutdown::on_signals()?;
-        shutdown::end_within(STOP_LIMIT, stop.clone());
-        Box::pin(run::run(arguments.operator, stop)).await?;
-        Ok(())
-    });
-    // A look-up of a name that hangs must not keep the process from ending.
-    runtime.shutdown_background();
-    outcome
+    process::serve(runtime, STOP_LIMIT, async |stop| {
+        Ok(Box::pin(run::run(arguments.operator, stop)).await?)
+    })
 }
 
 #[cfg(test)]

@@ -137,32 +137,26 @@ fn of_container(container: &ContainerStatus, now: Timestamp) -> Option<Obstacle>
     let state = container.state.as_ref();
     let waiting = state.and_then(|state| state.waiting.as_ref());
     let reason = waiting.and_then(|waiting| waiting.reason.as_deref());
-    let cause = match reason {
+    let (cause, reason) = match reason {
+        Some("ErrImagePull" | "ImagePullBackOff") => {
+            // The kubelet says in turn why it failed and that it waits; the message stays the same.
+            let message = format!("ImagePullBackOff: cannot pull image {}", container.image);
+            return Some(Obstacle::new(Cause::ImageUnavailable, message));
+        }
         Some(
-            "ErrImagePull"
-            | "ImagePullBackOff"
-            | "InvalidImageName"
+            reason @ ("InvalidImageName"
             | "ErrImageNeverPull"
             | "ImageInspectError"
-            | "RegistryUnavailable",
-        ) => Cause::ImageUnavailable,
-        Some("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError") => {
-            Cause::ContainerNotStarted
-        }
+            | "RegistryUnavailable"),
+        ) => (Cause::ImageUnavailable, reason),
+        Some(
+            reason @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"),
+        ) => (Cause::ContainerNotStarted, reason),
         _ => return crash_loop(container, now),
     };
-    let said = waiting.and_then(|waiting| waiting.message.as_deref());
-    // The kubelet says in turn why it failed and that it waits; the message stays the same.
-    let reason = reason.map(|reason| match reason {
-        "ErrImagePull" => "ImagePullBackOff",
-        other => other,
-    });
-    let said = said.filter(|_| reason != Some("ImagePullBackOff"));
-    let pulling = format!("cannot pull image {}", container.image);
-    let said = said.or_else(|| (reason == Some("ImagePullBackOff")).then_some(pulling.as_str()));
-    let message = match (reason, said) {
-        (Some(reason), Some(said)) => format!("{reason}: {said}"),
-        (reason, said) => reason.or(said).unwrap_or_default().to_owned(),
+    let message = match waiting.and_then(|waiting| waiting.message.as_deref()) {
+        Some(said) => format!("{reason}: {said}"),
+        None => reason.to_owned(),
     };
     Some(Obstacle::new(cause, message))
 }

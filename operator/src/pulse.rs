@@ -5,7 +5,6 @@
 //! something that people should know, it asks for a visit.
 
 mod act;
-mod figures;
 mod look;
 mod opening;
 pub mod rounds;

@@ -71,7 +71,7 @@ pub async fn reconcile(object: Arc<Watched>, context: Arc<Context>) -> Result<Ac
         Ok((_, outcome)) => *outcome,
         Err(error) if error.is_conflict() => Outcome::Ok,
         Err(error) => {
-            context.metrics.reconciles.failed(error.step());
+            error.count(&context.metrics.reconciles);
             Outcome::Error
         }
     };

@@ -166,11 +166,14 @@ impl Roster {
         closed
     }
 
+    /// What `look` makes of a sale in force.
+    fn with<T>(&self, sale: &SaleId, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
+        self.entries().get_mut(sale).map(look)
+    }
+
     /// What is known of a sale in force: how it shall be, and what was seen of it.
     pub fn get(&self, sale: &SaleId) -> Option<(Announced, Observation)> {
-        let entries = self.entries();
-        let entry = entries.get(sale)?;
-        Some((entry.desired.sale.clone(), entry.known()))
+        self.with(sale, |entry| (entry.desired.sale.clone(), entry.known()))
     }
 
     /// Whether a look is under way that will know more, so that what people were told last is not to
@@ -185,13 +188,12 @@ impl Roster {
 
     /// Where a sale in force keeps its queue and its ledger.
     pub fn located(&self, sale: &SaleId) -> Option<Located> {
-        let entries = self.entries();
-        entries.get(sale).map(|entry| entry.desired.located.clone())
+        self.with(sale, |entry| entry.desired.located.clone())
     }
 
     /// What may be written for a sale in force.
     pub fn mode(&self, sale: &SaleId) -> Option<WriteMode> {
-        self.entries().get(sale).map(|entry| entry.desired.mode)
+        self.with(sale, |entry| entry.desired.mode)
     }
 
     /// Whether the workers of a sale that was decided for at `revision` are still to be `wanted`: the sale
@@ -235,70 +237,55 @@ impl Roster {
 
     /// Which sale of its name it is, once that was asked for.
     pub fn generation(&self, sale: &SaleId) -> Option<Generation> {
-        self.entries().get(sale)?.memory.generation
+        self.with(sale, |entry| entry.memory.generation)?
     }
 
     /// Remembers which sale of its name it is; the first answer stays. None when the sale is not in
     /// the roster any more.
     pub fn remember_generation(&self, sale: &SaleId, read: Generation) -> Option<Generation> {
-        let mut entries = self.entries();
-        let entry = entries.get_mut(sale)?;
-        Some(*entry.memory.generation.get_or_insert(read))
+        self.with(sale, |entry| *entry.memory.generation.get_or_insert(read))
     }
 
     /// How many workers the queue asked for last.
     pub fn wanted(&self, sale: &SaleId) -> u32 {
-        let entries = self.entries();
-        let decision = entries.get(sale).and_then(|entry| entry.observed.decision);
+        let decision = self.with(sale, |entry| entry.observed.decision).flatten();
         decision.map_or(0, |decision| decision.workers)
     }
 
     /// The worker Deployment as it was written last.
     pub fn written(&self, sale: &SaleId) -> Option<Written> {
-        self.entries().get(sale)?.applied.deployment
+        self.with(sale, |entry| entry.applied.deployment)?
     }
 
-    /// Remembers what was written.
-    pub fn set_written(&self, sale: &SaleId, written: Written) {
-        if let Some(entry) = self.entries().get_mut(sale) {
-            entry.applied.deployment = Some(written);
-        }
-    }
-
-    /// There is no Deployment any more, so that the next one is tried or made.
-    pub fn forget_written(&self, sale: &SaleId) {
-        if let Some(entry) = self.entries().get_mut(sale) {
-            entry.applied.deployment = None;
-        }
+    /// Remembers what was written; none where there is no Deployment any more, so that the next one is
+    /// tried or made.
+    pub fn set_written(&self, sale: &SaleId, written: Option<Written>) {
+        self.with(sale, |entry| entry.applied.deployment = written);
     }
 
     /// Whether the metadata of the worker Deployment may be put back now; if not, and nobody was told of
     /// that yet, it is logged.
     pub fn may_repair(&self, sale: &SaleId) -> bool {
-        let mut entries = self.entries();
-        let Some(entry) = entries.get_mut(sale) else {
-            return true;
+        let judge = |entry: &mut Entry| {
+            let repairs = &mut entry.applied.repairs;
+            let is_due = repairs.is_due(Instant::now());
+            if !is_due && repairs.is_to_tell() {
+                tracing::warn!(%sale, "somebody keeps changing labels, annotations or owners of the worker \
+                    Deployment of {sale}; they are put back once a minute from now on");
+            }
+            is_due
         };
-        let repairs = &mut entry.applied.repairs;
-        let is_due = repairs.is_due(Instant::now());
-        if !is_due && repairs.is_to_tell() {
-            tracing::warn!(%sale, "somebody keeps changing labels, annotations or owners of the worker \
-                Deployment of {sale}; they are put back once a minute from now on");
-        }
-        is_due
+        self.with(sale, judge).unwrap_or(true)
     }
 
     /// Counts that it was put back.
     pub fn note_repair(&self, sale: &SaleId) {
-        if let Some(entry) = self.entries().get_mut(sale) {
-            entry.applied.repairs.note(Instant::now());
-        }
+        self.with(sale, |entry| entry.applied.repairs.note(Instant::now()));
     }
 
     /// The pods that run, while a change of them waits.
     pub fn kept_template(&self, sale: &SaleId) -> Option<PodTemplateSpec> {
-        let entries = self.entries();
-        entries.get(sale)?.applied.kept_template.clone()
+        self.with(sale, |entry| entry.applied.kept_template.clone())?
     }
 
     /// Remembers them, or that no change waits; answers the object.
@@ -307,25 +294,24 @@ impl Roster {
         sale: &SaleId,
         template: Option<PodTemplateSpec>,
     ) -> Option<ObjectReference> {
-        let mut entries = self.entries();
-        let entry = entries.get_mut(sale)?;
-        entry.applied.kept_template = template;
-        Some(entry.desired.object.clone())
+        self.with(sale, |entry| {
+            entry.applied.kept_template = template;
+            entry.desired.object.clone()
+        })
     }
 
     /// Whether the disruption budget of the workers is to be written now; if so, the next time is
     /// after `pause`.
     pub fn budget_is_due(&self, sale: &SaleId, pause: Duration) -> bool {
-        let mut entries = self.entries();
-        let Some(entry) = entries.get_mut(sale) else {
-            return false;
+        let judge = |entry: &mut Entry| {
+            let now = Instant::now();
+            let is_due = entry.applied.budget_due <= now;
+            if is_due {
+                entry.applied.budget_due = now + pause;
+            }
+            is_due
         };
-        let now = Instant::now();
-        let is_due = entry.applied.budget_due <= now;
-        if is_due {
-            entry.applied.budget_due = now + pause;
-        }
-        is_due
+        self.with(sale, judge).unwrap_or(false)
     }
 
     /// Takes a sale out.

@@ -66,7 +66,7 @@ pub async fn run(arguments: OperatorArgs, stop: CancellationToken) -> Result<(),
     let lease = arguments.lease()?;
     let identity = arguments.identity()?;
     let registry = Registry::new();
-    let metrics = Metrics::new(&registry)?;
+    let metrics = Metrics::register(&registry)?;
     let probes = serve_probes(arguments.probes_listen, registry)?;
     let access = Access::infer().await?;
     let fence = lease.as_ref().map_or_else(Fence::open, |_| Fence::closed());
@@ -134,7 +134,7 @@ fn serve_probes(address: SocketAddr, registry: Registry) -> Result<Probes, RunEr
 /// Works without asking anybody.
 async fn work(setup: Setup, stop: CancellationToken) -> Result<(), RunError> {
     tracing::warn!("working without a lease: nothing keeps a second operator from working too");
-    setup.metrics.set_leader(true);
+    setup.metrics.leader.set(1);
     Ok(controller::run(setup, stop).await?)
 }
 
@@ -146,14 +146,14 @@ async fn lead(
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let metrics = setup.metrics.clone();
-    metrics.set_leader(true);
+    metrics.leader.set(1);
     let outcome = {
         let mut controller = std::pin::pin!(controller::run(setup, stop.clone()));
         tokio::select! {
             // A lost lease counts before anything else.
             biased;
             loss = leadership.lost() => {
-                metrics.set_leader(false);
+                metrics.leader.set(0);
                 // Dropping the controller stops it; the fence is closed already.
                 tracing::error!(%loss, "leadership is lost: {loss}");
                 return Err(loss.into());
@@ -165,7 +165,7 @@ async fn lead(
             }),
         }
     };
-    metrics.set_leader(false);
+    metrics.leader.set(0);
     leadership.release().await;
     Ok(outcome?)
 }

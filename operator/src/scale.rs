@@ -84,7 +84,8 @@ fn note(
     let (object, decided, satisfied) = facts(context, sale)?;
     let why = why.unwrap_or(&decided);
     if wanted > asked {
-        context.metrics.spike_to_patch(satisfied.elapsed());
+        let took = satisfied.elapsed().as_secs_f64();
+        context.metrics.spike_to_patch.observe(took);
     }
     tracing::info!(%sale, asked, wanted, why, "workers of {sale}: {asked} → {wanted} ({why})");
     let note = format!("workers {asked} → {wanted}: {why}");

@@ -2,14 +2,13 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, Weak},
 };
 
 use flashsale_domain::sale::spec::SecretKeyRef;
 use flashsale_ledger::{Ledger, LedgerConfig, OpenError};
 use flashsale_queue::connect::{self, ConnectError, SharedConnection};
-use flashsale_transport::{ReplyBounds, TlsSource, tls::Certificates};
+use flashsale_transport::{ReplyBounds, StoreUrl, TlsSource, tls::Certificates};
 use parking_lot::Mutex;
 
 /// Looks at one pair of stores at once.
@@ -20,21 +19,14 @@ pub(crate) const LOOKS_AT_ONCE: u32 = 4;
 const LEDGER_CONNECTIONS: u32 = LOOKS_AT_ONCE + 2;
 
 /// Where a sale keeps its queue and its ledger.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Addresses {
     /// `redis://…`, `redis+sentinel://…` or `redis+cluster://…`, with `rediss` for TLS.
-    pub redis: String,
+    pub redis: StoreUrl,
     /// `postgres://…`.
-    pub database: String,
+    pub database: StoreUrl,
     /// Whether PostgreSQL is behind a pooler in transaction mode.
     pub transaction_pooler: bool,
-}
-
-impl fmt::Debug for Addresses {
-    /// Addresses hold passwords.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Addresses(…)")
-    }
 }
 
 /// What is trusted of the stores and shown to them, besides the system's authorities.

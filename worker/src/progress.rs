@@ -20,14 +20,6 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Of a driver that begins now.
-    pub fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            last_step: Arc::default(),
-        }
-    }
-
     /// A step was finished.
     pub fn step(&self) {
         let since = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -42,7 +34,11 @@ impl Progress {
 }
 
 impl Default for Progress {
+    /// Of a driver that begins now.
     fn default() -> Self {
-        Self::new()
+        Self {
+            began: Instant::now(),
+            last_step: Arc::default(),
+        }
     }
 }

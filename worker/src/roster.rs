@@ -344,7 +344,7 @@ impl Roster {
             ..
         } = self.resources.clone();
         let stop = self.stop.child_token();
-        let progress = Progress::new();
+        let progress = Progress::default();
         tracing::debug!(sale = %lane.0, product = %lane.1, "driving lane {}", lane.1);
         metrics.lanes_taken.inc();
         metrics.lanes_driven.inc();
@@ -443,17 +443,17 @@ impl Roster {
                 tracing::info!(%sale, %product,
                     "the ledger refused a batch of lane {product}, which another driver took over");
             }
-            Departure::QueueAway { message } if is_first => {
+            Departure::QueueAway(message) if is_first => {
                 tracing::warn!(%sale, %product, "Redis failed, lane {product} is given up: {message}");
             }
-            Departure::Newer { message } if is_first => {
+            Departure::Newer(message) if is_first => {
                 tracing::warn!(%sale, %product, "lane {product} is left alone: {message}");
             }
             Departure::Done => waits.flow(lane),
             Departure::TurnOver
             | Departure::NotBefore(_)
-            | Departure::Newer { .. }
-            | Departure::QueueAway { .. } => {}
+            | Departure::Newer(_)
+            | Departure::QueueAway(_) => {}
         }
     }
 }

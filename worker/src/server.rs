@@ -1,6 +1,6 @@
 //! The worker process: connections, probes, and a roster until it is told to stop.
 
-use std::time::Duration;
+use std::{io, net::SocketAddr, time::Duration};
 
 use flashsale_ledger::{Ledger, LedgerClient, LedgerConfig, LedgerError, OpenError};
 use flashsale_queue::connect::{
@@ -13,6 +13,7 @@ use flashsale_telemetry::{
 };
 use flashsale_transport::TlsSource;
 use prometheus::{IntGauge, Registry};
+use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,21 +49,14 @@ pub enum ServerError {
     #[error("the metrics could not be set up: {0}")]
     Metrics(#[from] prometheus::Error),
     /// The probes' port cannot be had.
-    #[error(
-        "cannot listen on {address} for probes ({source}); choose another with --probes-listen"
-    )]
-    Listen {
-        /// The address.
-        address: std::net::SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    #[error("cannot listen on {0} for probes ({1}); choose another with --probes-listen")]
+    Listen(SocketAddr, #[source] io::Error),
 }
 
 /// Runs a worker in a runtime of its own until the process is asked to stop. The binary polls no future itself,
 /// since that would compile the worker a second time.
 pub fn serve(connections: ConnectionArgs, lanes: LaneArgs, probe_args: ProbeArgs) -> Outcome {
-    process::serve(STOP_LIMIT, async |stop| {
+    process::serve(Runtime::new()?, STOP_LIMIT, async |stop| {
         Ok(run(connections, lanes, probe_args, stop).await?)
     })
 }
@@ -89,7 +83,7 @@ pub async fn run(
         resources.metrics.ledger_up.clone(),
     ));
     let address = probe_args.probes_listen;
-    let listener = listen(address).map_err(|source| ServerError::Listen { address, source })?;
+    let listener = listen(address).map_err(|error| ServerError::Listen(address, error))?;
     let probes_stop = CancellationToken::new();
     let heartbeat = probes.heartbeat("roster", LONGEST_SILENCE);
     let probing = tokio::spawn(probes::serve(listener, probes, probes_stop.clone()));
@@ -120,7 +114,7 @@ fn connect_all(
     let client = connect::redis_client_with(&connections.redis_url, &redis_tls)?;
     let queue = connect::shared(&client)?;
     let ledger = Ledger::open(&LedgerConfig {
-        url: connections.database_url.to_string(),
+        url: connections.database_url.clone(),
         tls: TlsSource::directory(connections.database_tls.as_deref()),
         // One for each lane, one for a batch sent ahead, and one for readiness.
         connections: lanes + 2,

@@ -51,7 +51,7 @@ impl Market {
         );
         let (postgres, redis) = (postgres.unwrap(), redis.unwrap());
         let ledger = Ledger::open(&LedgerConfig {
-            url: postgres.url(),
+            url: postgres.url().into(),
             tls: flashsale_transport::TlsSource::System,
             connections: 2,
             transaction_pooler: false,

@@ -32,10 +32,10 @@ pub(super) async fn audit(
     let mut letters = letters::read(connection, &keys).await?;
     let mut waiting = Waiting::default();
     let mut suspects: HashSet<Uuid> = HashSet::new();
-    let mut walk = Walk::default();
+    let mut walk = Walk::of(&keys);
     // Told by a record, and by the ledger not yet seen to have been decided.
     let mut turned_away: HashSet<Uuid> = HashSet::new();
-    while let Some(chunk) = walk.next(connection, &keys.jobs()).await? {
+    while let Some(chunk) = walk.next(connection).await? {
         let comparison = records::compare(ledger, sale, &chunk.records).await?;
         audit.with_order += comparison.with_order;
         suspects.extend(comparison.contradictions.into_iter().map(|(job, _)| job));

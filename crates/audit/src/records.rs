@@ -7,22 +7,20 @@ use flashsale_domain::{
     outcome::{JobRecord, JobState, Outcome},
 };
 use flashsale_ledger::{Ledger, LedgerError};
-use flashsale_queue::connect::Queue;
+use flashsale_queue::{connect::Queue, keys::SaleKeys, scan::Scan};
 use redis::RedisResult;
 use uuid::Uuid;
 
-/// Records one call of Redis looks at: a few milliseconds in which it does nothing else.
-const SCAN_COUNT: usize = 2_000;
+/// Records that one call of Redis reads: a few milliseconds in which it does nothing else.
+const READ_COUNT: usize = 2_000;
 
 /// A record with its job.
 pub type Recorded = (Uuid, JobRecord);
 
 /// A walk over all records. What is there from beginning to end is met exactly once.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Walk {
-    /// Where Redis goes on; none once it came round.
-    cursor: Option<u64>,
-    started: bool,
+    scan: Scan,
     /// Jobs met. Redis may show a field twice while the hash grows.
     met: HashSet<Uuid>,
 }
@@ -37,25 +35,19 @@ pub struct Chunk {
 }
 
 impl Walk {
+    /// A walk over the records of the sale with these keys.
+    pub fn of(keys: &SaleKeys) -> Self {
+        Self {
+            scan: Scan::of(keys.jobs()),
+            met: HashSet::new(),
+        }
+    }
+
     /// The next records; none at the end.
-    pub async fn next(
-        &mut self,
-        connection: &mut impl Queue,
-        jobs_key: &str,
-    ) -> RedisResult<Option<Chunk>> {
-        let cursor = match (self.started, self.cursor) {
-            (true, None) => return Ok(None),
-            (_, cursor) => cursor.unwrap_or(0),
+    pub async fn next(&mut self, connection: &mut impl Queue) -> RedisResult<Option<Chunk>> {
+        let Some(fields) = self.scan.next(connection).await? else {
+            return Ok(None);
         };
-        let (next, fields): (u64, Vec<(String, String)>) = redis::cmd("HSCAN")
-            .arg(jobs_key)
-            .arg(cursor)
-            .arg("COUNT")
-            .arg(SCAN_COUNT)
-            .query_async(connection)
-            .await?;
-        self.started = true;
-        self.cursor = (next != 0).then_some(next);
         let mut chunk = Chunk::default();
         for (job, text) in fields {
             match (Uuid::try_parse(&job), text.parse::<JobRecord>()) {
@@ -76,7 +68,7 @@ pub(super) async fn again(
 ) -> RedisResult<Vec<Recorded>> {
     let jobs: Vec<Uuid> = jobs.collect();
     let mut records = Vec::new();
-    for chunk in jobs.chunks(SCAN_COUNT) {
+    for chunk in jobs.chunks(READ_COUNT) {
         let mut command = redis::cmd("HMGET");
         command.arg(jobs_key);
         for job in chunk {

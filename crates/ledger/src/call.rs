@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     certificates,
+    config::LedgerConfig,
     connection::LedgerConnection,
     error::LedgerError,
     fault::{Fault, WaitReason},
@@ -126,21 +127,23 @@ fn is_of_primary(error: &LedgerError) -> bool {
 }
 
 impl Ledger {
-    /// A ledger that connects when first used.
+    /// A ledger that connects when first used, to the `first` of `servers` if it takes writes.
     pub(crate) fn connect_lazily(
-        (pool, first): (PgPoolOptions, PgConnectOptions),
+        config: &LedgerConfig,
+        first: PgConnectOptions,
         servers: Vec<Server>,
-        transaction_pooler: bool,
-        ping_before_use: bool,
         relay: Option<Relay>,
         renewal: Option<Arc<Renewal>>,
     ) -> Self {
-        let trust = Trust::new();
+        let (trust, ping_before_use) = (Trust::new(), config.ping_before_use);
         let names = servers.iter().map(|server| server.name.as_str());
         let address = names.collect::<Vec<_>>().join(", ").into();
         let primary = (servers.len() > 1).then(|| Primary::new(servers, relay.clone()));
-        let mut pool =
-            pool.test_before_acquire(false).before_acquire({
+        let mut pool = PgPoolOptions::new()
+            .max_connections(config.connections)
+            .acquire_timeout(CALL_LIMIT)
+            .test_before_acquire(false)
+            .before_acquire({
                 let (trust, primary) = (trust.clone(), primary.clone());
                 move |connection, idle| {
                     let trusted = trust.covers(&idle);
@@ -151,14 +154,14 @@ impl Ledger {
                     })
                 }
             });
-        if !transaction_pooler {
+        if !config.transaction_pooler {
             pool = pool.after_connect(|connection, _| Box::pin(set_up(connection)));
         }
         let ledger = Self {
             pool: pool.connect_lazy_with(first),
             trust,
             primary,
-            transaction_pooler,
+            transaction_pooler: config.transaction_pooler,
             relay,
             address,
             certificates: Arc::default(),

@@ -17,10 +17,11 @@ use crate::{
 /// it.
 pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
     let in_use = Arc::downgrade(&ledger.certificates);
-    let (pool, trust) = (ledger.pool.clone(), ledger.trust.clone());
-    let (primary, transaction_pooler) = (ledger.primary.clone(), ledger.transaction_pooler);
-    let relay = ledger.relay.clone();
-    let address = ledger.address.clone();
+    // What the task holds itself does not count as a use.
+    let unused = Ledger {
+        certificates: Arc::default(),
+        ..ledger.clone()
+    };
     tokio::spawn(async move {
         loop {
             sleep(RELOAD_INTERVAL).await;
@@ -28,13 +29,8 @@ pub(super) fn follow(ledger: &Ledger, renewal: Arc<Renewal>) {
                 return;
             };
             let ledger = Ledger {
-                pool: pool.clone(),
-                trust: trust.clone(),
-                primary: primary.clone(),
-                transaction_pooler,
-                relay: relay.clone(),
-                address: address.clone(),
                 certificates,
+                ..unused.clone()
             };
             ledger.renew(&renewal).await;
         }

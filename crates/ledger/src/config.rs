@@ -1,15 +1,13 @@
 //! How to reach the ledger.
 
-use std::fmt;
-
-use flashsale_transport::{ReplyBounds, TlsError, TlsSource, without_login};
+use flashsale_transport::{ReplyBounds, StoreUrl, TlsError, TlsSource};
 
 /// How to reach the ledger.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct LedgerConfig {
     /// `postgres://…`, with `sslmode=verify-full` and the like as libpq writes them. Of several hosts,
     /// separated by commas, the one that takes writes is used.
-    pub url: String,
+    pub url: StoreUrl,
     /// Private certificates. With one of an authority and without `sslmode` in the address, the mode
     /// is `verify-full`.
     pub tls: TlsSource,
@@ -26,29 +24,6 @@ pub struct LedgerConfig {
     pub bounds: Option<ReplyBounds>,
 }
 
-/// Without the password that the address may hold.
-impl fmt::Debug for LedgerConfig {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            url,
-            tls,
-            connections,
-            transaction_pooler,
-            ping_before_use,
-            bounds,
-        } = self;
-        formatter
-            .debug_struct("LedgerConfig")
-            .field("url", &without_login(url))
-            .field("tls", tls)
-            .field("connections", connections)
-            .field("transaction_pooler", transaction_pooler)
-            .field("ping_before_use", ping_before_use)
-            .field("bounds", bounds)
-            .finish()
-    }
-}
-
 impl LedgerConfig {
     /// How to reach the same ledger for changes of its schema: at `direct`, the address of
     /// PostgreSQL itself, or at the same address when there is none.
@@ -58,7 +33,7 @@ impl LedgerConfig {
             return self.clone();
         };
         Self {
-            url: url.to_owned(),
+            url: url.into(),
             transaction_pooler: false,
             ..self.clone()
         }

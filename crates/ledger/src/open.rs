@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use flashsale_transport::{Relay, Renewal, tls::Peer};
-use sqlx::postgres::PgPoolOptions;
 
-use crate::{call::CALL_LIMIT, handle::Ledger};
 use crate::{
     config::{LedgerConfig, OpenError},
+    handle::Ledger,
     servers,
 };
 
@@ -46,16 +45,6 @@ impl Ledger {
             let (url, source) = (config.url.clone(), config.tls.clone());
             Arc::new(Renewal::new(url, source, certificates))
         });
-        let pool = PgPoolOptions::new()
-            .max_connections(config.connections)
-            .acquire_timeout(CALL_LIMIT);
-        Ok(Self::connect_lazily(
-            (pool, first),
-            servers,
-            config.transaction_pooler,
-            config.ping_before_use,
-            relay,
-            renewal,
-        ))
+        Ok(Self::connect_lazily(config, first, servers, relay, renewal))
     }
 }

@@ -164,17 +164,14 @@ impl Primary {
             answers: words.join("; "),
         })
     }
-}
 
-impl Primary {
     /// Asks `server`. If it cannot be reached through a relay, the relay knows why, and the driver only sees
     /// a connection that was closed.
     async fn ask(&self, server: &Server) -> Answer {
         let start = std::time::Instant::now();
-        let answer = ask(&server.options).await;
-        let relay = self.0.relay.as_ref();
-        match answer {
+        match ask(&server.options).await {
             Answer::Failed(error) => {
+                let relay = self.0.relay.as_ref();
                 let trouble = relay.and_then(|relay| relay.trouble_of(&server.name, start));
                 Answer::Failed(trouble.unwrap_or(error))
             }

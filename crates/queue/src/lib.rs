@@ -14,5 +14,6 @@ pub mod lane;
 pub mod lease;
 pub mod observation;
 pub mod retry;
+pub mod scan;
 pub mod stock;
 pub mod turnstile;

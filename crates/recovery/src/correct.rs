@@ -12,11 +12,12 @@ use flashsale_queue::{
     catalogue::{self, WENT_BACK},
     connect::Queue,
     keys::SaleKeys,
+    scan::Scan,
     stock,
 };
 use redis::{AsyncCommands, RedisResult, Script};
 
-use crate::{error::RecoveryError, scan::Scan};
+use crate::error::RecoveryError;
 
 /// What a correction came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

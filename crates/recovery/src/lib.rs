@@ -6,7 +6,6 @@ mod error;
 mod outcomes;
 mod repair;
 pub mod retirement;
-mod scan;
 
 pub use correct::{Corrected, clear_mark, correct, keep_order_numbers};
 pub use error::RecoveryError;

@@ -7,11 +7,11 @@ use flashsale_domain::{
     outcome::{JobRecord, JobState, Outcome},
 };
 use flashsale_ledger::{Claim, Ledger, Repair, Repaired};
-use flashsale_queue::{connect::Queue, keys::SaleKeys, stock};
+use flashsale_queue::{connect::Queue, keys::SaleKeys, scan::Scan, stock};
 use redis::{RedisResult, Script};
 use uuid::Uuid;
 
-use crate::{error::RecoveryError, scan::Scan};
+use crate::error::RecoveryError;
 
 /// Records changed in one call of Redis.
 const CHUNK: usize = 1_000;

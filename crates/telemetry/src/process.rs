@@ -10,10 +10,13 @@ use crate::shutdown;
 /// Why a process ended.
 pub type Outcome = Result<(), Box<dyn Error>>;
 
-/// Runs `serve` until it ends, in a runtime of its own. Its token is cancelled when the process is asked to stop
+/// Runs `serve` in `runtime` until it ends. Its token is cancelled when the process is asked to stop
 /// ([`shutdown::on_signals`]); `limit` later the process ends, whatever hangs.
-pub fn serve(limit: Duration, serve: impl AsyncFnOnce(CancellationToken) -> Outcome) -> Outcome {
-    let runtime = Runtime::new()?;
+pub fn serve(
+    runtime: Runtime,
+    limit: Duration,
+    serve: impl AsyncFnOnce(CancellationToken) -> Outcome,
+) -> Outcome {
     let outcome = runtime.block_on(async {
         let stop = shutdown::on_signals()?;
         shutdown::end_within(limit, stop.clone());

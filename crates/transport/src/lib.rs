@@ -9,6 +9,6 @@ pub mod tls;
 
 pub use relay::{Relay, ReplyBounds};
 pub use renewal::Renewal;
-pub use store_url::{StoreUrl, without_login};
+pub use store_url::StoreUrl;
 pub use tcp::{CONNECT_TIMEOUT, apply_tcp_settings, tcp_settings};
 pub use tls::{RELOAD_INTERVAL, TlsError, TlsSource};

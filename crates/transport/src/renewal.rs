@@ -2,32 +2,30 @@
 
 use tokio::sync::Mutex;
 
-use crate::tls::{Certificates, Peer, TlsSource};
+use crate::{
+    StoreUrl,
+    tls::{Certificates, Peer, TlsSource},
+};
 
 /// Follows the files of a directory.
+#[derive(Debug)]
 pub struct Renewal {
     /// The address that they are for.
-    url: String,
+    url: StoreUrl,
     source: TlsSource,
     state: Mutex<State>,
 }
 
+#[derive(Debug)]
 struct State {
     used: Certificates,
     /// Why those that the files have now are not used, as it was logged.
     refused: Option<String>,
 }
 
-impl std::fmt::Debug for Renewal {
-    /// The address has a password.
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Renewal").finish_non_exhaustive()
-    }
-}
-
 impl Renewal {
     /// `used` is what `source` had when it was read first.
-    pub fn new(url: String, source: TlsSource, used: Certificates) -> Self {
+    pub fn new(url: StoreUrl, source: TlsSource, used: Certificates) -> Self {
         Self {
             url,
             source,

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, fmt, ops::Deref, str::FromStr};
 
 /// The address of a store, which may hold a password: its `Debug` shows only where the store is.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StoreUrl(Box<str>);
 
 impl Deref for StoreUrl {
@@ -42,7 +42,7 @@ impl fmt::Debug for StoreUrl {
 }
 
 /// The address without user, password and query, which can hold a password as well.
-pub fn without_login(url: &str) -> String {
+fn without_login(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),

@@ -62,7 +62,7 @@ impl StoresConfig {
     /// How to reach the ledger.
     pub fn ledger(&self) -> LedgerConfig {
         LedgerConfig {
-            url: self.database_url.as_deref().unwrap_or_default().to_owned(),
+            url: self.database_url.clone().unwrap_or_else(|| "".into()),
             tls: TlsSource::directory(self.database_tls.as_deref()),
             connections: self.database_connections,
             transaction_pooler: self.database_transaction_pooler,

@@ -150,7 +150,7 @@ async fn ids_that_are_none_are_unknown() {
 
 pub(crate) async fn migrated(url: &str) -> flashsale_ledger::Ledger {
     let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
-        url: url.to_owned(),
+        url: url.into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 2,
         transaction_pooler: false,

@@ -209,7 +209,7 @@ async fn both_stores_are_reached_with_private_certificates() {
     ];
     let gateway = world.gateway_with(&flags).await;
     let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
-        url: postgres.url().replace("127.0.0.1", "localhost"),
+        url: postgres.url().replace("127.0.0.1", "localhost").into(),
         tls: TlsSource::Directory(ours.path().to_owned()),
         connections: 1,
         transaction_pooler: false,

@@ -82,6 +82,13 @@ pub struct LeaseSettings {
     pub name: String,
     /// Its namespace; `None`: the one the operator runs in.
     pub namespace: Option<String>,
+    /// How long everything may take.
+    pub timings: LeaseTimings,
+}
+
+/// How long everything about a lease may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeaseTimings {
     /// A standby takes over when it saw the lease unchanged for this long. Whole seconds.
     pub duration: Duration,
     /// A leader that could not renew for this long stops.
@@ -201,9 +208,11 @@ impl OperatorArgs {
         Ok(Some(LeaseSettings {
             name: lease.lease_name.clone(),
             namespace: lease.lease_namespace.clone(),
-            duration: Duration::from_secs(lease.lease_duration_seconds.into()),
-            renew_deadline: Duration::from_secs(lease.renew_deadline_seconds.into()),
-            retry_period: Duration::from_secs(lease.retry_period_seconds.into()),
+            timings: LeaseTimings {
+                duration: Duration::from_secs(lease.lease_duration_seconds.into()),
+                renew_deadline: Duration::from_secs(lease.renew_deadline_seconds.into()),
+                retry_period: Duration::from_secs(lease.retry_period_seconds.into()),
+            },
         }))
     }
 

@@ -33,7 +33,11 @@ fn defaults_are_the_documented_ones() {
     let lease = arguments.lease().unwrap().unwrap();
     assert_eq!(lease.name, "flashsale-operator");
     assert_eq!(
-        [lease.duration, lease.renew_deadline, lease.retry_period],
+        [
+            lease.timings.duration,
+            lease.timings.renew_deadline,
+            lease.timings.retry_period
+        ],
         [15, 10, 2].map(Duration::from_secs)
     );
 }

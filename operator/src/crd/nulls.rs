@@ -1,9 +1,9 @@
 //! A field that may be left out need not be nullable as well: without it the API server prunes a
 //! null, so that "left out" has one spelling and `has()` in the rules means what it says.
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
-};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
+
+use super::rules::below;
 
 pub(super) fn refuse(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
@@ -14,17 +14,5 @@ pub(super) fn refuse(schema: &mut JSONSchemaProps) {
     if let Some(choices) = &mut schema.enum_ {
         choices.retain(|choice| !choice.0.is_null());
     }
-    for property in schema
-        .properties
-        .iter_mut()
-        .flat_map(|all| all.values_mut())
-    {
-        refuse(property);
-    }
-    if let Some(JSONSchemaPropsOrArray::Schema(entry)) = &mut schema.items {
-        refuse(entry);
-    }
-    if let Some(JSONSchemaPropsOrBool::Schema(value)) = &mut schema.additional_properties {
-        refuse(value);
-    }
+    below(schema).for_each(refuse);
 }

@@ -156,26 +156,29 @@ fn name_metadata(schema: &mut JSONSchemaProps) {
     properties.insert("metadata".to_owned(), metadata);
 }
 
-/// The schema of the property at `path`; `[]` steps into the entries of a list.
+/// The schemas right below `schema`: of properties, of entries of a list, of values of a map.
+pub(super) fn below(schema: &mut JSONSchemaProps) -> impl Iterator<Item = &mut JSONSchemaProps> {
+    let properties = schema.properties.iter_mut();
+    let entries = schema.items.as_mut().and_then(|items| match items {
+        JSONSchemaPropsOrArray::Schema(entry) => Some(entry.as_mut()),
+        JSONSchemaPropsOrArray::Schemas(_) => None,
+    });
+    let values = schema.additional_properties.as_mut();
+    let values = values.and_then(|values| match values {
+        JSONSchemaPropsOrBool::Schema(value) => Some(value.as_mut()),
+        JSONSchemaPropsOrBool::Bool(_) => None,
+    });
+    let properties = properties.flat_map(BTreeMap::values_mut);
+    properties.chain(entries).chain(values)
+}
+
+/// The schema of the property at `path`.
 pub(super) fn property<'a>(
     schema: &'a mut JSONSchemaProps,
     path: &[&str],
 ) -> Option<&'a mut JSONSchemaProps> {
-    let Some((first, rest)) = path.split_first() else {
-        return Some(schema);
-    };
-    let next = if *first == "[]" {
-        match schema.items.as_mut()? {
-            JSONSchemaPropsOrArray::Schema(entry) => entry.as_mut(),
-            JSONSchemaPropsOrArray::Schemas(_) => return None,
-        }
-    } else if let Some(property) = schema.properties.as_mut()?.get_mut(*first) {
-        property
-    } else {
-        match schema.additional_properties.as_mut()? {
-            JSONSchemaPropsOrBool::Schema(value) => value.as_mut(),
-            JSONSchemaPropsOrBool::Bool(_) => return None,
-        }
-    };
-    property(next, rest)
+    let mut names = path.iter();
+    names.try_fold(schema, |schema, name| {
+        schema.properties.as_mut()?.get_mut(*name)
+    })
 }

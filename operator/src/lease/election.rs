@@ -1,11 +1,12 @@
 //! What an operator does next about its lease. Pure: it is told the time and what was answered.
 
-use std::{mem, time::Duration};
+use std::mem;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::record::Record;
+use crate::config::LeaseTimings;
 
 /// A record as it was read, with the version that a write has to name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,17 +70,6 @@ pub(super) enum Pace {
     Later,
 }
 
-/// How long everything may take; see [`crate::config::LeaseSettings`].
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timings {
-    /// What this operator promises to others in its record.
-    pub(super) duration: Duration,
-    /// How long it works without a renewal.
-    pub(super) renew_deadline: Duration,
-    /// How often a leader renews.
-    pub(super) retry_period: Duration,
-}
-
 /// A standby looks after this part of the retry period, somewhere between, so that standbys do not
 /// ask all at once. Less than the whole: a lease that was renewed a moment before its holder died is
 /// then taken within duration + retry period, a released one within the retry period, answers that
@@ -114,7 +104,7 @@ struct Seen {
 #[derive(Debug, Clone)]
 pub(super) struct Election<V> {
     identity: String,
-    timings: Timings,
+    timings: LeaseTimings,
     /// What it saw last while it stands by.
     seen: Option<Seen>,
     plan: Plan<V>,
@@ -126,7 +116,7 @@ pub(super) struct Election<V> {
 
 impl<V: Clone> Election<V> {
     /// A part in the election that knows nothing yet.
-    pub(super) fn new(identity: String, timings: Timings) -> Self {
+    pub(super) fn new(identity: String, timings: LeaseTimings) -> Self {
         Self {
             identity,
             timings,
@@ -195,8 +185,9 @@ impl<V: Clone> Election<V> {
             (Plan::Read, Answer::Absent) => self.judge_absence(now),
             (_, Answer::Found(written)) => self.win(written, sent, now),
             (_, Answer::Absent) if self.until.is_some() => self.judge_absence(now),
-            (_, Answer::Absent) => self.go_on(Pace::Later),
-            (_, Answer::Conflict) => self.go_on(self.pace_after_conflict()),
+            // A leader has to know at once; who stands by lost a race and can wait.
+            (_, Answer::Conflict) if self.until.is_some() => self.go_on(Pace::AtOnce),
+            (_, Answer::Absent | Answer::Conflict) => self.go_on(Pace::Later),
             (plan, Answer::Failed) => {
                 // A leader tries the same again. If it was done after all, that is a conflict, and
                 // the next read shows whose the lease is.
@@ -205,15 +196,6 @@ impl<V: Clone> Election<V> {
                 }
                 self.go_on(Pace::Later)
             }
-        }
-    }
-
-    /// A leader has to know at once; who stands by lost a race and can wait.
-    fn pace_after_conflict(&self) -> Pace {
-        if self.until.is_some() {
-            Pace::AtOnce
-        } else {
-            Pace::Later
         }
     }
 

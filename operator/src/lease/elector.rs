@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    election::{Answer, Election, Loss, Pace, Request, Standing, Step, Timings},
+    election::{Answer, Election, Loss, Pace, Request, Standing, Step},
     fence::Fence,
     leadership::Leadership,
     store::Store,
@@ -40,18 +40,13 @@ impl Elector {
     /// client's own, is where the Lease is.
     pub fn new(client: Client, settings: LeaseSettings, identity: impl Into<String>) -> Self {
         let identity = identity.into();
-        let timings = Timings {
-            duration: settings.duration,
-            renew_deadline: settings.renew_deadline,
-            retry_period: settings.retry_period,
-        };
         let own = client.default_namespace().to_owned();
         let namespace = settings.namespace.unwrap_or(own);
         Self {
             store: Store::new(client, &namespace, settings.name),
-            election: Election::new(identity.clone(), timings),
+            election: Election::new(identity.clone(), settings.timings),
             identity,
-            patience: settings.renew_deadline / 2,
+            patience: settings.timings.renew_deadline / 2,
             fence: Fence::closed(),
             heartbeat: None,
             told: None,

@@ -2,93 +2,99 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use flashsale_domain::{id::SaleId, lifecycle::Phase};
+use flashsale_domain::{id::SaleId, lifecycle::Phase, scaling};
 use flashsale_telemetry::Register;
 use parking_lot::Mutex;
 use prometheus::IntGaugeVec;
 
-/// What was seen of one sale. `None` is "not known", which is never the same as 0: the series is
-/// then absent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct SaleFigures {
-    /// Jobs waiting or being settled.
-    pub queue_depth: Option<u64>,
-    /// Units left over all products.
-    pub remaining: Option<u64>,
-    /// Workers that are wanted.
-    pub desired: Option<u32>,
-    /// Workers that are ready.
-    pub ready: u32,
-    /// Whether the depth asks for more workers than busy lanes can use.
-    pub limited: Option<bool>,
-    /// Whether Redis answered last.
-    pub queue_up: bool,
-    /// Whether PostgreSQL answered last.
-    pub ledger_up: bool,
-    /// Whether acknowledged buys survive a crash of Redis.
-    pub durable: Option<bool>,
-    /// Units sold beyond the stock; 0 in a healthy system.
-    pub oversold: Option<i64>,
-    /// Whether the ledger has forgotten what shoppers were told, and was not repaired since.
-    pub ledger_went_back: Option<bool>,
-    /// Batches that workers of the previous release have settled.
-    pub unfenced_batches: Option<i64>,
-}
+use crate::{roster::Observation, workers::Workers};
 
 /// Sales by phase, by their namespace.
 type Counted = HashMap<String, Vec<(Phase, usize)>>;
 
-/// What a gauge shows of the figures of a sale.
-type Figure = fn(&SaleFigures) -> Option<i64>;
+/// What was seen of one sale.
+struct Seen<'a> {
+    observed: &'a Observation,
+    workers: Workers,
+    /// Whether Redis answered last.
+    queue_up: bool,
+    /// Whether PostgreSQL answered last.
+    ledger_up: bool,
+}
+
+/// What a gauge shows of a sale. None is "not known", which is never the same as 0: the series is then
+/// absent.
+type Figure = fn(&Seen<'_>) -> Option<i64>;
 
 /// Name, help text and figure of each gauge by sale.
 const FIGURES: [(&str, &str, Figure); 11] = [
-    ("queue_depth", "Jobs waiting or being settled", |figures| {
-        figures.queue_depth.map(gauged)
+    ("queue_depth", "Jobs waiting or being settled", |seen| {
+        let lanes = seen.observed.lanes.as_ref()?;
+        seen.queue_up.then(|| gauged(lanes.depth()))
     }),
-    (
-        "remaining_units",
-        "Units left over all products",
-        |figures| figures.remaining.map(gauged),
-    ),
-    ("replicas_desired", "Workers that are wanted", |figures| {
-        figures.desired.map(i64::from)
+    ("remaining_units", "Units left over all products", |seen| {
+        let units = seen.observed.remaining()?;
+        seen.ledger_up.then(|| gauged(units))
     }),
-    ("replicas_ready", "Workers that are ready", |figures| {
-        Some(figures.ready.into())
+    ("replicas_desired", "Workers that are wanted", |seen| {
+        Some(seen.observed.decision?.workers.into())
+    }),
+    ("replicas_ready", "Workers that are ready", |seen| {
+        Some(seen.workers.ready.into())
     }),
     (
         "scaling_limited",
         "1 while the depth asks for more workers than busy lanes can use",
-        |figures| figures.limited.map(i64::from),
+        |seen| {
+            let reason = seen.observed.decision?.reason;
+            Some((reason == scaling::Reason::LimitedByHotProducts).into())
+        },
     ),
-    ("queue_up", "1 while Redis answers", |figures| {
-        Some(figures.queue_up.into())
+    ("queue_up", "1 while Redis answers", |seen| {
+        Some(seen.queue_up.into())
     }),
-    ("ledger_up", "1 while PostgreSQL answers", |figures| {
-        Some(figures.ledger_up.into())
+    ("ledger_up", "1 while PostgreSQL answers", |seen| {
+        Some(seen.ledger_up.into())
     }),
     (
         "queue_durable",
         "1 while acknowledged buys survive a crash of Redis",
-        |figures| figures.durable.map(i64::from),
+        |seen| {
+            let holds = seen.observed.durability.as_ref()?.holds?;
+            last(holds, seen.queue_up, !holds)
+        },
     ),
     (
         "oversold_units",
         "Units sold beyond the stock, 0 in a healthy system",
-        |figures| figures.oversold,
+        |seen| {
+            let units = seen.observed.oversold?;
+            last(units, seen.ledger_up, units != 0)
+        },
     ),
     (
         "ledger_went_back",
         "1 from when the ledger was seen to have lost commits until it is repaired",
-        |figures| figures.ledger_went_back.map(i64::from),
+        |seen| {
+            let went_back = seen.observed.ledger_went_back()?;
+            last(went_back, seen.queue_up, went_back)
+        },
     ),
     (
         "unfenced_batches",
         "Batches of the sale's products that workers of the previous release have settled",
-        |figures| figures.unfenced_batches,
+        |seen| {
+            let stock = seen.observed.stock.as_ref()?;
+            seen.ledger_up.then_some(stock.unfenced_batches)
+        },
     ),
 ];
+
+/// What was read last of a store that is `up`. While it is not, bad news stays bad, and good news is
+/// nothing that anybody knows.
+fn last(read: impl Into<i64>, up: bool, is_bad: bool) -> Option<i64> {
+    (up || is_bad).then(|| read.into())
+}
 
 /// Gauges by sale.
 #[derive(Debug, Clone)]
@@ -101,15 +107,13 @@ pub struct Sales {
 }
 
 impl Sales {
-    pub(super) fn new(register: Register<'_>) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(register: Register<'_>) -> prometheus::Result<Self> {
         let by_sale = |name, help| register.gauges(name, help, &["sale"]);
         let figures = FIGURES.map(|(name, help, figure)| Ok((by_sale(name, help)?, figure)));
         Ok(Self {
             phases: register.gauges("sales", "FlashSales by phase", &["phase"])?,
             counted: Arc::default(),
-            figures: figures
-                .into_iter()
-                .collect::<Result<_, prometheus::Error>>()?,
+            figures: figures.into_iter().collect::<prometheus::Result<_>>()?,
             stalled: by_sale("stalled", "1 while the sale needs attention")?,
         })
     }
@@ -132,10 +136,17 @@ impl Sales {
         }
     }
 
-    /// What was seen of one sale; a figure that is not known is absent, never 0.
-    pub fn set(&self, sale: &SaleId, figures: &SaleFigures) {
+    /// Shows what was `observed` of a sale, never a zero for what could not be read. To be called while the
+    /// sale is held in the roster, so that a sale that was taken out is not shown again.
+    pub fn show(&self, sale: &SaleId, observed: &Observation, workers: Workers) {
+        let seen = Seen {
+            observed,
+            workers,
+            queue_up: observed.queue_error.is_none(),
+            ledger_up: observed.ledger_error.is_none(),
+        };
         for (gauges, figure) in &self.figures {
-            set(gauges, sale.as_str(), figure(figures));
+            set(gauges, sale.as_str(), figure(&seen));
         }
     }
 

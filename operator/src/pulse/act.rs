@@ -7,7 +7,7 @@ use std::{
 };
 
 use flashsale_domain::{
-    control::{Look, Step},
+    control::Step,
     id::SaleId,
     lifecycle::{Announced, Phase},
 };
@@ -22,7 +22,10 @@ use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 
-use super::{figures, look::Looks, next_look, opening};
+use super::{
+    look::{Looks, Seen},
+    next_look, opening,
+};
 use crate::{
     context::Context,
     events::Draft,
@@ -80,24 +83,9 @@ pub(super) async fn act(
     mut looks: Looks,
     now: Now,
 ) {
-    let parts = std::mem::take(&mut looks.sales);
-    let mut stocks = std::mem::take(&mut looks.stocks).into_iter();
-    let mut unreadable = std::mem::take(&mut looks.unreadable).into_iter();
-    let deeds = sales.iter().zip(parts).filter_map(|(announced, look)| {
-        let stock = stocks.next();
-        let unreadable = unreadable.next().flatten();
-        decide(
-            context,
-            &announced.sale.id,
-            Part {
-                look,
-                stock,
-                unreadable,
-            },
-            &looks,
-            now,
-        )
-    });
+    let seen = std::mem::take(&mut looks.sales);
+    let deeds = sales.iter().zip(seen);
+    let deeds = deeds.filter_map(|(sale, seen)| decide(context, &sale.sale.id, seen, &looks, now));
     let deeds: Vec<Deed> = deeds.collect();
     for deed in deeds.iter().filter(|deed| deed.visit) {
         context.ask_visit(&deed.desired.sale.id);
@@ -127,18 +115,10 @@ fn some_at_once(limit: usize, writes: Vec<BoxFuture<'_, ()>>) -> BoxFuture<'_, (
     writes.for_each_concurrent(limit, |write| write).boxed()
 }
 
-/// What was read of one sale.
-struct Part {
-    look: Look,
-    stock: Option<SaleStock>,
-    /// Why its record could not be read although Redis answered.
-    unreadable: Option<String>,
-}
-
 fn decide(
     context: &Context,
     sale: &SaleId,
-    part: Part,
+    seen: Seen,
     looks: &Looks,
     Now { uptime, show_every }: Now,
 ) -> Option<Deed> {
@@ -151,12 +131,12 @@ fn decide(
     let now = jiff::Timestamp::now();
     let now = now.checked_add(clock_ahead).unwrap_or(now);
     let asked = workers.unwrap_or_default().asked;
-    let step = entry.memory.controller.step(&part.look, now, uptime, asked);
-    let last_order = part.look.lanes.as_ref().and_then(|lanes| lanes.last_order);
+    let step = entry.memory.controller.step(&seen.look, now, uptime, asked);
+    let last_order = seen.look.lanes.as_ref().and_then(|lanes| lanes.last_order);
     if step.decision.workers <= asked {
         entry.memory.satisfied = Instant::now();
     }
-    let observed = observe(entry, part, looks, &step, clock_ahead);
+    let observed = observe(entry, seen, looks, &step, clock_ahead);
     let before = entry.observed();
     let is_new = observed.lanes != before.lanes
         || observed.stock != before.stock
@@ -165,12 +145,8 @@ fn decide(
     // What was found after its end says nothing of a sale that was opened anew.
     entry.memory.ended_well &= observed.phase == Some(Phase::Closed);
     let news = opening::news(entry, &observed, workers.unwrap_or_default(), now);
-    figures::show(
-        &context.metrics,
-        sale,
-        &observed,
-        workers.unwrap_or_default(),
-    );
+    let sales = &context.metrics.sales;
+    sales.show(sale, &observed, workers.unwrap_or_default());
     let told = entry.observe(observed);
     let memory = &mut entry.memory;
     // A watch that had to begin anew does not tell what was deleted meanwhile.
@@ -201,11 +177,11 @@ fn decide(
 
 fn observe(
     entry: &Entry,
-    Part {
+    Seen {
         look,
         stock,
         unreadable,
-    }: Part,
+    }: Seen,
     looks: &Looks,
     step: &Step,
     clock_ahead: jiff::SignedDuration,

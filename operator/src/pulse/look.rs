@@ -31,18 +31,24 @@ const QUEUE_PATIENCE: Duration = Duration::from_millis(1_500);
 pub(super) struct Looks {
     /// When it began.
     pub(super) started: Instant,
-    /// One a sale, in their order.
-    pub(super) sales: Vec<Look>,
-    /// Why the record of each cannot be read, in their order; empty when Redis could not be.
-    pub(super) unreadable: Vec<Option<String>>,
-    /// What the ledger holds of each, in their order; empty when it could not be read.
-    pub(super) stocks: Vec<SaleStock>,
+    /// What was read of each sale, in their order.
+    pub(super) sales: Vec<Seen>,
     /// Why Redis could not be read, if it could not.
     pub(super) queue_error: Option<String>,
     /// Why PostgreSQL could not be read, if it could not.
     pub(super) ledger_error: Option<String>,
     /// By how much Redis's clock is ahead of ours.
     pub(super) clock_ahead: Option<SignedDuration>,
+}
+
+/// What was read of one sale.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) look: Look,
+    /// What the ledger holds of it; none when that could not be read.
+    pub(super) stock: Option<SaleStock>,
+    /// Why its record could not be read although Redis answered.
+    pub(super) unreadable: Option<String>,
 }
 
 /// Looks at the sales whose records shall be these.
@@ -56,9 +62,7 @@ pub(super) async fn look(stores: &Stores, records: &[Announced]) -> Looks {
     );
     let mut looks = Looks {
         started,
-        sales: sales.iter().map(|_| Look::default()).collect(),
-        unreadable: Vec::new(),
-        stocks: Vec::new(),
+        sales: sales.iter().map(|_| Seen::default()).collect(),
         queue_error: None,
         ledger_error: None,
         clock_ahead: None,
@@ -72,12 +76,12 @@ pub(super) async fn look(stores: &Stores, records: &[Announced]) -> Looks {
     }
     match ledger {
         Ok(Ok(mut stocks)) => {
-            for (look, id) in looks.sales.iter_mut().zip(&ids) {
+            for (seen, id) in looks.sales.iter_mut().zip(&ids) {
                 let stock = stocks.remove(id).unwrap_or_default();
-                look.ledger = Some(stock.levels.clone());
-                let unlisted = stock.unlisted.iter();
-                look.unlisted = Some(unlisted.map(|level| level.product.clone()).collect());
-                looks.stocks.push(stock);
+                seen.look.ledger = Some(stock.levels.clone());
+                let unlisted = stock.unlisted.iter().map(|level| level.product.clone());
+                seen.look.unlisted = Some(unlisted.collect());
+                seen.stock = Some(stock);
             }
         }
         Ok(Err(error)) => looks.ledger_error = Some(error.to_string()),
@@ -96,15 +100,13 @@ impl Looks {
         let clock = Timestamp::from_microsecond(clock).ok();
         self.clock_ahead = clock.map(|clock| clock.duration_since(Timestamp::now()));
         let read = servers.into_iter().zip(announced).zip(lanes);
-        for (look, ((server, announced), lanes)) in self.sales.iter_mut().zip(read) {
-            let (announced, unreadable) = match announced {
-                Ok(announced) => (Some(announced), None),
-                Err(error) => (None, Some(error.to_string())),
-            };
-            self.unreadable.push(unreadable);
-            look.announced = announced;
-            look.server = Some(server);
-            look.lanes = Some(lanes);
+        for (seen, ((server, announced), lanes)) in self.sales.iter_mut().zip(read) {
+            match announced {
+                Ok(announced) => seen.look.announced = Some(announced),
+                Err(error) => seen.unreadable = Some(error.to_string()),
+            }
+            seen.look.server = Some(server);
+            seen.look.lanes = Some(lanes);
         }
     }
 }

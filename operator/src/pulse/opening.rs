@@ -102,7 +102,7 @@ pub(super) fn drafts(context: &Context, sale: &SaleId, news: &[News]) -> Vec<Dra
     let mut drafts = Vec::new();
     for one in news {
         match one {
-            News::Opened(lag) => context.metrics.opening_lag(*lag),
+            News::Opened(lag) => context.metrics.opening_lag.observe(lag.as_secs_f64()),
             News::Prewarmed { ready, note } => {
                 let entries = context.roster.entries();
                 let Some(entry) = entries.get(sale) else {

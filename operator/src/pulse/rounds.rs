@@ -15,7 +15,6 @@ use flashsale_queue::{
 use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::figures;
 use crate::{
     context::Context,
     reconcile::vanished,
@@ -194,7 +193,7 @@ pub(super) fn see(context: &Context, sale: &SaleId, change: impl FnOnce(&mut Obs
         let mut observed = entry.observed().clone();
         change(&mut observed);
         if observed.looked {
-            figures::show(&context.metrics, sale, &observed, workers);
+            context.metrics.sales.show(sale, &observed, workers);
         }
         entry.observe(observed)
     });

@@ -45,7 +45,7 @@ fn keyed(addresses: &Addresses, ids: &str) -> String {
         transaction_pooler,
     } = addresses;
     let key = hmac::Key::new(hmac::HMAC_SHA256, ids.as_bytes());
-    let text = format!("{redis}\n{database}\n{transaction_pooler}");
+    let text = format!("{}\n{}\n{transaction_pooler}", &**redis, &**database);
     let tag = hmac::sign(&key, text.as_bytes());
     let mut mark = String::new();
     for byte in tag.as_ref().iter().take(MARK_BYTES) {
@@ -70,8 +70,8 @@ mod tests {
 
     fn addresses(password: &str) -> Addresses {
         Addresses {
-            redis: format!("redis://:{password}@cache"),
-            database: "postgres://ledger".to_owned(),
+            redis: format!("redis://:{password}@cache").into(),
+            database: "postgres://ledger".into(),
             transaction_pooler: false,
         }
     }

@@ -181,7 +181,7 @@ pub async fn apply(
         .map_err(refusal)?;
     let now = Workers::of(&applied);
     let written = Written::of(&deployment, &applied).map_err(unwritable)?;
-    context.roster.set_written(sale, written);
+    context.roster.set_written(sale, Some(written));
     if is_repair {
         context.roster.note_repair(sale);
     }
@@ -215,7 +215,7 @@ async fn find(
     let found = read_unseen(context, sale).await;
     let found = found.map_err(Error::Unread)?;
     if found.is_none() {
-        context.roster.forget_written(sale);
+        context.roster.set_written(sale, None);
     }
     Ok(found.map(Arc::new))
 }
@@ -300,7 +300,7 @@ async fn try_out(context: &Context, sale: &SaleId, deployment: &Deployment) -> R
         }
         Ok(_) => {}
     }
-    context.roster.set_written(sale, tried);
+    context.roster.set_written(sale, Some(tried));
     Ok(false)
 }
 

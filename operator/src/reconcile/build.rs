@@ -171,7 +171,7 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
             enable_service_links: Some(false),
             security_context: Some(pod_security(defaults)),
             termination_grace_period_seconds: Some(worker.termination_grace_period_seconds.into()),
-            node_selector: some_if_any(worker.node_selector.clone()),
+            node_selector: Some(worker.node_selector.clone()).filter(|all| !all.is_empty()),
             priority_class_name: worker.priority_class_name.clone(),
             tolerations: Some(worker.tolerations.iter().map(toleration).collect()),
             image_pull_secrets: Some(pull_secrets.collect::<Vec<_>>())
@@ -179,10 +179,6 @@ fn template(name: &str, parts: Parts<'_>, defaults: &WorkerDefaults) -> PodTempl
             ..PodSpec::default()
         }),
     }
-}
-
-fn some_if_any(map: BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
-    (!map.is_empty()).then_some(map)
 }
 
 fn toleration(spec: &TolerationSpec) -> Toleration {

@@ -191,12 +191,12 @@ async fn locate(
     // Read for its own sake too: a missing one is said here, not by pods that do not start.
     let (of_workers, database_id) = read(&worker_database).await?;
     let addresses = Addresses {
-        redis: of_redis,
-        database: of_database,
+        redis: of_redis.into(),
+        database: of_database.into(),
         transaction_pooler: spec.database_transaction_pooler,
     };
     let of_workers = Addresses {
-        database: of_workers,
+        database: of_workers.into(),
         ..addresses.clone()
     };
     let of_stores = StoreCertificates {

@@ -1,7 +1,7 @@
 //! Why a visit failed.
 
 use super::{apply, build, status};
-use crate::metrics::Step;
+use crate::metrics::Reconciles;
 
 /// Why a visit failed. Each is worth another try, later and later.
 #[derive(Debug, thiserror::Error)]
@@ -33,14 +33,16 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn step(&self) -> Step {
-        match self {
-            Self::Fetch(_) | Self::Secret(_) => Step::Dereference,
-            Self::Build(_) => Step::Build,
-            Self::Apply(_) => Step::Apply,
-            Self::Status(_) | Self::Claim(_) => Step::Status,
-            Self::Delete(_) | Self::Finalizer(_) => Step::Finalize,
-        }
+    /// Counts it for the step that failed.
+    pub(super) fn count(&self, reconciles: &Reconciles) {
+        let step = match self {
+            Self::Fetch(_) | Self::Secret(_) => &reconciles.dereference,
+            Self::Build(_) => &reconciles.build,
+            Self::Apply(_) => &reconciles.apply,
+            Self::Status(_) | Self::Claim(_) => &reconciles.status,
+            Self::Delete(_) | Self::Finalizer(_) => &reconciles.finalize,
+        };
+        step.inc();
     }
 
     /// Whether somebody else wrote to the object since it was read, which is nobody's fault.

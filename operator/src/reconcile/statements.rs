@@ -240,27 +240,28 @@ fn why(reason: scaling::Reason) -> &'static str {
 }
 
 fn queue_reachable(view: &View<'_>) -> Found {
-    match (&view.observed.queue_error, view.observed.looked) {
-        (_, false) => unknown(Reason::NotSeenYet, "Redis was not asked yet"),
-        (None, true) => yes(Reason::Answers, "Redis answers"),
-        (Some(error), true) => no(
-            Reason::Unreachable,
-            format!("{error}; the workers stay as they are, and it is tried again every second"),
-        ),
-    }
+    let error = view.observed.queue_error.as_ref();
+    let meanwhile = "the workers stay as they are, and it is tried again every second";
+    reachable(view, "Redis", error, meanwhile)
 }
 
 fn database_reachable(view: &View<'_>) -> Found {
     if let Verdict::Undeclared(why) = &view.verdict {
         return no(Reason::Unreachable, why.clone());
     }
-    match (&view.observed.ledger_error, view.observed.looked) {
-        (_, false) => unknown(Reason::NotSeenYet, "PostgreSQL was not asked yet"),
-        (None, true) => yes(Reason::Answers, "PostgreSQL answers"),
-        (Some(error), true) => no(
-            Reason::Unreachable,
-            format!("{error}; buys are still queued, and settled when it is back"),
-        ),
+    let error = view.observed.ledger_error.as_ref();
+    let meanwhile = "buys are still queued, and settled when it is back";
+    reachable(view, "PostgreSQL", error, meanwhile)
+}
+
+/// Whether `store` answered at the last look, and what happens while it does not.
+fn reachable(view: &View<'_>, store: &str, error: Option<&String>, meanwhile: &str) -> Found {
+    match error {
+        _ if !view.observed.looked => {
+            unknown(Reason::NotSeenYet, format!("{store} was not asked yet"))
+        }
+        None => yes(Reason::Answers, format!("{store} answers")),
+        Some(error) => no(Reason::Unreachable, format!("{error}; {meanwhile}")),
     }
 }
 

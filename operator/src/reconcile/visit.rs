@@ -33,7 +33,6 @@ use crate::{
     context::Context,
     crd::{FIELD_MANAGER, FINALIZER, FlashSale, status::FlashSaleStatus},
     events::Reason,
-    metrics::Step,
     roster::{Observation, SETTLE, WriteMode},
     stores::Located,
 };
@@ -347,7 +346,7 @@ impl Visit<'_> {
         let known = self.context.roster.get(&self.sale);
         match (verdict, known) {
             (Verdict::Ending(End::Blocked(_)), _) => {
-                self.context.metrics.reconciles.failed(Step::Finalize);
+                self.context.metrics.reconciles.finalize.inc();
                 let delay = self.context.backoff.failed(&uid(self.object));
                 // Somebody waits for the object to go.
                 Action::requeue(delay.min(REFUSED_REVISIT))

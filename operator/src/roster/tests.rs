@@ -29,8 +29,8 @@ fn announced(suspend: bool) -> Announced {
 /// Stores that nobody connects to.
 fn located() -> Located {
     let addresses = Addresses {
-        redis: "redis://127.0.0.1:1".to_owned(),
-        database: "postgres://127.0.0.1:1/flashsale".to_owned(),
+        redis: "redis://127.0.0.1:1".into(),
+        database: "postgres://127.0.0.1:1/flashsale".into(),
         transaction_pooler: false,
     };
     let stores = StoreCache::default().get(addresses.clone(), StoreCertificates::default());

@@ -65,7 +65,8 @@ impl Access {
         lease: Option<&LeaseSettings>,
     ) -> Result<Client, AccessError> {
         let write = lease.map_or(ANSWER, |lease| {
-            lease.duration.saturating_sub(lease.renew_deadline)
+            let timings = lease.timings;
+            timings.duration.saturating_sub(timings.renew_deadline)
         });
         let gate = Gate::new(fence, write.min(ANSWER), ANSWER);
         Ok(ClientBuilder::try_from(self.0.clone())?

@@ -6,7 +6,7 @@ use std::{
 };
 
 use flashsale_fault_point::FaultPoint;
-use flashsale_ledger::{BatchTurn, Succession};
+use flashsale_ledger::Succession;
 use flashsale_queue::{
     connect::SharedConnection,
     keys::SaleKeys,
@@ -202,21 +202,10 @@ impl Calls {
     /// and so that a driver that leaves does not break a connection in the middle of a statement.
     fn settle(&self, batch: Batch) -> BoxFuture<'static, Ended> {
         let settler = self.settler.clone();
-        let sent = Instant::now();
-        let Batch {
-            driver,
-            number,
-            appended_ms,
-            jobs,
-        } = batch;
+        let (sent, turn) = (Instant::now(), batch.turn.clone());
         let settling = tokio::spawn(async move {
-            let turn = BatchTurn {
-                driver,
-                batch: number,
-                appended_ms,
-            };
             flashsale_fault_point::reach(FaultPoint::AfterClaimBeforeTransaction).await;
-            let settled = settler.settle(&turn, &jobs).await;
+            let settled = settler.settle(&batch.turn, &batch.jobs).await;
             if settled.is_ok() {
                 flashsale_fault_point::reach(FaultPoint::AfterCommitBeforeAcknowledgement).await;
             }
@@ -226,12 +215,7 @@ impl Calls {
             let answer = settling
                 .await
                 .unwrap_or_else(|error| Err(Failure::broken(error.to_string())));
-            let event = Event::Settled {
-                driver,
-                number,
-                answer,
-            };
-            Ended::Settled(sent, event)
+            Ended::Settled(sent, Event::Settled { turn, answer })
         }
         .boxed()
     }

@@ -21,14 +21,8 @@ pub enum Departure {
     },
     /// The ledger refused a batch, since another driver took over or the ledger went back.
     Fenced,
-    /// A later release wrote the next job, and one of its workers has to settle it.
-    Newer {
-        /// What was found.
-        message: String,
-    },
-    /// Redis failed.
-    QueueAway {
-        /// What it said.
-        message: String,
-    },
+    /// A later release wrote the next job, as the message says, and one of its workers has to settle it.
+    Newer(String),
+    /// Redis failed, with this message.
+    QueueAway(String),
 }

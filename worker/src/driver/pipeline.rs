@@ -28,6 +28,7 @@ use std::{
 };
 
 use flashsale_domain::id::ProductId;
+use flashsale_ledger::BatchTurn;
 use flashsale_queue::lane::{Acknowledgement, HEAD};
 use uuid::Uuid;
 
@@ -225,8 +226,7 @@ impl Pipeline {
         self.leaving = if now.stopping {
             Some(Departure::Done)
         } else if let (true, Some(message)) = (self.is_idle(), &self.newer) {
-            let message = message.clone();
-            Some(Departure::Newer { message })
+            Some(Departure::Newer(message.clone()))
         } else if self.is_idle() {
             match waits {
                 // Nothing can be settled before then, and other lanes have something to do.
@@ -303,13 +303,14 @@ impl Pipeline {
         } else {
             self.batch_in_turn(now)?
         };
-        let before = self.sent.back().map_or(last, |sent| sent.batch.number);
-        let batch = Batch {
+        let before = self.sent.back().map_or(last, |sent| sent.batch.turn.batch);
+        let turn = BatchTurn {
             driver,
-            number: before.saturating_add(1),
+            batch: before.saturating_add(1),
             appended_ms: batch::appended_ms(&jobs),
-            jobs: jobs.into(),
         };
+        let jobs = jobs.into();
+        let batch = Batch { turn, jobs };
         self.sent.push_back(Sent {
             batch: batch.clone(),
             ahead,

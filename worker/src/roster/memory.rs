@@ -115,20 +115,16 @@ impl Memory {
         self.ledger_failed |= matches!(departure, Departure::Waits { .. });
         let lane = self.lanes.entry(lane.clone()).or_default();
         lane.known = Some(known);
+        let failures = std::mem::take(&mut lane.failures);
         let wait = match departure {
             Departure::Done | Departure::TurnOver => None,
             Departure::NotBefore(wait) => Some((*wait).min(WAIT_MOST)),
             Departure::Waits { .. } => Some(LEFT_TO_OTHERS),
-            Departure::Fenced | Departure::Newer { .. } | Departure::QueueAway { .. } => {
-                let doubled = WAIT.saturating_mul(1 << lane.failures.min(8));
+            Departure::Fenced | Departure::Newer(_) | Departure::QueueAway(_) => {
+                lane.failures = failures.saturating_add(1);
+                let doubled = WAIT.saturating_mul(1 << failures.min(8));
                 Some(doubled.min(WAIT_MOST))
             }
-        };
-        lane.failures = match departure {
-            Departure::Fenced | Departure::Newer { .. } | Departure::QueueAway { .. } => {
-                lane.failures.saturating_add(1)
-            }
-            _ => 0,
         };
         lane.not_before = wait.map(|wait| now + wait);
         if matches!(departure, Departure::Waits { .. }) {

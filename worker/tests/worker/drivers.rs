@@ -126,7 +126,7 @@ async fn behind_proxies(services: &Services, name: &str) -> (Worker, FaultProxy,
     let ledger = proxy(&services.database_url).await;
     let client = connect::redis_client(&queue.url(&services.redis.url()).unwrap()).unwrap();
     let pool = flashsale_ledger::Ledger::open(&LedgerConfig {
-        url: ledger.url(&services.database_url).unwrap(),
+        url: ledger.url(&services.database_url).unwrap().into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 4,
         transaction_pooler: false,
@@ -573,7 +573,7 @@ async fn the_lease_of_a_driver_that_makes_no_progress_is_given_back() {
     };
     let (lost, done) = (CancellationToken::new(), CancellationToken::new());
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    let progress = Progress::new();
+    let progress = Progress::default();
     let keeping = lease.keep(progress.clone(), lost.clone(), done, metrics);
     let keeping = tokio::spawn(keeping);
     // As long as it makes steps, its lease outlives its term.
@@ -608,7 +608,7 @@ async fn renewals_whose_answers_are_lost_keep_a_lease_no_longer_than_the_first_o
     };
     let (lost, done) = (CancellationToken::new(), CancellationToken::new());
     let metrics = Metrics::register(&Registry::new()).unwrap();
-    let keeping = lease.keep(Progress::new(), lost.clone(), done.clone(), metrics);
+    let keeping = lease.keep(Progress::default(), lost.clone(), done.clone(), metrics);
     let keeping = tokio::spawn(keeping);
     let left_ms = async || queue.clone().pttl::<_, i64>(&key).await.unwrap();
     let half_gone = 2_600;

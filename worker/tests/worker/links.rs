@@ -52,7 +52,7 @@ impl Scene {
         let postgres = proxy(&services.database_url).await;
         let client = connect::redis_client(&redis.url(&services.redis.url()).unwrap()).unwrap();
         let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
-            url: postgres.url(&services.database_url).unwrap(),
+            url: postgres.url(&services.database_url).unwrap().into(),
             tls: flashsale_transport::TlsSource::System,
             connections: 4,
             transaction_pooler: false,

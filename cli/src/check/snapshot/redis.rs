@@ -33,7 +33,7 @@ pub(super) async fn read(
     let keys = SaleKeys::new(sale);
     let present = scan(connection, &keys.pattern()).await?;
     let lanes = lanes(connection, &keys, products, &present).await?;
-    let (records, unreadable) = records(connection, &keys.jobs()).await?;
+    let (records, unreadable) = records(connection, &keys).await?;
     let letters = letters::read(connection, &keys).await?;
     let stock = stock(connection, &keys).await?;
     let in_force: bool = connection.exists(keys.record()).await?;
@@ -117,11 +117,11 @@ async fn lanes(
 /// The records, and the fields that are none.
 async fn records(
     connection: &mut impl Queue,
-    jobs_key: &str,
+    keys: &SaleKeys,
 ) -> RedisResult<(HashMap<Uuid, Record>, Vec<String>)> {
     let (mut records, mut unreadable) = (HashMap::new(), Vec::new());
-    let mut walk = Walk::default();
-    while let Some(chunk) = walk.next(connection, jobs_key).await? {
+    let mut walk = Walk::of(keys);
+    while let Some(chunk) = walk.next(connection).await? {
         let readable = chunk.records.iter();
         records.extend(readable.map(|(job, record)| (*job, plain(record))));
         unreadable.extend(chunk.unreadable);

@@ -40,7 +40,7 @@ impl Linked {
         let (address, _) = address.split_once('/').unwrap();
         let proxy = FaultProxy::start(address.parse().unwrap()).await.unwrap();
         let ledger = Ledger::open(&LedgerConfig {
-            url: proxy.url(url).unwrap(),
+            url: proxy.url(url).unwrap().into(),
             tls: flashsale_transport::TlsSource::System,
             connections,
             transaction_pooler: false,

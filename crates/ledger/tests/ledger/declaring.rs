@@ -308,7 +308,7 @@ async fn a_thousand_products_are_declared_over_a_slow_link() {
     let (address, _) = address.split_once('/').unwrap();
     let link = FaultProxy::start(address.parse().unwrap()).await.unwrap();
     let ledger = flashsale_ledger::Ledger::open(&LedgerConfig {
-        url: link.url(&services.database_url).unwrap(),
+        url: link.url(&services.database_url).unwrap().into(),
         tls: TlsSource::System,
         connections: 1,
         transaction_pooler: false,

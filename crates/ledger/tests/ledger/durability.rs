@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn judged(url: &str) -> (Option<bool>, &'static str) {
     let ledger = Ledger::open(&LedgerConfig {
-        url: url.to_owned(),
+        url: url.into(),
         connections: 1,
         transaction_pooler: false,
         ping_before_use: true,

@@ -91,7 +91,7 @@ impl Cluster {
 
 fn ledger(url: &str, ping_before_use: bool) -> Ledger {
     Ledger::open(&LedgerConfig {
-        url: url.to_owned(),
+        url: url.into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 4,
         transaction_pooler: false,

@@ -23,7 +23,7 @@ async fn opened(stock: i32) -> (Services, Sale) {
 /// A ledger whose sessions have `setting`.
 fn with_setting(services: &Services, setting: &str) -> Ledger {
     Ledger::open(&LedgerConfig {
-        url: format!("{}?options=-c%20{setting}", services.database_url),
+        url: format!("{}?options=-c%20{setting}", services.database_url).into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 2,
         transaction_pooler: false,
@@ -172,7 +172,7 @@ async fn what_cannot_be_connected_to_says_why() {
     }
     // A pool only knows that no connection came in time.
     let nowhere = Ledger::open(&LedgerConfig {
-        url: "postgres://shop:secret@127.0.0.1:1/x".to_owned(),
+        url: "postgres://shop:secret@127.0.0.1:1/x".into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 1,
         transaction_pooler: false,

@@ -326,7 +326,7 @@ async fn behind_a_transaction_pooler_no_call_relies_on_a_statement_of_an_earlier
     open(&services, &sale).await;
     for transaction_pooler in [false, true] {
         let ledger = Ledger::open(&LedgerConfig {
-            url: services.database_url.clone(),
+            url: services.database_url.clone().into(),
             tls: flashsale_transport::TlsSource::System,
             connections: 1,
             transaction_pooler,

@@ -78,7 +78,7 @@ impl Pooled {
 
 fn ledger(url: &str, transaction_pooler: bool) -> Ledger {
     Ledger::open(&LedgerConfig {
-        url: url.to_owned(),
+        url: url.into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 4,
         transaction_pooler,

@@ -187,7 +187,7 @@ pub(super) async fn before(services: &Services) -> Ledger {
         .await
         .unwrap();
     Ledger::open(&LedgerConfig {
-        url,
+        url: url.into(),
         tls: flashsale_transport::TlsSource::System,
         connections: 10,
         transaction_pooler: false,

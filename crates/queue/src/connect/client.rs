@@ -8,7 +8,7 @@ use flashsale_transport::{
     tls::{Certificates, Peer},
 };
 use redis::{
-    Client, ConnectionInfo, IntoConnectionInfo as _, RedisError, RedisResult, TlsCertificates,
+    Client, ConnectionInfo, IntoConnectionInfo as _, RedisResult, TlsCertificates,
     cluster::ClusterClient, sentinel::SentinelClient,
 };
 use tokio::{sync::Mutex, time::timeout};
@@ -99,8 +99,7 @@ impl RedisClient {
         let watched = tls.watched().filter(|_| uses_tls);
         Ok(Self {
             current: Arc::new(ArcSwap::from_pointee(version)),
-            renewal: watched
-                .map(|_| Arc::new(Renewal::new(url.to_owned(), tls.clone(), certificates))),
+            renewal: watched.map(|_| Arc::new(Renewal::new(url.into(), tls.clone(), certificates))),
             relay,
         })
     }
@@ -297,26 +296,16 @@ impl Place {
             Place::Server(client) => Ok(Destination::Server(client.clone())),
             Place::Cluster(cluster) => {
                 let checking = cluster::check_enabled(&cluster.servers, cluster.relay.as_ref());
-                let checked = timeout(LOOKUP_LIMIT, checking);
-                checked
-                    .await
-                    .unwrap_or_else(|_| Err(late("no server of the cluster answered")))?;
+                in_time("no server of the cluster answered", checking).await?;
                 Ok(Destination::Cluster(Arc::clone(cluster)))
             }
             Place::RelayedSentinel(lookup) => {
-                let primary = timeout(LOOKUP_LIMIT, lookup.primary());
-                let primary = primary
-                    .await
-                    .unwrap_or_else(|_| Err(late("Sentinel named no primary")))?;
+                let primary = in_time("Sentinel named no primary", lookup.primary()).await?;
                 Ok(Destination::Server(Box::new(primary)))
             }
             Place::Sentinel(sentinel) => {
-                let primary = timeout(LOOKUP_LIMIT, async {
-                    sentinel.lock().await.async_get_client().await
-                });
-                let primary = primary
-                    .await
-                    .unwrap_or_else(|_| Err(late("Sentinel named no primary")))?;
+                let asking = async { sentinel.lock().await.async_get_client().await };
+                let primary = in_time("Sentinel named no primary", asking).await?;
                 Ok(Destination::Server(Box::new(primary)))
             }
         }
@@ -332,9 +321,15 @@ fn is_tls(url: &str) -> bool {
     )
 }
 
-fn late(who_did_what: &str) -> RedisError {
-    let text = format!("{who_did_what} within {} s", LOOKUP_LIMIT.as_secs());
-    io::Error::new(io::ErrorKind::TimedOut, text).into()
+/// The answer to `looking_up`; if it takes too long, the error that `failed` says.
+async fn in_time<T>(
+    failed: &str,
+    looking_up: impl Future<Output = RedisResult<T>>,
+) -> RedisResult<T> {
+    timeout(LOOKUP_LIMIT, looking_up).await.unwrap_or_else(|_| {
+        let text = format!("{failed} within {} s", LOOKUP_LIMIT.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, text).into())
+    })
 }
 
 #[cfg(test)]

@@ -59,12 +59,9 @@ impl Turnstile {
             load.arg("LOAD").arg(super::SOURCE);
             answers = send(connection, Some(load), &call, replication).await?;
         }
-        let mut answers = answers.into_iter();
-        let decided = answers.next().ok_or_else(too_few_answers)?;
-        let decided = decided.extract_error()?;
-        let waited = answers.next().ok_or_else(too_few_answers)?;
+        let [decided, waited] = <[Value; 2]>::try_from(answers).map_err(|_| too_few_answers())?;
         Ok(ReplicatedCall {
-            admissions: read_answers(decided, buys.len())?,
+            admissions: read_answers(decided.extract_error()?, buys.len())?,
             replicas: count(waited),
             wanted: replication.replicas,
         })

@@ -12,18 +12,9 @@ const STARTING: &str = "starting";
 /// Why a check whose handle is gone is not ready.
 const REPORTER_GONE: &str = "the part that reports this check has ended";
 
-/// What was last reported of a check.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Status {
-    /// It holds.
-    Ready,
-    /// It does not, for this reason.
-    NotReady(String),
-}
-
-/// All checks by name.
+/// All checks by name, with why each does not hold; none for one that does.
 #[derive(Debug, Default)]
-pub(super) struct Checks(Mutex<BTreeMap<String, Status>>);
+pub(super) struct Checks(Mutex<BTreeMap<String, Option<String>>>);
 
 /// What `/readyz` answers.
 #[derive(Debug, PartialEq, Eq, Serialize)]
@@ -42,37 +33,24 @@ struct Check {
     reason: Option<String>,
 }
 
-impl Check {
-    fn new(name: &str, status: &Status) -> Self {
-        let reason = match status {
-            Status::Ready => None,
-            Status::NotReady(reason) => Some(reason.clone()),
-        };
-        Self {
-            name: name.to_owned(),
-            ready: reason.is_none(),
-            reason,
-        }
-    }
-}
-
 impl Checks {
     pub(super) fn add(checks: &Arc<Self>, name: &str) -> ReadinessHandle {
         let handle = ReadinessHandle {
             name: name.to_owned(),
             checks: Arc::clone(checks),
         };
-        handle.report(Status::NotReady(STARTING.to_owned()));
+        handle.report(Some(STARTING.to_owned()));
         handle
     }
 
     pub(super) fn report(&self) -> Report {
-        let checks: Vec<Check> = self
-            .0
-            .lock()
-            .iter()
-            .map(|(name, status)| Check::new(name, status))
-            .collect();
+        let checks = self.0.lock();
+        let checks = checks.iter().map(|(name, reason)| Check {
+            name: name.clone(),
+            ready: reason.is_none(),
+            reason: reason.clone(),
+        });
+        let checks: Vec<Check> = checks.collect();
         Report {
             ready: checks.iter().all(|check| check.ready),
             checks,
@@ -94,7 +72,7 @@ pub struct ReadinessHandle {
 impl ReadinessHandle {
     /// The check holds.
     pub fn ready(&self) {
-        if self.report(Status::Ready) != Some(Status::Ready) {
+        if !self.report(None) {
             tracing::info!(check = self.name, "ready");
         }
     }
@@ -102,20 +80,21 @@ impl ReadinessHandle {
     /// The check does not hold, for `reason`, which people read.
     pub fn not_ready(&self, reason: impl Into<String>) {
         let reason = reason.into();
-        if self.report(Status::NotReady(reason.clone())) == Some(Status::Ready) {
+        if self.report(Some(reason.clone())) {
             tracing::warn!(check = self.name, reason, "not ready any more");
         }
     }
 
-    /// Gives what was reported before.
-    fn report(&self, status: Status) -> Option<Status> {
-        self.checks.0.lock().insert(self.name.clone(), status)
+    /// Reports why the check does not hold, if it does not. True when it was reported to hold before.
+    fn report(&self, reason: Option<String>) -> bool {
+        let mut checks = self.checks.0.lock();
+        checks.insert(self.name.clone(), reason) == Some(None)
     }
 }
 
 impl Drop for ReadinessHandle {
     fn drop(&mut self) {
-        self.report(Status::NotReady(REPORTER_GONE.to_owned()));
+        self.report(Some(REPORTER_GONE.to_owned()));
     }
 }
 

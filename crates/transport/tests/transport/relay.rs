@@ -48,7 +48,7 @@ async fn endless(beginning: &'static [u8]) -> (SocketAddr, Arc<AtomicUsize>) {
 
 fn ledger(url: &str, bounds: Option<&ReplyBounds>) -> Ledger {
     Ledger::open(&LedgerConfig {
-        url: url.to_owned(),
+        url: url.into(),
         tls: TlsSource::System,
         connections: 1,
         transaction_pooler: false,

@@ -1,7 +1,9 @@
+use std::time::Duration;
+
 use super::*;
 
 const DURATION: Duration = Duration::from_secs(15);
-const TIMINGS: Timings = Timings {
+const TIMINGS: LeaseTimings = LeaseTimings {
     duration: DURATION,
     renew_deadline: Duration::from_secs(10),
     retry_period: Duration::from_secs(2),

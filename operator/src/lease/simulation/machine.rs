@@ -5,9 +5,12 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use crate::lease::election::{Election, Standing, Step, Timings};
+use crate::{
+    config::LeaseTimings,
+    lease::election::{Election, Standing, Step},
+};
 
-const TIMINGS: Timings = Timings {
+const TIMINGS: LeaseTimings = LeaseTimings {
     duration: Duration::from_secs(15),
     renew_deadline: Duration::from_secs(10),
     retry_period: Duration::from_secs(2),

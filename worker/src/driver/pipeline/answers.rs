@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use flashsale_ledger::{Fault, Settlement, Succession, Takeover, WaitReason};
+use flashsale_ledger::{BatchTurn, Fault, Settlement, Succession, Takeover, WaitReason};
 use flashsale_queue::{
     lane::{Acknowledgement, Entry},
     retry::Retry,
 };
-use uuid::Uuid;
 
-use super::{Batch, Claim, Command, Event, Now, Pipeline, Sent, Stretch};
+use super::{Claim, Command, Event, Now, Pipeline, Sent, Stretch};
 use crate::{
     batch::{self, Waiting},
     driver::{
@@ -53,20 +52,14 @@ impl Pipeline {
             Event::Read(Ok(entries)) => self.read_entries(entries, now.at),
             Event::RefusedRead { asked, found } => match found {
                 Ok(found) => self.refused_read(&asked, found),
-                Err(message) => self.leave(Departure::QueueAway { message }),
+                Err(message) => self.leave(Departure::QueueAway(message)),
             },
-            Event::Settled {
-                driver,
-                number,
-                answer,
-            } => self.answered(driver, number, answer, now),
+            Event::Settled { turn, answer } => self.answered(&turn, answer, now),
             Event::Acknowledged(told) => self.acknowledged(told, now.at),
             Event::Noted => self.noting = self.noting.saturating_sub(1),
             Event::Loaded(Err(message))
             | Event::Read(Err(message))
-            | Event::LeaseAsked(Err(message)) => {
-                self.leave(Departure::QueueAway { message });
-            }
+            | Event::LeaseAsked(Err(message)) => self.leave(Departure::QueueAway(message)),
         }
     }
 
@@ -162,11 +155,10 @@ impl Pipeline {
         }
     }
 
-    fn answered(&mut self, driver: Uuid, number: i64, answer: Answer, now: &Now) {
+    fn answered(&mut self, turn: &BatchTurn, answer: Answer, now: &Now) {
         let mut sent = self.sent.iter_mut();
-        let is_it = |batch: &Batch| (batch.driver, batch.number) == (driver, number);
         // An answer to a batch that was given up is of no use: its jobs are settled again.
-        let Some(sent) = sent.find(|sent| is_it(&sent.batch)) else {
+        let Some(sent) = sent.find(|sent| sent.batch.turn == *turn) else {
             return;
         };
         sent.answer = Some(answer);
@@ -185,8 +177,8 @@ impl Pipeline {
     fn settled(&mut self, sent: &Sent, settlement: &Settlement) {
         let jobs = &sent.batch.jobs;
         self.claim = Claim::Held {
-            driver: sent.batch.driver,
-            last: sent.batch.number,
+            driver: sent.batch.turn.driver,
+            last: sent.batch.turn.batch,
         };
         self.settled = true;
         self.fresh = false;

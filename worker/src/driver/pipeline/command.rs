@@ -2,12 +2,11 @@
 
 use std::{
     collections::HashMap,
-    ops::RangeInclusive,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use flashsale_ledger::{Settlement, Succession};
+use flashsale_ledger::{BatchTurn, Settlement, Succession};
 use flashsale_queue::{
     lane::{Acknowledgement, Entry},
     retry::Retry,
@@ -19,12 +18,8 @@ use crate::{batch::Waiting, settlement::Failure};
 /// Jobs to be settled in one transaction, with their place among the batches of the lane.
 #[derive(Debug, Clone)]
 pub(in crate::driver) struct Batch {
-    /// The takeover under which it is sent.
-    pub(in crate::driver) driver: Uuid,
-    /// Its number: the one of the batch before it, and one.
-    pub(in crate::driver) number: i64,
-    /// Times in the ids of its first and last entry.
-    pub(in crate::driver) appended_ms: RangeInclusive<i64>,
+    /// The takeover under which it is sent, its number, and the times of its entries.
+    pub(in crate::driver) turn: BatchTurn,
     /// The jobs, in order of arrival.
     pub(in crate::driver) jobs: Arc<[Waiting]>,
 }
@@ -85,10 +80,8 @@ pub(in crate::driver) enum Event {
     },
     /// Of [`Command::Settle`].
     Settled {
-        /// The takeover under which the batch was sent.
-        driver: Uuid,
-        /// Its number.
-        number: i64,
+        /// Which batch.
+        turn: BatchTurn,
         /// What the ledger decided.
         answer: Result<Settlement, Failure>,
     },

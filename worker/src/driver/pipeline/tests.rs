@@ -80,7 +80,7 @@ fn confirmed(batch: &Batch) -> Settlement {
             .map(|order_id| Verdict::Confirmed { order_id })
             .collect(),
         stock: 1,
-        version: batch.number,
+        version: batch.turn.batch,
         confirmed: 0,
     }
 }
@@ -180,8 +180,7 @@ impl Stage {
 
     fn settle(&mut self, batch: &Batch, answer: Result<Settlement, Failure>) {
         self.answer(Event::Settled {
-            driver: batch.driver,
-            number: batch.number,
+            turn: batch.turn.clone(),
             answer,
         });
     }
@@ -224,7 +223,7 @@ fn a_job_of_a_later_release_is_left_to_it_once_those_before_it_are_settled() {
     stage.pass(Duration::ZERO);
     let departure = stage.pipeline.departure();
     assert!(
-        matches!(departure, Some(Departure::Newer { .. })),
+        matches!(departure, Some(Departure::Newer(_))),
         "{departure:?}"
     );
     // Nothing of it was dead-lettered, and nothing behind it was settled.
@@ -234,9 +233,9 @@ fn a_job_of_a_later_release_is_left_to_it_once_those_before_it_are_settled() {
 #[test]
 fn full_batches_are_sent_one_ahead_of_the_other_and_numbered() {
     let (mut stage, first, second) = Stage::with_two_sent();
-    assert_eq!((first.number, second.number), (71, 72));
+    assert_eq!((first.turn.batch, second.turn.batch), (71, 72));
     assert_eq!(users(&first), [1, 2, 3, 4]);
-    assert_eq!(second.appended_ms, 5..=8);
+    assert_eq!(second.turn.appended_ms, 5..=8);
     stage.read(4);
     assert!(
         stage.maybe_sent().is_none(),
@@ -244,7 +243,10 @@ fn full_batches_are_sent_one_ahead_of_the_other_and_numbered() {
     );
     stage.confirm(&first);
     let third = stage.sent();
-    assert_eq!((third.driver, third.number), (first.driver, 73));
+    assert_eq!(
+        (third.turn.driver, third.turn.batch),
+        (first.turn.driver, 73)
+    );
     assert_eq!(stage.told(), ["1-0", "2-0", "3-0", "4-0"]);
 }
 
@@ -298,7 +300,7 @@ fn what_was_sent_behind_a_batch_that_failed_is_settled_after_it_under_a_new_toke
     let driver = stage.take_over();
     let mut order = Vec::new();
     while let Some(batch) = stage.maybe_sent() {
-        assert_eq!(batch.driver, driver);
+        assert_eq!(batch.turn.driver, driver);
         order.extend(users(&batch));
         stage.confirm(&second);
         assert!(stage.acknowledgement().is_none(), "it was given up");
@@ -316,7 +318,10 @@ fn a_batch_sent_ahead_that_came_too_early_is_sent_again_in_its_turn() {
     stage.settle(&second, Err(failure(Fault::OutOfTurn)));
     stage.confirm(&first);
     let again = stage.sent();
-    assert_eq!((again.driver, again.number), (second.driver, 72));
+    assert_eq!(
+        (again.turn.driver, again.turn.batch),
+        (second.turn.driver, 72)
+    );
     assert_eq!(users(&again), users(&second));
 }
 
@@ -328,7 +333,7 @@ fn a_batch_that_may_still_commit_is_sent_again_under_a_new_token_only() {
     assert!(stage.maybe_sent().is_none());
     let driver = stage.take_over();
     let again = stage.sent();
-    assert_eq!((again.driver, users(&again)), (driver, users(&second)));
+    assert_eq!((again.turn.driver, users(&again)), (driver, users(&second)));
 }
 
 #[test]
@@ -483,7 +488,7 @@ fn a_read_that_failed_loses_nothing_that_was_settled() {
     assert_eq!(stage.told().len(), 4);
     assert!(matches!(
         stage.pipeline.departure(),
-        Some(Departure::QueueAway { .. })
+        Some(Departure::QueueAway(_))
     ));
 }
 

@@ -30,7 +30,7 @@ fn ledger(url: &str, tls: &TlsSource) -> Ledger {
 
 fn ledger_with(url: &str, tls: &TlsSource, bounds: Option<ReplyBounds>) -> Ledger {
     Ledger::open(&LedgerConfig {
-        url: url.to_owned(),
+        url: url.into(),
         tls: tls.clone(),
         connections: 1,
         transaction_pooler: false,

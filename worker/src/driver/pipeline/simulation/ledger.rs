@@ -85,10 +85,10 @@ impl Ledger {
         if self.locked {
             return Err(failure(Fault::Server(WaitReason::Locked)));
         }
-        if self.driver != Some(batch.driver) && self.broken != Broken::Fence {
+        if self.driver != Some(batch.turn.driver) && self.broken != Broken::Fence {
             return Err(failure(Fault::Fenced));
         }
-        if batch.number > self.batch + 1 && self.broken != Broken::Numbers {
+        if batch.turn.batch > self.batch + 1 && self.broken != Broken::Numbers {
             return Err(failure(Fault::OutOfTurn));
         }
         if batch.jobs.len() > self.quick {
@@ -102,8 +102,11 @@ impl Ledger {
             }
             return Err(failure(Fault::Row));
         }
-        let is_repeat = batch.number <= self.batch && self.broken != Broken::Numbers;
-        let (first, last) = (*batch.appended_ms.start(), *batch.appended_ms.end());
+        let is_repeat = batch.turn.batch <= self.batch && self.broken != Broken::Numbers;
+        let (first, last) = (
+            *batch.turn.appended_ms.start(),
+            *batch.turn.appended_ms.end(),
+        );
         let mut verdicts = Vec::new();
         let mut turned_away = Vec::new();
         let mut confirmed = 0;
@@ -126,11 +129,11 @@ impl Ledger {
             });
         }
         if !is_repeat {
-            self.batch = batch.number;
+            self.batch = batch.turn.batch;
             self.version += i64::from(confirmed > 0);
             if !turned_away.is_empty() && self.broken != Broken::Rejections {
                 self.rejections
-                    .insert(batch.number, (first, last, turned_away));
+                    .insert(batch.turn.batch, (first, last, turned_away));
             }
         }
         Ok(Settlement {

@@ -496,9 +496,8 @@ impl World {
                 Event::TakenOver(self.ledger.take_over(token, from))
             }
             Command::Settle(batch) => Event::Settled {
-                driver: batch.driver,
-                number: batch.number,
                 answer: self.ledger.settle(&batch),
+                turn: batch.turn,
             },
             Command::AskLease => Event::LeaseAsked(Ok(self.queue.renew(&owner, self.now, TERM))),
             Command::Load => Event::Loaded(Ok(self.queue.notes.clone())),
@@ -555,8 +554,7 @@ fn given_up(command: &Command) -> Event {
     match command {
         Command::TakeOver { .. } => Event::TakenOver(Err(silent())),
         Command::Settle(batch) => Event::Settled {
-            driver: batch.driver,
-            number: batch.number,
+            turn: batch.turn.clone(),
             answer: Err(silent()),
         },
         Command::AskLease => Event::LeaseAsked(Err(away())),

@@ -1,21 +1,23 @@
 //! Reading a large hash of a sale in steps.
 
-use flashsale_queue::connect::Queue;
 use redis::RedisResult;
+
+use crate::connect::Queue;
 
 /// Fields that one call of Redis looks at: a few milliseconds in which it does nothing else.
 const COUNT: usize = 2_000;
 
 /// A walk over a hash. A field that is there all the time is met at least once, perhaps twice.
 #[derive(Debug)]
-pub(super) struct Scan {
+pub struct Scan {
     key: String,
     /// Where Redis goes on; none once it came round.
     cursor: Option<u64>,
 }
 
 impl Scan {
-    pub(super) fn of(key: String) -> Self {
+    /// A walk over the hash `key`, from its beginning.
+    pub fn of(key: String) -> Self {
         Self {
             key,
             cursor: Some(0),
@@ -23,7 +25,7 @@ impl Scan {
     }
 
     /// The next fields with their values, perhaps none of them; none at the end.
-    pub(super) async fn next(
+    pub async fn next(
         &mut self,
         connection: &mut impl Queue,
     ) -> RedisResult<Option<Vec<(String, String)>>> {
