@@ -41,11 +41,11 @@ impl fmt::Debug for StoreUrl {
     }
 }
 
-/// The address without user, password and query, which can hold a password as well.
+/// The address without user, password and query, which can hold a password as well. What has no scheme is no
+/// address, and could be a password alone.
 fn without_login(url: &str) -> String {
-    let (scheme, rest) = match url.split_once("://") {
-        Some((scheme, rest)) => (format!("{scheme}://"), rest),
-        None => (String::new(), url),
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "…".to_owned();
     };
     // A password may hold any of the characters that end an address, so the last `@` counts.
     let (login, place) = match rest.rsplit_once('@') {
@@ -55,7 +55,7 @@ fn without_login(url: &str) -> String {
         None => ("", rest),
     };
     let place = place.split(['?', '#']).next().unwrap_or_default();
-    format!("{scheme}{login}{place}")
+    format!("{scheme}://{login}{place}")
 }
 
 #[cfg(test)]
@@ -78,7 +78,8 @@ mod tests {
             ),
             ("postgres://db/shop?password=sec@ret", "postgres://…"),
             ("postgres://u:sec?re@db/shop", "postgres://…"),
-            ("u:secret@db", "…@db"),
+            ("u:secret@db", "…"),
+            ("secret", "…"),
         ] {
             let url = StoreUrl::from(url);
             assert_eq!(format!("{url:?}"), shown);

@@ -107,10 +107,15 @@ impl Memory {
     /// Bytes in use, if these are too many and have become so lately.
     fn shortage(&self) -> Option<u64> {
         let bytes = (self.in_use)()?;
-        let (now, before) = self.least.lock().update(|least| least.min(bytes));
-        let grown = bytes - now.min(before);
+        let grown = bytes - least_with(&mut self.least.lock(), bytes);
         (bytes >= self.short_from && grown >= self.grown_by).then_some(bytes)
     }
+}
+
+/// The least that was in use lately, `bytes` now among it.
+fn least_with(recent: &mut Recent, bytes: u64) -> u64 {
+    let (now, before) = recent.update(|least| least.min(bytes));
+    now.min(before)
 }
 
 #[derive(Debug)]
@@ -301,10 +306,6 @@ mod tests {
     #[test]
     fn memory_that_was_in_use_before_is_not_the_stores_doing() {
         let mut recent = Recent::new(REMEMBERED, u64::MAX);
-        let least_with = |recent: &mut Recent, bytes: u64| {
-            let (now, before) = recent.update(|least| least.min(bytes));
-            now.min(before)
-        };
         let least = [250, 240, 300].map(|bytes| least_with(&mut recent, bytes));
         assert_eq!(least, [250, 240, 240]);
         recent.since = Instant::now().checked_sub(REMEMBERED).unwrap();
