@@ -91,25 +91,30 @@ const COULD_NOT: u8 = 3;
 /// Reads the command line, carries it out and gives the exit status. Has a runtime of its own: a
 /// future that the binary polled would be compiled a second time, with the binary.
 pub fn main() -> ExitCode {
-    match parse_and_run() {
+    let arguments = Arguments::parse();
+    let runtime = match set_up(&arguments.log_level) {
+        Ok(runtime) => runtime,
+        Err(error) => return failed(&error),
+    };
+    // The runtime ends after what came of the command is said: a look-up of a name that hangs holds it up.
+    match runtime.block_on(run(arguments.command)) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Broken) => ExitCode::FAILURE,
         // Whoever reads the output has seen enough, as `head` does.
         Err(ToolError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(error) => {
-            let label = console::style("error:").for_stderr().red().bold();
-            eprintln!("{label} {}", error::chain(&error));
-            ExitCode::from(COULD_NOT)
-        }
+        Err(error) => failed(&error),
     }
 }
 
-fn parse_and_run() -> Result<Outcome, ToolError> {
-    let arguments = Arguments::parse();
-    logging::init(LogFormat::Auto, &arguments.log_level)?;
-    Runtime::new()
-        .map_err(ToolError::Runtime)?
-        .block_on(run(arguments.command))
+fn set_up(log_level: &str) -> Result<Runtime, ToolError> {
+    logging::init(LogFormat::Auto, log_level)?;
+    Runtime::new().map_err(ToolError::Runtime)
+}
+
+fn failed(error: &ToolError) -> ExitCode {
+    let label = console::style("error:").for_stderr().red().bold();
+    eprintln!("{label} {}", error::chain(error));
+    ExitCode::from(COULD_NOT)
 }
 
 async fn run(command: Command) -> Result<Outcome, ToolError> {
