@@ -118,6 +118,44 @@ mod tests {
     }
 
     #[test]
+    fn flags_name_their_units_and_have_variables() {
+        for flag in Arguments::command().get_arguments() {
+            let Some(long) = flag
+                .get_long()
+                .filter(|long| *long != "help" && *long != "version")
+            else {
+                continue;
+            };
+            assert!(flag.get_env().is_some(), "{long}");
+            let unit = flag.get_value_names().unwrap_or_default().first();
+            for (value, suffix) in [("SECONDS", "-seconds"), ("MILLIS", "-millis")] {
+                let is_named = long.ends_with(suffix);
+                assert_eq!(unit.is_some_and(|unit| unit == value), is_named, "{long}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_true_or_false_may_stand_without_a_value() {
+        let access_log = |flag: &[&str]| {
+            let rest = [
+                "flashsale-gateway",
+                "--auth-mode",
+                "off",
+                "--redis-url",
+                "redis://a",
+            ];
+            let rest = [&rest[..], &["--database-url", "postgres://a/b"], flag].concat();
+            Arguments::try_parse_from(rest).map(|arguments| arguments.config.clients.access_log)
+        };
+        assert!(!access_log(&[]).unwrap());
+        assert!(access_log(&["--access-log"]).unwrap());
+        assert!(access_log(&["--access-log=true"]).unwrap());
+        assert!(!access_log(&["--access-log", "false"]).unwrap());
+        access_log(&["--access-log=1"]).unwrap_err();
+    }
+
+    #[test]
     fn the_openapi_command_needs_no_addresses() {
         let arguments = Arguments::try_parse_from(["flashsale-gateway", "openapi"]).unwrap();
         assert_eq!(arguments.command, Some(Command::Openapi));

@@ -44,7 +44,7 @@ pub(super) fn seconds(range: RangeInclusive<u64>) -> impl TypedValueParser<Value
     u64::value_parser().range(range).map(Duration::from_secs)
 }
 
-/// A whole number of millis within `range`.
+/// A whole number of milliseconds within `range`.
 pub(super) fn millis(range: RangeInclusive<u64>) -> impl TypedValueParser<Value = Duration> {
     u64::value_parser().range(range).map(Duration::from_millis)
 }
@@ -54,7 +54,7 @@ pub(super) fn number(range: RangeInclusive<i64>) -> RangedI64ValueParser<u32> {
     u32::value_parser().range(range)
 }
 
-/// The same for what is counted in memory.
+/// A whole number within `range`, as a length.
 pub(super) fn count(range: RangeInclusive<u32>) -> impl TypedValueParser<Value = usize> {
     let range = i64::from(*range.start())..=i64::from(*range.end());
     u32::value_parser().range(range).map(|count| count as usize)

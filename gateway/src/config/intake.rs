@@ -21,7 +21,7 @@ pub struct IntakeConfig {
     /// `spec.durability.redisReplicas` asks for, before its buys are answered 503. Less than
     /// --turnstile-timeout-millis.
     #[arg(long, value_name = "MILLIS", default_value = "100", value_parser = millis(1..=60_000))]
-    pub replica_timeout: Duration,
+    replica_timeout: Duration,
 
     /// Milliseconds that a buy may wait for its call before it is answered 503. It is answered so at
     /// once when, by how fast buys are taken, it would wait for more than half of this.
