@@ -131,16 +131,9 @@ async fn watch_in(
             |object, error, context| after_error(&object, error, &context),
             context.clone(),
         )
-        .for_each(|visited| async {
-            // Failed visits and watches are told where they fail, and an object may be gone between its
-            // change and its visit; what is left would end the controller.
-            if let Err(error) = visited
-                && !matches!(
-                    error,
-                    Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)
-                )
-            {
-                tracing::error!(%error, "the controller failed: {error}");
+        .for_each(async |visited| {
+            if let Err(error) = visited {
+                log_failure(&error);
             }
         });
     let overdue = async {
@@ -165,6 +158,21 @@ async fn watch_in(
         () = until_stop(pulse::rounds::run(context.clone(), stop.clone()), &stop) => stopped("rounds"),
         () = until_stop(pulse::shortfalls::run(context.clone(), stop.clone()), &stop) => stopped("shortfalls"),
         () = overdue => Ok(()),
+    }
+}
+
+/// Logs what goes wrong in the controller itself. Failed visits and watches are logged where they fail, and an
+/// object may be gone between its change and its visit.
+fn log_failure<E, Q>(error: &Error<E, Q>)
+where
+    E: std::error::Error + 'static,
+    Q: std::error::Error + 'static,
+{
+    if !matches!(
+        error,
+        Error::ObjectNotFound(_) | Error::ReconcilerFailed(..)
+    ) {
+        tracing::error!(%error, "the controller failed: {error}");
     }
 }
 

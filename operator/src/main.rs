@@ -15,12 +15,6 @@ use flashsale_telemetry::{logging::LogArgs, open_files, process};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The work waits for other machines most of the time; more threads would only take memory.
-const THREADS: usize = 2;
-
-/// How long stopping may take, whatever hangs; the chart gives the pod 20 s.
-const STOP_LIMIT: Duration = Duration::from_secs(15);
-
 /// Runs the flash sales of a Kubernetes cluster: makes of each FlashSale what Redis has to know and
 /// a Deployment of workers, scales it by the queue, and reports what it sees.
 ///
@@ -147,13 +141,7 @@ fn work(arguments: Arguments) -> process::Outcome {
     open_files::raise_limit();
     // Which TLS provider rustls uses is a decision of the process. Only a second call can fail.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build()?;
-    process::serve(runtime, STOP_LIMIT, async |stop| {
-        Ok(Box::pin(run::run(arguments.operator, stop)).await?)
-    })
+    run::serve(arguments.operator)
 }
 
 #[cfg(test)]

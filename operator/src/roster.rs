@@ -166,7 +166,7 @@ impl Roster {
         closed
     }
 
-    /// What `look` makes of a sale in force.
+    /// Runs `look` on the entry of a sale; none when the sale is not in force.
     fn with<T>(&self, sale: &SaleId, look: impl FnOnce(&mut Entry) -> T) -> Option<T> {
         self.entries().get_mut(sale).map(look)
     }

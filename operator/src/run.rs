@@ -12,10 +12,11 @@ use std::{net::SocketAddr, time::Duration};
 use flashsale_telemetry::{
     listen, memory,
     probes::{self, Probes},
+    process::{self, Outcome},
 };
 use flashsale_transport::ReplyBounds;
 use prometheus::Registry;
-use tokio::time::timeout;
+use tokio::{runtime, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 use self::access::Access;
@@ -26,6 +27,12 @@ use crate::{
     lease::{Elector, Fence, Leadership, Loss},
     metrics::Metrics,
 };
+
+/// The work waits for other machines most of the time; more threads would only take memory.
+const THREADS: usize = 2;
+
+/// How long stopping may take, whatever hangs; the chart gives the pod 20 s.
+const STOP_LIMIT: Duration = Duration::from_secs(15);
 
 /// How long the controller may finish what is in work. With a standby's look at the lease this
 /// stays under three seconds from SIGTERM to the next leader.
@@ -55,6 +62,18 @@ pub enum RunError {
     /// The controller ended by itself.
     #[error(transparent)]
     Controller(#[from] ControllerError),
+}
+
+/// Runs the operator in a runtime of its own until the process is asked to stop. The binary polls no future
+/// itself, since that would compile the operator a second time.
+pub fn serve(arguments: OperatorArgs) -> Outcome {
+    let runtime = runtime::Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()?;
+    process::serve(runtime, STOP_LIMIT, async |stop| {
+        Ok(Box::pin(run(arguments, stop)).await?)
+    })
 }
 
 /// Runs the operator until `stop` is cancelled, leadership is lost, or the controller fails.
