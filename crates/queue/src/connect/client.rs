@@ -321,7 +321,7 @@ fn is_tls(url: &str) -> bool {
     )
 }
 
-/// The answer to `looking_up`; if it takes too long, the error that `failed` says.
+/// The answer to `looking_up`, or after [`LOOKUP_LIMIT`] an error that begins with `failed`.
 async fn in_time<T>(
     failed: &str,
     looking_up: impl Future<Output = RedisResult<T>>,
