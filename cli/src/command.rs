@@ -88,15 +88,15 @@ impl Outcome {
 /// The exit status of a command that could not be carried out.
 const COULD_NOT: u8 = 3;
 
-/// Reads the command line, carries it out and gives the exit status. Has a runtime of its own: a
-/// future that the binary polled would be compiled a second time, with the binary.
+/// Runs the command line and returns the exit status. The runtime is started here, since a future that
+/// the binary polls is compiled a second time, with the binary.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let runtime = match set_up(&arguments.log_level) {
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    // The runtime ends after what came of the command is said: a look-up of a name that hangs holds it up.
+    // The outcome is printed before the runtime is dropped, which waits for name lookups that hang.
     match runtime.block_on(run(arguments.command)) {
         Ok(Outcome::Holds) => ExitCode::SUCCESS,
         Ok(Outcome::Broken) => ExitCode::FAILURE,

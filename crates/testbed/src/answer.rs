@@ -36,7 +36,7 @@ pub(crate) struct Patience {
     pub(crate) longest: Duration,
 }
 
-/// Asks until `condition` holds of each of `servers`; answers whether all did in time.
+/// Polls each of `servers` until `condition` holds for it. Returns whether it held for all in time.
 pub(crate) async fn all<T: Copy, E>(
     servers: impl IntoIterator<Item = T>,
     patience: Patience,
