@@ -66,7 +66,7 @@ problems!(BuyProblems {
     403: "sale-not-open (with `opensAt`), sale-closed, pass-required, subject-unsupported, insufficient-scope",
     404: "unknown-product",
     408: "request-timeout",
-    409: "sold-out",
+    409: "sold-out, price-higher (with `price`)",
     413: "body-too-large",
     415: "media-type-unsupported",
     422: "idempotency-key-reused",
@@ -160,7 +160,7 @@ impl Checkout {
         };
         let offer = self.0.catalogue.find_offer(&wanted.product_id).await?;
         let offer = offer.ok_or_else(|| answer::unknown_product(&wanted.product_id))?;
-        let buy = assemble(&offer, user, key);
+        let buy = assemble(&offer, user, key, wanted.max_price);
         Ok((offer, buy))
     }
 
@@ -181,12 +181,15 @@ impl Checkout {
 }
 
 /// The buy as the turnstile takes it.
-fn assemble(offer: &Offer, user: UserId, key: IdempotencyKey) -> Buy {
+fn assemble(offer: &Offer, user: UserId, key: IdempotencyKey, max_price: Option<u64>) -> Buy {
     let product = offer.product().id.clone();
     let job_id = JobId::with_route(offer.sale.route);
     let retry = offer.sale.sale().retry;
     let taken_at = Timestamp::now().as_millisecond();
-    let job = job::to_json(job_id, (&user, &product, &key), taken_at, retry);
+    let price = offer.price();
+    let is_accepted = max_price.is_none_or(|most| price <= i64::try_from(most).unwrap_or(i64::MAX));
+    let job =
+        is_accepted.then(|| job::to_json(job_id, (&user, &product, &key), price, taken_at, retry));
     Buy {
         user,
         product,

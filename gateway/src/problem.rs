@@ -35,6 +35,7 @@ pub struct Problem {
     kind: ProblemKind,
     detail: Cow<'static, str>,
     opens_at: Option<jiff::Timestamp>,
+    price: Option<i64>,
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -45,6 +46,7 @@ impl Problem {
             kind,
             detail: detail.into(),
             opens_at: None,
+            price: None,
             headers: Vec::new(),
         }
     }
@@ -53,6 +55,13 @@ impl Problem {
     #[must_use]
     pub fn opens_at(mut self, at: Option<jiff::Timestamp>) -> Self {
         self.opens_at = at;
+        self
+    }
+
+    /// Adds the price in force.
+    #[must_use]
+    pub fn price(mut self, price: i64) -> Self {
+        self.price = Some(price);
         self
     }
 
@@ -104,6 +113,7 @@ impl Problem {
             status: self.kind.status().as_u16(),
             detail: Cow::Borrowed(&self.detail),
             opens_at: self.opens_at.map(|at| at.to_string()),
+            price: self.price,
         }
     }
 }

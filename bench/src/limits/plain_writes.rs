@@ -35,7 +35,10 @@ fn writes(keys: &SaleKeys, buys: &[Buy]) -> redis::Pipeline {
     for (position, buy) in (1_u64..).zip(buys) {
         let job = buy.job_id.to_string();
         let entry = pipe.cmd("XADD").arg(keys.lane(&buy.product));
-        entry.arg("*").arg("job").arg(&buy.job[..]);
+        entry
+            .arg("*")
+            .arg("job")
+            .arg(buy.job.as_deref().unwrap_or_default());
         paces.arg(buy.user.as_str()).arg(SINCE_TURN_US);
         answers
             .arg(format!("{} {}", buy.user, buy.key))

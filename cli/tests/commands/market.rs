@@ -100,6 +100,7 @@ impl Market {
                 product_id: ProductId::new(product).unwrap(),
                 timestamp: 0,
                 idempotency_key: IdempotencyKey::new(key).unwrap(),
+                price: None,
             },
             name: PURCHASE_JOB.to_owned(),
             opts: JobOptions::default(),
@@ -109,7 +110,7 @@ impl Market {
             product: job.data.product_id.clone(),
             key: job.data.idempotency_key.clone(),
             job_id: job.job_id,
-            job: serde_json::to_vec(&job).unwrap(),
+            job: Some(serde_json::to_vec(&job).unwrap()),
         };
         let mut queue = self.queue.clone();
         let answers = self.turnstile.admit(&mut queue, &self.keys, &[buy]).await;

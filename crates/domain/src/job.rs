@@ -5,6 +5,8 @@
 //! system began from. Other producers may append the same JSON to a lane; what they ask for in `opts`
 //! is brought within the bounds that sales have, so that no job can keep a lane to itself.
 //!
+//! `data.price` may stand beside these: what the shopper was asked for, in minor units. Gateways write it.
+//!
 //! A release that changes the form adds the number of its `format`. A job without one has the first.
 
 use std::ops::RangeInclusive;
@@ -71,6 +73,10 @@ pub struct Purchase {
     pub timestamp: i64,
     /// The shopper's key for this buy.
     pub idempotency_key: IdempotencyKey,
+    /// The price that was in force when the gateway took the buy, in minor units of the sale's currency. None
+    /// in a job of another producer or of an earlier release: its order has the price at settlement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<i64>,
 }
 
 /// How a failing job is tried again.
@@ -137,6 +143,9 @@ pub enum MalformedJob {
          release settles it"
     )]
     Newer(u32),
+    /// The price is below zero.
+    #[error("the job's price is {0}; write minor units, 0 or more, or leave it out")]
+    Price(i64),
     /// The name is of another kind of job.
     #[error("the job's name is {0:?}; only \"purchase-job\" is known")]
     Name(String),
@@ -173,6 +182,9 @@ impl Job {
         if job.name != PURCHASE_JOB {
             return Err(MalformedJob::Name(job.name));
         }
+        if let Some(price) = job.data.price.filter(|price| *price < 0) {
+            return Err(MalformedJob::Price(price));
+        }
         if job.data.product_id != *lane {
             return Err(MalformedJob::WrongLane {
                 wanted: job.data.product_id,
@@ -183,18 +195,19 @@ impl Job {
     }
 }
 
-/// The JSON of a job: who wants which product, by which key, taken so many milliseconds after the Unix
-/// epoch. Written by hand, for the hot path; a test holds it against [`Job`].
+/// The JSON of a job: who wants which product, by which key and at which price in minor units, taken so many
+/// milliseconds after the Unix epoch. Written by hand, for the hot path; a test holds it against [`Job`].
 pub fn to_json(
     job_id: JobId,
     (user, product, key): (&UserId, &ProductId, &IdempotencyKey),
+    price: i64,
     timestamp: i64,
     JobOptions { attempts, backoff }: JobOptions,
 ) -> Vec<u8> {
     // None of the parts needs escaping, see `crate::id`.
     format!(
         "{{\"jobId\":\"{job_id}\",\"data\":{{\"userId\":\"{user}\",\"productId\":\"{product}\",\
-         \"timestamp\":{timestamp},\"idempotencyKey\":\"{key}\"}},\"name\":\"{PURCHASE_JOB}\",\
+         \"timestamp\":{timestamp},\"idempotencyKey\":\"{key}\",\"price\":{price}}},\"name\":\"{PURCHASE_JOB}\",\
          \"opts\":{{\"attempts\":{attempts},\"backoff\":{backoff}}}}}"
     )
     .into_bytes()
@@ -297,16 +310,31 @@ mod tests {
     }
 
     #[test]
+    fn a_price_is_optional_and_never_below_zero() {
+        let lane = ProductId::new("sneaker-001").unwrap();
+        let job = Job::parse(SEED.as_bytes(), &lane).unwrap();
+        assert_eq!(job.data.price, None);
+        let priced = SEED.replace("1715423000000,", r#"1715423000000, "price": -1,"#);
+        let error = Job::parse(priced.as_bytes(), &lane).unwrap_err();
+        assert!(matches!(error, MalformedJob::Price(-1)), "{error}");
+    }
+
+    #[test]
     fn the_hand_written_json_is_that_of_the_job() {
-        let job = Job::parse(SEED.as_bytes(), &ProductId::new("sneaker-001").unwrap()).unwrap();
+        let seed = SEED.replace(
+            r#""ide_8s7d6f5g4h3j2k""#,
+            r#""ide_8s7d6f5g4h3j2k", "price": 12900"#,
+        );
+        let job = Job::parse(seed.as_bytes(), &ProductId::new("sneaker-001").unwrap()).unwrap();
         let Purchase {
             user_id,
             product_id,
             timestamp,
             idempotency_key,
+            price,
         } = &job.data;
         let parts = (user_id, product_id, idempotency_key);
-        let written = to_json(job.job_id, parts, *timestamp, job.opts);
+        let written = to_json(job.job_id, parts, price.unwrap(), *timestamp, job.opts);
         assert_eq!(written, serde_json::to_vec(&job).unwrap());
     }
 }

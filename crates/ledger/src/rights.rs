@@ -16,7 +16,7 @@ pub enum LedgerClient {
 const OF_WORKERS: &str = "\
     SELECT current_user::text, wanted FROM (VALUES \
         ('EXECUTE on the function settle_jobs', has_function_privilege( \
-            'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[])', \
+            'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[], bigint[])', \
             'EXECUTE')), \
         ('EXECUTE on the function take_over_from', \
             has_function_privilege('take_over_from(text, text, uuid, uuid)', 'EXECUTE')), \

@@ -55,6 +55,7 @@ END $$;
 -- By their arguments: a later release may have others of the same name.
 GRANT EXECUTE ON FUNCTION
   settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[]),
+  settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[], bigint[]),
   take_over_from(text, text, uuid, uuid),
   raise_order_ids(bigint) TO flashsale_worker;
 GRANT SELECT ON SEQUENCE orders_id_seq TO flashsale_worker;

@@ -106,9 +106,10 @@ impl Ledger {
             .iter()
             .map(|job| job.data.idempotency_key.as_str())
             .collect();
+        let prices: Vec<Option<i64>> = jobs.iter().map(|job| job.data.price).collect();
         let query = sqlx::query_as(
             "SELECT outcomes, order_ids, stock_left, version, confirmed
-               FROM settle_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+               FROM settle_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(sale.as_str())
         .bind(product.as_str())
@@ -118,7 +119,8 @@ impl Ledger {
         .bind(turn.appended_ms.end())
         .bind(ids)
         .bind(users)
-        .bind(keys);
+        .bind(keys)
+        .bind(prices);
         let row: SettledRow = self
             .call_within(SETTLE_LIMIT, async |connection| {
                 query.fetch_one(connection).await

@@ -41,8 +41,9 @@ pub struct Buy {
     pub key: IdempotencyKey,
     /// The id that the job gets if the buy is taken.
     pub job_id: JobId,
-    /// The job, as JSON; see [`flashsale_domain::job`].
-    pub job: Vec<u8>,
+    /// The job, as JSON; see [`flashsale_domain::job`]. None when the price in force is above what the shopper
+    /// would pay: the buy then only gets its first answer again, if it is a repeat.
+    pub job: Option<Vec<u8>>,
 }
 
 /// The turnstile's answer to one buy.
@@ -84,6 +85,8 @@ pub enum Admission {
     SoldOut,
     /// The lane has no room.
     LaneFull,
+    /// The buy is new and brought no job, see [`Buy::job`].
+    TooExpensive,
 }
 
 impl Admission {
@@ -176,7 +179,7 @@ impl Turnstile {
                 .arg(buy.user.as_str())
                 .arg(buy.key.as_str())
                 .arg(buy.job_id.to_string())
-                .arg(&buy.job[..]);
+                .arg(buy.job.as_deref().unwrap_or_default());
         }
         call.arg(u8::from(is_waited_for));
         call.arg(channel(WAKE, database).as_ref());
@@ -242,6 +245,7 @@ fn read_text(text: &str) -> Option<Admission> {
         "P" => Admission::UnknownProduct,
         "S" => Admission::SoldOut,
         "F" => Admission::LaneFull,
+        "E" => Admission::TooExpensive,
         _ => return None,
     })
 }

@@ -124,6 +124,7 @@ pub(super) fn of(
         Admission::NotOpen { opens_at_us } => Err(not_open(opens_at_us)),
         Admission::RateLimited { retry_after_ms } => Err(rate_limited(retry_after_ms, offer)),
         Admission::LaneFull => Err(lane_full()),
+        Admission::TooExpensive => Err(price_higher(offer)),
         Admission::UnknownSale | Admission::UnknownProduct => {
             // The catalogue in memory is older than Redis.
             catalogue.refresh_soon();
@@ -153,6 +154,13 @@ fn lane_full() -> Problem {
         "too many shoppers are in line for this product; try again in a second",
     )
     .retry_soon()
+}
+
+fn price_higher(offer: &Offer) -> Problem {
+    let price = offer.price();
+    let detail =
+        format!("the price is {price} now, which is above your maxPrice; nothing was bought");
+    Problem::new(ProblemKind::PriceHigher, detail).price(price)
 }
 
 fn not_open(opens_at_us: i64) -> Problem {

@@ -24,6 +24,11 @@ pub struct BuyRequest<'a> {
     #[schema(value_type = Option<String>, example = "user-1", min_length = 1, max_length = 255,
         pattern = r"^[!#-\[\]-z|~]+$")]
     pub user_id: Option<Cow<'a, str>>,
+    /// The most that the shopper would pay for one unit, in minor units. A buy whose price in force is higher is
+    /// refused as `price-higher`, with that price; without this, the price in force is accepted.
+    #[serde(default)]
+    #[schema(example = 12900, minimum = 0)]
+    pub max_price: Option<u64>,
 }
 
 impl BuyRequest<'_> {

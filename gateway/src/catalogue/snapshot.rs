@@ -30,6 +30,11 @@ impl Offer {
     pub fn product(&self) -> &Product {
         &self.sale.sale().products[self.at]
     }
+
+    /// Its price in minor units.
+    pub fn price(&self) -> i64 {
+        i64::from(self.product().price)
+    }
 }
 
 impl Snapshot {

@@ -25,7 +25,7 @@ pub enum BuyAnswer {
 const NO_SALE: &str = "";
 
 /// What a buy can be answered once its sale is known.
-const OF_A_SALE: [BuyAnswer; 11] = [
+const OF_A_SALE: [BuyAnswer; 12] = [
     BuyAnswer::Queued,
     BuyAnswer::Replayed,
     BuyAnswer::Refused(ProblemKind::SoldOut),
@@ -36,6 +36,7 @@ const OF_A_SALE: [BuyAnswer; 11] = [
     BuyAnswer::Refused(ProblemKind::IdempotencyKeyReused),
     BuyAnswer::Refused(ProblemKind::UnknownProduct),
     BuyAnswer::Refused(ProblemKind::LaneFull),
+    BuyAnswer::Refused(ProblemKind::PriceHigher),
     BuyAnswer::Refused(ProblemKind::Unavailable),
 ];
 

@@ -26,6 +26,10 @@ pub struct ProblemDocument<'a> {
     #[serde(rename = "opensAt", skip_serializing_if = "Option::is_none", default)]
     #[schema(value_type = Option<String>, format = DateTime)]
     pub opens_at: Option<String>,
+    /// The price in force in minor units, where that is more than the shopper would pay.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    #[schema(example = 12900)]
+    pub price: Option<i64>,
 }
 
 /// Sent in place of a document that cannot be written, which none is known to be.

@@ -74,6 +74,8 @@ problem_kinds! {
     RequestTimeout = "request-timeout", REQUEST_TIMEOUT, "The request took too long to arrive";
     /// Every unit is sold or spoken for.
     SoldOut = "sold-out", CONFLICT, "Sold out";
+    /// The price in force is above what the shopper would pay.
+    PriceHigher = "price-higher", CONFLICT, "The price is higher";
     /// The body is larger than the limit.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// A body that is no JSON by its own account.

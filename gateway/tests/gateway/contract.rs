@@ -1,6 +1,6 @@
 //! Each row of the HTTP contract of `POST /buy`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{World, client::Answer, eventually, one_product};
 
@@ -179,6 +179,45 @@ async fn no_more_are_queued_than_there_are_units() {
     assert_problem(&answer, 409, "sold-out");
     // Whoever has an answer keeps it.
     assert_eq!(gateway.buy("p", "ann", "k").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_price_above_what_the_shopper_would_pay_is_refused() {
+    let world = World::new().await;
+    let sale = world.announce("drop", one_product("p", 10)).await;
+    let gateway = world.gateway().await;
+    let buy = async |user: &str, more: Value| {
+        let mut body = json!({ "productId": "p", "userId": user });
+        body.as_object_mut()
+            .unwrap()
+            .append(&mut more.as_object().unwrap().clone());
+        let headers = [("idempotency-key", "k")];
+        gateway
+            .post_buy(&headers, body.to_string().as_bytes())
+            .await
+    };
+    let answer = buy("ann", json!({ "maxPrice": 12_899 })).await;
+    assert_problem(&answer, 409, "price-higher");
+    assert_eq!(answer.json()["price"], 12_900);
+    let taken = buy("ann", json!({ "maxPrice": 12_900, "price": 1 })).await;
+    assert_eq!(taken.status, 200, "{taken:?}");
+    // Taken is taken, whatever the repeat says; its first answer may have been lost.
+    let again = buy("ann", json!({ "maxPrice": 1 })).await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    for bad in [json!(-1), json!(1.5), json!("12900")] {
+        let answer = buy("bob", json!({ "maxPrice": bad })).await;
+        assert_problem(&answer, 400, "body-invalid");
+    }
+    // The job has the price in force, and none that a client sends.
+    let mut connection = world.connection().await;
+    let entries = flashsale_queue::lane::read(&mut connection, &jobs_in(&sale, "p"), "0-0", 10)
+        .await
+        .unwrap();
+    let [entry] = &entries[..] else {
+        panic!("{entries:?}");
+    };
+    let job: Value = serde_json::from_slice(entry.job.as_ref().unwrap()).unwrap();
+    assert_eq!(job["data"]["price"], 12_900);
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod model;
 mod order_ids;
 mod poolers;
 mod previous_release;
+mod prices;
 mod roles;
 mod takeovers;
 

@@ -3,14 +3,15 @@
 -- KEYS: 1 the sale's record, 2 its stock, 3 its jobs, 4 first answers by shopper and key,
 --       5 and 6 the rate limiter's two halves, then one lane for each product of the call.
 -- ARGV: number of products, the products in the order of the lanes, then five for each buy:
---       which product (1-based), shopper, idempotency key, job id, job (JSON); then whether the
+--       which product (1-based), shopper, idempotency key, job id, job (JSON; empty where the price
+--       is above what the shopper would pay, who is then taken only with a repeat); then whether the
 --       caller waits for replicas (0/1); last the channel on which a lane that stops being empty is
 --       told.
 --
 -- Answer: for a sale that is unknown or not yet open one text for all: U, or N<opensAt in
 -- microseconds>. Otherwise one value for each buy: an integer is "queued at this position"; a text
 -- is C closed, H held by hand, T<milliseconds to wait>, X key used for another product, P unknown
--- product, S sold out, F lane full, or R<job id> <position> for a repeat.
+-- product, S sold out, F lane full, E too expensive, or R<job id> <position> for a repeat.
 --
 -- All buys of a call are looked up together and written down together: a command costs Redis more
 -- than one more field of it does.
@@ -131,6 +132,8 @@ for buy = 1, buys do
       answers[buy] = 'S'
     elseif depth[lane] >= max_depth then
       answers[buy] = 'F'
+    elseif ARGV[base + 5] == '' then
+      answers[buy] = 'E'
     else
       local job = ARGV[base + 4]
       call('XADD', KEYS[6 + lane], '*', 'job', ARGV[base + 5])

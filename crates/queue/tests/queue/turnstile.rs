@@ -116,6 +116,42 @@ async fn every_waiting_job_holds_one_unit() {
 }
 
 #[tokio::test]
+async fn a_buy_above_what_the_shopper_would_pay_only_gets_its_first_answer_again() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 3), ("none", 0)]);
+    open(&services, &sale).await;
+    let too_expensive = |user: &str, product| Buy {
+        job: None,
+        ..buy(&sale, user, product, "k")
+    };
+    let first = buy(&sale, "ann", 0, "k");
+    let buys = [
+        too_expensive("bob", 0),
+        first.clone(),
+        too_expensive("ann", 0),
+        too_expensive("cid", 1),
+    ];
+    let replayed = Admission::Replayed {
+        job_id: first.job_id,
+        position: 1,
+    };
+    let answers = admit(&services, &sale, &buys).await;
+    let position = Admission::Queued { position: 1 };
+    let none = Admission::TooExpensive;
+    assert_eq!(
+        answers,
+        [none, position, replayed.clone(), Admission::SoldOut]
+    );
+    // In a later call too; and who was refused leaves no key behind.
+    assert_eq!(
+        one(&services, &sale, too_expensive("ann", 0)).await,
+        replayed
+    );
+    let taken = one(&services, &sale, buy(&sale, "bob", 0, "k")).await;
+    assert_eq!(taken, Admission::Queued { position: 2 });
+}
+
+#[tokio::test]
 async fn a_restock_is_news_and_an_older_figure_is_not() {
     let services = Services::start().await;
     let sale = sale("drop", &[("p", 0)]);

@@ -285,6 +285,7 @@ impl World {
                 product_id: self.product.clone(),
                 timestamp: 1,
                 idempotency_key: IdempotencyKey::new(format!("k{number}")).unwrap(),
+                price: None,
             },
             name: PURCHASE_JOB.to_owned(),
             opts: JobOptions {
