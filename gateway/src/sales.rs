@@ -65,8 +65,8 @@ pub struct ProductView {
     pub name: String,
     /// More to read.
     pub description: Option<String>,
-    /// Price of one unit in cents.
-    pub price: i32,
+    /// Price of one unit, in minor units of the currency.
+    pub price: i64,
     /// Units left; null as long as nobody has told.
     pub stock: Option<i32>,
     /// Units that the sale offers in all. Units put back on sale by hand come on top.

@@ -30,8 +30,8 @@ pub(super) struct Arguments {
     ledger: LedgerArgs,
     #[command(flatten)]
     direct: DirectArgs,
-    /// Give order ids 64 bits afterwards, so that they never run out. Only when no process of the
-    /// release before this one is left: those read 32 bits. Sales go on meanwhile; a run that was
+    /// Give order ids and prices 64 bits afterwards, so that ids never run out and a price may be above
+    /// 2147483647 minor units. Only when no process of the release before this one is left: those read 32 bits. Sales go on meanwhile; a run that was
     /// broken off is simply started again.
     #[arg(long)]
     widen_orders: bool,
@@ -93,11 +93,11 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     }
     if arguments.widen_orders {
         match ledger.widen_orders().await? {
-            Widened::Before => writeln!(io::stdout(), "order ids had 64 bits already")?,
+            Widened::Before => writeln!(io::stdout(), "order ids and prices had 64 bits already")?,
             Widened::Now(copied) => {
                 writeln!(
                     io::stdout(),
-                    "order ids have 64 bits, {copied} orders copied"
+                    "order ids and prices have 64 bits, {copied} copied"
                 )?;
             }
         }

@@ -108,8 +108,8 @@ pub struct Product {
     pub name: String,
     /// More to read.
     pub description: Option<String>,
-    /// Price of one unit in cents.
-    pub price: i32,
+    /// Price of one unit, in minor units of the sale's currency.
+    pub price: i64,
     /// Units declared for this sale; the ledger holds how many are left.
     pub stock: i32,
     /// Address of a picture.

@@ -123,6 +123,18 @@ pub enum LedgerError {
         /// Units left and units sold, as they would be.
         units: i64,
     },
+    /// A price above 32 bits, in a ledger whose columns have no more.
+    #[error(
+        "product {product} costs {price} minor units, and this ledger holds prices up to {most} until `flashsale \
+         migrate --widen-orders` was run, which needs that no process of the release before is left",
+        most = i32::MAX
+    )]
+    PriceTooHigh {
+        /// The product.
+        product: ProductId,
+        /// Its price.
+        price: i64,
+    },
     /// The id of a request was used before for another one.
     #[error("request {request} was another restock; use an id of its own for each")]
     RequestReused {
@@ -154,6 +166,7 @@ impl LedgerError {
             Self::ProductTaken { .. }
             | Self::UnknownProduct { .. }
             | Self::TooManyUnits { .. }
+            | Self::PriceTooHigh { .. }
             | Self::RequestReused { .. } => Fault::Row,
         }
     }

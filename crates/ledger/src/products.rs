@@ -150,6 +150,7 @@ impl Ledger {
 }
 
 async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Declared, LedgerError> {
+    check_prices(connection, sale).await?;
     let mut products: Vec<&Product> = sale.products.iter().collect();
     products.sort_by(|left, right| left.id.cmp(&right.id));
     let ids: Vec<&str> = products.iter().map(|product| product.id.as_str()).collect();
@@ -176,6 +177,22 @@ async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Decla
     levels.sort_by(|left, right| left.product.cmp(&right.product));
     let unlisted = unlist(connection, &sale.id, &ids).await?;
     Ok(Declared { levels, unlisted })
+}
+
+/// Refuses a price that the columns cannot hold until they are widened.
+async fn check_prices(connection: &mut LedgerConnection, sale: &Sale) -> Result<(), LedgerError> {
+    let is_high = |product: &&Product| product.price > i64::from(i32::MAX);
+    let Some(product) = sale.products.iter().find(is_high) else {
+        return Ok(());
+    };
+    let narrow = widen::narrow_columns(connection).await?;
+    if narrow.iter().any(|column| column == "price") {
+        return Err(LedgerError::PriceTooHigh {
+            product: product.id.clone(),
+            price: product.price,
+        });
+    }
+    Ok(())
 }
 
 /// Locks the rows of the sale and of the products that it declares: all at once and in one order
@@ -250,7 +267,7 @@ async fn change(
            sale_id = $1, listed = true, manifest_stock = new.manifest_stock,
            declared_stock = new.declared_stock, stock_quantity = new.stock,
            initial_stock = sold + new.stock
-         FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[],
+         FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[],
                      $8::int[], $9::int[], $10::int[])
               AS new (id, name, description, price, manifest_stock, image, max_per_user,
                       declared_stock, stock)
@@ -283,7 +300,7 @@ async fn add(
                                declared_stock, manifest_stock, max_per_user)
          SELECT new.id, new.name, new.description, new.price, new.stock, new.image, $1,
                 new.stock, new.stock, new.max_per_user
-           FROM unnest($2::text[], $3::text[], $4::text[], $5::int[], $6::int[], $7::text[],
+           FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[],
                        $8::int[])
                 AS new (id, name, description, price, stock, image, max_per_user)
          ON CONFLICT (id) DO NOTHING

@@ -81,7 +81,7 @@ struct Known {
 #[derive(sqlx::FromRow)]
 struct Product {
     stock: i32,
-    price: i32,
+    price: i64,
     max_per_user: Option<i32>,
     settled_version: i64,
     incarnation: i32,
@@ -160,7 +160,7 @@ async fn lock(
     product: &ProductId,
 ) -> Result<Product, LedgerError> {
     sqlx::query_as(
-        "SELECT stock_quantity AS stock, price, max_per_user, settled_version, incarnation
+        "SELECT stock_quantity AS stock, price::bigint AS price, max_per_user, settled_version, incarnation
            FROM products WHERE id = $1 AND sale_id = $2 FOR UPDATE",
     )
     .bind(product.as_str())

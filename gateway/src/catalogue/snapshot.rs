@@ -33,7 +33,7 @@ impl Offer {
 
     /// Its price in minor units.
     pub fn price(&self) -> i64 {
-        i64::from(self.product().price)
+        self.product().price
     }
 }
 

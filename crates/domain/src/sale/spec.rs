@@ -124,9 +124,10 @@ pub struct ProductSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 10_000))]
     pub description: Option<String>,
-    /// Price of one unit in cents.
-    #[schemars(range(min = 0))]
-    pub price: i32,
+    /// Price of one unit, in minor units of the currency: cents of a dollar, whole yen. Prices above 2147483647
+    /// need the wide columns of `flashsale migrate --widen-orders`.
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_i64))]
+    pub price: i64,
     /// Units on offer in this sale. Raising it while the sale runs restocks, lowering it takes
     /// back what is not yet sold.
     #[schemars(range(min = 0))]

@@ -226,10 +226,11 @@ fn check_product(index: usize, spec: &ProductSpec, findings: &mut Findings) -> O
     {
         findings.add(path("image"), "write an address of at most 2048 bytes");
     }
-    if spec.price < 0 {
+    if !PRICES.contains(&spec.price) {
+        let (least, most) = (PRICES.start(), PRICES.end());
         findings.add(
             path("price"),
-            format!("is {}; write the price in cents, 0 or more", spec.price),
+            format!("is {}; write minor units, {least} to {most}", spec.price),
         );
     }
     if spec.stock < 0 {
