@@ -50,6 +50,9 @@ pub struct SaleView {
     pub server_time: String,
     /// Whether a buy needs a pass of `POST /pass`.
     pub pass_required: bool,
+    /// The currency of its prices: an ISO 4217 code.
+    #[schema(example = "USD", pattern = "^[A-Z]{3}$")]
+    pub currency: &'static str,
     /// What it offers.
     pub products: Vec<ProductView>,
 }
@@ -197,6 +200,7 @@ fn view(catalogue: &Catalogue, stocks: &Stocks, entry: &SaleEntry, now: Timestam
         closes_at: time(sale.schedule.closes_at),
         server_time: now.to_string(),
         pass_required: sale.turnstile.pass_required,
+        currency: sale.currency.code(),
         products: sale.products.iter().map(product).collect(),
     }
 }

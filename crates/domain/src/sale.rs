@@ -9,6 +9,7 @@ pub mod validation;
 
 use std::time::Duration;
 
+pub use iso_currency::Currency;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +29,9 @@ pub struct Sale {
     pub schedule: Schedule,
     /// Intake closed by hand; what is queued is still settled.
     pub suspended: bool,
+    /// The currency of its prices. Records of the release before this field have none, and shops showed dollars.
+    #[serde(default = "usd")]
+    pub currency: Currency,
     /// What it offers; ids are unique, and there is at least one.
     pub products: Vec<Product>,
     /// Products that were taken out of the sale while jobs stood in their lanes. Workers settle
@@ -45,6 +49,10 @@ pub struct Sale {
     /// What an acknowledged buy survives. Records of the release before this field have none.
     #[serde(default)]
     pub durability: Durability,
+}
+
+fn usd() -> Currency {
+    Currency::USD
 }
 
 /// What an acknowledged buy survives.
@@ -68,6 +76,7 @@ impl Sale {
             id,
             schedule,
             suspended,
+            currency,
             products,
             retired: _,
             turnstile,
@@ -79,6 +88,7 @@ impl Sale {
         *id == other.id
             && *schedule == other.schedule
             && *suspended == other.suspended
+            && *currency == other.currency
             && *products == other.products
             && *turnstile == other.turnstile
             && *workers == other.workers

@@ -9,7 +9,9 @@ use flashsale_domain::{
 };
 use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
-use crate::{call::CALL_LIMIT, connection::LedgerConnection, error::LedgerError, handle::Ledger};
+use crate::{
+    call::CALL_LIMIT, connection::LedgerConnection, error::LedgerError, handle::Ledger, widen,
+};
 
 /// What a declaration came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

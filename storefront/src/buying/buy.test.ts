@@ -11,6 +11,7 @@ const pressed: Buy = {
   productId: "shoe",
   productName: "Shoe",
   price: 4900,
+  currency: "USD",
   pressedAt: 1000,
   jobId: null,
   state: { is: "sending", attempts: 0, retryAt: null, because: null },

@@ -10,8 +10,9 @@ export interface Buy {
   readonly productId: string;
   /** What was shown at the press, for the time when the sale is no longer in force. */
   readonly productName: string;
-  /** Price at the press, in cents. */
+  /** Price at the press, in minor units of the currency. */
   readonly price: number;
+  readonly currency: string;
   /** When it was pressed, in milliseconds since the Unix epoch by the server's clock. */
   readonly pressedAt: number;
   /** The server's name for it, once it has answered "queued". */

@@ -10,7 +10,7 @@ import type { Pursuit } from "./pursue";
 import { isDismissed } from "./journal";
 
 /** What a press asks for, as it was shown. */
-export type Wish = Pick<Buy, "sale" | "productId" | "productName" | "price">;
+export type Wish = Pick<Buy, "sale" | "productId" | "productName" | "price" | "currency">;
 
 /** Buying, as pages see it. */
 export interface Buying {
@@ -69,7 +69,7 @@ export function createBuying(parts: BuyingParts): Buying {
 
   const begin = (wish: Wish, startsAnew: (buy: Buy) => boolean) => {
     const userId = who();
-    const { sale, productId, productName, price } = wish;
+    const { sale, productId, productName, price, currency } = wish;
     return withLock(`press:${userId}:${sale}:${productId}`, PATIENCE, () => {
       journal.reread();
       const before = newest(sale, productId);
@@ -84,6 +84,7 @@ export function createBuying(parts: BuyingParts): Buying {
           productId,
           productName,
           price,
+          currency,
           // Later than the one before, whatever the clock has learned in between.
           pressedAt: Math.max(now(), (before?.buy.pressedAt ?? 0) + 1),
           jobId: null,

@@ -14,7 +14,13 @@ function buy(key: string, state: BuyState["is"], pressedAt = NOW, userId = "u"):
     sending: { is: "sending", attempts: 0, retryAt: null, because: null },
     confirmed: { is: "confirmed", orderId: 7 },
   } as const;
-  const wish = { sale: "drop", productId: "shoe", productName: "Shoe", price: 4900 };
+  const wish = {
+    sale: "drop",
+    productId: "shoe",
+    productName: "Shoe",
+    price: 4900,
+    currency: "USD",
+  };
   return {
     key,
     userId,

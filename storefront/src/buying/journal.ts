@@ -143,7 +143,8 @@ function read(text: string | null): Entry | null {
     return null;
   }
   const { buy, dismissed } = fields(entry);
-  const { key, userId, sale, productId, productName, price, pressedAt, jobId, state } = fields(buy);
+  const { key, userId, sale, productId, productName, price, currency, pressedAt, jobId, state } =
+    fields(buy);
   const checked = stateOf(state);
   const isWhole =
     isText(key) &&
@@ -158,7 +159,19 @@ function read(text: string | null): Entry | null {
     checked !== null;
   if (!isWhole) return null;
   return {
-    buy: { key, userId, sale, productId, productName, price, pressedAt, jobId, state: checked },
+    buy: {
+      key,
+      userId,
+      sale,
+      productId,
+      productName,
+      price,
+      // Entries of before sales had currencies have none.
+      currency: isText(currency) && /^[A-Z]{3}$/.test(currency) ? currency : "USD",
+      pressedAt,
+      jobId,
+      state: checked,
+    },
     dismissed: isNumber(dismissed) ? dismissed : 0,
   };
 }

@@ -123,7 +123,7 @@ export function createPursuit(parts: PursuitParts): Pursuit {
   /** Buys with a pass, or not at all where it could not be got. */
   const buyWith = async (pass: Awaited<ReturnType<Passes["of"]>>, buy: Buy) => {
     if (!pass.ok) return pass;
-    const answer = await gateway.buy(buy.key, buy.productId, buy.userId, pass.value);
+    const answer = await gateway.buy(buy, pass.value);
     const isAsked = !answer.ok && answer.problem.kind === "pass-required";
     if (isAsked) passes.asked(buy.sale, buy.userId);
     return answer;

@@ -21,8 +21,10 @@ export interface Product {
   readonly productId: string;
   readonly name: string;
   readonly description: string | null;
-  /** Of one unit, in cents. */
+  /** Of one unit, in minor units of the currency. */
   readonly price: number;
+  /** The currency of the sale, an ISO 4217 code. */
+  readonly currency: string;
   /** Units left; null as long as nobody has told. */
   readonly stock: number | null;
   /** Units that the sale offers in all. */
@@ -46,6 +48,8 @@ export function saleOf(view: components["schemas"]["SaleView"]): Sale {
       name: product.name,
       description: product.description ?? null,
       price: product.price,
+      // Gateways of the release before name none.
+      currency: (view.currency as string | undefined) ?? "USD",
       stock: product.stock ?? null,
       offered: product.offered,
       maxPerUser: product.maxPerUser ?? null,

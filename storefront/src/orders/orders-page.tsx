@@ -75,7 +75,7 @@ function OrderRow({ buy }: { buy: Buy }) {
       </div>
       <div className="flex items-center justify-between gap-4 sm:flex-col sm:items-end sm:justify-center">
         <Badge tone={tone}>{words}</Badge>
-        <span className="text-lg font-bold tabular-nums">{formatPrice(buy.price)}</span>
+        <span className="text-lg font-bold tabular-nums">{formatPrice(buy)}</span>
       </div>
     </li>
   );

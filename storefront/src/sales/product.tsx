@@ -79,7 +79,7 @@ function Price({ product, size }: { product: Product; size: string }) {
   return (
     <p className="flex flex-wrap items-baseline justify-between gap-x-4">
       <span className={`font-display font-bold tracking-tight tabular-nums ${size}`}>
-        {formatPrice(product.price)}
+        {formatPrice(product)}
       </span>
       <span className="text-sm text-muted">{limitWords(product.maxPerUser)}</span>
     </p>

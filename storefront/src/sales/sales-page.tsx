@@ -122,10 +122,10 @@ function Contents({ products, isMain }: { products: readonly Product[]; isMain: 
   }
   return (
     <ul className="grid w-full gap-1.5 text-muted">
-      {named.map(({ productId, name, price }) => (
-        <li key={productId} className="flex justify-between gap-6">
-          {name}
-          <span className="text-ink tabular-nums">{formatPrice(price)}</span>
+      {named.map((product) => (
+        <li key={product.productId} className="flex justify-between gap-6">
+          {product.name}
+          <span className="text-ink tabular-nums">{formatPrice(product)}</span>
         </li>
       ))}
       {further > 0 && <li>and {further} more</li>}

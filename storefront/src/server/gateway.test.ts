@@ -28,11 +28,13 @@ const problem = (kind: string, status: number, headers: Record<string, string> =
     },
   );
 
-test("a buy carries key, token, product and a time limit", async () => {
+const wanted = { key: "key-1", productId: "shoe", userId: "u", price: 4900 };
+
+test("a buy carries key, token, product, price and a time limit", async () => {
   const { gateway, fake } = gatewayThat(() =>
     Response.json({ jobId: "j", status: "queued", position: 3 }),
   );
-  const answer = await gateway.buy("key-1", "shoe", "u", "a.pass");
+  const answer = await gateway.buy(wanted, "a.pass");
   expect(answer).toEqual({ ok: true, value: { jobId: "j", status: "queued", position: 3 } });
   const [path, init] = fake.mock.calls[0] ?? [];
   const headers = new Headers(init?.headers);
@@ -40,13 +42,13 @@ test("a buy carries key, token, product and a time limit", async () => {
   expect(headers.get("Idempotency-Key")).toBe("key-1");
   expect(headers.get("Authorization")).toBe("Bearer secret");
   expect(headers.get("Flashsale-Pass")).toBe("a.pass");
-  expect(init?.body).toBe('{"productId":"shoe","userId":"u"}');
+  expect(init?.body).toBe('{"productId":"shoe","userId":"u","maxPrice":4900}');
   expect(init?.signal).toBeDefined();
 });
 
 test("problems are told by their type, with what they ask for", async () => {
   const { gateway } = gatewayThat(() => problem("quota-exceeded", 429, { "Retry-After": "7" }));
-  expect(await gateway.buy("k", "p", "u", null)).toEqual({
+  expect(await gateway.buy(wanted, null)).toEqual({
     ok: false,
     problem: {
       kind: "quota-exceeded",
@@ -84,7 +86,7 @@ test.each([
 test("a stranger's 200 is nobody", async () => {
   for (const body of ["<html>sign in to the hotel</html>", "{}", "null", "7"]) {
     const { gateway } = gatewayThat(() => new Response(body));
-    expect(await gateway.buy("k", "p", "u", null)).toMatchObject({
+    expect(await gateway.buy(wanted, null)).toMatchObject({
       ok: false,
       problem: { kind: "network" },
     });

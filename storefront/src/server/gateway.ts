@@ -14,17 +14,20 @@ export type OrderView = Schemas["OrderStatus"];
 export type Answer<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly problem: Problem };
 
+/** A unit that a shopper wants, at no more than the price that was shown. */
+export interface Wanted {
+  readonly key: string;
+  readonly productId: string;
+  readonly userId: string;
+  readonly price: number;
+}
+
 /** The calls of the gateway that a shop needs. They never throw. */
 export interface Gateway {
   readonly session: () => Promise<Answer<SessionView>>;
   readonly sales: () => Promise<Answer<Schemas["SalesView"]>>;
   /** Asks to buy one unit; `userId` counts where authentication is off, and `pass` in a sale that asks for one. */
-  readonly buy: (
-    key: string,
-    productId: string,
-    userId: string,
-    pass: string | null,
-  ) => Promise<Answer<Schemas["Queued"]>>;
+  readonly buy: (wish: Wanted, pass: string | null) => Promise<Answer<Schemas["Queued"]>>;
   /** Posts `body`; a good answer has the field `has`. */
   readonly post: <T>(path: string, has: keyof T, body: object) => Promise<Answer<T>>;
   readonly order: (jobId: string) => Promise<Answer<OrderView>>;
@@ -79,7 +82,7 @@ export function createGateway(parts: GatewayParts): Gateway {
   return {
     session: () => call("/session", "auth"),
     sales: () => call("/sales", "sales"),
-    buy: (key, productId, userId, pass) =>
+    buy: ({ key, productId, userId, price }, pass) =>
       call("/buy", "jobId", {
         method: "POST",
         headers: {
@@ -87,7 +90,7 @@ export function createGateway(parts: GatewayParts): Gateway {
           "Idempotency-Key": key,
           ...(pass !== null && { "Flashsale-Pass": pass }),
         },
-        body: JSON.stringify({ productId, userId }),
+        body: JSON.stringify({ productId, userId, maxPrice: price }),
       }),
     post: (path, has, body) =>
       call(path, has, {

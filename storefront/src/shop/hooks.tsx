@@ -71,12 +71,12 @@ export interface BuyHandle {
 export function useBuy(sale: Sale, product: Product): BuyHandle {
   const { buying } = useShop();
   const name = sale.sale;
-  const { productId, name: productName, price } = product;
+  const { productId, name: productName, price, currency } = product;
   const readable = useMemo(() => buying.current(name, productId), [buying, name, productId]);
   const buy = useSignal(readable);
   const wish = useMemo(
-    () => ({ sale: name, productId, productName, price }),
-    [name, productId, productName, price],
+    () => ({ sale: name, productId, productName, price, currency }),
+    [name, productId, productName, price, currency],
   );
   return {
     buy,

@@ -7,7 +7,13 @@ import { createShop, type Shop } from "../shop/shop";
 import { FakeGateway } from "./fake-gateway";
 
 /** What every press asks for. */
-export const wish = { sale: "drop", productId: "shoe", productName: "Shoe", price: 4900 };
+export const wish = {
+  sale: "drop",
+  productId: "shoe",
+  productName: "Shoe",
+  price: 4900,
+  currency: "USD",
+};
 
 /** The gateway of the running test. */
 export let gateway: FakeGateway;

@@ -1,12 +1,11 @@
-/** The currency of every price: a sale names cents and leaves the currency to the shop. */
-const CURRENCY = "USD";
-
-const price = new Intl.NumberFormat("en-US", { style: "currency", currency: CURRENCY });
 const count = new Intl.NumberFormat("en-US");
 
-/** A price given in cents: $1,249.00. */
-export function formatPrice(cents: number): string {
-  return price.format(cents / 100);
+/** A price given in minor units of `currency`, as the shopper's locale writes it: $1,249.00, ¥1,249. */
+export function formatPrice({ price, currency }: { price: number; currency: string }): string {
+  const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
+  const digits = format.resolvedOptions().maximumFractionDigits ?? 0;
+  // As text, which is read exactly: a division would round the largest prices.
+  return format.format(`${price}e-${digits}` as `${number}`);
 }
 
 /** A count with thousands set apart: 16,210. */

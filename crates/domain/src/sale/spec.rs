@@ -50,6 +50,10 @@ pub struct FlashSaleSpec {
     /// Closes intake while true; what is queued is still settled.
     #[serde(default)]
     pub suspend: bool,
+    /// Currency of the prices: an ISO 4217 code, e.g. EUR. Left out: USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
+    pub currency: Option<String>,
     /// What is on offer.
     #[schemars(length(min = 1, max = 1000))]
     pub products: Vec<ProductSpec>,

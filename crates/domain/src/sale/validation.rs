@@ -11,7 +11,7 @@ pub use pods::exceeds;
 use std::{collections::HashSet, fmt, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Durability, Product, RateLimit, Sale, Schedule, Turnstile,
+    Currency, Durability, Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
     spec::{FlashSaleSpec, PassSpec, ProductSpec, TimeSpec, TurnstileSpec, Zone},
 };
@@ -19,6 +19,9 @@ use crate::{
     id::{ProductId, SaleId},
     job::JobOptions,
 };
+
+/// Prices of one unit in minor units: whole numbers that JSON holds exactly.
+const PRICES: RangeInclusive<i64> = 0..=9_007_199_254_740_991;
 
 /// Something in a manifest that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,6 +118,7 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
         id,
         schedule: check_schedule(spec, &mut findings),
         suspended: spec.suspend,
+        currency: check_currency(spec.currency.as_deref(), &mut findings),
         products: check_products(&spec.products, &mut findings),
         retired: Vec::new(),
         turnstile: check_turnstile(&spec.turnstile, &mut findings),
@@ -172,6 +176,19 @@ fn check_schedule(spec: &FlashSaleSpec, findings: &mut Findings) -> Schedule {
         opens_at,
         closes_at,
     }
+}
+
+/// A currency with minor units; gold and test codes have none.
+fn check_currency(code: Option<&str>, findings: &mut Findings) -> Currency {
+    let Some(code) = code else {
+        return Currency::USD;
+    };
+    let currency = Currency::from_code(code).filter(|known| known.exponent().is_some());
+    currency.unwrap_or_else(|| {
+        let message = format!("is {code:?}; write an ISO 4217 code, e.g. EUR, USD or JPY");
+        findings.add("spec.currency", message);
+        Currency::USD
+    })
 }
 
 fn check_products(specs: &[ProductSpec], findings: &mut Findings) -> Vec<Product> {
