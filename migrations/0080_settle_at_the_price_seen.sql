@@ -15,7 +15,7 @@ CREATE FUNCTION settle_locked(
 SET enable_seqscan = off AS $$
 DECLARE
   v_count       constant integer := cardinality(p_jobs);
-  v_price       integer;
+  v_price       bigint;
   v_max         integer;
   v_incarnation integer;
   v_told        text[];   -- by position, what a job was told in an earlier batch; null: nobody was

@@ -181,13 +181,13 @@ impl Checkout {
 }
 
 /// The buy as the turnstile takes it.
-fn assemble(offer: &Offer, user: UserId, key: IdempotencyKey, max_price: Option<u64>) -> Buy {
+fn assemble(offer: &Offer, user: UserId, key: IdempotencyKey, max_price: Option<i64>) -> Buy {
     let product = offer.product().id.clone();
     let job_id = JobId::with_route(offer.sale.route);
     let retry = offer.sale.sale().retry;
     let taken_at = Timestamp::now().as_millisecond();
     let price = offer.price();
-    let is_accepted = max_price.is_none_or(|most| price <= i64::try_from(most).unwrap_or(i64::MAX));
+    let is_accepted = max_price.is_none_or(|most| price <= most);
     let job =
         is_accepted.then(|| job::to_json(job_id, (&user, &product, &key), price, taken_at, retry));
     Buy {

@@ -97,7 +97,7 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
             Widened::Now(copied) => {
                 writeln!(
                     io::stdout(),
-                    "order ids and prices have 64 bits, {copied} copied"
+                    "order ids and prices have 64 bits, {copied} orders copied"
                 )?;
             }
         }

@@ -103,11 +103,11 @@ async fn migrating_twice_is_harmless_and_order_ids_are_widened_when_asked_for() 
         (&["migrate"][..], "the schema is up to date\n"),
         (
             &["migrate", "--widen-orders"],
-            "the schema is up to date\norder ids have 64 bits, 1 orders copied\n",
+            "the schema is up to date\norder ids and prices have 64 bits, 1 orders copied\n",
         ),
         (
             &["migrate", "--widen-orders"],
-            "the schema is up to date\norder ids had 64 bits already\n",
+            "the schema is up to date\norder ids and prices had 64 bits already\n",
         ),
     ] {
         let printed = market.run(flags);

@@ -83,7 +83,7 @@ spec:
         "11:14: spec.products[0].price: is 1.5; write a whole number",
         "12:14: spec.products[0].stock: is 3000000000; write a whole number of at most 2147483647",
         "13:7: spec.products[1].stock: is missing; add `stock: …`",
-        "15:14: spec.products[1].price: is -1; write the price in cents, 0 or more",
+        "15:14: spec.products[1].price: is -1; write minor units, 0 to 9007199254740991",
         "16:19: spec.products[1].maxperuser: is no field here; did you mean `maxPerUser`?",
         "17:7: spec.products[2]: is 17; write a mapping",
         "18:11: spec.products[3].id: \"b\" stands here a second time",

@@ -7,7 +7,7 @@ pub mod manifest;
 pub mod spec;
 pub mod validation;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 pub use iso_currency::Currency;
 use jiff::Timestamp;
@@ -18,6 +18,9 @@ use crate::{
     id::{ProductId, SaleId},
     job::JobOptions,
 };
+
+/// Prices of one unit in minor units: whole numbers that JSON holds exactly.
+pub const PRICES: RangeInclusive<i64> = 0..=9_007_199_254_740_991;
 
 /// A checked sale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

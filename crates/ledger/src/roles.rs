@@ -215,7 +215,7 @@ mod tests {
         .unwrap();
         let sql = roles.sql();
         assert!(sql.contains("ARRAY['flashsale_worker', 'settles', 'flashsale_owner']"));
-        assert!(sql.contains("raise_order_ids(bigint) TO settles;"));
+        assert!(sql.contains("GRANT EXECUTE ON FUNCTION %s TO settles'"));
         assert!(sql.contains("status) ON orders TO flashsale_owner;"));
         assert!(!sql.contains("flashsale_gateway"));
         let [owner, worker, gateway] = DEFAULT_NAMES.map(name);

@@ -52,12 +52,23 @@ BEGIN
 END $$;
 
 -- Workers: three functions, and the number of the last order. They read and write no table.
--- By their arguments: a later release may have others of the same name.
-GRANT EXECUTE ON FUNCTION
-  settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[]),
-  settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[], bigint[]),
-  take_over_from(text, text, uuid, uuid),
-  raise_order_ids(bigint) TO flashsale_worker;
+-- By their arguments, since a later release may have others of the same name; and those that the schema has,
+-- since this may be run before a migration.
+DO $$
+DECLARE
+  signature text;
+BEGIN
+  FOREACH signature IN ARRAY ARRAY[
+    'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[])',
+    'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[], bigint[])',
+    'take_over_from(text, text, uuid, uuid)',
+    'raise_order_ids(bigint)'
+  ] LOOP
+    IF to_regprocedure(signature) IS NOT NULL THEN
+      EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO flashsale_worker', signature);
+    END IF;
+  END LOOP;
+END $$;
 GRANT SELECT ON SEQUENCE orders_id_seq TO flashsale_worker;
 
 -- Gateways: what GET /orders/{jobId} answers, for orders that Redis does not know any more.

@@ -142,7 +142,7 @@ const COLUMNS: [Column; 2] = [
 pub enum Widened {
     /// Ids and prices had 64 bits already.
     Before,
-    /// They have now; so many orders were copied, most of them once for each.
+    /// They have now; so many orders were copied.
     Now(u64),
 }
 
@@ -170,7 +170,7 @@ impl Ledger {
         let mut copied = 0;
         for column in COLUMNS {
             if narrow.iter().any(|name| name == column.name) {
-                copied += widen(connection, &column).await?;
+                copied = copied.max(widen(connection, &column).await?);
             }
         }
         run(connection, "ANALYZE orders").await?;

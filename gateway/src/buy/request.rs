@@ -2,8 +2,12 @@
 
 use std::borrow::Cow;
 
-use flashsale_domain::id::{IdError, ProductId, UserId};
-use serde::Deserialize;
+use flashsale_domain::{
+    id::{IdError, ProductId, UserId},
+    sale::PRICES,
+};
+use serde::{Deserialize, Deserializer, de::Error as _};
+use serde_json::Number;
 
 use crate::{body::invalid, json, problem::Problem};
 
@@ -26,9 +30,9 @@ pub struct BuyRequest<'a> {
     pub user_id: Option<Cow<'a, str>>,
     /// The most that the shopper would pay for one unit, in minor units. A buy whose price in force is higher is
     /// refused as `price-higher`, with that price; without this, the price in force is accepted.
-    #[serde(default)]
-    #[schema(example = 12900, minimum = 0)]
-    pub max_price: Option<u64>,
+    #[serde(default, deserialize_with = "price")]
+    #[schema(example = 12900, minimum = 0, maximum = 9_007_199_254_740_991_i64)]
+    pub max_price: Option<i64>,
 }
 
 impl BuyRequest<'_> {
@@ -47,6 +51,31 @@ impl BuyRequest<'_> {
         let checked = user.map_or(Ok(()), UserId::check);
         checked.map_err(|error| invalid_id("userId", error))
     }
+}
+
+/// A price, as JSON has whole numbers: `12900` and `12900.0` are one.
+fn price<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(deserializer)? else {
+        return Ok(None);
+    };
+    let whole = number.as_i64().or_else(|| number.as_f64().and_then(whole));
+    let price = whole.filter(|price| PRICES.contains(price));
+    let wrong = || {
+        D::Error::custom(format!(
+            "{number} is no price; write minor units, a whole number"
+        ))
+    };
+    price.map(Some).ok_or_else(wrong)
+}
+
+/// The whole number that `number` is.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it is whole and within 2^53"
+)]
+fn whole(number: f64) -> Option<i64> {
+    let is_whole = number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0;
+    is_whole.then_some(number as i64)
 }
 
 /// Reads what to buy.
@@ -70,6 +99,21 @@ mod tests {
         let wanted = parse(br#"{"productId":"p","userId":"u","colour":["red"]}"#).unwrap();
         assert!(matches!(wanted.product_id, Cow::Borrowed("p")));
         assert_eq!(wanted.user().unwrap().as_str(), "u");
+    }
+
+    #[test]
+    fn a_price_is_a_whole_number_however_it_is_written() {
+        let of = |price: &str| {
+            let body = format!(r#"{{"productId":"p","maxPrice":{price}}}"#);
+            parse(body.as_bytes()).map(|wanted| wanted.max_price)
+        };
+        assert_eq!(of("12900").unwrap(), Some(12_900));
+        assert_eq!(of("12900.0").unwrap(), Some(12_900));
+        assert_eq!(of("1e3").unwrap(), Some(1000));
+        assert_eq!(of("null").unwrap(), None);
+        for wrong in ["-1", "0.5", "\"1\"", "9007199254740992", "1e300", "{}"] {
+            assert!(of(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -193,6 +193,7 @@ async fn a_price_above_what_the_shopper_would_pay_is_refused() {
             .append(&mut more.as_object().unwrap().clone());
         let headers = [("idempotency-key", "k")];
         gateway
+            .client
             .post_buy(&headers, body.to_string().as_bytes())
             .await
     };

@@ -34,6 +34,7 @@ async fn a_sale_shows_its_state_its_times_and_its_products() {
       "sales": [
         {
           "closesAt": "2099-01-01T00:00:00Z",
+          "currency": "USD",
           "opensAt": "2020-01-01T00:00:00Z",
           "passRequired": false,
           "products": [

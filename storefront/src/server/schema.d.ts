@@ -284,6 +284,13 @@ export interface components {
         /** @description What to buy. */
         BuyRequest: {
             /**
+             * Format: int64
+             * @description The most that the shopper would pay for one unit, in minor units. A buy whose price in force is higher is
+             *     refused as `price-higher`, with that price; without this, the price in force is accepted.
+             * @example 12900
+             */
+            maxPrice?: number | null;
+            /**
              * @description The product.
              * @example sneaker-001
              */
@@ -554,6 +561,12 @@ export interface components {
              */
             opensAt?: string | null;
             /**
+             * Format: int64
+             * @description The price in force in minor units, where that is more than the shopper would pay.
+             * @example 12900
+             */
+            price?: number | null;
+            /**
              * Format: int32
              * @description The HTTP status again.
              * @example 409
@@ -590,8 +603,8 @@ export interface components {
              */
             offered: number;
             /**
-             * Format: int32
-             * @description Price of one unit in cents.
+             * Format: int64
+             * @description Price of one unit, in minor units of the currency.
              */
             price: number;
             /**
@@ -687,6 +700,11 @@ export interface components {
              * @description First instant after the sale; null when it has no end.
              */
             closesAt?: string | null;
+            /**
+             * @description The currency of its prices: an ISO 4217 code.
+             * @example USD
+             */
+            currency: string;
             /**
              * Format: date-time
              * @description First instant of the sale; null when it is open since ever.
@@ -842,7 +860,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description sold-out */
+            /** @description sold-out, price-higher (with `price`) */
             409: {
                 headers: {
                     [name: string]: unknown;

@@ -109,7 +109,8 @@ async fn without_a_right_it_is_not_ready_and_says_which_until_it_has_it() {
     ledger.create_roles(&roles).await.unwrap();
     // As after an upgrade that brought a function without --create-roles.
     let revoke = format!(
-        "REVOKE EXECUTE ON FUNCTION settle_jobs FROM {}",
+        "REVOKE EXECUTE ON FUNCTION settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[],
+                                                bigint[]) FROM {}",
         roles.worker
     );
     sqlx::raw_sql(sqlx::AssertSqlSafe(revoke))

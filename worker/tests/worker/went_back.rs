@@ -211,7 +211,7 @@ async fn units_beside_a_batch_that_is_not_acknowledged_can_be_bought() {
     admit(&services, &sale, &buys).await;
     let jobs: Vec<_> = buys
         .iter()
-        .map(|buy| serde_json::from_slice(&buy.job).unwrap())
+        .map(|buy| serde_json::from_slice(buy.job.as_ref().unwrap()).unwrap())
         .collect();
     let jobs: Vec<_> = jobs.iter().collect();
     let product = &sale.products[0].id;

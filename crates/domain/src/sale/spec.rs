@@ -52,7 +52,7 @@ pub struct FlashSaleSpec {
     pub suspend: bool,
     /// Currency of the prices: an ISO 4217 code, e.g. EUR. Left out: USD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(regex(pattern = r"^[A-Z]{3}$"))]
+    #[schemars(length(min = 3, max = 3), regex(pattern = r"^[A-Z]{3}$"))]
     pub currency: Option<String>,
     /// What is on offer.
     #[schemars(length(min = 1, max = 1000))]

@@ -11,7 +11,7 @@ pub use pods::exceeds;
 use std::{collections::HashSet, fmt, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Currency, Durability, Product, RateLimit, Sale, Schedule, Turnstile,
+    Currency, Durability, PRICES, Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
     spec::{FlashSaleSpec, PassSpec, ProductSpec, TimeSpec, TurnstileSpec, Zone},
 };
@@ -19,9 +19,6 @@ use crate::{
     id::{ProductId, SaleId},
     job::JobOptions,
 };
-
-/// Prices of one unit in minor units: whole numbers that JSON holds exactly.
-const PRICES: RangeInclusive<i64> = 0..=9_007_199_254_740_991;
 
 /// Something in a manifest that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]

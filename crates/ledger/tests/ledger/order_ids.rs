@@ -167,7 +167,7 @@ async fn widening_that_was_broken_off_anywhere_is_simply_started_again() {
          UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'orders_wide_id'::regclass",
     )
     .await;
-    assert_eq!(ledger.widen_orders().await.unwrap(), Widened::Now(5));
+    assert_eq!(ledger.widen_orders().await.unwrap(), Widened::Now(9));
     settle(ledger, &sale, &jobs(&sale, "v", 9)).await;
     assert_law_1(ledger).await;
 }

@@ -1,7 +1,7 @@
 //! An order has the price that its shopper saw, whatever is edited while the job waits.
 
 use flashsale_domain::{job::Job, sale::Sale};
-use flashsale_ledger::Ledger;
+use flashsale_ledger::{Fault, Ledger, LedgerError};
 use flashsale_testbed::fixtures::{
     queue::job,
     sales::{open, sale},
@@ -65,4 +65,49 @@ async fn prices_stay_with_their_jobs_where_others_of_the_batch_get_nothing() {
         orders(&services.ledger).await,
         [pays("ann", 1000), pays("bob", 3000), pays("cid", 5000)]
     );
+}
+
+#[tokio::test]
+async fn prices_above_32_bits_wait_for_wide_columns_and_are_settled_then() {
+    const YACHT: i64 = 450_000_000_000;
+    let services = Services::start().await;
+    let mut sale = sale("drop", &[("p", 3)]);
+    open(&services, &sale).await;
+    settle(
+        &services.ledger,
+        &sale,
+        &[job_at(&sale, "ann", "k", Some(1))],
+    )
+    .await;
+    sale.products[0].price = YACHT;
+    let error = services.ledger.declare(&sale).await.unwrap_err();
+    assert!(
+        matches!(error, LedgerError::PriceTooHigh { price: YACHT, .. }),
+        "{error}"
+    );
+    assert!(error.to_string().contains("--widen-orders"), "{error}");
+
+    services.ledger.widen_orders().await.unwrap();
+    services.ledger.declare(&sale).await.unwrap();
+    let jobs = [
+        job_at(&sale, "bob", "k", None),
+        job_at(&sale, "cid", "k", Some(YACHT + 1)),
+    ];
+    settle(&services.ledger, &sale, &jobs).await;
+    assert_eq!(
+        orders(&services.ledger).await,
+        [pays("ann", 1), pays("bob", YACHT), pays("cid", YACHT + 1)]
+    );
+}
+
+/// Somebody else's job may ask for more than the column holds: its batch goes on without it.
+#[tokio::test]
+async fn a_price_that_the_column_cannot_hold_is_the_fault_of_its_job() {
+    let services = Services::start().await;
+    let sale = sale("drop", &[("p", 3)]);
+    open(&services, &sale).await;
+    let (ledger, p) = (&services.ledger, &sale.products[0].id);
+    let job = job_at(&sale, "ann", "k", Some(i64::MAX));
+    let error = ledger.settle_alone(&sale.id, p, &[&job]).await.unwrap_err();
+    assert_eq!(error.fault(), Fault::Row, "{error}");
 }

@@ -15,7 +15,7 @@ use flashsale_testbed::fixtures::{
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, migrate::Migrator};
 use uuid::Uuid;
 
-use super::{assert_law_1, jobs, letters, order_ids, run};
+use super::{assert_law_1, jobs, letters, run};
 
 /// The schema of the release before ends with this migration.
 const BEFORE: i64 = 30;
@@ -396,6 +396,26 @@ async fn roles_are_made_without_a_superuser_before_and_after_a_migration() {
     assert_law_1(&administrator).await;
 }
 
+/// Settles two jobs by the function that knows no prices.
+async fn settle_without_prices(ledger: &Ledger, sale: &Sale, user: &str) -> Vec<i64> {
+    let p = &sale.products[0].id;
+    let jobs = jobs(sale, user, 2);
+    let turn = ledger.take_over(&sale.id, p).await.unwrap().next(0..=9);
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.job_id.0).collect();
+    let users: Vec<&str> = jobs.iter().map(|job| job.data.user_id.as_str()).collect();
+    sqlx::query_scalar(
+        "SELECT unnest(order_ids) FROM settle_jobs('drop', 'p', $1, $2, 0, 9, $3, $4, $5)",
+    )
+    .bind(turn.driver)
+    .bind(turn.batch)
+    .bind(ids)
+    .bind(users)
+    .bind(vec!["k"; jobs.len()])
+    .fetch_all(ledger.pool())
+    .await
+    .unwrap()
+}
+
 #[tokio::test]
 async fn workers_of_the_release_before_settle_as_the_owner_meanwhile() {
     let services = Services::start().await;
@@ -410,13 +430,7 @@ async fn workers_of_the_release_before_settle_as_the_owner_meanwhile() {
             2 => before.create_roles(&roles).await.unwrap(),
             _ => {}
         }
-        let batch = jobs(&sale, user, 2);
-        let refs: Vec<&Job> = batch.iter().collect();
-        let answer = before
-            .settle_alone(&sale.id, &sale.products[0].id, &refs)
-            .await
-            .unwrap();
-        settled.extend(order_ids(&answer));
+        settled.extend(settle_without_prices(&before, &sale, user).await);
         // What its readiness asks.
         sqlx::query("SELECT FROM products WHERE false FOR UPDATE")
             .execute(before.pool())

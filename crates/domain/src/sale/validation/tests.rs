@@ -56,6 +56,44 @@ fn a_record_of_the_release_before_asks_for_no_replica() {
 }
 
 #[test]
+fn prices_are_in_a_currency_that_has_minor_units() {
+    let of = |code: &'static str| {
+        check_spec(
+            SaleId::new("drop").unwrap(),
+            &spec(|value| value["currency"] = json!(code)),
+        )
+    };
+    assert_eq!(of("JPY").unwrap().currency, Currency::JPY);
+    for wrong in ["jpy", "EURO", "XAU", "ABC", ""] {
+        let told = of(wrong).unwrap_err()[0].to_string();
+        assert!(told.starts_with("spec.currency: is"), "{told}");
+    }
+    // A record of the release before names none.
+    let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| {})).unwrap();
+    let mut record = serde_json::to_value(&sale).unwrap();
+    assert_eq!(
+        record.as_object_mut().unwrap().remove("currency"),
+        Some(json!("USD"))
+    );
+    assert_eq!(serde_json::from_value::<Sale>(record).unwrap(), sale);
+}
+
+#[test]
+fn prices_are_whole_numbers_that_json_holds_exactly() {
+    let of = |price: i64| spec(|value| value["products"][0]["price"] = json!(price));
+    let most = 9_007_199_254_740_991;
+    for right in [0, most] {
+        let sale = check_spec(SaleId::new("drop").unwrap(), &of(right)).unwrap();
+        assert_eq!(sale.products[0].price, right);
+    }
+    for wrong in [-1, most + 1] {
+        let found = check_spec(SaleId::new("drop").unwrap(), &of(wrong)).unwrap_err();
+        let told = found[0].to_string();
+        assert!(told.starts_with("spec.products[0].price: is"), "{told}");
+    }
+}
+
+#[test]
 fn every_mistake_is_told_at_once_with_its_path() {
     let found = mistakes(|value| {
         value["opensAt"] = json!("2026-12-01T10:00:00Z");
