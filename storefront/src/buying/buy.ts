@@ -12,7 +12,8 @@ export interface Buy {
   readonly productName: string;
   /** Price at the press, in minor units of the currency. */
   readonly price: number;
-  readonly currency: string;
+  /** As in `Product`. */
+  readonly currency: string | undefined;
   /** When it was pressed, in milliseconds since the Unix epoch by the server's clock. */
   readonly pressedAt: number;
   /** The server's name for it, once it has answered "queued". */

@@ -7,7 +7,6 @@ import type { Buy } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
 import type { Pursuit } from "./pursue";
-import { isDismissed } from "./journal";
 
 /** What a press asks for, as it was shown. */
 export type Wish = Pick<Buy, "sale" | "productId" | "productName" | "price" | "currency">;
@@ -16,11 +15,10 @@ export type Wish = Pick<Buy, "sale" | "productId" | "productName" | "price" | "c
 export interface Buying {
   /** The shopper's buys, newest first. */
   readonly buys: Readable<readonly Buy[]>;
-  /** Their newest one of a product, unless dismissed. */
+  /** Their newest one of a product. */
   readonly current: (sale: string, productId: string) => Readable<Buy | null>;
   readonly press: (wish: Wish) => Promise<void>;
   readonly again: (wish: Wish) => Promise<void>;
-  readonly dismiss: (sale: string, productId: string) => void;
   /** Looks anew whose buys these are, after a sign-in or sign-out. */
   readonly lookWho: () => void;
 }
@@ -55,38 +53,34 @@ export function createBuying(parts: BuyingParts): Buying {
 
   const show = () => {
     const mine = who();
-    const list = journal.entries.get().flatMap(({ buy }) => (buy.userId === mine ? [buy] : []));
+    const list = journal.buys.get().filter((buy) => buy.userId === mine);
     const before = buys.get();
     if (list.length !== before.length || list.some((buy, i) => buy !== before[i])) buys.set(list);
   };
 
   const newest = (sale: string, productId: string) => {
     const mine = who();
-    return journal.entries
+    return journal.buys
       .get()
-      .find(({ buy: b }) => b.userId === mine && b.sale === sale && b.productId === productId);
+      .find((buy) => buy.userId === mine && buy.sale === sale && buy.productId === productId);
   };
 
   const begin = (wish: Wish, startsAnew: (buy: Buy) => boolean) => {
     const userId = who();
-    const { sale, productId, productName, price, currency } = wish;
+    const { sale, productId } = wish;
     return withLock(`press:${userId}:${sale}:${productId}`, PATIENCE, () => {
       journal.reread();
       const before = newest(sale, productId);
-      const isDouble = before !== undefined && Math.abs(now() - before.buy.pressedAt) < DOUBLE;
-      const isFree = !before || isDismissed(before) || startsAnew(before.buy);
-      if (isFree && !isDouble && !(before && isPending(before.buy))) {
+      const isDouble = before !== undefined && Math.abs(now() - before.pressedAt) < DOUBLE;
+      const isFree = !before || startsAnew(before);
+      if (isFree && !isDouble && !(before && isPending(before))) {
         journal.put({
           // A wish that never got an answer may have been taken: its key finds out.
-          key: (before && unanswered(before.buy)) ?? unique(),
+          key: (before && unanswered(before)) ?? unique(),
           userId,
-          sale,
-          productId,
-          productName,
-          price,
-          currency,
+          ...wish,
           // Later than the one before, whatever the clock has learned in between.
-          pressedAt: Math.max(now(), (before?.buy.pressedAt ?? 0) + 1),
+          pressedAt: Math.max(now(), (before?.pressedAt ?? 0) + 1),
           jobId: null,
           state: { is: "sending", attempts: 0, retryAt: null, because: waitsFor() },
         });
@@ -102,31 +96,23 @@ export function createBuying(parts: BuyingParts): Buying {
   const adopt = () => {
     const mine = identity.shopper();
     if (mine === null) return;
-    for (const { buy } of journal.entries.get()) {
+    for (const buy of journal.buys.get()) {
       if (buy.userId !== NOBODY || buy.state.is !== "sending") continue;
       if (now() - buy.pressedAt < SIGN_IN) journal.put({ ...buy, userId: mine });
       else journal.drop(buy.key);
     }
   };
 
-  journal.entries.subscribe(show);
+  journal.buys.subscribe(show);
   show();
   return {
     buys,
     current: (sale, productId) => ({
-      subscribe: (listener) => journal.entries.subscribe(listener),
-      get: () => {
-        const entry = newest(sale, productId);
-        return entry && !isDismissed(entry) ? entry.buy : null;
-      },
+      subscribe: (listener) => journal.buys.subscribe(listener),
+      get: () => newest(sale, productId) ?? null,
     }),
     press: (wish) => begin(wish, (buy) => buy.state.is === "refused"),
     again: (wish) => begin(wish, () => true),
-    dismiss: (sale, productId) => {
-      const entry = newest(sale, productId);
-      if (!entry || isPending(entry.buy)) return;
-      journal.dismiss(entry.buy.key);
-    },
     lookWho: () => {
       adopt();
       show();

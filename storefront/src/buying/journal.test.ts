@@ -41,11 +41,8 @@ test("what is put is there after a reload, newest first", () => {
   const journal = open();
   journal.put(buy("a", "sending", NOW));
   journal.put(buy("b", "confirmed", NOW + 5));
-  const again = open().entries.get();
-  expect(again.map((entry) => entry.buy)).toEqual([
-    buy("b", "confirmed", NOW + 5),
-    buy("a", "sending"),
-  ]);
+  const again = open().buys.get();
+  expect(again).toEqual([buy("b", "confirmed", NOW + 5), buy("a", "sending")]);
 });
 
 test("keeps the last fifty that ended, a shopper, and all that are pending", () => {
@@ -55,8 +52,8 @@ test("keeps the last fifty that ended, a shopper, and all that are pending", () 
     journal.put(buy(`b${i}`, "sending", NOW - i, "v"));
   }
   const left = open()
-    .entries.get()
-    .map((entry) => entry.buy.key);
+    .buys.get()
+    .map((buy) => buy.key);
   expect(left.filter((key) => key.startsWith("a"))).toHaveLength(50);
   expect(left).toContain("a0");
   expect(left).not.toContain("a59");
@@ -70,8 +67,8 @@ test("keeps nothing longer than ninety days", () => {
   journal.put(buy("b", "confirmed", NOW - 80 * DAY));
   expect(
     open(NOW + 2 * DAY)
-      .entries.get()
-      .map((entry) => entry.buy.key),
+      .buys.get()
+      .map((buy) => buy.key),
   ).toEqual(["b"]);
   expect(keys()).toHaveLength(1);
 });
@@ -93,7 +90,7 @@ test("reading what is already known tells nobody", () => {
   const journal = open();
   journal.put(buy("a", "confirmed"));
   const listener = vi.fn();
-  journal.entries.subscribe(listener);
+  journal.buys.subscribe(listener);
   journal.reread();
   journal.put(buy("a", "confirmed"));
   expect(listener).not.toHaveBeenCalled();
@@ -106,11 +103,11 @@ test("a pending buy outlives the emptying of the storage by another tab", () => 
   localStorage.clear();
   journal.reread("a");
   journal.reread("b");
-  expect(journal.entries.get().map((entry) => entry.buy.key)).toEqual(["a"]);
+  expect(journal.buys.get().map((buy) => buy.key)).toEqual(["a"]);
 });
 
 test("an entry under another's name is not read", () => {
   open().put(buy("a", "confirmed"));
   localStorage.setItem(`${PREFIX}z`, localStorage.getItem(`${PREFIX}a`) ?? "");
-  expect(open().entries.get()).toHaveLength(1);
+  expect(open().buys.get()).toHaveLength(1);
 });

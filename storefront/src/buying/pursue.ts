@@ -71,7 +71,7 @@ export function createPursuit(parts: PursuitParts): Pursuit {
 
   const resume = () => {
     isStopped = false;
-    for (const { buy } of journal.entries.get()) {
+    for (const buy of journal.buys.get()) {
       if (!isPending(buy) || !mayAct(buy) || running.has(buy.key)) continue;
       running.add(buy.key);
       void pursue(buy.key);
@@ -179,7 +179,7 @@ export function createPursuit(parts: PursuitParts): Pursuit {
     resume,
     hurry: () => {
       resume();
-      for (const { buy } of journal.entries.get()) {
+      for (const buy of journal.buys.get()) {
         if (!running.has(buy.key)) continue;
         if (buy.state.is === "queued") setTimeout(naps.wake, random() * 800, buy.key);
         // What the server asked to wait for is waited for.
@@ -194,7 +194,7 @@ export function createPursuit(parts: PursuitParts): Pursuit {
     heard: (jobId, word, orderId) => {
       const outcome = finalOf(word, orderId);
       if (!outcome) return false;
-      const found = () => journal.entries.get().find(({ buy }) => buy.jobId === jobId)?.buy;
+      const found = () => journal.buys.get().find((buy) => buy.jobId === jobId);
       if (!found()) journal.reread();
       const buy = found();
       if (!buy) {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 
-import { gateway, openTab, pass, press, shown, state, setUpJourney } from "../testing/journey";
+import { gateway, openTab, pass, press, state, setUpJourney } from "../testing/journey";
 
 setUpJourney();
 
@@ -91,14 +91,5 @@ describe("being turned away", () => {
     await pass(100);
     expect(state(shop)?.is).toBe("queued");
     expect(new Set(gateway.buys().map(({ key }) => key)).size).toBe(2);
-  });
-
-  test("dismissed ones leave the panel and stay in the list", async () => {
-    gateway.treatments.push({ does: "refuse", status: 409, kind: "sold-out" });
-    const shop = await openTab();
-    await press(shop);
-    shop.buying.dismiss("drop", "shoe");
-    expect(shown(shop)).toBeNull();
-    expect(shop.buying.buys.get()).toHaveLength(1);
   });
 });

@@ -23,8 +23,8 @@ export interface Product {
   readonly description: string | null;
   /** Of one unit, in minor units of the currency. */
   readonly price: number;
-  /** The currency of the sale, an ISO 4217 code. */
-  readonly currency: string;
+  /** The currency of the sale, an ISO 4217 code; gateways of the release before name none. */
+  readonly currency: string | undefined;
   /** Units left; null as long as nobody has told. */
   readonly stock: number | null;
   /** Units that the sale offers in all. */
@@ -48,8 +48,7 @@ export function saleOf(view: components["schemas"]["SaleView"]): Sale {
       name: product.name,
       description: product.description ?? null,
       price: product.price,
-      // Gateways of the release before name none.
-      currency: (view.currency as string | undefined) ?? "USD",
+      currency: view.currency,
       stock: product.stock ?? null,
       offered: product.offered,
       maxPerUser: product.maxPerUser ?? null,

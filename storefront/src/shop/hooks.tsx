@@ -57,14 +57,12 @@ export function useSale(name: string): SaleState {
 
 /** What `useBuy` offers. */
 export interface BuyHandle {
-  /** The newest buy of this product that was not dismissed. */
+  /** The newest buy of this product. */
   readonly buy: Buy | null;
   /** Buys; joins a buy that is pending, and does nothing while a final outcome is shown. */
   readonly press: () => void;
   /** Buys one more after a final outcome; joins a buy that is pending. */
   readonly again: () => void;
-  /** Takes a final or refused buy off the panel; final ones stay in `useBuys`. */
-  readonly dismiss: () => void;
 }
 
 /** The shopper's buy of one product of one sale. */
@@ -82,9 +80,6 @@ export function useBuy(sale: Sale, product: Product): BuyHandle {
     buy,
     press: useCallback(() => void buying.press(wish), [buying, wish]),
     again: useCallback(() => void buying.again(wish), [buying, wish]),
-    dismiss: useCallback(() => {
-      buying.dismiss(name, productId);
-    }, [buying, name, productId]),
   };
 }
 

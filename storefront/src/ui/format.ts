@@ -1,7 +1,13 @@
+interface Price {
+  price: number;
+  /** An ISO 4217 code; none is that of dollars. */
+  currency: string | undefined;
+}
+
 const count = new Intl.NumberFormat("en-US");
 
-/** A price given in minor units of `currency`, as the shopper's locale writes it: $1,249.00, ¥1,249. */
-export function formatPrice({ price, currency }: { price: number; currency: string }): string {
+/** A price in minor units of a currency, as the shopper's locale writes it: $1,249.00, ¥1,249. */
+export function formatPrice({ price, currency = "USD" }: Price): string {
   const format = new Intl.NumberFormat(undefined, { style: "currency", currency });
   const digits = format.resolvedOptions().maximumFractionDigits ?? 0;
   // As text, which is read exactly: a division would round the largest prices.
