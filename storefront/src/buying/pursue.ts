@@ -45,6 +45,8 @@ export interface PursuitParts {
   /** Whether the shopper can be served: known, and it is them. */
   readonly mayAct: (buy: Buy) => boolean;
   readonly isLive: () => boolean;
+  /** Has what is on sale asked for anew. */
+  readonly refreshSales: () => void;
 }
 
 /** Brings every pending buy to its end. */
@@ -62,7 +64,18 @@ export interface Pursuit {
 
 /** A pursuit that has not begun. */
 export function createPursuit(parts: PursuitParts): Pursuit {
-  const { gateway, journal, catalogue, passes, withLock, now, random, mayAct, isLive } = parts;
+  const {
+    gateway,
+    journal,
+    catalogue,
+    passes,
+    withLock,
+    now,
+    random,
+    mayAct,
+    isLive,
+    refreshSales,
+  } = parts;
   const naps = createNaps();
   const running = new Set<string>();
   const early = new Map<string, Final>();
@@ -124,8 +137,9 @@ export function createPursuit(parts: PursuitParts): Pursuit {
   const buyWith = async (pass: Awaited<ReturnType<Passes["of"]>>, buy: Buy) => {
     if (!pass.ok) return pass;
     const answer = await gateway.buy(buy, pass.value);
-    const isAsked = !answer.ok && answer.problem.kind === "pass-required";
-    if (isAsked) passes.asked(buy.sale, buy.userId);
+    const kind = answer.ok ? null : answer.problem.kind;
+    if (kind === "pass-required") passes.asked(buy.sale, buy.userId);
+    if (kind === "price-higher") refreshSales();
     return answer;
   };
 

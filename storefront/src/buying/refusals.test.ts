@@ -53,6 +53,7 @@ describe("being asked to wait", () => {
 describe("being turned away", () => {
   test.each([
     [409, "sold-out"],
+    [409, "price-higher"],
     [403, "sale-closed"],
     [403, "subject-unsupported"],
     [403, "insufficient-scope"],
@@ -69,6 +70,19 @@ describe("being turned away", () => {
     const [first, second] = gateway.buys().map(({ key }) => key);
     expect(second).toBeDefined();
     expect(second).not.toBe(first);
+  });
+
+  test("a higher price is shown at once, and a new press agrees to it", async () => {
+    gateway.treatments.push({ does: "refuse", status: 409, kind: "price-higher" });
+    const shop = await openTab();
+    await pass(60_000);
+    const [sale] = gateway.sales;
+    const products = sale?.products as Record<string, unknown>[];
+    gateway.sales = [{ ...sale, products: products.map((one) => ({ ...one, price: 5900 })) }];
+    await press(shop);
+    await pass(100);
+    const [product] = shop.catalogue.sale("drop").get().sale?.products ?? [];
+    expect(product?.price).toBe(5900);
   });
 
   test("an opening that is far away is shown", async () => {

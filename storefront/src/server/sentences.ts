@@ -24,7 +24,7 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "method-not-allowed": PAGE_OUTDATED,
   "request-timeout": "Your connection is slow. We keep trying for you.",
   "sold-out": "Every unit is sold or spoken for.",
-  "price-higher": "The price has changed. Nothing was bought.",
+  "price-higher": "The price has changed and nothing was bought. Please press again.",
   "body-too-large": PAGE_OUTDATED,
   "media-type-unsupported": PAGE_OUTDATED,
   "expectation-failed": GARBLED,

@@ -94,6 +94,9 @@ export function createShop(parts: ShopParts = {}): Shop {
       return session.state === "ready" && session.userId === userId;
     },
     isLive: () => socket.isLive.get(),
+    refreshSales: () => {
+      polling.hurry();
+    },
   });
   const buying = createBuying({ journal, pursuit, identity, withLock, now: clock.now });
 
