@@ -128,6 +128,17 @@ pub enum ToolError {
         /// Its opening.
         opens: Timestamp,
     },
+    /// A sale that has opened is to go on in another currency.
+    #[error(
+        "sale {sale} has opened in {currency}, and its orders have prices in it; write `currency: {currency}` back, \
+         or sell in another one under another name"
+    )]
+    OtherCurrency {
+        /// The sale.
+        sale: SaleId,
+        /// Its currency, an ISO 4217 code.
+        currency: &'static str,
+    },
     /// The control loop died.
     #[error("the control loop ended unexpectedly: {0}")]
     Conductor(#[from] JoinError),

@@ -32,6 +32,11 @@ pub(super) async fn announce(
     ledger: &Ledger,
     queue: &mut impl Queue,
 ) -> Result<(), ToolError> {
+    // By Redis's clock, which is the one that decides.
+    let now = reach::redis_clock(queue).await?;
+    for sale in sales.iter() {
+        keeps_currency(sale, queue, now).await?;
+    }
     let mut taken = Vec::new();
     for sale in sales.iter() {
         match declare(sale, ledger, queue).await {
@@ -43,7 +48,6 @@ pub(super) async fn announce(
     for sale in taken {
         declare(sale, ledger, queue).await?;
     }
-    // By Redis's clock, which is the one that decides.
     let now = reach::redis_clock(queue).await?;
     for sale in sales.iter_mut() {
         let crowd_lead = config.crowd.map(|shoppers| lead(sale, shoppers));
@@ -51,6 +55,28 @@ pub(super) async fn announce(
         catalogue::announce(queue, sale, false).await?;
     }
     Ok(())
+}
+
+/// Refuses another currency for a sale that had opened by `now`: its orders and the buys that wait name
+/// prices without one.
+async fn keeps_currency(
+    sale: &Sale,
+    queue: &mut impl Queue,
+    now: Timestamp,
+) -> Result<(), ToolError> {
+    let Some(before) = catalogue::read(queue, &sale.id).await? else {
+        return Ok(());
+    };
+    let Sale {
+        currency, schedule, ..
+    } = before.sale;
+    if currency == sale.currency || schedule.opens_at.is_some_and(|opens| opens > now) {
+        return Ok(());
+    }
+    Err(ToolError::OtherCurrency {
+        sale: sale.id.clone(),
+        currency: currency.code(),
+    })
 }
 
 async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), ToolError> {

@@ -116,6 +116,13 @@ fn edits() -> Vec<(Value, &'static str)> {
         (json!({"opensAt": "2026-01-01T00:00:00Z"}), opens),
         (json!({"opensAt": null}), opens),
         (
+            json!({"currency": "EUR"}),
+            "spec.currency: Invalid value: the sale has opened, its currency stays as it is; sell in \
+             another one by another FlashSale",
+        ),
+        // What leaving it out means, written.
+        (json!({"currency": "USD"}), ""),
+        (
             json!({"products": products(&["shoe"])}),
             "spec.products: Invalid value: the sale has opened, its products stay; write stock 0 \
              to take one off sale",

@@ -64,6 +64,11 @@ const RULES: [(&[&str], &[Rule]); 3] = [
                 ".spec.opensAt",
             ),
             Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || (has(self.spec.currency) ? self.spec.currency : 'USD') == (has(oldSelf.spec.currency) ? oldSelf.spec.currency : 'USD')",
+                "the sale has opened, its currency stays as it is; sell in another one by another FlashSale",
+                ".spec.currency",
+            ),
+            Rule::new(
                 "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || [self.spec.products.map(product, product.id)].all(ids, oldSelf.spec.products.all(old, old.id in ids))",
                 "the sale has opened, its products stay; write stock 0 to take one off sale",
                 ".spec.products",

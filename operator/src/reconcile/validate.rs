@@ -155,6 +155,13 @@ fn may_follow(in_force: &Announced, new: &Sale, opened: bool) -> Result<(), Refu
              sale to close its intake"
         ));
     }
+    if new.currency != old.currency {
+        return forbidden(format!(
+            "the sale has opened, its currency stays as it is; write it back ({}), and sell in another \
+             one by another FlashSale",
+            old.currency.code()
+        ));
+    }
     for product in &old.products {
         if !new.products.iter().any(|kept| kept.id == product.id) {
             return forbidden(format!(
@@ -244,10 +251,15 @@ mod tests {
     }
 
     #[test]
-    fn once_open_opening_and_products_stay() {
+    fn once_open_opening_currency_and_products_stay() {
         let later = json!({"opensAt": "2026-11-27T10:00:00Z"});
         let fewer = json!({"products": [{"id": "shoe", "name": "Shoe", "price": 1, "stock": 5}]});
-        for (changes, sentence) in [(later, "opensAt stays"), (fewer, "put product hat back")] {
+        let in_euros = json!({"currency": "EUR"});
+        for (changes, sentence) in [
+            (later, "opensAt stays"),
+            (in_euros, "write it back (USD)"),
+            (fewer, "put product hat back"),
+        ] {
             let new = sale(&changes);
             assert_eq!(may_follow(&announced(), &new, false), Ok(()));
             let refusal = may_follow(&announced(), &new, true).unwrap_err();

@@ -50,7 +50,8 @@ pub struct FlashSaleSpec {
     /// Closes intake while true; what is queued is still settled.
     #[serde(default)]
     pub suspend: bool,
-    /// Currency of the prices: an ISO 4217 code, e.g. EUR. Left out: USD.
+    /// Currency of the prices: an ISO 4217 code, e.g. EUR. Left out: USD. Stays as it is once the sale has
+    /// opened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 3, max = 3), regex(pattern = r"^[A-Z]{3}$"))]
     pub currency: Option<String>,

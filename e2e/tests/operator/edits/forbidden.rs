@@ -31,6 +31,12 @@ async fn forbidden_edits_are_refused_and_the_sale_goes_on() {
             "opensAt stays",
         ),
         (
+            "another currency",
+            json!({"currency": "EUR"}),
+            json!({"currency": null}),
+            "currency stays",
+        ),
+        (
             "fewer products",
             one_product("shoe", 1_000),
             json!({ "products": products }),
