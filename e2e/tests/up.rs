@@ -336,3 +336,46 @@ async fn a_postgres_that_went_back_is_followed_and_a_rebuilt_one_is_told_the_sal
     told.until_it_says("declared them again").await;
     told.end(child).await;
 }
+
+/// Orders name no currency, so that of a sale stays once it has opened.
+#[tokio::test]
+async fn a_sale_that_has_opened_keeps_its_currency() {
+    let services = Services::start().await;
+    let stores = [
+        "--database-url",
+        &services.database_url,
+        "--redis-url",
+        &services.redis.url(),
+    ];
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    let write = |spec: &str| {
+        let sale = format!(
+            "apiVersion: flashsale.dev/v1alpha1
+kind: FlashSale
+metadata: {{name: yen}}
+spec:
+  products: [{{id: yen-1, name: A pair, price: 12900, stock: 40}}]
+{spec}"
+        );
+        std::fs::write(file.path(), sale).unwrap();
+    };
+    let runs = async || {
+        let told = Told::new();
+        let mut command = up(file.path().to_str().unwrap(), &["--listen", "127.0.0.1:0"]);
+        command.args(stores);
+        let child = told.start(command);
+        told.until_it_says("still up").await;
+        told.end(child).await;
+    };
+    write("  opensAt: 2099-01-01T00:00:00Z");
+    runs().await;
+    write("  currency: EUR");
+    runs().await;
+    write("  currency: JPY");
+    let (told, output) = run(file.path().to_str().unwrap(), &stores).await;
+    assert!(!output.status.success(), "{told}");
+    assert!(told.contains("write `currency: EUR` back"), "{told}");
+    let mut queue = services.queue.clone();
+    let record = flashsale_queue::catalogue::read(&mut queue, &SaleId::new("yen").unwrap()).await;
+    assert_eq!(record.unwrap().unwrap().sale.currency.code(), "EUR");
+}

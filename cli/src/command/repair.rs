@@ -24,6 +24,9 @@ const PROGRESS: Duration = Duration::from_secs(1);
 /// Those without an order get it again, with the number that the shopper was told where no other
 /// order has it; each product in one transaction, so that no new buy comes in between. What cannot
 /// be honoured, since the units are sold, is listed.
+///
+/// An order that is made again has the price that its product has now, which is not the one that the
+/// shopper saw if it was edited in between.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -111,7 +111,8 @@ impl Ledger {
     /// Makes the orders of `claims` again, as far as there are units and limits allow, in one
     /// transaction under the lock of the product's row: no batch of a worker is settled in between,
     /// and what drivers have on its way is refused afterwards. In the order of `claims`; a claim
-    /// that has its order, by its job or its key, needs no unit.
+    /// that has its order, by its job or its key, needs no unit. Orders that are made have the price
+    /// of the product's row: nobody has kept the one that the shopper saw.
     ///
     /// # Errors
     /// [`LedgerError::UnknownProduct`] when the sale does not offer the product; on any error

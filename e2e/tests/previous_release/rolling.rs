@@ -96,8 +96,18 @@ async fn an_upgrade_and_a_rollback_in_mid_sale_lose_nothing() {
         orders(&services).await,
         i64::try_from(acknowledged.len()).unwrap()
     );
+    // Whichever gateway took the buy, and whichever worker settled it.
+    assert_eq!(prices(&services).await, [9_900]);
     old_gateway.terminate().await;
     old_worker.terminate().await;
+}
+
+/// The different prices of all orders.
+async fn prices(services: &Services) -> Vec<i64> {
+    sqlx::query_scalar("SELECT DISTINCT price::bigint FROM orders")
+        .fetch_all(services.ledger.pool())
+        .await
+        .unwrap()
 }
 
 /// Its control loop is the one of its operator, which does not migrate. `flashsale up` does, and

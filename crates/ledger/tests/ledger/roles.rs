@@ -438,6 +438,14 @@ async fn workers_of_the_release_before_settle_as_the_owner_meanwhile() {
             .unwrap();
     }
     assert_eq!(settled.len(), 6);
+    let other: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM orders JOIN products ON products.id = product_id
+          WHERE orders.price IS DISTINCT FROM products.price",
+    )
+    .fetch_one(before.pool())
+    .await
+    .unwrap();
+    assert_eq!(other, 0, "orders have the price at settlement");
     assert_law_1(&before).await;
 }
 

@@ -1,6 +1,11 @@
 //! Products, prices and stock, edited while a worker settles.
 
-use flashsale_e2e::{operator::SOON, patience::until, processes::Child, shopping::orders};
+use flashsale_e2e::{
+    operator::SOON, patience::until, processes::Child, sales::sale, shopping::orders,
+};
+use flashsale_queue::keys::SaleKeys;
+use flashsale_testbed::fixtures::queue::job;
+use redis::AsyncCommands as _;
 use serde_json::{Value, json};
 use sqlx::Connection;
 
@@ -35,10 +40,8 @@ async fn products_prices_and_stock_take_effect_within_two_seconds() {
     shop.settled(4).await;
 
     let dearer = products(&[product("shoe", 100, 3), product("hat", 250, 50)]);
-    shop.takes_effect("a price", dearer, async || {
-        shop.column("price", "hat").await == Some(250)
-    })
-    .await;
+    shop.takes_effect("a price", dearer, async || shop.shows_price(250).await)
+        .await;
     shop.queued("hat").await;
     shop.settled(5).await;
     assert_eq!(shop.prices("hat").await, [100, 250]);
@@ -63,6 +66,25 @@ async fn products_prices_and_stock_take_effect_within_two_seconds() {
     .await;
     shop.settled(8).await;
     shop.saw_only(&["Open"]).await;
+}
+
+/// Nobody pays more than what was asked for at the press.
+#[tokio::test]
+async fn buys_that_wait_keep_their_price() {
+    let shop = Shop::open("price", products(&[product("shoe", 100, 50)])).await;
+    let services = &shop.stage.services;
+    for _ in 0..3 {
+        shop.queued("shoe").await;
+    }
+    shop.append_without_price("shoe").await;
+    let dearer = products(&[product("shoe", 9_900, 50)]);
+    shop.takes_effect("a price", dearer, async || shop.shows_price(9_900).await)
+        .await;
+    assert_eq!(shop.column("price", "shoe").await, Some(9_900));
+    shop.queued("shoe").await;
+    let _worker = Child::worker(services, "worker").await;
+    shop.settled(5).await;
+    assert_eq!(shop.prices("shoe").await, [100, 100, 100, 9_900, 9_900]);
 }
 
 /// Law 1, and what `stock` says: units on offer in this sale, however often it is rewritten.
@@ -102,6 +124,23 @@ impl Shop {
             orders(&self.stage.services, &id).await == count
         })
         .await;
+    }
+
+    /// Whether shoppers see a product at this price.
+    async fn shows_price(&self, price: i32) -> bool {
+        self.shows(&format!("\"price\":{price},")).await
+    }
+
+    /// Appends a job that says no price, as another producer or a gateway of the release before.
+    async fn append_without_price(&self, product: &str) {
+        let sale = sale(self.stage.id("drop").as_str(), &[(product, 50)]);
+        let product = &sale.products[0].id;
+        let job = job(&sale, "elsewhere", product, "k");
+        let json = serde_json::to_string(&job).unwrap();
+        assert!(!json.contains("price"), "{json}");
+        let lane = SaleKeys::new(&sale.id).lane(product);
+        let mut queue = self.stage.services.queue.clone();
+        let _: String = queue.xadd(&lane, "*", &[("job", json)]).await.unwrap();
     }
 
     /// What is left and what is sold of the shoe, and law 1.
