@@ -96,3 +96,21 @@ test("an order that cannot be settled is said to have gone wrong", async ({ page
   await card.showsStock(20);
   expect(await shop.orders()).toBe(0);
 });
+
+test("yen have no decimals, on the sale's page and among the orders", async ({
+  page,
+  openShop,
+}) => {
+  const shop = await openShop({
+    currency: "JPY",
+    products: [{ name: "Lamp", stock: 2, price: 12900 }],
+  });
+  const sale = await SalePage.open(page, shop);
+  await expect(sale.card().says("¥12,900")).toBeVisible();
+  await expect(page.getByText("12,900.00")).toHaveCount(0);
+  await sale.card().buy.click();
+  await sale.card().orderNumber();
+  await page.getByRole("link", { name: "See my orders" }).click();
+  await expect(page.getByText("¥12,900")).toBeVisible();
+  expect(await shop.prices()).toEqual([12_900]);
+});

@@ -75,6 +75,23 @@ test("lane-full: the buy is sent again when there is room", async ({ page, openS
   expect(await shop.orders()).toBe(2);
 });
 
+test("price-higher: the new price is shown, and pressing again agrees to it", async ({
+  page,
+  openShop,
+}) => {
+  const shop = await openShop();
+  const sale = await SalePage.open(page, shop);
+  await expect(sale.card().says("$49.00")).toBeVisible();
+  await shop.reprice(5900);
+  await sale.card().buy.click();
+  await expect(sale.card().says(/^The price has changed and nothing was bought/)).toBeVisible();
+  await expect(sale.card().says("$59.00")).toBeVisible();
+  expect(await shop.jobs()).toBe(0);
+  await sale.card().buyAgain();
+  await sale.card().orderNumber();
+  expect(await shop.prices()).toEqual([5900]);
+});
+
 test("unknown-product: what was withdrawn cannot be bought", async ({ page, openShop }) => {
   const shop = await openShop();
   await keepStale(page);
@@ -129,6 +146,7 @@ const sentences: [kind: string, status: number, sentence: string, isFinal: boole
   ["method-not-allowed", 405, "This page is out of date.", true],
   ["request-timeout", 408, "Your connection is slow. We keep trying for you.", false],
   ["sold-out", 409, "Sold out", true],
+  ["price-higher", 409, "The price has changed and nothing was bought.", true],
   ["body-too-large", 413, "This page is out of date.", true],
   ["media-type-unsupported", 415, "This page is out of date.", true],
   ["expectation-failed", 417, "Something between you and the shop garbled the request.", true],

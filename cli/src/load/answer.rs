@@ -73,7 +73,7 @@ pub(super) fn read(status: StatusCode, headers: &HeaderMap, body: &Bytes) -> Ans
             },
         };
     }
-    // What most shoppers of a hot sale get; nothing in the body says more.
+    // What most shoppers of a hot sale get. Nothing in the body says more: the crowd takes any price.
     if status == StatusCode::CONFLICT {
         return Answer::SoldOut;
     }

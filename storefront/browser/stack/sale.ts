@@ -5,7 +5,7 @@ export interface ProductSpec {
   name: string;
   stock: number;
   description?: string;
-  /** In cents. */
+  /** In minor units of the currency. */
   price?: number;
   maxPerUser?: number;
   image?: string;
@@ -19,6 +19,8 @@ export interface SaleSpec {
   /** Left out: open-ended. */
   closesInSeconds?: number;
   suspend?: boolean;
+  /** An ISO 4217 code; left out: dollars. */
+  currency?: string;
   turnstile?: {
     rateLimit?: { requests: number; windowSeconds: number; burst?: number };
     maxQueueDepth?: number;

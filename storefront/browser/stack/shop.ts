@@ -139,6 +139,13 @@ export class Shop {
     return this.stores.query("SELECT product_id, user_id FROM orders WHERE id = $1", [number]);
   }
 
+  /** What the orders of this sale cost, in the order in which they were made. */
+  async prices(): Promise<number[]> {
+    const ids = this.manifest.products.map(({ id }) => id);
+    const sql = "SELECT price::integer FROM orders WHERE product_id = ANY($1) ORDER BY id";
+    return (await this.stores.query<{ price: number }>(sql, [ids])).map((row) => row.price);
+  }
+
   /** Who has orders of this sale, in the order in which they were made. */
   async shoppers(): Promise<string[]> {
     const ids = this.manifest.products.map(({ id }) => id);
@@ -176,6 +183,19 @@ export class Shop {
     const products = this.manifest.products.flatMap(({ id }) => ["--product", id]);
     const crowd = ["--url", this.address, "--crowd", String(shoppers), "--json", ...products];
     return JSON.parse(await this.tool("load", ...crowd)) as CrowdReport;
+  }
+
+  /** Has every product cost this much from now on, as an edit of the sale does, and waits until the gateway knows. */
+  async reprice(price: number): Promise<void> {
+    // Who is stopped puts nothing back in force.
+    this.up.signal("SIGSTOP");
+    const key = `fs:{${this.sale}}`;
+    const record = await this.stores.redis("HGET", key, "sale");
+    const repriced = record.replaceAll(/"price":\d+/g, `"price":${price}`);
+    await this.stores.redis("HSET", key, "sale", repriced);
+    await this.stores.redis("PUBLISH", "fs:changed", this.sale);
+    const shows = async () => (await fetch(`${this.address}/sales/${this.sale}`)).text();
+    while (!(await shows()).includes(`"price":${price},`));
   }
 
   /** Takes the sale away as an operator does at its end, and waits until the gateway knows. */
