@@ -1,21 +1,25 @@
 -- An order has the price that its shopper saw, whatever was edited while the job waited. Jobs bring
 -- it; one without, of another producer or of the release before, gets the price at settlement.
+-- Where the product's row gives shoppers time to pay, an order is PENDING until then, by this clock.
 
 -- Settles jobs of a product whose row the caller has locked. With `p_is_repeat`, decides nothing
 -- and only tells what was decided about them. As in 0008, and each order has the price that its
--- shopper saw.
+-- shopper saw. `states` has where each job's order stands (see `order_state`), null for a job without one;
+-- it is null where all orders are new and COMPLETED.
 CREATE FUNCTION settle_locked(
   p_sale text, p_product text, p_driver uuid, p_batch bigint, p_is_repeat boolean,
   p_first_ms bigint, p_last_ms bigint, p_jobs uuid[], p_users text[], p_keys text[],
   p_prices bigint[],
   OUT outcomes text, OUT order_ids bigint[],
-  OUT stock_left integer, OUT version bigint, OUT confirmed integer
+  OUT stock_left integer, OUT version bigint, OUT confirmed integer, OUT states text[]
 ) LANGUAGE plpgsql
 -- A plan is made once a connection, perhaps while there are few orders, and kept.
 SET enable_seqscan = off AS $$
 DECLARE
   v_count       constant integer := cardinality(p_jobs);
   v_price       bigint;
+  v_pay_seconds integer;
+  v_expires     timestamptz;
   v_max         integer;
   v_incarnation integer;
   v_told        text[];   -- by position, what a job was told in an earlier batch; null: nobody was
@@ -29,9 +33,10 @@ DECLARE
   v_collisions  integer := 0;
   v_constraint  text;
 BEGIN
-  SELECT p.stock_quantity, p.stock_version, p.price, p.max_per_user, p.incarnation
-    INTO stock_left, version, v_price, v_max, v_incarnation
+  SELECT p.stock_quantity, p.stock_version, p.price, p.max_per_user, p.incarnation, p.pay_seconds
+    INTO stock_left, version, v_price, v_max, v_incarnation, v_pay_seconds
     FROM products p WHERE p.id = p_product;
+  v_expires := date_trunc('milliseconds', clock_timestamp()) + make_interval(secs => v_pay_seconds);
   confirmed := 0;
 
   IF EXISTS (SELECT FROM rejections
@@ -93,8 +98,9 @@ BEGIN
       -- row to the log twice, half as much work again.
       WITH placed AS (
         INSERT INTO orders (user_id, product_id, status, sale_id, job_id, idempotency_key, price,
-                            incarnation)
-          SELECT u, p_product, 'COMPLETED', p_sale, j, k, COALESCE(seen, v_price), v_incarnation
+                            incarnation, expires_at)
+          SELECT u, p_product, CASE WHEN v_expires IS NULL THEN 'COMPLETED' ELSE 'PENDING' END,
+                 p_sale, j, k, COALESCE(seen, v_price), v_incarnation, v_expires
             FROM unnest(v_jobs, v_users, v_keys, v_prices) AS job(j, u, k, seen)
           RETURNING id)
       SELECT array_agg(id::bigint) INTO v_ids FROM placed;
@@ -135,15 +141,19 @@ BEGIN
     IF confirmed = v_count THEN
       outcomes := repeat('c', v_count);
       order_ids := v_ids;
+      IF v_expires IS NOT NULL THEN
+        states := array_fill(order_state('PENDING', v_expires, NULL), ARRAY[v_count]);
+      END IF;
       RETURN;
     END IF;
   END IF;
 
   SELECT string_agg(letter, '' ORDER BY at),
-         array_agg(CASE letter WHEN 'c' THEN made WHEN 'r' THEN of_key END ORDER BY at)
-    INTO outcomes, order_ids
+         array_agg(CASE letter WHEN 'c' THEN made WHEN 'r' THEN of_key END ORDER BY at),
+         array_agg(CASE WHEN letter IN ('c', 'r') THEN state END ORDER BY at)
+    INTO outcomes, order_ids, states
     FROM (
-      SELECT at, made.id AS made, of_key.id AS of_key,
+      SELECT at, made.id AS made, of_key.id AS of_key, of_key.state,
              CASE
                WHEN made.id IS NOT NULL THEN 'c'
                WHEN told IS NOT NULL THEN told
@@ -162,7 +172,8 @@ BEGIN
                 WINDOW same_job AS (PARTITION BY j ORDER BY at)) AS job
         LEFT JOIN unnest(v_at, v_ids) AS made(at, id) USING (at)
         LEFT JOIN LATERAL (
-          SELECT id, product_id, job_id FROM orders
+          SELECT id, product_id, job_id, order_state(status, expires_at, end_reason) AS state
+            FROM orders
             WHERE sale_id = p_sale AND user_id = u AND idempotency_key = k
               AND incarnation = v_incarnation LIMIT 1) AS of_key ON true
         LEFT JOIN LATERAL (SELECT id FROM orders WHERE job_id = j LIMIT 1) AS of_job ON true
@@ -198,8 +209,9 @@ CREATE OR REPLACE FUNCTION settle_locked(
   OUT outcomes text, OUT order_ids bigint[],
   OUT stock_left integer, OUT version bigint, OUT confirmed integer
 ) LANGUAGE sql AS $$
-  SELECT * FROM settle_locked(p_sale, p_product, p_driver, p_batch, p_is_repeat,
-                              p_first_ms, p_last_ms, p_jobs, p_users, p_keys, NULL::bigint[])
+  SELECT outcomes, order_ids, stock_left, version, confirmed
+    FROM settle_locked(p_sale, p_product, p_driver, p_batch, p_is_repeat,
+                       p_first_ms, p_last_ms, p_jobs, p_users, p_keys, NULL::bigint[])
 $$;
 
 -- As in 0008, where the parameters and outcomes are described. `p_prices` has what each shopper saw,
@@ -209,7 +221,7 @@ CREATE FUNCTION settle_jobs(
   p_first_ms bigint, p_last_ms bigint, p_jobs uuid[], p_users text[], p_keys text[],
   p_prices bigint[],
   OUT outcomes text, OUT order_ids bigint[],
-  OUT stock_left integer, OUT version bigint, OUT confirmed integer
+  OUT stock_left integer, OUT version bigint, OUT confirmed integer, OUT states text[]
 ) LANGUAGE plpgsql AS $$
 DECLARE
   v_driver uuid;
@@ -230,8 +242,8 @@ BEGIN
                     v_batch, p_product, p_batch
       USING ERRCODE = 'FS003';
   END IF;
-  SELECT s.outcomes, s.order_ids, s.stock_left, s.version, s.confirmed
-    INTO outcomes, order_ids, stock_left, version, confirmed
+  SELECT s.outcomes, s.order_ids, s.stock_left, s.version, s.confirmed, s.states
+    INTO outcomes, order_ids, stock_left, version, confirmed, states
     FROM settle_locked(p_sale, p_product, p_driver, p_batch, p_batch <= v_batch,
                        p_first_ms, p_last_ms, p_jobs, p_users, p_keys, p_prices) AS s;
 END $$;

@@ -88,13 +88,22 @@ pub fn appended_ms(jobs: &[Waiting]) -> RangeInclusive<i64> {
 /// Adds to `acknowledgement` what the ledger decided about `jobs`.
 pub fn record(acknowledgement: &mut Acknowledgement, jobs: &[Waiting], settlement: &Settlement) {
     acknowledgement.stock = Some((settlement.stock, settlement.version));
-    for (waiting, verdict) in jobs.iter().zip(&settlement.verdicts) {
+    for (number, (waiting, verdict)) in jobs.iter().zip(&settlement.verdicts).enumerate() {
         match *verdict {
             Verdict::Confirmed { order_id } | Verdict::Redelivered { order_id } => {
-                end(acknowledgement, waiting, Outcome::Confirmed, Some(order_id));
+                let state = settlement.states.get(number).cloned().flatten();
+                acknowledgement.ended.push(Ended {
+                    order_id: Some(order_id),
+                    state,
+                    ..ended(waiting, Outcome::Confirmed)
+                });
             }
-            Verdict::SoldOut => end(acknowledgement, waiting, Outcome::SoldOut, None),
-            Verdict::LimitReached => end(acknowledgement, waiting, Outcome::LimitReached, None),
+            Verdict::SoldOut => acknowledgement.ended.push(ended(waiting, Outcome::SoldOut)),
+            Verdict::LimitReached => {
+                acknowledgement
+                    .ended
+                    .push(ended(waiting, Outcome::LimitReached));
+            }
             Verdict::KeyTaken => bury(
                 acknowledgement,
                 waiting,
@@ -118,23 +127,20 @@ pub fn bury(
     attempts: u32,
     reason: String,
 ) {
-    end(acknowledgement, waiting, Outcome::Failed, None);
+    acknowledgement.ended.push(ended(waiting, Outcome::Failed));
     acknowledgement.dead.push(dead(waiting, attempts, reason));
 }
 
-fn end(
-    acknowledgement: &mut Acknowledgement,
-    waiting: &Waiting,
-    outcome: Outcome,
-    order_id: Option<i64>,
-) {
-    acknowledgement.ended.push(Ended {
+/// A job that ended without an order.
+fn ended(waiting: &Waiting, outcome: Outcome) -> Ended {
+    Ended {
         entry_id: waiting.entry_id.clone(),
         job_id: waiting.job.job_id,
         user_id: waiting.job.data.user_id.clone(),
         outcome,
-        order_id,
-    });
+        order_id: None,
+        state: None,
+    }
 }
 
 fn dead(waiting: &Waiting, attempts: u32, reason: String) -> Dead {
@@ -148,6 +154,8 @@ fn dead(waiting: &Waiting, attempts: u32, reason: String) -> Dead {
 
 #[cfg(test)]
 mod tests {
+    use flashsale_domain::order::OrderState;
+
     use super::*;
 
     fn entry(id: &str, job: Option<&str>) -> Entry {
@@ -189,6 +197,8 @@ mod tests {
             .map(|id| entry(&format!("{id}-0"), Some(&job(id))))
             .collect();
         let jobs = sort(entries, &product(), None).jobs;
+        let pending = OrderState::Pending { expires_ms: None };
+        let expired = OrderState::Cancelled { reason: None };
         let settlement = Settlement {
             verdicts: vec![
                 Verdict::Confirmed { order_id: 1 },
@@ -201,6 +211,14 @@ mod tests {
             stock: 3,
             version: 7,
             confirmed: 1,
+            states: vec![
+                Some(pending.clone()),
+                Some(expired.clone()),
+                None,
+                None,
+                None,
+                None,
+            ],
         };
         let mut acknowledgement = Acknowledgement::default();
         record(&mut acknowledgement, &jobs, &settlement);
@@ -223,5 +241,8 @@ mod tests {
         assert_eq!(acknowledgement.dead.len(), 2);
         assert_eq!(acknowledgement.dead[1].entry_id, "6-0");
         assert_eq!(acknowledgement.stock, Some((3, 7)));
+        let states = acknowledgement.ended.into_iter().map(|job| job.state);
+        let states: Vec<Option<OrderState>> = states.collect();
+        assert_eq!(states, [Some(pending), Some(expired), None, None, None]);
     }
 }

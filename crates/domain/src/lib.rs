@@ -16,6 +16,7 @@ pub mod id;
 pub mod job;
 pub mod lifecycle;
 pub mod observation;
+pub mod order;
 pub mod outcome;
 mod reasons;
 pub mod sale;

@@ -52,6 +52,9 @@ pub struct Sale {
     /// What an acknowledged buy survives. Records of the release before this field have none.
     #[serde(default)]
     pub durability: Durability,
+    /// How long an order may wait for its payment. None: orders are completed at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentWindow>,
 }
 
 fn usd() -> Currency {
@@ -64,6 +67,23 @@ fn usd() -> Currency {
 pub struct Durability {
     /// Replicas of Redis that must have a buy before it is acknowledged; 0 to 5.
     pub redis_replicas: u8,
+}
+
+/// How long an order may wait for its payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentWindow {
+    /// Seconds from its settlement until it expires, as its shopper is told.
+    pub window_seconds: u32,
+    /// Seconds that it is kept beyond that, for a payment that is on its way.
+    pub grace_seconds: u32,
+}
+
+impl PaymentWindow {
+    /// How long an order may wait at most, grace included.
+    pub fn longest(self) -> Duration {
+        Duration::from_secs(u64::from(self.window_seconds) + u64::from(self.grace_seconds))
+    }
 }
 
 impl Sale {
@@ -87,6 +107,7 @@ impl Sale {
             retry,
             drain_timeout,
             durability,
+            payment,
         } = self;
         *id == other.id
             && *schedule == other.schedule
@@ -98,6 +119,7 @@ impl Sale {
             && *retry == other.retry
             && *drain_timeout == other.drain_timeout
             && *durability == other.durability
+            && *payment == other.payment
     }
 }
 

@@ -8,6 +8,7 @@
 mod books;
 mod call;
 mod certificates;
+mod changes;
 mod config;
 mod connection;
 mod durability;
@@ -33,6 +34,7 @@ mod trust;
 mod widen;
 
 pub use books::{ProductBooks, books};
+pub use changes::{ChangedOrder, Expiry, OrderChanges, OrderPlace};
 pub use config::{LedgerConfig, OpenError};
 pub use connection::LedgerConnection;
 pub use error::LedgerError;

@@ -27,7 +27,7 @@ const LOCK_ATTEMPTS: u32 = 200;
 
 /// Indexes that are built while the tables are in use. One that was being built when its process died
 /// is left behind, and is of no use.
-const BUILT_IN_USE: [(&str, &str); 2] = [
+const BUILT_IN_USE: [(&str, &str); 3] = [
     (
         "orders_of_one_key_per_incarnation",
         "DROP INDEX CONCURRENTLY IF EXISTS orders_of_one_key_per_incarnation",
@@ -35,6 +35,10 @@ const BUILT_IN_USE: [(&str, &str); 2] = [
     (
         "orders_by_product",
         "DROP INDEX CONCURRENTLY IF EXISTS orders_by_product",
+    ),
+    (
+        "orders_pending",
+        "DROP INDEX CONCURRENTLY IF EXISTS orders_pending",
     ),
 ];
 

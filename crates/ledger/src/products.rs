@@ -114,7 +114,8 @@ impl Ledger {
     }
 
     /// Takes those of `products` off `sale` that it does not list any more, so that another sale
-    /// may offer them. For when their lanes are empty: jobs left there could not be settled.
+    /// may offer them. For when their lanes are empty: jobs left there could not be settled. Those with
+    /// orders that wait for their payment stay.
     pub async fn release_products(
         &self,
         sale: &SaleId,
@@ -124,7 +125,7 @@ impl Ledger {
     }
 
     /// Takes those of `products` that it offers off `sale`, which is over: its lanes are empty and
-    /// stay so. It keeps its other products.
+    /// stay so. It keeps its other products, and those with orders that wait for their payment.
     pub async fn release_of_finished(
         &self,
         sale: &SaleId,
@@ -143,7 +144,9 @@ impl Ledger {
         let ids: Vec<&str> = products.iter().map(ProductId::as_str).collect();
         let query = sqlx::query(
             "UPDATE products SET sale_id = NULL, declared_stock = NULL, manifest_stock = NULL
-              WHERE sale_id = $1 AND id = ANY ($2) AND (NOT listed OR $3)",
+              WHERE sale_id = $1 AND id = ANY ($2) AND (NOT listed OR $3)
+                AND NOT EXISTS (SELECT FROM orders WHERE product_id = products.id
+                                  AND status = 'PENDING' AND expires_at IS NOT NULL)",
         );
         let query = query.bind(sale.as_str()).bind(ids).bind(listed_as_well);
         self.call(async |connection| query.execute(connection).await.map(drop))
@@ -159,7 +162,7 @@ async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Decla
     let mut rows = lock(connection, &sale.id, &ids).await?;
     let is_known = |product: &&Product| rows.contains_key(product.id.as_str());
     let (mut known, new): (Vec<_>, Vec<_>) = products.into_iter().partition(is_known);
-    let mut levels = add(connection, &sale.id, &new).await?;
+    let mut levels = add(connection, sale, &new).await?;
     if levels.len() < new.len() {
         // Somebody else added some since the rows were locked.
         let is_missing =
@@ -175,7 +178,7 @@ async fn declare(connection: &mut LedgerConnection, sale: &Sale) -> Result<Decla
         Change::of(product, row, &sale.id)
     });
     let known: Vec<Change<'_>> = known.collect::<Result<_, _>>()?;
-    levels.extend(change(connection, &sale.id, &known).await?);
+    levels.extend(change(connection, sale, &known).await?);
     levels.sort_by(|left, right| left.product.cmp(&right.product));
     let unlisted = unlist(connection, &sale.id, &ids).await?;
     Ok(Declared { levels, unlisted })
@@ -252,7 +255,7 @@ type Declaration = (String, i32, i64, i64);
 /// Declares the products that the ledger knows, in one statement.
 async fn change(
     connection: &mut LedgerConnection,
-    sale: &SaleId,
+    sale: &Sale,
     changes: &[Change<'_>],
 ) -> Result<Vec<StockLevel>, LedgerError> {
     if changes.is_empty() {
@@ -264,13 +267,13 @@ async fn change(
     let statement = sqlx::query_as(
         "UPDATE products SET
            name = new.name, description = new.description, price = new.price, image = new.image,
-           max_per_user = new.max_per_user,
+           max_per_user = new.max_per_user, pay_seconds = $9, pay_grace_seconds = $10,
            sold_before = CASE WHEN sale_id IS NULL THEN sold ELSE sold_before END,
            sale_id = $1, listed = true, manifest_stock = new.manifest_stock,
            declared_stock = new.declared_stock, stock_quantity = new.stock,
            initial_stock = sold + new.stock
          FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[],
-                     $8::int[], $9::int[], $10::int[])
+                     $8::int[], $11::int[], $12::int[])
               AS new (id, name, description, price, manifest_stock, image, max_per_user,
                       declared_stock, stock)
          WHERE products.id = new.id
@@ -291,7 +294,7 @@ async fn change(
 /// added meanwhile are not among the answers.
 async fn add(
     connection: &mut LedgerConnection,
-    sale: &SaleId,
+    sale: &Sale,
     products: &[&Product],
 ) -> Result<Vec<StockLevel>, LedgerError> {
     if products.is_empty() {
@@ -299,9 +302,10 @@ async fn add(
     }
     let statement = sqlx::query_as(
         "INSERT INTO products (id, name, description, price, stock_quantity, image, sale_id,
-                               declared_stock, manifest_stock, max_per_user)
+                               declared_stock, manifest_stock, max_per_user, pay_seconds,
+                               pay_grace_seconds)
          SELECT new.id, new.name, new.description, new.price, new.stock, new.image, $1,
-                new.stock, new.stock, new.max_per_user
+                new.stock, new.stock, new.max_per_user, $9, $10
            FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[],
                        $8::int[])
                 AS new (id, name, description, price, stock, image, max_per_user)
@@ -315,17 +319,19 @@ async fn add(
     )
 }
 
-/// `statement` about products, given as arrays, a column each: one statement takes any number of them.
+/// `statement` about products, given as arrays, a column each ($2 to $8): one statement takes any number of
+/// them. $9 and $10 are the sale's payment window and grace.
 fn with_columns<'q>(
     statement: QueryAs<'q, Postgres, Declaration, PgArguments>,
-    sale: &'q SaleId,
+    sale: &'q Sale,
     products: &[&'q Product],
 ) -> QueryAs<'q, Postgres, Declaration, PgArguments> {
     fn column<'q, T>(products: &[&'q Product], of: impl Fn(&'q Product) -> T) -> Vec<T> {
         products.iter().map(|product| of(product)).collect()
     }
+    let window = sale.payment;
     statement
-        .bind(sale.as_str())
+        .bind(sale.id.as_str())
         .bind(column(products, |product| product.id.as_str()))
         .bind(column(products, |product| product.name.as_str()))
         .bind(column(products, |product| product.description.as_deref()))
@@ -333,6 +339,10 @@ fn with_columns<'q>(
         .bind(column(products, |product| product.stock))
         .bind(column(products, |product| product.image.as_deref()))
         .bind(column(products, |product| product.max_per_user))
+        .bind(window.map(|window| i32::try_from(window.window_seconds).unwrap_or(i32::MAX)))
+        .bind(window.map_or(0, |window| {
+            i32::try_from(window.grace_seconds).unwrap_or(i32::MAX)
+        }))
 }
 
 /// An id that is none would be a product whose stock nobody tells: an error.

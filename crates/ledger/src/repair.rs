@@ -28,6 +28,8 @@ pub struct Claim {
     pub key: IdempotencyKey,
     /// The number that the shopper was told.
     pub told: i64,
+    /// Whether it was told as paid. An order of a sale with a payment window that was not gets a new window.
+    pub is_paid: bool,
 }
 
 /// What became of a claim.
@@ -85,6 +87,7 @@ struct Product {
     max_per_user: Option<i32>,
     settled_version: i64,
     incarnation: i32,
+    pay_seconds: Option<i32>,
 }
 
 /// A claim that gets its order, with the number that it keeps.
@@ -161,7 +164,8 @@ async fn lock(
     product: &ProductId,
 ) -> Result<Product, LedgerError> {
     sqlx::query_as(
-        "SELECT stock_quantity AS stock, price::bigint AS price, max_per_user, settled_version, incarnation
+        "SELECT stock_quantity AS stock, price::bigint AS price, max_per_user, settled_version, incarnation,
+                pay_seconds
            FROM products WHERE id = $1 AND sale_id = $2 FOR UPDATE",
     )
     .bind(product.as_str())
@@ -275,11 +279,12 @@ async fn insert(
     let keys: Vec<&str> = claims().map(|claim| claim.key.as_str()).collect();
     let rows: Vec<(Uuid, i64)> = sqlx::query_as(
         "INSERT INTO orders (id, user_id, product_id, status, sale_id, job_id, idempotency_key, price,
-                             incarnation)
-           SELECT COALESCE(number, nextval('orders_id_seq')), shopper, $2, 'COMPLETED', $1, job, key,
-                  $3, $8
-             FROM unnest($4::bigint[], $5::uuid[], $6::text[], $7::text[])
-                    AS lost(number, job, shopper, key)
+                             incarnation, expires_at)
+           SELECT COALESCE(number, nextval('orders_id_seq')), shopper, $2,
+                  CASE WHEN paid OR $10 IS NULL THEN 'COMPLETED' ELSE 'PENDING' END, $1, job, key, $3, $8,
+                  CASE WHEN NOT paid THEN clock_timestamp() + make_interval(secs => $10) END
+             FROM unnest($4::bigint[], $5::uuid[], $6::text[], $7::text[], $9::bool[])
+                    AS lost(number, job, shopper, key, paid)
          RETURNING job_id, id::bigint",
     )
     .bind(sale.as_str())
@@ -290,6 +295,8 @@ async fn insert(
     .bind(users)
     .bind(keys)
     .bind(row.incarnation)
+    .bind(claims().map(|claim| claim.is_paid).collect::<Vec<_>>())
+    .bind(row.pay_seconds)
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().collect())

@@ -20,6 +20,12 @@ const OF_WORKERS: &str = "\
             'EXECUTE')), \
         ('EXECUTE on the function take_over_from', \
             has_function_privilege('take_over_from(text, text, uuid, uuid)', 'EXECUTE')), \
+        ('EXECUTE on the function expire_orders', \
+            has_function_privilege('expire_orders(text, text, uuid, integer)', 'EXECUTE')), \
+        ('EXECUTE on the function order_changes', \
+            has_function_privilege('order_changes(text, text, bigint, integer)', 'EXECUTE')), \
+        ('EXECUTE on the function order_states', has_function_privilege( \
+            'order_states(text, text, text, text, integer)', 'EXECUTE')), \
         ('EXECUTE on the function raise_order_ids', \
             has_function_privilege('raise_order_ids(bigint)', 'EXECUTE')), \
         ('SELECT on the sequence orders_id_seq', \
@@ -29,7 +35,8 @@ const OF_WORKERS: &str = "\
 /// What a gateway reads.
 const OF_GATEWAYS: &str = "\
     SELECT current_user::text, format('SELECT on the column %s of the table orders', wanted) \
-      FROM unnest(ARRAY['id', 'job_id', 'user_id', 'product_id', 'sale_id', 'status']) AS wanted \
+      FROM unnest(ARRAY['id', 'job_id', 'user_id', 'product_id', 'sale_id', 'status', \
+                        'expires_at', 'end_reason']) AS wanted \
      WHERE NOT has_column_privilege('orders', wanted, 'SELECT') LIMIT 1";
 
 impl LedgerClient {

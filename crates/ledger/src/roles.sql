@@ -35,7 +35,8 @@ BEGIN
     SELECT format('TABLE %s', oid::regclass)
       FROM pg_class
       WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'
-        AND relname IN ('products', 'orders', 'sales', 'rejections', 'restocks', '_sqlx_migrations')
+        AND relname IN ('products', 'orders', 'sales', 'rejections', 'restocks', 'order_events',
+                        '_sqlx_migrations')
         AND relowner <> 'flashsale_owner'::regrole
     UNION ALL
     SELECT format('FUNCTION %s', oid::regprocedure)
@@ -44,14 +45,16 @@ BEGIN
         AND proname IN ('settle_batch', 'settle_jobs', 'settle_locked', 'take_over',
                         'take_over_from', 'raise_order_ids', 'products_start_with_stock',
                         'products_count_stock_versions', 'products_follow_sale',
-                        'products_end_sale', 'orders_give_back_unit')
+                        'products_end_sale', 'orders_give_back_unit', 'orders_change_status',
+                        'orders_count_changes', 'order_state', 'order_states', 'expire_orders',
+                        'order_changes')
         AND proowner <> 'flashsale_owner'::regrole
   LOOP
     EXECUTE format('ALTER %s OWNER TO flashsale_owner', object);
   END LOOP;
 END $$;
 
--- Workers: three functions, and the number of the last order. They read and write no table.
+-- Workers: these functions, and the number of the last order. They read and write no table.
 -- By their arguments, since a later release may have others of the same name; and those that the schema has,
 -- since this may be run before a migration.
 DO $$
@@ -62,6 +65,9 @@ BEGIN
     'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[])',
     'settle_jobs(text, text, uuid, bigint, bigint, bigint, uuid[], text[], text[], bigint[])',
     'take_over_from(text, text, uuid, uuid)',
+    'expire_orders(text, text, uuid, integer)',
+    'order_changes(text, text, bigint, integer)',
+    'order_states(text, text, text, text, integer)',
     'raise_order_ids(bigint)'
   ] LOOP
     IF to_regprocedure(signature) IS NOT NULL THEN
@@ -73,6 +79,12 @@ GRANT SELECT ON SEQUENCE orders_id_seq TO flashsale_worker;
 
 -- Gateways: what GET /orders/{jobId} answers, for orders that Redis does not know any more.
 GRANT SELECT (id, job_id, user_id, product_id, sale_id, status) ON orders TO flashsale_gateway;
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'expires_at') THEN
+    GRANT SELECT (expires_at, end_reason) ON orders TO flashsale_gateway;
+  END IF;
+END $$;
 
 -- A pooler may hand this session on.
 RESET lock_timeout;

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use flashsale_domain::{
     id::{ProductId, SaleId},
     job::Job,
+    order::OrderState,
 };
 use uuid::Uuid;
 
@@ -67,6 +68,9 @@ pub struct Settlement {
     pub version: i64,
     /// Orders made by this call: 0 for a batch that was settled before.
     pub confirmed: u32,
+    /// Where the order of each job stands, in the order of the jobs; none for a job without an order.
+    /// Empty when all orders are new and completed.
+    pub states: Vec<Option<OrderState>>,
 }
 
 /// The one row that `settle_jobs` returns.
@@ -77,6 +81,7 @@ struct SettledRow {
     stock_left: i32,
     version: i64,
     confirmed: i32,
+    states: Option<Vec<Option<String>>>,
 }
 
 impl Ledger {
@@ -108,7 +113,7 @@ impl Ledger {
             .collect();
         let prices: Vec<Option<i64>> = jobs.iter().map(|job| job.data.price).collect();
         let query = sqlx::query_as(
-            "SELECT outcomes, order_ids, stock_left, version, confirmed
+            "SELECT outcomes, order_ids, stock_left, version, confirmed, states
                FROM settle_jobs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(sale.as_str())
@@ -131,6 +136,7 @@ impl Ledger {
             stock: row.stock_left,
             version: row.version,
             confirmed: u32::try_from(row.confirmed).map_err(|_| LedgerError::Mismatch)?,
+            states: states(jobs.len(), row.states)?,
         })
     }
 
@@ -173,6 +179,24 @@ fn verdicts(
             _ => Err(LedgerError::Mismatch),
         })
         .collect()
+}
+
+fn states(
+    count: usize,
+    states: Option<Vec<Option<String>>>,
+) -> Result<Vec<Option<OrderState>>, LedgerError> {
+    let Some(states) = states else {
+        return Ok(Vec::new());
+    };
+    if states.len() != count {
+        return Err(LedgerError::Mismatch);
+    }
+    let states = states
+        .into_iter()
+        .map(|state| state.map(|state| state.parse()).transpose());
+    states
+        .collect::<Result<_, _>>()
+        .map_err(|_| LedgerError::Mismatch)
 }
 
 #[cfg(test)]

@@ -23,6 +23,12 @@ pub struct SaleStock {
     /// Batches of its products that workers of the previous release have settled, which are not
     /// fenced. Never set back.
     pub unfenced_batches: i64,
+    /// Orders of its products that wait for their payment.
+    pub pending: i64,
+    /// Changes of orders of its products that shoppers were not told of yet.
+    pub untold: i64,
+    /// Products with such changes.
+    pub changed: Vec<ProductId>,
 }
 
 impl SaleStock {
@@ -33,7 +39,8 @@ impl SaleStock {
 }
 
 /// A sale and its products, a column each: products, units left, versions of those figures, versions of
-/// the last batches in them, units sold, whether they are listed, batches that were not fenced.
+/// the last batches in them, units sold, whether they are listed, batches that were not fenced, pending
+/// orders, changes not told.
 ///
 /// One row for each sale: thirty thousand rows with the name of their sale in each take several times as
 /// long to read.
@@ -45,6 +52,8 @@ type Row = (
     Vec<i64>,
     Vec<i32>,
     Vec<bool>,
+    Vec<i64>,
+    Vec<i64>,
     Vec<i64>,
 );
 
@@ -66,7 +75,12 @@ impl Ledger {
             "SELECT sale_id, array_agg(id::text), array_agg(stock_quantity),
                     array_agg(stock_version), array_agg(settled_version),
                     array_agg(GREATEST(sold - sold_before, 0)), array_agg(listed),
-                    array_agg(unfenced_batches)
+                    array_agg(unfenced_batches),
+                    array_agg(CASE WHEN pay_seconds IS NULL THEN 0 ELSE (
+                      SELECT count(*) FROM orders
+                        WHERE product_id = products.id AND status = 'PENDING'
+                          AND expires_at IS NOT NULL) END),
+                    array_agg(event_seq - told_seq)
                FROM products WHERE sale_id = ANY ($1) GROUP BY sale_id",
         )
         .bind(names);
@@ -88,18 +102,26 @@ impl Ledger {
 }
 
 impl SaleStock {
-    fn of((_, products, stocks, versions, settled, sold, listed, unfenced): Row) -> Self {
+    fn of(
+        (_, products, stocks, versions, settled, sold, listed, unfenced, pending, untold): Row,
+    ) -> Self {
         let mut all = Self {
             unfenced_batches: unfenced.iter().sum(),
+            pending: pending.iter().sum(),
+            untold: untold.iter().sum(),
             ..Self::default()
         };
         let figures = stocks.into_iter().zip(versions).zip(settled);
         let rows = products.into_iter().zip(figures).zip(sold).zip(listed);
-        for (((product, ((stock, version), settled_version)), sold), is_listed) in rows {
+        for ((((product, figures), sold), is_listed), untold) in rows.zip(untold) {
+            let ((stock, version), settled_version) = figures;
             // A row whose id is none of ours was not written by a declaration; no lane can serve it.
             let Ok(product) = ProductId::new(product) else {
                 continue;
             };
+            if untold > 0 {
+                all.changed.push(product.clone());
+            }
             let level = StockLevel {
                 product,
                 stock,

@@ -5,6 +5,7 @@
 
 mod behavior;
 mod durability;
+mod payment;
 mod pod;
 mod time;
 mod worker;
@@ -17,6 +18,7 @@ pub use behavior::{
     BehaviorSpec, FallbackBehavior, FallbackSpec, PolicySpec, PolicyType, RulesSpec, SelectPolicy,
 };
 pub use durability::DurabilitySpec;
+pub use payment::PaymentSpec;
 pub use pod::{Amount, ResourcesSpec, TolerationEffect, TolerationOperator, TolerationSpec};
 pub use time::{TimeSpec, Zone};
 pub use worker::{UpdatePolicySpec, WorkerSpec};
@@ -68,6 +70,10 @@ pub struct FlashSaleSpec {
     // Left out of what is written, so that operators of the release before can read it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub durability: DurabilitySpec,
+    /// How long an order may wait for its payment. Left out: orders are completed at once. Whether there is one
+    /// stays as it is once the sale has opened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentSpec>,
     /// How often a failing job is tried, the first attempt included.
     #[serde(default = "default_attempts")]
     #[schemars(range(min = 1, max = 20))]

@@ -11,14 +11,20 @@ pub use pods::exceeds;
 use std::{collections::HashSet, fmt, ops::RangeInclusive, time::Duration};
 
 use super::{
-    Currency, Durability, PRICES, Product, RateLimit, Sale, Schedule, Turnstile,
+    Currency, Durability, PRICES, PaymentWindow, Product, RateLimit, Sale, Schedule, Turnstile,
     manifest::{API_VERSION, KIND, Manifest},
-    spec::{FlashSaleSpec, PassSpec, ProductSpec, TimeSpec, TurnstileSpec, Zone},
+    spec::{FlashSaleSpec, PassSpec, PaymentSpec, ProductSpec, TimeSpec, TurnstileSpec, Zone},
 };
 use crate::{
     id::{ProductId, SaleId},
     job::JobOptions,
 };
+
+/// How long an order may wait for its payment unless the spec says: as long as shops keep a cart.
+const PAYMENT_WINDOW_SECONDS: i32 = 600;
+
+/// How long a payment may be on its way unless the spec says.
+const PAYMENT_GRACE_SECONDS: i32 = 15;
 
 /// Something in a manifest that cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,6 +142,10 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
                 0..=5,
             ),
         },
+        payment: spec
+            .payment
+            .as_ref()
+            .map(|payment| check_payment(payment, &mut findings)),
     };
     if findings.0.is_empty() {
         Ok(sale)
@@ -186,6 +196,21 @@ fn check_currency(code: Option<&str>, findings: &mut Findings) -> Currency {
         findings.add("spec.currency", message);
         Currency::USD
     })
+}
+
+fn check_payment(spec: &PaymentSpec, findings: &mut Findings) -> PaymentWindow {
+    PaymentWindow {
+        window_seconds: findings.in_range(
+            "spec.payment.windowSeconds",
+            spec.window_seconds.unwrap_or(PAYMENT_WINDOW_SECONDS),
+            2..=86_400,
+        ),
+        grace_seconds: findings.in_range(
+            "spec.payment.graceSeconds",
+            spec.grace_seconds.unwrap_or(PAYMENT_GRACE_SECONDS),
+            0..=3_600,
+        ),
+    }
 }
 
 fn check_products(specs: &[ProductSpec], findings: &mut Findings) -> Vec<Product> {

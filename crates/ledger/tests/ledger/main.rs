@@ -15,6 +15,7 @@ mod looks;
 mod migrating;
 mod model;
 mod order_ids;
+mod payments;
 mod poolers;
 mod previous_release;
 mod prices;

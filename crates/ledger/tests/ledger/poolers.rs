@@ -186,6 +186,7 @@ async fn call_everything(pooled: &Pooled) {
         user: forgotten.data.user_id.clone(),
         key: forgotten.data.idempotency_key.clone(),
         told: 7,
+        is_paid: true,
     };
     let repaired = ledger.settle_again(&sale.id, product, &[claim]).await;
     assert_eq!(repaired.unwrap().repairs[0].order(), Some(7));

@@ -12,9 +12,9 @@ use flashsale_queue::{
 };
 use uuid::Uuid;
 
-use super::{Batch, Command, Event, LOOK, Now, Pipeline, TURN};
+use super::{Batch, Command, Event, IDLE_RELEASE, LOOK, Now, Pipeline, TURN};
 use crate::{
-    driver::{departure::Departure, known::Known},
+    driver::{departure::Departure, known::Known, orders::Stand},
     settlement::Failure,
 };
 
@@ -82,6 +82,7 @@ fn confirmed(batch: &Batch) -> Settlement {
         stock: 1,
         version: batch.turn.batch,
         confirmed: 0,
+        states: Vec::new(),
     }
 }
 
@@ -98,6 +99,7 @@ impl Stage {
                 crowded: false,
                 stopping: false,
                 connection_to_spare: true,
+                orders: Stand::Quiet,
             },
             running: Vec::new(),
             entries: 0,
@@ -620,6 +622,37 @@ fn a_lane_whose_jobs_all_wait_makes_way_for_others_until_the_first_is_due() {
         stage.pipeline.departure(),
         Some(&Departure::NotBefore(minute))
     );
+}
+
+#[test]
+fn an_empty_lane_is_driven_on_while_orders_wait_for_their_payment() {
+    for (orders, leaves, makes_way) in [
+        (Stand::Quiet, true, true),
+        (Stand::Pending, false, true),
+        (Stand::Unknown, false, false),
+    ] {
+        let mut stage = Stage::new();
+        stage.take_over();
+        stage.read(0);
+        stage.now.orders = orders;
+        stage.pass(IDLE_RELEASE * 2);
+        assert_eq!(stage.pipeline.leaving.is_some(), leaves, "{orders:?}");
+        stage.now.crowded = true;
+        stage.go();
+        assert_eq!(stage.pipeline.leaving.is_some(), makes_way, "{orders:?}");
+    }
+}
+
+#[test]
+fn a_driver_whose_claim_was_refused_for_orders_leaves_unless_it_has_a_newer_one() {
+    let mut stage = Stage::new();
+    stage.take_over();
+    stage.read(0);
+    let driver = stage.pipeline.driver().unwrap();
+    stage.answer(Event::OrdersFenced(Uuid::from_u128(99)));
+    assert_eq!(stage.pipeline.departure(), None);
+    stage.answer(Event::OrdersFenced(driver));
+    assert_eq!(stage.pipeline.departure(), Some(&Departure::Fenced));
 }
 
 #[test]

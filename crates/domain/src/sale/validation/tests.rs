@@ -274,3 +274,35 @@ fn a_spec_that_says_much_of_its_pods_is_right() {
     }));
     assert_eq!(policy, workers(json!({})));
 }
+
+#[test]
+fn orders_have_to_be_paid_where_the_spec_says_so_within_bounds() {
+    let of = |payment: serde_json::Value| {
+        check_spec(
+            SaleId::new("drop").unwrap(),
+            &spec(|value| value["payment"] = payment),
+        )
+    };
+    let seconds = |sale: &Sale| {
+        let window = sale.payment.unwrap();
+        (window.window_seconds, window.grace_seconds)
+    };
+    assert_eq!(seconds(&of(json!({})).unwrap()), (600, 15));
+    let short = of(json!({"windowSeconds": 2, "graceSeconds": 0})).unwrap();
+    assert_eq!(seconds(&short), (2, 0));
+    for (field, value) in [("windowSeconds", 1), ("graceSeconds", -1)] {
+        let told = of(json!({field: value})).unwrap_err()[0].to_string();
+        assert!(
+            told.starts_with(&format!("spec.payment.{field}: is {value}")),
+            "{told}"
+        );
+    }
+    // Records of the release before have no payment, and a sale without one writes none.
+    let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| ())).unwrap();
+    assert!(
+        serde_json::to_value(&sale)
+            .unwrap()
+            .get("payment")
+            .is_none()
+    );
+}

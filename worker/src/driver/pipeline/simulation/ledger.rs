@@ -141,6 +141,7 @@ impl Ledger {
             stock: self.stock,
             version: self.version,
             confirmed,
+            states: Vec::new(),
         })
     }
 

@@ -19,6 +19,7 @@ use super::{
     queue::Queue,
 };
 use crate::{
+    driver::orders::Stand,
     driver::{
         departure::Departure,
         known::Known,
@@ -391,6 +392,7 @@ impl World {
             crowded: false,
             stopping: self.drivers[driver].stopping,
             connection_to_spare: to_spare,
+            orders: Stand::Quiet,
         }
     }
 
