@@ -139,6 +139,15 @@ pub enum ToolError {
         /// Its currency, an ISO 4217 code.
         currency: &'static str,
     },
+    /// A sale that has opened is to have its orders paid for, or no longer.
+    #[error(
+        "sale {sale} has opened, and whether its orders have to be paid stays as it is; write `payment` as it was, or \
+         sell otherwise under another name"
+    )]
+    OtherPayment {
+        /// The sale.
+        sale: SaleId,
+    },
     /// The control loop died.
     #[error("the control loop ended unexpectedly: {0}")]
     Conductor(#[from] JoinError),

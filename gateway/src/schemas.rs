@@ -3,6 +3,8 @@
 use flashsale_domain::{lifecycle::Phase, outcome::Outcome};
 use utoipa::openapi::schema::{Array, ArrayBuilder, Object, ObjectBuilder, SchemaType, Type};
 
+use crate::orders::CANCELLED;
+
 /// Ids of dead letters.
 const LETTER_ID: &str = "^[0-9]{1,19}-[0-9]{1,19}$";
 
@@ -16,7 +18,8 @@ fn words(description: &str, words: impl IntoIterator<Item = &'static str>) -> Ob
 
 /// Where a sale stands.
 pub(crate) fn sale_status() -> Object {
-    let is_told = |phase: &Phase| !matches!(phase, Phase::Pending | Phase::Failed);
+    let is_told =
+        |phase: &Phase| !matches!(phase, Phase::Pending | Phase::Settling | Phase::Failed);
     let told = Phase::ALL.into_iter().filter(is_told);
     words("Where it stands.", told.map(Phase::as_str))
 }
@@ -24,8 +27,11 @@ pub(crate) fn sale_status() -> Object {
 /// Where a buy stands.
 pub(crate) fn order_status() -> Object {
     let ended = Outcome::ALL.map(Outcome::as_str);
-    let all = ["queued"].into_iter().chain(ended);
-    words("`queued`, or the final outcome.", all)
+    let all = ["queued"].into_iter().chain(ended).chain([CANCELLED]);
+    words(
+        "`queued`, or the final outcome. A confirmed buy whose order was cancelled is `cancelled`.",
+        all,
+    )
 }
 
 /// Where a buy stands that was just taken.

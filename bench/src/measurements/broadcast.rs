@@ -111,6 +111,7 @@ async fn update(
         version: version + i64::from(number),
         confirmed: Vec::new(),
         rejected: Vec::new(),
+        states: Vec::new(),
     };
     sockets.heard.expect_stock(stock);
     let published = Instant::now();

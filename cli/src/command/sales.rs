@@ -72,6 +72,8 @@ fn print(
     let readings = Readings {
         queue_depth: Some(observation.depth()),
         remaining: observation.remaining(),
+        // Redis does not know how many wait for their payment: such a sale stays Settling here.
+        pending: sale.payment.is_none().then_some(0),
     };
     let phase = lifecycle::phase(sale.schedule, announced.switches(), readings, now);
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());

@@ -13,8 +13,8 @@ use crate::connection::StoresArgs;
 /// Close a sale that has no FlashSale any more, and free its keys and its products.
 ///
 /// For what the operator had to leave behind (event `LeftBehind`), or what lost its object by force.
-/// Intake is closed first. While buys wait, nothing is freed: start a worker for the sale, or give
-/// them up. Orders stay. Not for a sale whose FlashSale is there: delete that.
+/// Intake is closed first. While buys wait, or orders wait for their payment, nothing is freed: start a worker
+/// for the sale, or give them up. Orders stay. Not for a sale whose FlashSale is there: delete that.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -24,13 +24,14 @@ Examples:
 
 The addresses come from FLASHSALE_DATABASE_URL and FLASHSALE_REDIS_URL, or from the flags.
 
-Exit status: 0 all is freed, 1 buys still wait, 3 a server cannot be asked. Repeating is safe.")]
+Exit status: 0 all is freed, 1 buys or orders still wait, 3 a server cannot be asked. Repeating is safe.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     stores: StoresArgs,
     /// The sale: NAMESPACE.NAME of the FlashSale that it had.
     sale: SaleId,
-    /// Give up buys that wait: their shoppers never get an answer.
+    /// Give up buys that wait, whose shoppers never get an answer, and leave orders that wait for their payment
+    /// to whoever offers the products next.
     #[arg(long)]
     abandon_queue: bool,
 }
@@ -46,6 +47,16 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
             .iter()
             .map(flashsale_domain::observation::SaleObservation::depth)
             .sum();
+    }
+    let stocks = ledger.stocks(std::slice::from_ref(sale)).await?;
+    let pending = stocks.get(sale).map_or(0, |stock| stock.pending);
+    if waiting == 0 && pending > 0 && !arguments.abandon_queue {
+        writeln!(
+            io::stdout(),
+            "{sale}: closed, and {pending} orders wait for their payment; start a worker for the sale and \
+             repeat when their time is over, or leave them with --abandon-queue"
+        )?;
+        return Ok(Outcome::Broken);
     }
     if waiting > 0 && !arguments.abandon_queue {
         writeln!(

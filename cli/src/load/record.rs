@@ -29,7 +29,14 @@ struct Said {
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct OrderStatus {
     pub(super) status: Option<String>,
-    pub(super) order_id: Option<i64>,
+    order_id: Option<i64>,
+    order: Option<OrderOf>,
+}
+
+/// The order of a buy, as far as a history has it.
+#[derive(Debug, Deserialize)]
+struct OrderOf {
+    id: i64,
 }
 
 impl OrderStatus {
@@ -43,7 +50,12 @@ impl OrderStatus {
 
     /// The outcome, once there is one.
     pub(super) fn outcome(&self) -> Option<Outcome> {
-        Outcome::named(self.status.as_deref()?)
+        Outcome::of_status(self.status.as_deref()?)
+    }
+
+    /// Its order, also where that was cancelled.
+    fn order(&self) -> Option<i64> {
+        self.order_id.or(self.order.as_ref().map(|order| order.id))
     }
 }
 
@@ -144,8 +156,8 @@ pub(super) fn poll(
         job,
         asked_as: None,
         status: reply.as_ref().ok().map(|reply| reply.status.as_u16()),
+        order: told.order(),
         state: told.status,
-        order: told.order_id,
         error: reply.as_ref().err().cloned(),
     });
 }

@@ -88,7 +88,8 @@ struct Payload {
     product_id: String,
     job_id: Option<Uuid>,
     order_id: Option<i64>,
-    reason: Option<Outcome>,
+    /// An outcome, or why an order was cancelled.
+    reason: Option<String>,
     stock: Option<i64>,
 }
 
@@ -167,8 +168,8 @@ impl Listener {
                 }
                 return;
             }
-            "order_confirmed" => Some(Outcome::Confirmed),
-            "order_rejected" => payload.reason,
+            "order_confirmed" | "order_paid" | "order_cancelled" => Some(Outcome::Confirmed),
+            "order_rejected" => payload.reason.as_deref().and_then(Outcome::named),
             _ => None,
         };
         if let (Some(job), Some(outcome)) = (payload.job_id, outcome) {

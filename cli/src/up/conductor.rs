@@ -10,7 +10,7 @@ use flashsale_domain::{
     sale::Sale,
 };
 use flashsale_ledger::Ledger;
-use flashsale_queue::{catalogue, connect::SharedConnection, keys::SaleKeys, stock};
+use flashsale_queue::{catalogue, connect::SharedConnection, keys::SaleKeys, orders, stock};
 use flashsale_testbed::figures::grouped;
 use jiff::{SignedDuration, Timestamp};
 use tokio::{
@@ -242,6 +242,10 @@ impl Conductor {
             if let Err(error) = stock::publish(&mut self.queue, &keys, &step.publish).await {
                 tracing::debug!(%sale, %error, "stock was not told: {error}");
             }
+        }
+        let keys = SaleKeys::new(sale);
+        if let Err(error) = orders::remind(&mut self.queue, &keys, &step.remind).await {
+            tracing::debug!(%sale, %error, "no worker was asked to look at orders: {error}");
         }
         self.retire(sale, step).await;
         if let Some(record) = &step.announce {

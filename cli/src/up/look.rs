@@ -55,6 +55,8 @@ pub(super) async fn look(ledger: &Ledger, queue: &mut SharedConnection, sales: &
         Ok(Ok(mut stocks)) => {
             for (look, id) in looks.sales.iter_mut().zip(&ids) {
                 let stock = stocks.remove(id).unwrap_or_default();
+                look.pending = u64::try_from(stock.pending).ok();
+                look.changed = stock.changed;
                 look.ledger = Some(stock.levels);
                 let unlisted = stock.unlisted.into_iter();
                 look.unlisted = Some(unlisted.map(|level| level.product).collect());

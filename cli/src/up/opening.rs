@@ -35,7 +35,7 @@ pub(super) async fn announce(
     // By Redis's clock, which is the one that decides.
     let now = reach::redis_clock(queue).await?;
     for sale in sales.iter() {
-        keeps_currency(sale, queue, now).await?;
+        keeps_terms(sale, queue, now).await?;
     }
     let mut taken = Vec::new();
     for sale in sales.iter() {
@@ -57,26 +57,30 @@ pub(super) async fn announce(
     Ok(())
 }
 
-/// Refuses another currency for a sale that had opened by `now`: its orders and the buys that wait name
-/// prices without one.
-async fn keeps_currency(
-    sale: &Sale,
-    queue: &mut impl Queue,
-    now: Timestamp,
-) -> Result<(), ToolError> {
+/// Refuses another currency for a sale that had opened by `now`, whose orders and waiting buys name prices
+/// without one, and a change of whether its orders have to be paid.
+async fn keeps_terms(sale: &Sale, queue: &mut impl Queue, now: Timestamp) -> Result<(), ToolError> {
     let Some(before) = catalogue::read(queue, &sale.id).await? else {
         return Ok(());
     };
     let Sale {
-        currency, schedule, ..
+        currency,
+        schedule,
+        payment,
+        ..
     } = before.sale;
-    if currency == sale.currency || schedule.opens_at.is_some_and(|opens| opens > now) {
+    if schedule.opens_at.is_some_and(|opens| opens > now) {
         return Ok(());
     }
-    Err(ToolError::OtherCurrency {
-        sale: sale.id.clone(),
-        currency: currency.code(),
-    })
+    let id = sale.id.clone();
+    if currency != sale.currency {
+        let currency = currency.code();
+        return Err(ToolError::OtherCurrency { sale: id, currency });
+    }
+    if payment.is_some() != sale.payment.is_some() {
+        return Err(ToolError::OtherPayment { sale: id });
+    }
+    Ok(())
 }
 
 async fn declare(sale: &Sale, ledger: &Ledger, queue: &mut impl Queue) -> Result<(), ToolError> {

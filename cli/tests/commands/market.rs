@@ -175,6 +175,7 @@ impl Market {
                         user_id: job.data.user_id,
                         outcome,
                         order_id,
+                        state: None,
                     }
                 });
         let acknowledgement = Acknowledgement {
@@ -203,6 +204,7 @@ impl Market {
                 user_id: job.data.user_id,
                 outcome: Outcome::Failed,
                 order_id: None,
+                state: None,
             });
         }
         let product = ProductId::new(product).unwrap();

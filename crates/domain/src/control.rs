@@ -17,6 +17,7 @@ use crate::{
     id::ProductId,
     lifecycle::{self, Announced, Phase, Readings},
     observation::SaleObservation,
+    sale::Sale,
     scaling::{self, Ask, Autoscaler, Decision, Need},
     stock::StockLevel,
 };
@@ -33,6 +34,10 @@ pub struct Look {
     pub announced: Option<Option<Announced>>,
     /// What the ledger has left of the sale's products; those that it does not offer are not in it.
     pub ledger: Option<Vec<StockLevel>>,
+    /// Orders of the sale's products that wait for their payment, in the ledger.
+    pub pending: Option<u64>,
+    /// Products of whose orders the ledger has changes that shoppers were not told of yet.
+    pub changed: Vec<ProductId>,
     /// Products that the ledger keeps for the sale although it does not offer them any more.
     pub unlisted: Option<Vec<ProductId>>,
     /// The Redis server that answered (its `run_id`).
@@ -62,6 +67,8 @@ pub struct Step {
     /// Products that the sale does not offer any more and whose lanes are empty for good: the ledger
     /// can let them go.
     pub release: Vec<ProductId>,
+    /// Products whose orders a worker has to look at, whether or not their lanes have jobs.
+    pub remind: Vec<ProductId>,
     /// The Redis server that is to be given every outcome of the ledger: it was lost, restarted or
     /// replaced, and may have lost some.
     pub restore: Option<String>,
@@ -88,6 +95,8 @@ pub struct Controller {
     autoscaler: Autoscaler,
     ledger_watch: LedgerWatch,
     driver_watch: DriverWatch,
+    /// Orders that waited for their payment when the ledger was last read.
+    pending: Option<u64>,
 }
 
 impl Controller {
@@ -99,6 +108,7 @@ impl Controller {
             autoscaler: Autoscaler::default(),
             ledger_watch: LedgerWatch::default(),
             driver_watch: DriverWatch::default(),
+            pending: None,
         }
     }
 
@@ -132,30 +142,36 @@ impl Controller {
     /// never jumps, when there are `workers`.
     pub fn step(&mut self, look: &Look, now: Timestamp, monotonic: Duration, workers: u32) -> Step {
         self.note_retired(look);
+        self.pending = look.pending.or(self.pending);
         let sale = &self.desired.sale;
         let lacks_products = !self.desired.closing && self.lacks_products(look);
         // A ledger without its products was lost, not sold out.
         let levels = look.ledger.as_deref().filter(|_| !lacks_products);
         let readings = Readings {
-            queue_depth: look.lanes.as_ref().map(SaleObservation::depth),
             remaining: levels.map(remaining),
+            ..readings(sale, look)
         };
         let phase = lifecycle::phase(sale.schedule, self.desired.switches(), readings, now);
         // Of a sale that is over, only jobs that wait need the products: another sale may have them.
-        let is_over = matches!(phase, Phase::Draining | Phase::Closed);
+        let is_over = matches!(phase, Phase::Draining | Phase::Settling | Phase::Closed);
         let has_jobs = readings.queue_depth.is_some_and(|depth| depth > 0);
         let declare = lacks_products && (!is_over || has_jobs);
         let ask = Ask {
             spare: self.driver_watch.is_spare_needed(look, monotonic),
-            ..ask(&self.desired, look, now)
+            ..ask(&self.desired, look, self.pending, now)
         };
         Step {
             phase,
             announce: self.record_to_announce(look),
             publish: republish::due(look.ledger.as_deref(), look.lanes.as_ref()),
+            remind: look.changed.clone(),
             restore: outcomes_to_restore(look),
             forget: retirement::to_forget(look.unlisted.as_deref(), look.lanes.as_ref()),
-            release: retirement::to_release(look.unlisted.as_deref(), look.lanes.as_ref()),
+            release: if readings.pending == Some(0) {
+                retirement::to_release(look.unlisted.as_deref(), look.lanes.as_ref())
+            } else {
+                Vec::new()
+            },
             declare,
             went_back: self
                 .ledger_watch
@@ -216,10 +232,25 @@ fn outcomes_to_restore(look: &Look) -> Option<String> {
     (in_force && !has_them && look.ledger.is_some()).then(|| server.clone())
 }
 
+/// What was read of the sale's jobs and orders, its stock aside.
+fn readings(sale: &Sale, look: &Look) -> Readings {
+    Readings {
+        queue_depth: look.lanes.as_ref().map(SaleObservation::depth),
+        remaining: None,
+        pending: match sale.payment {
+            None => Some(0),
+            Some(_) => look.pending,
+        },
+    }
+}
+
 /// What the sale asks of the scaling rules.
-fn ask(desired: &Announced, look: &Look, now: Timestamp) -> Ask {
+fn ask(desired: &Announced, look: &Look, pending: Option<u64>, now: Timestamp) -> Ask {
     let Announced { sale, .. } = desired;
-    let depth = look.lanes.as_ref().map(SaleObservation::depth);
+    let readings = Readings {
+        pending,
+        ..readings(sale, look)
+    };
     let is_prewarming = !desired.closing
         && !sale.suspended
         && lifecycle::is_prewarming(sale.schedule, &sale.workers, now);
@@ -229,9 +260,10 @@ fn ask(desired: &Announced, look: &Look, now: Timestamp) -> Ask {
             sale.schedule,
             desired.switches(),
             &sale.workers,
-            depth,
+            readings,
             now,
         ),
+        unpaid: pending.is_some_and(|pending| pending > 0) || !look.changed.is_empty(),
         expected_lanes: if is_prewarming {
             u32::try_from(sale.products.len()).unwrap_or(u32::MAX)
         } else {

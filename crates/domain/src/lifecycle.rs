@@ -22,7 +22,9 @@ crate::words! {
         Suspended = "Suspended",
         /// Closed, with jobs still waiting.
         Draining = "Draining",
-        /// Closed, every job ended.
+        /// Closed, every job ended, and orders still wait for their payment.
+        Settling = "Settling",
+        /// Closed, every job ended, and no order waits for its payment.
         Closed = "Closed",
         /// Cannot run as written.
         Failed = "Failed",
@@ -64,16 +66,18 @@ pub struct Readings {
     pub queue_depth: Option<u64>,
     /// Units left in the ledger over all products.
     pub remaining: Option<u64>,
+    /// Orders that wait for their payment, in the ledger; always 0 in a sale without payment.
+    pub pending: Option<u64>,
 }
 
 /// The phase at `now`.
 pub fn phase(schedule: Schedule, switches: Switches, readings: Readings, now: Timestamp) -> Phase {
     let over = switches.closing || schedule.closes_at.is_some_and(|closes| now >= closes);
     if over {
-        return if readings.queue_depth == Some(0) {
-            Phase::Closed
-        } else {
-            Phase::Draining
+        return match (readings.queue_depth, readings.pending) {
+            (Some(0), Some(0)) => Phase::Closed,
+            (Some(0), _) => Phase::Settling,
+            _ => Phase::Draining,
         };
     }
     if switches.suspended {
@@ -120,19 +124,21 @@ fn prewarm_at(schedule: Schedule, workers: &WorkerPolicy) -> Option<Timestamp> {
 }
 
 /// Whether the sale has a claim to its least number of workers at `now`: from `prewarm` before the
-/// opening until it is closed and its lanes are empty. Of a sale that is over, `depth` must have
-/// been read: what cannot be seen asks for nobody.
+/// opening until it is closed, its lanes are empty and no order waits for its payment. Of a sale that is
+/// over, jobs or orders must have been read: what cannot be seen asks for nobody.
 pub fn is_in_force(
     schedule: Schedule,
     switches: Switches,
     workers: &WorkerPolicy,
-    depth: Option<u64>,
+    readings: Readings,
     now: Timestamp,
 ) -> bool {
     let is_open = schedule.opens_at.is_none_or(|opens| now >= opens);
     let has_begun = is_open || is_prewarming(schedule, workers, now);
     let is_over = switches.closing || schedule.closes_at.is_some_and(|closes| now >= closes);
-    has_begun && (!is_over || depth.is_some_and(|depth| depth > 0))
+    let is_some_left = |count: Option<u64>| count.is_some_and(|count| count > 0);
+    let has_work = is_some_left(readings.queue_depth) || is_some_left(readings.pending);
+    has_begun && (!is_over || has_work)
 }
 
 #[cfg(test)]
@@ -174,6 +180,11 @@ mod tests {
         let readings = |depth, remaining| Readings {
             queue_depth: depth,
             remaining,
+            pending: Some(0),
+        };
+        let pending = |pending| Readings {
+            pending,
+            ..readings(Some(0), Some(5))
         };
         let on = Switches::default();
         let suspended = Switches {
@@ -206,6 +217,10 @@ mod tests {
                 readings(Some(1), Some(5)),
                 Phase::Draining,
             ),
+            (OPENS, on, pending(Some(3)), Phase::Open),
+            (CLOSES, on, pending(Some(3)), Phase::Settling),
+            (CLOSES, on, pending(None), Phase::Settling),
+            (OPENS, closing, pending(Some(1)), Phase::Settling),
         ];
         for (now, switches, readings, expected) in cases {
             assert_eq!(
@@ -264,14 +279,24 @@ mod tests {
             (OPENS, closing, Some(1), true),
             (OPENS, closing, Some(0), false),
         ];
+        let readings = |depth| Readings {
+            queue_depth: depth,
+            pending: Some(0),
+            ..Readings::default()
+        };
         for (now, switches, depth, expected) in cases {
             assert_eq!(
-                is_in_force(schedule(), switches, &workers(), depth, at(now)),
+                is_in_force(schedule(), switches, &workers(), readings(depth), at(now)),
                 expected,
                 "at {now} with {depth:?}"
             );
         }
+        let unpaid = Readings {
+            pending: Some(1),
+            ..readings(Some(0))
+        };
+        assert!(is_in_force(schedule(), on, &workers(), unpaid, at(CLOSES)));
         let schedule = Schedule::default();
-        assert!(is_in_force(schedule, on, &workers(), None, at(0)));
+        assert!(is_in_force(schedule, on, &workers(), readings(None), at(0)));
     }
 }

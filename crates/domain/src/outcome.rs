@@ -28,6 +28,18 @@ crate::words! {
     }
 }
 
+impl Outcome {
+    /// The final answer that a status of `GET /orders/{jobId}` stands for; none while the buy waits. A buy
+    /// whose order was cancelled was confirmed.
+    pub fn of_status(status: &str) -> Option<Self> {
+        if status == "cancelled" {
+            Some(Self::Confirmed)
+        } else {
+            Self::named(status)
+        }
+    }
+}
+
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobState {
@@ -163,6 +175,9 @@ mod tests {
             };
             assert_eq!(record.to_string().parse::<JobRecord>().unwrap(), record);
         }
+        assert_eq!(Outcome::of_status("cancelled"), Some(Outcome::Confirmed));
+        assert_eq!(Outcome::of_status("sold_out"), Some(Outcome::SoldOut));
+        assert_eq!(Outcome::of_status("queued"), None);
         assert!("z 1 p u".parse::<JobRecord>().is_err());
         assert!("c 1 p".parse::<JobRecord>().is_err());
     }

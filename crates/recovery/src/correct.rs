@@ -12,6 +12,7 @@ use flashsale_queue::{
     catalogue::{self, WENT_BACK},
     connect::Queue,
     keys::SaleKeys,
+    orders,
     scan::Scan,
     stock,
 };
@@ -65,6 +66,9 @@ pub async fn correct(
     let numbers_raised = ledger.raise_order_numbers(told_order).await?;
     let levels = ledger.catch_up(sale, went_back).await?;
     stock::update(connection, &keys, &levels).await?;
+    // Numbers of changes may have been given a second time: all orders are told anew.
+    let products = went_back.iter().map(|back| &back.product);
+    orders::forget_told(connection, &keys, products).await?;
     Ok(Corrected {
         levels,
         told_order,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use flashsale_domain::{
     id::{IdempotencyKey, JobId, ProductId, SaleId},
+    order::OrderState,
     outcome::{JobRecord, JobState, Outcome},
 };
 use flashsale_ledger::{Claim, Ledger, Repair, Repaired};
@@ -60,8 +61,14 @@ pub async fn lost_orders(
     } else {
         keys_of_jobs(connection, &keys, &lost).await?
     };
+    let states = states_of_orders(connection, &keys, &lost).await?;
     let mut claims: BTreeMap<ProductId, Vec<Claim>> = BTreeMap::new();
     for (job, (record, told)) in lost {
+        let state = states.get(&told);
+        if matches!(state, Some(OrderState::Cancelled { .. })) {
+            // Its shopper knows that there is no order.
+            continue;
+        }
         // A job that another producer appended left no first answer; its own id is as good a key.
         let key = keys_of
             .remove(&job)
@@ -72,6 +79,7 @@ pub async fn lost_orders(
             user: record.user_id,
             key,
             told,
+            is_paid: state == Some(&OrderState::Completed),
         });
     }
     for claims in claims.values_mut() {
@@ -114,6 +122,26 @@ async fn keys_of_jobs(
         }
     }
     Ok(found)
+}
+
+/// Where these orders stand, as far as their shoppers were told more than that they are confirmed.
+async fn states_of_orders(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    jobs: &HashMap<Uuid, Told>,
+) -> RedisResult<HashMap<i64, OrderState>> {
+    let orders: Vec<i64> = jobs.values().map(|(_, told)| *told).collect();
+    let mut states = HashMap::new();
+    for orders in orders.chunks(CHUNK) {
+        let known: Vec<Option<String>> = redis::cmd("HMGET")
+            .arg(keys.orders())
+            .arg(orders)
+            .query_async(connection)
+            .await?;
+        let known = orders.iter().zip(known);
+        states.extend(known.filter_map(|(order, text)| Some((*order, text?.parse().ok()?))));
+    }
+    Ok(states)
 }
 
 /// Settles lost orders of one product again and brings Redis in line: the stock, and records whose

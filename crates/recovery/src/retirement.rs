@@ -92,7 +92,7 @@ async fn take_from(
     holder: &SaleId,
     products: &[ProductId],
 ) -> Result<bool, CatalogueError> {
-    if !is_over(connection, holder).await? {
+    if !is_over(connection, holder).await? || !is_paid_up(ledger, holder).await {
         return Ok(false);
     }
     // Without their stock nobody can buy them there, whatever becomes of the schedule meanwhile. The
@@ -109,6 +109,18 @@ async fn take_from(
         Err(error) => {
             tracing::warn!(sale = %holder, %error, "{holder} keeps its products: {error}");
             Ok(false)
+        }
+    }
+}
+
+/// Whether no order of `sale` waits for its payment, as far as the ledger can be asked. A sale whose buys have
+/// all ended gets no more of them.
+async fn is_paid_up(ledger: &Ledger, sale: &SaleId) -> bool {
+    match ledger.stocks(std::slice::from_ref(sale)).await {
+        Ok(stocks) => stocks.get(sale).is_some_and(|stock| stock.pending == 0),
+        Err(error) => {
+            tracing::warn!(%sale, %error, "it cannot be told whether {sale} is paid for: {error}");
+            false
         }
     }
 }
@@ -131,6 +143,7 @@ pub async fn is_over(connection: &mut impl Queue, sale: &SaleId) -> Result<bool,
         let readings = Readings {
             queue_depth: Some(lanes.depth()),
             remaining: None,
+            pending: Some(0),
         };
         lanes.dead == 0 && lifecycle::phase(schedule, switches, readings, now) == Phase::Closed
     }))

@@ -48,6 +48,8 @@ impl Observed {
         Readings {
             queue_depth: seen.map(SaleObservation::depth),
             remaining: stocks.sum(products),
+            // For shoppers a sale is closed when every buy has its outcome.
+            pending: Some(0),
         }
     }
 }

@@ -69,6 +69,11 @@ const RULES: [(&[&str], &[Rule]); 3] = [
                 ".spec.currency",
             ),
             Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || has(self.spec.payment) == has(oldSelf.spec.payment)",
+                "the sale has opened, whether its orders have to be paid stays as it is; sell otherwise by another FlashSale",
+                ".spec.payment",
+            ),
+            Rule::new(
                 "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || [self.spec.products.map(product, product.id)].all(ids, oldSelf.spec.products.all(old, old.id in ids))",
                 "the sale has opened, its products stay; write stock 0 to take one off sale",
                 ".spec.products",

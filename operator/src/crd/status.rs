@@ -15,8 +15,8 @@ pub struct FlashSaleStatus {
     #[serde(default)]
     #[schemars(schema_with = "conditions_schema")]
     pub conditions: Vec<Condition>,
-    /// The conditions in one word: Pending, Scheduled, Open, SoldOut, Suspended, Draining, Closed or
-    /// Failed.
+    /// The conditions in one word: Pending, Scheduled, Open, SoldOut, Suspended, Draining, Settling,
+    /// Closed or Failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = phases()))]
     pub phase: Option<String>,

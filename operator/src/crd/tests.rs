@@ -178,7 +178,7 @@ fn rules_point_at_fields_that_are_there() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 12);
+    assert_eq!(seen, 13);
 }
 
 /// A sale with a name, written as `spec`.
@@ -271,7 +271,11 @@ fn once_open_some_fields_stay() {
         "opensAt": "2026-11-27T09:00:00Z", "products": products(&["shoe", "hat"]),
         "redisSecretRef": {"name": "redis", "key": "url"},
     });
-    let edits: [Edit<'_>; 10] = [
+    let edits: [Edit<'_>; 11] = [
+        (
+            &|spec| spec["payment"] = json!({"windowSeconds": 60}),
+            Some("whether its orders have to be paid stays"),
+        ),
         (
             &|spec| spec["currency"] = json!("EUR"),
             Some("its currency stays"),

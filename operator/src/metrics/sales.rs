@@ -27,7 +27,7 @@ struct Seen<'a> {
 type Figure = fn(&Seen<'_>) -> Option<i64>;
 
 /// Name, help text and figure of each gauge by sale.
-const FIGURES: [(&str, &str, Figure); 11] = [
+const FIGURES: [(&str, &str, Figure); 13] = [
     ("queue_depth", "Jobs waiting or being settled", |seen| {
         let lanes = seen.observed.lanes.as_ref()?;
         seen.queue_up.then(|| gauged(lanes.depth()))
@@ -86,6 +86,22 @@ const FIGURES: [(&str, &str, Figure); 11] = [
         |seen| {
             let stock = seen.observed.stock.as_ref()?;
             seen.ledger_up.then_some(stock.unfenced_batches)
+        },
+    ),
+    (
+        "pending_orders",
+        "Orders that wait for their payment",
+        |seen| {
+            let stock = seen.observed.stock.as_ref()?;
+            seen.ledger_up.then_some(stock.pending)
+        },
+    ),
+    (
+        "untold_order_changes",
+        "Changes of orders that Redis and shoppers were not told of yet",
+        |seen| {
+            let stock = seen.observed.stock.as_ref()?;
+            seen.ledger_up.then_some(stock.untold)
         },
     ),
 ];

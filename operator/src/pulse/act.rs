@@ -16,7 +16,7 @@ use flashsale_queue::{
     catalogue::{self, CatalogueError},
     connect::SharedConnection,
     keys::SaleKeys,
-    stock,
+    orders, stock,
 };
 use futures_util::{FutureExt as _, StreamExt as _, future::BoxFuture, stream};
 use parking_lot::Mutex;
@@ -273,6 +273,10 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
         if let Err(error) = told {
             tracing::debug!(%sale, %error, "stock was not told: {error}");
         }
+    }
+    let keys = SaleKeys::new(sale);
+    if let Err(error) = orders::remind(&mut queue, &keys, &deed.step.remind).await {
+        tracing::debug!(%sale, %error, "no worker was asked to look at orders: {error}");
     }
     retire(stores, deed).await;
     let Some(record) = &deed.step.announce else {

@@ -78,6 +78,8 @@ pub(super) async fn look(stores: &Stores, records: &[Announced]) -> Looks {
         Ok(Ok(mut stocks)) => {
             for (seen, id) in looks.sales.iter_mut().zip(&ids) {
                 let stock = stocks.remove(id).unwrap_or_default();
+                seen.look.pending = u64::try_from(stock.pending).ok();
+                seen.look.changed.clone_from(&stock.changed);
                 seen.look.ledger = Some(stock.levels.clone());
                 let unlisted = stock.unlisted.iter().map(|level| level.product.clone());
                 seen.look.unlisted = Some(unlisted.collect());

@@ -29,6 +29,7 @@ fn quiet(announced: &Announced, now: Timestamp) -> Observation {
     let readings = Readings {
         queue_depth: Some(0),
         remaining: Some(5),
+        pending: Some(0),
     };
     Observation {
         announced: Some(true),

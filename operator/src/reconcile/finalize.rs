@@ -7,7 +7,11 @@
 
 use std::{fmt::Display, time::Duration};
 
-use flashsale_domain::{id::SaleId, lifecycle::Announced, sale::Sale};
+use flashsale_domain::{
+    id::SaleId,
+    lifecycle::{Announced, Phase},
+    sale::{PaymentWindow, Sale},
+};
 use flashsale_queue::{catalogue, connect::Queue, dead_letter, keys::SaleKeys, lane};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -97,16 +101,29 @@ impl Visit<'_> {
         if let Some(error) = queue_error {
             return self.blocked(format!("the sale cannot be drained: {error}"));
         }
-        if is_overdue(self, desired.sale.drain_timeout) {
-            End::Overdue(format!(
-                "{} not settled within drainTimeoutSeconds; see to the workers and the ledger, or give \
-                 these jobs up: {}",
-                waiting(&observed),
-                self.way_out()
-            ))
-        } else {
-            End::Draining
+        self.draining(&desired.sale, &observed)
+    }
+
+    /// A sale that is closed, and that jobs or unpaid orders keep from being freed.
+    fn draining(&self, sale: &Sale, observed: &Observation) -> End {
+        let is_settling = observed.phase == Some(Phase::Settling);
+        let window = sale.payment.filter(|_| is_settling);
+        let limit = sale.drain_timeout + window.map_or(Duration::ZERO, PaymentWindow::longest);
+        if !is_overdue(self, limit) {
+            return End::Draining;
         }
+        let left = if is_settling {
+            "orders still wait for their payment after their window; see to the workers and the ledger, \
+             or give these orders up"
+                .to_owned()
+        } else {
+            format!(
+                "{} not settled within drainTimeoutSeconds; see to the workers and the ledger, or give \
+                 these jobs up",
+                waiting(observed)
+            )
+        };
+        End::Overdue(format!("{left}: {}", self.way_out()))
     }
 
     /// Takes the workers of the drained `sale` away, and then frees what it holds.
@@ -297,7 +314,7 @@ async fn within<T, E: Display>(freeing: impl Future<Output = Result<T, E>>) -> R
 pub fn is_drained(observed: &Observation) -> bool {
     observed.queue_error.is_none()
         && observed.announced == Some(true)
-        && observed.phase == Some(flashsale_domain::lifecycle::Phase::Closed)
+        && observed.phase == Some(Phase::Closed)
 }
 
 /// Sees to it that no worker runs, which could put a key back after it was freed. True once none

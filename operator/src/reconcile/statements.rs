@@ -14,6 +14,7 @@ use super::{
 use crate::{
     crd::condition::{Reason, State, Statement, Type},
     events,
+    roster::Observation,
 };
 
 /// What says of a view whether a condition holds.
@@ -137,7 +138,9 @@ fn open(view: &View<'_>) -> Found {
             Reason::Suspended,
             "intake is closed by spec.suspend; what is queued is settled",
         ),
-        Some(Phase::Draining | Phase::Closed) => no(Reason::Closed, "intake is closed for good"),
+        Some(Phase::Draining | Phase::Settling | Phase::Closed) => {
+            no(Reason::Closed, "intake is closed for good")
+        }
         Some(_) if view.observed.queue_error.is_some() && was_open(view) => unknown(
             Reason::QueueUnreachable,
             "it is time to sell, but Redis does not answer; no buy is taken until it does",
@@ -329,6 +332,7 @@ fn drained(view: &View<'_>) -> Found {
     }
     match view.observed.phase {
         Some(Phase::Closed) => yes(Reason::EveryJobEnded, "every job has its outcome"),
+        Some(Phase::Settling) => no(Reason::Settling, settling(&view.observed)),
         Some(Phase::Draining) if view.is_drain_overdue() => no(
             events::Reason::DrainTimedOut,
             format!(
@@ -345,9 +349,18 @@ fn drained(view: &View<'_>) -> Found {
     }
 }
 
+/// What a sale waits for whose jobs have all ended.
+fn settling(observed: &Observation) -> String {
+    let pending = observed.stock.as_ref().map(|stock| stock.pending);
+    let orders = events::counted(pending, "order waits", "orders wait");
+    format!("every job has its outcome; {orders} for payment")
+}
+
 /// The statements in one word.
 pub fn phase(statements: &[Statement]) -> Phase {
-    use Reason::{Closed, Draining, Event, NotInForce, QueueUnreachable, Scheduled, Suspended};
+    use Reason::{
+        Closed, Draining, Event, NotInForce, QueueUnreachable, Scheduled, Settling, Suspended,
+    };
     use State::{False, True, Unknown};
     use events::Reason::{DeletionBlocked, DrainTimedOut};
     let of = |about: Type| {
@@ -358,6 +371,7 @@ pub fn phase(statements: &[Statement]) -> Phase {
     let is_sold_out = of(Type::SoldOut).is_some_and(|(state, _)| state == True);
     match (of(Type::Open), of(Type::Drained), of(Type::Accepted)) {
         (_, Some((True, _)), _) => Phase::Closed,
+        (_, Some((False, Settling)), _) => Phase::Settling,
         (Some((False, Closed)), ..)
         | (_, Some((False, Draining | Event(DrainTimedOut | DeletionBlocked))), _) => {
             Phase::Draining

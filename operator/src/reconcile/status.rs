@@ -90,7 +90,7 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
         sold_out_at: first(before.sold_out_at, phase == Phase::SoldOut),
         closed_at: first(
             before.closed_at.filter(|_| !goes_on),
-            matches!(phase, Phase::Draining | Phase::Closed),
+            matches!(phase, Phase::Draining | Phase::Settling | Phase::Closed),
         ),
         drained_at: first(
             before.drained_at.filter(|_| !goes_on),

@@ -100,7 +100,7 @@ pub fn turns(view: &View<'_>, now: &Told) -> Vec<(Reason, String)> {
 /// Whether a sale went without a phase of draining, since nothing was queued when it closed.
 fn closed_and_drained(phase: Option<Phase>, before: &FlashSaleStatus, now: Phase) -> bool {
     let told = match phase {
-        Some(Phase::Draining) => true,
+        Some(Phase::Draining | Phase::Settling) => true,
         // Redis is seen again.
         Some(Phase::Pending) => before.closed_at.is_some(),
         _ => false,
@@ -203,6 +203,11 @@ fn turn_of_phase(view: &View<'_>, before: Option<Phase>, now: &Told) -> Option<(
                 "intake is closed; {} still to be settled",
                 counted(status.queue_depth, "job is", "jobs are")
             ),
+        ),
+        (Some(Phase::Draining), Phase::Settling) => return None,
+        (_, Phase::Settling) => (
+            Reason::Closed,
+            "intake is closed; orders wait for their payment".to_owned(),
         ),
         (_, Phase::Closed) => (
             Reason::Drained,

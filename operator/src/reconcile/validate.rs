@@ -162,6 +162,13 @@ fn may_follow(in_force: &Announced, new: &Sale, opened: bool) -> Result<(), Refu
             old.currency.code()
         ));
     }
+    if new.payment.is_some() != old.payment.is_some() {
+        return forbidden(
+            "the sale has opened, whether its orders have to be paid stays as it is; write spec.payment as \
+             it was, and sell otherwise by another FlashSale"
+                .to_owned(),
+        );
+    }
     for product in &old.products {
         if !new.products.iter().any(|kept| kept.id == product.id) {
             return forbidden(format!(
@@ -251,13 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn once_open_opening_currency_and_products_stay() {
+    fn once_open_opening_currency_payment_and_products_stay() {
         let later = json!({"opensAt": "2026-11-27T10:00:00Z"});
         let fewer = json!({"products": [{"id": "shoe", "name": "Shoe", "price": 1, "stock": 5}]});
         let in_euros = json!({"currency": "EUR"});
         for (changes, sentence) in [
             (later, "opensAt stays"),
             (in_euros, "write it back (USD)"),
+            (json!({"payment": {}}), "write spec.payment as it was"),
             (fewer, "put product hat back"),
         ] {
             let new = sale(&changes);

@@ -173,7 +173,7 @@ impl Facts {
                 if let (Some(user), Some(200)) = (asked_as, status) {
                     facts.hear(&user, how);
                 }
-                if let Some(outcome) = state.as_deref().and_then(Outcome::named) {
+                if let Some(outcome) = state.as_deref().and_then(Outcome::of_status) {
                     facts.tell(Told {
                         outcome,
                         order,

@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::{
     id::{ProductId, SaleId},
     observation::LaneObservation,
-    sale::{Sale, spec::FlashSaleSpec, validation},
+    sale::{PaymentWindow, Sale, spec::FlashSaleSpec, validation},
     scaling::Reason,
     stock::KnownStock,
 };
@@ -86,6 +86,8 @@ fn look(depths: [u64; 2]) -> Look {
     Look {
         announced: Some(Some(announced())),
         ledger: Some(vec![level("a", 100, 1), level("b", 100, 1)]),
+        pending: Some(0),
+        changed: Vec::new(),
         unlisted: Some(Vec::new()),
         server: None,
         lanes: Some(lanes(depths, [Some((100, 1)); 2])),
@@ -610,4 +612,28 @@ fn nothing_that_could_not_be_read_asks_for_a_spare() {
     after(&mut controller, 1..=9, &waiting(None, 1));
     assert_eq!(after(&mut controller, 10..=10, &Look::default()).0, 1);
     assert_eq!(after(&mut controller, 11..=19, &waiting(None, 1)).0, 1);
+}
+
+#[test]
+fn a_sale_whose_orders_wait_for_payment_keeps_a_worker_and_its_products_until_none_does() {
+    let mut announced = announced();
+    announced.closing = true;
+    announced.sale.workers.min_replicas = 0;
+    announced.sale.payment = Some(PaymentWindow {
+        window_seconds: 600,
+        grace_seconds: 0,
+    });
+    let mut controller = Controller::new(announced.clone());
+    let look = |pending| Look {
+        announced: Some(Some(announced.clone())),
+        pending,
+        ..look([0, 0])
+    };
+    let unpaid = step(&mut controller, &look(Some(2)), 0, 1);
+    assert_eq!((unpaid.phase, unpaid.workers()), (Phase::Settling, 1));
+    // The ledger is away: nobody knows, and the worker stays.
+    let unknown = step(&mut controller, &look(None), 100, 1);
+    assert_eq!((unknown.phase, unknown.workers()), (Phase::Settling, 1));
+    let paid = step(&mut controller, &look(Some(0)), 200, 1);
+    assert_eq!((paid.phase, paid.workers()), (Phase::Closed, 0));
 }

@@ -19,6 +19,8 @@ pub struct Ask {
     /// Whether the sale is in force: only then `minReplicas`, `behavior` and `fallback` hold. One
     /// that is not keeps workers for the jobs that wait, and for the stabilization window.
     pub in_force: bool,
+    /// Whether orders wait for their payment, or changed since shoppers were told of them: a worker sees to them.
+    pub unpaid: bool,
     /// Lanes that the opening will make busy, while pre-warming; otherwise 0.
     pub expected_lanes: u32,
     /// Whether a lane has had no driver for so long that a worker more is to take it.
@@ -44,11 +46,12 @@ pub struct Need {
 impl Ask {
     /// Workers that must be there whatever the lanes say.
     pub(super) fn floor(self, policy: &WorkerPolicy) -> u32 {
-        if self.in_force {
+        let least = if self.in_force {
             policy.min_replicas
         } else {
             0
-        }
+        };
+        least.max(u32::from(self.unpaid))
     }
 
     /// Workers for the coming opening, within `maxReplicas`; 0 when none is near.

@@ -47,6 +47,7 @@ pub(super) fn deep(depth: u64) -> Ask {
             busy_lanes: 1_000,
         }),
         in_force: true,
+        unpaid: false,
         expected_lanes: 0,
         spare: false,
     }

@@ -57,6 +57,8 @@ reasons! {
         EveryJobEnded,
         /// What is queued is being settled.
         Draining,
+        /// Every job has its outcome; orders wait for their payment.
+        Settling,
         /// The sale is not closed yet.
         NotClosed,
         /// There is no worker Deployment.
