@@ -18,6 +18,9 @@ pub const SALES: &str = "fs:sales";
 /// Pub/sub channel of settled batches ([`flashsale_domain::event::Settled`]).
 pub const EVENTS: &str = "fs:events";
 
+/// Pub/sub channel of orders that changed ([`flashsale_domain::event::OrdersChanged`]).
+pub const ORDERS: &str = "fs:orders";
+
 /// Pub/sub channel on which a sale's id is said when its record changed.
 pub const CHANGED: &str = "fs:changed";
 
@@ -83,6 +86,17 @@ impl SaleKeys {
         format!("{}:jobs", self.prefix)
     }
 
+    /// Hash: where each order stands that is not simply completed, see [`flashsale_domain::order`].
+    pub fn orders(&self) -> String {
+        format!("{}:orders", self.prefix)
+    }
+
+    /// Hash: when each product's orders are to be looked at, and what was told of them, see
+    /// [`crate::orders`].
+    pub fn due(&self) -> String {
+        format!("{}:due", self.prefix)
+    }
+
     /// Stream: the lane of `product`, one entry a job.
     pub fn lane(&self, product: &ProductId) -> String {
         format!("{}:lane:{product}", self.prefix)
@@ -140,6 +154,8 @@ mod tests {
             keys.withdrawn(),
             keys.stock(),
             keys.jobs(),
+            keys.orders(),
+            keys.due(),
             keys.lane(&product),
             keys.lease(&product),
             keys.retry(&product),
@@ -167,6 +183,8 @@ mod tests {
         for name in [
             ":stock",
             ":jobs",
+            ":orders",
+            ":due",
             ":lane:",
             ":lease:",
             ":retry:",
@@ -176,6 +194,7 @@ mod tests {
             ":withdrawn",
             SALES,
             EVENTS,
+            ORDERS,
             CHANGED,
             WAKE,
             FIGURES,

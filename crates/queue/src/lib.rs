@@ -13,6 +13,7 @@ pub mod keys;
 pub mod lane;
 pub mod lease;
 pub mod observation;
+pub mod orders;
 pub mod retry;
 pub mod scan;
 pub mod stock;

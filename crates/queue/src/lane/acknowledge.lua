@@ -2,7 +2,8 @@
 -- Acknowledges some entries of one lane: takes them out of it and tells what became of them, but
 -- only of those that were still there. Runs at maxmemory too, since it is what frees memory.
 --
--- KEYS: 1 the sale's record, 2 the lane, 3 stock, 4 notes of retries, 5 jobs, 6 dead letters, 7 lease.
+-- KEYS: 1 the sale's record, 2 the lane, 3 stock, 4 notes of retries, 5 jobs, 6 dead letters, 7 lease;
+--       and where orders are not completed yet: 8 orders, 9 when they are looked at.
 -- ARGV: 1 product, 2 stock, 3 its version (both empty when unknown), 4 greatest order number,
 --       5 the event's channel, 6 the event if every entry is still there,
 --       7 and 8 ids of the first and the last entry (empty: they do not stand in order),
@@ -11,7 +12,8 @@
 --       11 number of entries, 12 of entry ids given here, 13 of jobs that ended, 14 of dead letters,
 --       15 who must hold the lane's lease (empty: anybody may);
 --       then the entry ids (those of the jobs first, in their order), id and record of each job,
---       and of each dead letter the number of its entry, reason, attempts and job.
+--       and of each dead letter the number of its entry, reason, attempts and job;
+--       then the numbers of all orders that are not completed, and where they stand, in the same order.
 --
 -- Answer: the number of entries, all of which were there; or the numbers of those that were; or -1
 -- when the sale is not in force, or -2 when it takes the entry ids to tell, or -3 when another holds
@@ -22,7 +24,7 @@
 -- that all are there, they go in one command: see `intact`.
 
 local call = redis.call
-local RECORD, LANE, STOCK, RETRIES, JOBS, DEAD, LEASE = unpack(KEYS)
+local RECORD, LANE, STOCK, RETRIES, JOBS, DEAD, LEASE, ORDERS, DUE = unpack(KEYS)
 local product, event = ARGV[1], ARGV[6]
 local first, last = ARGV[7], ARGV[8]
 local entries, given, ended, dead =
@@ -30,6 +32,8 @@ local entries, given, ended, dead =
 local ids = 15
 local jobs = ids + given
 local letters = jobs + 2 * ended
+local orders = letters + 4 * dead
+local states = orders + (#ARGV - orders) / 2
 
 -- Arguments that one call gets: Lua's stack holds 8,000 values.
 local MOST = 4000
@@ -89,6 +93,36 @@ local function bury(letter)
     'reason', ARGV[at + 2], 'attempts', ARGV[at + 3], 'job', ARGV[at + 4])
 end
 
+-- Notes where those of `count` orders stand that nothing was noted of: what is there was told later. Order
+-- and state number `i` are arguments `order_of(i)` and `state_of(i)`. A worker has to look at orders that wait
+-- for payment, and the one that drives the lane may be about to die: somebody is to look at once. The
+-- driver says better when it has looked itself.
+local function note_orders(count, order_of, state_of)
+  for from = 1, count, MOST / 2 do
+    local upto = math.min(from + MOST / 2 - 1, count)
+    local numbers = {}
+    for i = from, upto do numbers[#numbers + 1] = order_of(i) end
+    local known, new = call('HMGET', ORDERS, unpack(numbers)), {}
+    for i, number in ipairs(numbers) do
+      if not known[i] then
+        new[#new + 1] = number
+        new[#new + 1] = state_of(from + i - 1)
+      end
+    end
+    if #new > 0 then call('HSET', ORDERS, unpack(new)) end
+  end
+  for i = 1, count do
+    if string.sub(state_of(i), 1, 2) == 'p ' then
+      local time = call('TIME')
+      local now = time[1] * 1000 + math.floor(time[2] / 1000)
+      if now < tonumber(call('HGET', DUE, product) or now + 1) then
+        call('HSET', DUE, product, string.format('%.0f', now))
+      end
+      return
+    end
+  end
+end
+
 -- What the removal of `gone` entries means for the sale: told in the same instant, since the
 -- turnstile compares the lane's length with the stock.
 local function tell(gone, highest, message)
@@ -117,6 +151,8 @@ if entries > FEW or given == 0 then
   end
   if gone then
     call_with('HSET', JOBS, jobs, 2 * ended)
+    note_orders(states - orders,
+      function(i) return ARGV[orders + i] end, function(i) return ARGV[states + i] end)
     for letter = 1, dead do bury(letter) end
     tell(gone, ARGV[4], event)
     return gone
@@ -126,6 +162,8 @@ end
 -- One by one. The event is made of the records: no character of an id needs escaping in JSON.
 local OUTCOMES = {c = 'confirmed', s = 'sold_out', l = 'limit_reached', f = 'failed'}
 local removed, is_removed, confirmed, rejected, highest = {}, {}, {}, {}, '0'
+local state_of, made, stands = {}, {}, {}
+for i = 1, states - orders do state_of[ARGV[orders + i]] = ARGV[states + i] end
 for entry = 1, entries do
   local id = ARGV[ids + entry]
   if call('XDEL', LANE, id) == 1 then
@@ -139,6 +177,8 @@ for entry = 1, entries do
       if letter == 'c' and order ~= '0' then
         confirmed[#confirmed + 1] = string.format('["%s","%s",%s]', user, job, order)
         if tonumber(order) > tonumber(highest) then highest = order end
+        made[#made + 1] = order
+        stands[#stands + 1] = state_of[order] or 'c'
       else
         rejected[#rejected + 1] = string.format('["%s","%s","%s"]', user, job, OUTCOMES[letter])
       end
@@ -146,13 +186,27 @@ for entry = 1, entries do
   end
 end
 if #removed == 0 then return removed end
+local uncompleted = {}
+for i, state in ipairs(stands) do
+  if state ~= 'c' then uncompleted[#uncompleted + 1] = i end
+end
+note_orders(#uncompleted, function(i) return made[uncompleted[i]] end,
+  function(i) return stands[uncompleted[i]] end)
 for letter = 1, dead do
   if is_removed[tonumber(ARGV[letters + 4 * letter - 3])] then bury(letter) end
 end
 if #removed < entries then
   local _, head = string.find(event, '"confirmed":[', 1, true)
   event = string.sub(event, 1, head) .. table.concat(confirmed, ',')
-    .. '],"rejected":[' .. table.concat(rejected, ',') .. ']}'
+    .. '],"rejected":[' .. table.concat(rejected, ',') .. ']'
+  if #uncompleted > 0 then
+    -- Reasons are words; whatever else is in one stays inside of its quotes.
+    for i, state in ipairs(stands) do
+      stands[i] = '"' .. string.gsub(state, '["\\]', '\\%0') .. '"'
+    end
+    event = event .. ',"states":[' .. table.concat(stands, ',') .. ']'
+  end
+  event = event .. '}'
 end
 tell(#removed, highest, event)
 return removed

@@ -9,9 +9,10 @@ use std::{
 use flashsale_domain::{
     event::Settled,
     id::{JobId, ProductId, SaleId, UserId},
+    order::OrderState,
     outcome::{JobRecord, JobState, Outcome},
 };
-use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, Script, Value};
+use redis::{ErrorKind, FromRedisValue, RedisError, RedisResult, Script, ScriptInvocation, Value};
 
 use super::Run;
 use crate::{
@@ -32,6 +33,8 @@ pub struct Ended {
     pub outcome: Outcome,
     /// The order, where there is one.
     pub order_id: Option<i64>,
+    /// Where the order stood when the ledger was asked; none: it was completed.
+    pub state: Option<OrderState>,
 }
 
 /// An entry for the dead-letter lane.
@@ -237,7 +240,23 @@ impl<'a> Call<'a> {
                 .arg(letter.attempts)
                 .arg(&letter.job);
         }
+        self.add_orders(&mut call);
         call.invoke_async(connection).await
+    }
+
+    /// Where all orders are completed, as in a sale without payment, nothing is sent for this.
+    fn add_orders(&self, call: &mut ScriptInvocation<'_>) {
+        let ended = &self.acknowledgement.ended;
+        let uncompleted = || ended.iter().filter_map(Ended::uncompleted);
+        if uncompleted().next().is_some() {
+            call.key(self.keys.orders()).key(self.keys.due());
+        }
+        for (order, _) in uncompleted() {
+            call.arg(order);
+        }
+        for (_, state) in uncompleted() {
+            call.arg(state.to_string());
+        }
     }
 
     /// Where the entry of each dead letter stands among the entries, from 1 on.
@@ -344,6 +363,13 @@ fn parse(entry_id: &str) -> Option<(u64, u64)> {
 }
 
 impl Ended {
+    /// The order and where it stands, if it is not completed.
+    fn uncompleted(&self) -> Option<(i64, &OrderState)> {
+        let state = self.state.as_ref();
+        let state = state.filter(|state| **state != OrderState::Completed)?;
+        Some((self.order_id?, state))
+    }
+
     fn record(&self, product: &ProductId) -> JobRecord {
         JobRecord {
             state: JobState::Final {
@@ -378,13 +404,19 @@ impl Acknowledgement {
             version: self.stock.map_or(0, |(_, version)| version),
             confirmed: Vec::with_capacity(self.ended.len()),
             rejected: Vec::new(),
+            states: Vec::new(),
         };
+        let has_states = self.ended.iter().any(|job| job.uncompleted().is_some());
         for job in &self.ended {
             match (job.outcome, job.order_id) {
                 (Outcome::Confirmed, Some(order_id)) => {
                     settled
                         .confirmed
                         .push((job.user_id.clone(), job.job_id, order_id));
+                    if has_states {
+                        let state = job.state.as_ref().unwrap_or(&OrderState::Completed);
+                        settled.states.push(state.to_string());
+                    }
                 }
                 (outcome, _) => settled
                     .rejected

@@ -9,6 +9,7 @@ mod dead_letters;
 mod durability;
 mod leases;
 mod looks;
+mod orders;
 mod replication;
 mod retries;
 mod rights;

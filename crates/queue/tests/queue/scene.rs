@@ -150,6 +150,7 @@ pub(crate) fn told(
             user_id: job.data.user_id,
             outcome: *outcome,
             order_id: (*outcome == Outcome::Confirmed).then_some(number),
+            state: None,
         });
     }
     acknowledgement
