@@ -9,6 +9,7 @@
 mod calls;
 pub mod departure;
 pub mod known;
+mod orders;
 mod pipeline;
 mod reader;
 mod refusals;
@@ -24,7 +25,8 @@ use crate::{metrics::Metrics, progress::Progress, settlement::Settler};
 use calls::Calls;
 use departure::Departure;
 use known::Known;
-use pipeline::{Now, Pipeline};
+use orders::Orders;
+use pipeline::{Event, Now, Pipeline};
 
 /// How often to look around when nothing happens.
 const LOOK: Duration = Duration::from_millis(200);
@@ -38,6 +40,8 @@ pub struct Driver {
     pub settler: Settler,
     /// Whose lease the lane is: only its holder may say that a job has failed.
     pub owner: String,
+    /// Whether orders of its sale have to be paid.
+    pub is_paid: bool,
     /// What earlier drivers learnt of the lane.
     pub known: Known,
     /// Cancelled when the worker stops, the lease is lost or the sale is gone.
@@ -57,6 +61,13 @@ impl Driver {
     pub async fn drive(self) -> (Departure, Known) {
         let product = self.settler.product.clone();
         let mut pipeline = Pipeline::new(product, self.known, Instant::now());
+        let mut orders = Orders::follow(
+            self.settler.clone(),
+            self.queue.clone(),
+            self.owner.clone(),
+            self.metrics.clone(),
+            self.is_paid,
+        );
         let mut calls = Calls::new(self.settler, self.queue, self.owner, self.metrics);
         let mut crowded = self.crowded;
         loop {
@@ -66,21 +77,30 @@ impl Driver {
                 crowded: *crowded.borrow_and_update(),
                 stopping: self.stop.is_cancelled(),
                 connection_to_spare: calls.has_connection_to_spare(),
+                orders: orders.stand(),
             };
             for command in pipeline.next(&now) {
                 calls.start(command);
             }
-            if let Some(departure) = pipeline.departure() {
-                return (departure.clone(), pipeline.into_known());
+            if let Some(departure) = pipeline.departure().cloned() {
+                if self.is_paid && departure.is_not_offered() {
+                    orders.put_off().await;
+                }
+                return (departure, pipeline.into_known());
             }
+            orders.claimed(pipeline.driver());
             let look = Instant::now() + LOOK;
             let wake = pipeline.wake_at().map_or(look, |at| at.min(look));
             tokio::select! {
                 Some(event) = calls.next() => {
                     self.progress.step();
+                    if event.has_orders() {
+                        orders.seen();
+                    }
                     let at = Instant::now();
                     pipeline.on(event, &Now { at, redis_ms: calls.redis_ms(), ..now });
                 }
+                Some(driver) = orders.news() => pipeline.on(Event::OrdersFenced(driver), &now),
                 () = self.stop.cancelled(), if !now.stopping => {}
                 // An error means that the roster is gone, and with it whoever could wait.
                 Ok(()) = crowded.changed() => {}

@@ -47,6 +47,12 @@ metrics! {
         orders: counter("orders_total", "Orders made"),
         redelivered: counter("redelivered_total", "Jobs that had their order already"),
         outcomes: counters("outcomes_total", "Jobs ended, by sale and outcome", &["sale", "outcome"]),
+        orders_expired: counters("orders_expired_total",
+            "Orders cancelled since they were not paid in time", &["sale"]),
+        order_changes_told: counters("order_changes_told_total",
+            "Changes of orders that shoppers were told of", &["sale"]),
+        order_follow_failures: counter("order_follow_failures_total",
+            "Looks at the orders of a lane that failed"),
         retries: counter("retries_total", "Failed attempts that are made again"),
         dead_letters: counter("dead_letters_total", "Entries dead-lettered"),
         ledger_up: gauge("ledger_up", "1 while the ledger answers"),
@@ -83,6 +89,8 @@ impl Metrics {
     pub fn show(&self, sale: &SaleId) {
         self.job_age_seconds.with_label_values(&[sale.as_str()]);
         self.lanes_waiting.show(sale);
+        self.orders_expired.with_label_values(&[sale.as_str()]);
+        self.order_changes_told.with_label_values(&[sale.as_str()]);
         for outcome in Outcome::ALL {
             self.outcomes
                 .with_label_values(&[sale.as_str(), outcome.as_str()]);

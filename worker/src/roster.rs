@@ -17,7 +17,7 @@ use flashsale_queue::{
     catalogue::{self, CatalogueError},
     connect::SharedConnection,
     keys::SaleKeys,
-    lane, lease,
+    lane, lease, orders,
 };
 use flashsale_telemetry::probes::Heartbeat;
 use tokio::{
@@ -83,8 +83,8 @@ pub struct Roster {
     resources: Resources,
     limits: Limits,
     stop: CancellationToken,
-    /// Batch size of each lane in force.
-    lanes: HashMap<LaneName, usize>,
+    /// The lanes in force.
+    lanes: HashMap<LaneName, Terms>,
     refreshed: Option<Instant>,
     driven: HashMap<LaneName, CancellationToken>,
     /// The names of `driven`, for who watches.
@@ -96,6 +96,15 @@ pub struct Roster {
     memory: Memory,
     /// Beats with each look.
     heartbeat: Option<Heartbeat>,
+}
+
+/// What the sale of a lane asks of its drivers.
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    /// Jobs in a batch at most.
+    batch_size: usize,
+    /// Whether orders have to be paid.
+    is_paid: bool,
 }
 
 /// A driver that let go of its lane.
@@ -204,29 +213,14 @@ impl Roster {
         }
     }
 
-    /// Looks at every lane that this worker does not drive, and takes those that have jobs.
+    /// Looks at every lane that this worker does not drive, and takes those that have jobs, or orders that
+    /// somebody has to look at.
     async fn look(&mut self) -> Result<(), CatalogueError> {
         self.give_back().await?;
         if self.refreshed.is_none_or(|at| at.elapsed() > REFRESH) {
             self.refresh().await?;
         }
-        let others: Vec<LaneName> = self
-            .lanes
-            .keys()
-            .filter(|lane| !self.driven.contains_key(*lane))
-            .cloned()
-            .collect();
-        let names: Vec<String> = others
-            .iter()
-            .map(|(sale, product)| SaleKeys::new(sale).lane(product))
-            .collect();
-        let depths = lane::depths(&mut self.resources.queue, &names).await?;
-        let busy: Vec<LaneName> = others
-            .into_iter()
-            .zip(depths)
-            .filter(|(_, depth)| *depth > 0)
-            .map(|(lane, _)| lane)
-            .collect();
+        let busy = self.busy().await?;
         let leases: Vec<String> = busy.iter().map(lease_key).collect();
         let held = lease::held(&mut self.resources.queue, &leases).await?;
         let free = busy.into_iter().zip(held).filter(|(_, held)| !held);
@@ -239,6 +233,33 @@ impl Roster {
         let may_be_taken = free.into_iter().filter(|lane| !memory.is_left(lane, now));
         self.waiting.replace(may_be_taken);
         self.fill().await
+    }
+
+    /// The lanes that somebody has to drive, among those that this worker does not.
+    async fn busy(&mut self) -> Result<Vec<LaneName>, CatalogueError> {
+        let others = self.lanes.iter();
+        let others = others.filter(|(lane, _)| !self.driven.contains_key(*lane));
+        let others: Vec<(LaneName, bool)> = others
+            .map(|(lane, terms)| (lane.clone(), terms.is_paid))
+            .collect();
+        let names: Vec<String> = others
+            .iter()
+            .map(|((sale, product), _)| SaleKeys::new(sale).lane(product))
+            .collect();
+        let queue = &mut self.resources.queue;
+        let depths = lane::depths(queue, &names).await?;
+        let (mut busy, mut empty) = (Vec::new(), Vec::new());
+        for ((lane, is_paid), depth) in others.into_iter().zip(depths) {
+            if depth > 0 {
+                busy.push(lane);
+            } else if is_paid {
+                empty.push(lane);
+            }
+        }
+        let are_due = orders::are_due(queue, &empty).await?;
+        let due = empty.into_iter().zip(are_due).filter(|(_, is_due)| *is_due);
+        busy.extend(due.map(|(lane, _)| lane));
+        Ok(busy)
     }
 
     /// Gives back leases of drivers that have ended, where that could not be done at once: nobody
@@ -275,10 +296,12 @@ impl Roster {
                 continue;
             }
             self.resources.metrics.show(&sale.id);
-            let batch_size = self.limits.batch_size.unwrap_or(sale.workers.batch_size);
+            let terms = Terms {
+                batch_size: self.limits.batch_size.unwrap_or(sale.workers.batch_size),
+                is_paid: sale.payment.is_some(),
+            };
             for product in sale.lanes() {
-                self.lanes
-                    .insert((sale.id.clone(), product.clone()), batch_size);
+                self.lanes.insert((sale.id.clone(), product.clone()), terms);
             }
         }
         for (lane, stop) in &self.driven {
@@ -300,7 +323,7 @@ impl Roster {
         if !self.lanes.contains_key(&lane) {
             self.refresh().await?;
         }
-        let Some(batch_size) = self.lanes.get(&lane).copied() else {
+        let Some(terms) = self.lanes.get(&lane).copied() else {
             return Ok(());
         };
         if self.driven.len() >= self.limits.lanes {
@@ -325,7 +348,7 @@ impl Roster {
             held_since: Instant::now(),
         };
         match lease::hold(&mut lease.queue, &lease.key, &lease.owner).await {
-            Ok(true) => self.start(lane, lease, batch_size),
+            Ok(true) => self.start(lane, lease, terms),
             Ok(false) => {}
             Err(error) => {
                 // It may have been taken all the same.
@@ -336,7 +359,7 @@ impl Roster {
         Ok(())
     }
 
-    fn start(&mut self, lane: LaneName, lease: Lease, batch_size: usize) {
+    fn start(&mut self, lane: LaneName, lease: Lease, terms: Terms) {
         let Resources {
             queue,
             ledger,
@@ -357,7 +380,8 @@ impl Roster {
                 metrics: metrics.clone(),
             },
             owner: lease.owner.clone(),
-            known: self.memory.known(&lane, batch_size),
+            is_paid: terms.is_paid,
+            known: self.memory.known(&lane, terms.batch_size),
             stop: stop.clone(),
             crowded: self.waiting.crowded(),
             progress: progress.clone(),

@@ -4,7 +4,10 @@ use flashsale_domain::{
     id::{ProductId, SaleId},
     job::Job,
 };
-use flashsale_ledger::{BatchTurn, Fault, Ledger, LedgerError, Settlement, Succession, WaitReason};
+use flashsale_ledger::{
+    BatchTurn, ChangedOrder, Expiry, Fault, Ledger, LedgerError, OrderChanges, OrderPlace,
+    Settlement, Succession, WaitReason,
+};
 
 use uuid::Uuid;
 
@@ -90,6 +93,43 @@ impl Settler {
             self.metrics.lanes_waiting.flow(&lane);
         }
         settled
+    }
+
+    /// Cancels up to `limit` orders that were not paid in time, as the driver `driver`.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn expire_orders(&self, driver: Uuid, limit: u32) -> Result<Expiry, Failure> {
+        let expired = self
+            .ledger
+            .expire_orders(&self.sale, &self.product, driver, limit);
+        self.heard(expired.await)
+    }
+
+    /// Notes that changes of orders were told up to number `told`, and reads up to `limit` of the next.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn order_changes(&self, told: i64, limit: u32) -> Result<OrderChanges, Failure> {
+        let changes = self
+            .ledger
+            .order_changes(&self.sale, &self.product, told, limit);
+        self.heard(changes.await)
+    }
+
+    /// Reads where orders of the product stand, among the next `limit` of the sale behind `place`.
+    ///
+    /// # Errors
+    /// As [`Failure`] says.
+    pub async fn order_states(
+        &self,
+        place: &OrderPlace,
+        limit: u32,
+    ) -> Result<(Vec<ChangedOrder>, Option<OrderPlace>), Failure> {
+        let states = self
+            .ledger
+            .order_states(&self.sale, &self.product, place, limit);
+        self.heard(states.await)
     }
 
     fn heard<T>(&self, answer: Result<T, LedgerError>) -> Result<T, Failure> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use flashsale_ledger::WaitReason;
+
 /// Why a driver let go of its lane.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Departure {
@@ -25,4 +27,12 @@ pub enum Departure {
     Newer(String),
     /// Redis failed, with this message.
     QueueAway(String),
+}
+
+impl Departure {
+    /// Whether the ledger said that the sale does not offer the product.
+    pub fn is_not_offered(&self) -> bool {
+        let not_offered = WaitReason::NotOffered.as_str();
+        matches!(self, Self::Waits { reason, .. } if *reason == not_offered)
+    }
 }

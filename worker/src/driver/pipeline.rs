@@ -32,7 +32,7 @@ use flashsale_ledger::BatchTurn;
 use flashsale_queue::lane::{Acknowledgement, HEAD};
 use uuid::Uuid;
 
-use super::{departure::Departure, known::Known, refusals::Refusals};
+use super::{departure::Departure, known::Known, orders::Stand, refusals::Refusals};
 use crate::batch::{self, Waiting};
 
 pub(super) use command::{Batch, Command, Event, Now};
@@ -210,6 +210,14 @@ impl Pipeline {
         retake.into_iter().chain(self.tell_again).min()
     }
 
+    /// Token of the takeover under which batches are sent; none while there is none.
+    pub(super) fn driver(&self) -> Option<Uuid> {
+        match self.claim {
+            Claim::Held { driver, .. } if self.leaving.is_none() => Some(driver),
+            _ => None,
+        }
+    }
+
     /// What was learnt of the lane.
     pub(super) fn into_known(self) -> Known {
         self.known
@@ -229,10 +237,14 @@ impl Pipeline {
             Some(Departure::Newer(message.clone()))
         } else if self.is_idle() {
             match waits {
+                // Until they were looked at, Redis may say that it is time to: the lane would be taken again.
+                _ if now.crowded && now.orders == Stand::Unknown => None,
                 // Nothing can be settled before then, and other lanes have something to do.
                 Some(wait) if now.crowded && wait > LOOK => Some(Departure::NotBefore(wait)),
                 Some(_) => None,
                 None if now.crowded => Some(Departure::Done),
+                // Each payment is to be told soon, and each order that expires.
+                None if now.orders != Stand::Quiet => None,
                 None => (now.at > self.busy + IDLE_RELEASE).then_some(Departure::Done),
             }
         } else {

@@ -7,7 +7,7 @@ use flashsale_domain::{
     lifecycle::Announced,
     sale::Sale,
 };
-use flashsale_queue::{catalogue, keys::SaleKeys, observation, stock};
+use flashsale_queue::{catalogue, keys::SaleKeys, observation, orders, stock};
 use flashsale_testbed::fixtures::services::Services;
 use jiff::Timestamp;
 
@@ -57,6 +57,9 @@ impl<'a> ControlLoop<'a> {
         stock::forget(&mut queue, &keys, &step.forget)
             .await
             .unwrap();
+        orders::remind(&mut queue, &keys, &step.remind)
+            .await
+            .unwrap();
         if let Some(record) = &step.announce {
             catalogue::announce(&mut queue, &record.sale, false)
                 .await
@@ -94,6 +97,12 @@ impl<'a> ControlLoop<'a> {
             ),
             announced: Some(catalogue::read(&mut queue, id).await.unwrap()),
             ledger: stock.as_ref().map(|stock| stock.levels.clone()),
+            pending: stock
+                .as_ref()
+                .and_then(|stock| u64::try_from(stock.pending).ok()),
+            changed: stock
+                .as_ref()
+                .map_or_else(Vec::new, |stock| stock.changed.clone()),
             unlisted: stock.map(|stock| {
                 let unlisted = stock.unlisted.into_iter();
                 unlisted.map(|level| level.product).collect()

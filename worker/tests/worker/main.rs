@@ -9,6 +9,7 @@ mod control_loop;
 mod drivers;
 mod lanes;
 mod links;
+mod payments;
 mod probes;
 mod roles;
 mod running;

@@ -56,6 +56,11 @@ impl Pipeline {
             },
             Event::Settled { turn, answer } => self.answered(&turn, answer, now),
             Event::Acknowledged(told) => self.acknowledged(told, now.at),
+            Event::OrdersFenced(driver) => {
+                if self.driver() == Some(driver) {
+                    self.leave_unsettled(Departure::Fenced);
+                }
+            }
             Event::Noted => self.noting = self.noting.saturating_sub(1),
             Event::Loaded(Err(message))
             | Event::Read(Err(message))

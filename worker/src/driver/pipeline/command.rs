@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use flashsale_domain::order::OrderState;
 use flashsale_ledger::{BatchTurn, Settlement, Succession};
 use flashsale_queue::{
     lane::{Acknowledgement, Entry},
@@ -13,7 +14,7 @@ use flashsale_queue::{
 };
 use uuid::Uuid;
 
-use crate::{batch::Waiting, settlement::Failure};
+use crate::{batch::Waiting, driver::orders::Stand, settlement::Failure};
 
 /// Jobs to be settled in one transaction, with their place among the batches of the lane.
 #[derive(Debug, Clone)]
@@ -87,8 +88,23 @@ pub(in crate::driver) enum Event {
     },
     /// Of [`Command::Acknowledge`].
     Acknowledged(Result<(), String>),
+    /// The ledger refused to look after orders, since another has taken over from this driver.
+    OrdersFenced(Uuid),
     /// Of [`Command::Note`]. This driver remembers the attempt even where it could not be noted.
     Noted,
+}
+
+impl Event {
+    /// Whether a batch made orders that are not completed at once.
+    pub(in crate::driver) fn has_orders(&self) -> bool {
+        let Self::Settled { answer, .. } = self else {
+            return false;
+        };
+        answer.as_ref().is_ok_and(|settlement| {
+            let mut states = settlement.states.iter().flatten();
+            states.any(|state| *state != OrderState::Completed)
+        })
+    }
 }
 
 /// What the pipeline has to know of the world to choose.
@@ -104,4 +120,6 @@ pub(in crate::driver) struct Now {
     pub(in crate::driver) stopping: bool,
     /// Whether a batch can be sent ahead without taking another lane's connection.
     pub(in crate::driver) connection_to_spare: bool,
+    /// What is known of the lane's orders.
+    pub(in crate::driver) orders: Stand,
 }
