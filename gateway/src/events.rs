@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use flashsale_domain::event::Settled;
+use flashsale_domain::event::{OrdersChanged, Settled};
 use flashsale_fault_point::FaultPoint;
 use flashsale_queue::{
     connect::{SharedConnection, Subscription},
-    keys::{CHANGED, EVENTS, FIGURES, channel_name},
+    keys::{CHANGED, EVENTS, FIGURES, ORDERS, channel_name},
 };
 use redis::{Msg, RedisResult};
 use tokio::time::sleep;
@@ -68,7 +68,7 @@ impl EventsTask {
     }
 
     async fn subscribe(&self) -> RedisResult<Subscription> {
-        let mut channels = vec![EVENTS, CHANGED];
+        let mut channels = vec![EVENTS, ORDERS, CHANGED];
         if self.operations.is_some() {
             channels.push(FIGURES);
         }
@@ -85,6 +85,7 @@ impl EventsTask {
     async fn hear(&self, message: &Msg) {
         match channel_name(message.get_channel_name()) {
             CHANGED => self.catalogue.refresh_soon(),
+            ORDERS => self.hear_orders(message.get_payload_bytes()),
             FIGURES => self.hear_process(message.get_payload_bytes()),
             _ => self.hear_settled(message.get_payload_bytes()).await,
         }
@@ -114,10 +115,22 @@ impl EventsTask {
                 }
                 self.sockets.tell_owners(&settled);
             }
-            Err(error) => {
-                self.metrics.unreadable.inc();
-                tracing::warn!(%error, "a worker's message is not readable: {error}; do all processes run one version?");
-            }
+            Err(error) => self.not_readable(&error),
         }
+    }
+
+    fn hear_orders(&self, message: &[u8]) {
+        match OrdersChanged::parse(message) {
+            Ok(changed) => {
+                self.metrics.orders_changed.inc();
+                self.sockets.tell_changed(&changed);
+            }
+            Err(error) => self.not_readable(&error),
+        }
+    }
+
+    fn not_readable(&self, error: &serde_json::Error) {
+        self.metrics.unreadable.inc();
+        tracing::warn!(%error, "a worker's message is not readable: {error}; do all processes run one version?");
     }
 }

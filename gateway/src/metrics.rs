@@ -105,6 +105,10 @@ metrics! {
         /// Sent to a shopper.
         orders_confirmed: "order_confirmed",
         /// Sent to a shopper.
+        orders_paid: "order_paid",
+        /// Sent to a shopper.
+        orders_cancelled: "order_cancelled",
+        /// Sent to a shopper.
         orders_rejected: "order_rejected",
     }
 }
@@ -115,7 +119,9 @@ metrics! {
         heard: counter("settled_messages_total",
             "Messages about settled batches heard from workers."),
         unreadable: counter("settled_messages_unreadable_total",
-            "Messages about settled batches that this version could not read."),
+            "Messages of workers that this version could not read."),
+        orders_changed: counter("order_messages_total",
+            "Messages about orders that were paid or cancelled, heard from workers."),
         resubscriptions: counter("resubscriptions_total",
             "Times that the subscription to workers was lost and made again."),
     }

@@ -2,6 +2,7 @@
 
 mod lookup;
 pub mod rights;
+mod view;
 
 use axum::{
     Json,
@@ -13,15 +14,21 @@ use flashsale_domain::{
     outcome::{JobState, Outcome},
 };
 use http::HeaderMap;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
+    catalogue::Catalogue,
     identity::Identity,
     problem::{Problem, ProblemKind, fresh, responses::problems},
     schemas,
 };
 
 pub use lookup::{FoundOrder, OrderLookup, OrderLookupError};
+pub use view::{OrderStateName, OrderView};
+
+/// The status of a confirmed buy whose order was cancelled.
+pub(crate) const CANCELLED: &str = "cancelled";
 
 /// Where a buy stands.
 #[derive(Debug, Clone, Serialize, utoipa::ToSchema)]
@@ -30,7 +37,8 @@ pub struct OrderStatus {
     /// The buy.
     #[schema(format = Uuid)]
     pub job_id: String,
-    /// `queued`, or the final outcome: `confirmed`, `sold_out`, `limit_reached`, `failed`.
+    /// `queued`, or the final outcome: `confirmed`, `sold_out`, `limit_reached`, `failed`. A confirmed
+    /// buy whose order was cancelled is `cancelled`.
     #[schema(schema_with = schemas::order_status)]
     pub status: &'static str,
     /// Place in line, while queued; 1 is next.
@@ -46,6 +54,13 @@ pub struct OrderStatus {
     /// The order, when confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<i64>,
+    /// The order, in sales where orders have to be paid; elsewhere when it is not completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order: Option<OrderView>,
+    /// The server's clock (RFC 3339), while the order is pending: a countdown to `expiresAt` runs by it.
+    #[schema(format = DateTime)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub server_time: Option<String>,
 }
 problems!(OrderProblems {
     401: "unauthorized",
@@ -72,6 +87,7 @@ problems!(OrderProblems {
 pub async fn order(
     State(identity): State<Identity>,
     State(orders): State<OrderLookup>,
+    State(catalogue): State<Catalogue>,
     headers: HeaderMap,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Problem> {
@@ -91,12 +107,15 @@ pub async fn order(
             let problem = OrderLookupError::Record(record).into();
             return Err(if is_owners { problem } else { unknown_order() });
         }
+        Err(OrderLookupError::State { ref owner, .. }) if !is_owner(user.as_ref(), owner) => {
+            return Err(unknown_order());
+        }
         found => found?,
     };
     let found = found
         .filter(|found| is_owner(user.as_ref(), &found.owner))
         .ok_or_else(unknown_order)?;
-    Ok(fresh(Json(status(job_id, found))))
+    Ok(fresh(Json(status(job_id, found, catalogue.clock.now()))))
 }
 
 fn is_owner(user: Option<&UserId>, owner: &str) -> bool {
@@ -110,9 +129,13 @@ fn unknown_order() -> Problem {
     )
 }
 
-fn status(job_id: JobId, found: FoundOrder) -> OrderStatus {
+fn status(job_id: JobId, found: FoundOrder, now: Timestamp) -> OrderStatus {
+    let state = found.order.as_ref().map(|order| order.state);
+    let is_cancelled = state == Some(OrderStateName::Cancelled);
+    let is_pending = state == Some(OrderStateName::Pending);
     let (status, ticket, order_id) = match found.state {
         JobState::Queued { ticket } => ("queued", Some(ticket), None),
+        JobState::Final { .. } if is_cancelled => (CANCELLED, None, None),
         JobState::Final { outcome, order_id } => {
             let order_id = order_id.filter(|_| outcome == Outcome::Confirmed);
             (outcome.as_str(), None, order_id)
@@ -125,6 +148,8 @@ fn status(job_id: JobId, found: FoundOrder) -> OrderStatus {
         ticket,
         product_id: found.product_id,
         order_id,
+        order: found.order,
+        server_time: is_pending.then(|| now.to_string()),
     }
 }
 
@@ -140,8 +165,9 @@ mod tests {
                 product_id: "p".to_owned(),
                 state: JobState::Queued { ticket: 10 },
                 settled,
+                order: None,
             };
-            let status = status(JobId::with_route(0), found);
+            let status = status(JobId::with_route(0), found, Timestamp::UNIX_EPOCH);
             assert_eq!(status.ticket, Some(10));
             status.position
         };

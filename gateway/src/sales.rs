@@ -53,8 +53,20 @@ pub struct SaleView {
     /// The currency of its prices: an ISO 4217 code.
     #[schema(example = "USD", pattern = "^[A-Z]{3}$")]
     pub currency: &'static str,
+    /// How long an order may wait for its payment. Not there where orders are completed at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment: Option<PaymentView>,
     /// What it offers.
     pub products: Vec<ProductView>,
+}
+
+/// How long an order may wait for its payment.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PaymentView {
+    /// Seconds from settlement until it expires.
+    #[schema(example = 600)]
+    pub window_seconds: u32,
 }
 
 /// One product of a sale.
@@ -201,6 +213,9 @@ fn view(catalogue: &Catalogue, stocks: &Stocks, entry: &SaleEntry, now: Timestam
         server_time: now.to_string(),
         pass_required: sale.turnstile.pass_required,
         currency: sale.currency.code(),
+        payment: sale.payment.map(|payment| PaymentView {
+            window_seconds: payment.window_seconds,
+        }),
         products: sale.products.iter().map(product).collect(),
     }
 }

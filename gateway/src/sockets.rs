@@ -13,8 +13,8 @@ mod sessions;
 use std::{sync::Arc, time::Duration};
 
 use flashsale_domain::{
-    event::Settled,
-    id::{ProductId, UserId},
+    event::{OrdersChanged, Settled},
+    id::{JobId, ProductId, UserId},
 };
 use prometheus::IntCounter;
 use socketioxide::{SocketIo, TransportType, extract::SocketRef, layer::SocketIoLayer};
@@ -25,11 +25,15 @@ use crate::{
     config::SocketConfig,
     identity::{Identity, Validity},
     metrics::SocketMetrics,
+    orders::{OrderStateName, OrderView},
     stocks::Stocks,
 };
 
 pub(crate) use handshake::{Origins, check};
-pub use payload::{Event, LaneProgress, OrderConfirmed, OrderRejected, SaleStatus, StockUpdate};
+pub use payload::{
+    Event, LaneProgress, OrderCancelled, OrderConfirmed, OrderPaid, OrderRejected, SaleStatus,
+    StockUpdate,
+};
 pub(crate) use polls::end_abandoned;
 use presence::Presence;
 pub(crate) use refusal::explain;
@@ -157,12 +161,14 @@ impl Sockets {
         if self.presence.is_empty() {
             return;
         }
-        for (user, job_id, order_id) in &settled.confirmed {
-            self.tell_owner(user, &self.metrics.orders_confirmed, || OrderConfirmed {
-                job_id: *job_id,
-                order_id: *order_id,
-                product_id: settled.product.clone(),
-            });
+        for (at, (user, job_id, order_id)) in settled.confirmed.iter().enumerate() {
+            let state = if settled.states.is_empty() {
+                "c"
+            } else {
+                settled.states.get(at).map_or("", String::as_str)
+            };
+            let order = (*job_id, *order_id, state);
+            self.tell_order(user, &settled.product, order, Since::Settlement);
         }
         for (user, job_id, outcome) in &settled.rejected {
             self.tell_owner(user, &self.metrics.orders_rejected, || OrderRejected {
@@ -173,18 +179,74 @@ impl Sockets {
         }
     }
 
-    /// Tells a shopper who is connected here, and counts that.
-    fn tell_owner<E: Event>(&self, user: &UserId, told: &IntCounter, event: impl FnOnce() -> E) {
+    /// Tells the shoppers of orders that were paid or cancelled, those connected here.
+    pub fn tell_changed(&self, changed: &OrdersChanged) {
+        if self.presence.is_empty() {
+            return;
+        }
+        for (user, job_id, order_id, state) in &changed.orders {
+            let order = (*job_id, *order_id, state.as_str());
+            self.tell_order(user, &changed.product, order, Since::Change);
+        }
+    }
+
+    /// Tells a shopper who is connected here where their order stands. Of one whose state is not
+    /// readable nothing is said: `GET /orders/{jobId}` asks the ledger.
+    fn tell_order(
+        &self,
+        user: &UserId,
+        product: &ProductId,
+        (job_id, order_id, state): (JobId, i64, &str),
+        since: Since,
+    ) {
         let sockets = self.presence.of(user);
         if sockets.is_empty() {
             return;
         }
-        told.inc();
-        let event = event();
-        for socket in sockets {
-            if let Err(error) = socket.emit(E::NAME, &event) {
-                tracing::debug!(%error, event = E::NAME, "an event did not reach its owner: {error}");
+        let Some(order) = OrderView::read(order_id, state) else {
+            tracing::warn!(
+                order_id,
+                "a worker's message has no readable state of order {order_id}; do all processes run one version?"
+            );
+            return;
+        };
+        let product_id = product.clone();
+        let metrics = &self.metrics;
+        match (order.state, since) {
+            (OrderStateName::Pending, _) | (OrderStateName::Completed, Since::Settlement) => {
+                let confirmed = OrderConfirmed {
+                    job_id,
+                    order_id,
+                    product_id,
+                    expires_at: order.expires_at,
+                };
+                emit(&sockets, &metrics.orders_confirmed, &confirmed);
             }
+            (OrderStateName::Completed, Since::Change) => {
+                let paid = OrderPaid {
+                    job_id,
+                    order_id,
+                    product_id,
+                };
+                emit(&sockets, &metrics.orders_paid, &paid);
+            }
+            (OrderStateName::Cancelled, _) => {
+                let cancelled = OrderCancelled {
+                    job_id,
+                    order_id,
+                    product_id,
+                    reason: order.reason,
+                };
+                emit(&sockets, &metrics.orders_cancelled, &cancelled);
+            }
+        }
+    }
+
+    /// Tells a shopper who is connected here, and counts that.
+    fn tell_owner<E: Event>(&self, user: &UserId, told: &IntCounter, event: impl FnOnce() -> E) {
+        let sockets = self.presence.of(user);
+        if !sockets.is_empty() {
+            emit(&sockets, told, &event());
         }
     }
 
@@ -220,6 +282,25 @@ impl Sockets {
         if let Err(error) = self.io.emit(E::NAME, event).await {
             // Sockets that are full or just closing; the others have it.
             tracing::debug!(%error, event = E::NAME, "an event did not reach every socket: {error}");
+        }
+    }
+}
+
+/// What a message about an order comes from.
+#[derive(Debug, Clone, Copy)]
+enum Since {
+    /// It was settled.
+    Settlement,
+    /// It was paid or cancelled.
+    Change,
+}
+
+/// Tells all sockets of one shopper, and counts that once.
+fn emit<E: Event>(sockets: &[SocketRef], told: &IntCounter, event: &E) {
+    told.inc();
+    for socket in sockets {
+        if let Err(error) = socket.emit(E::NAME, event) {
+            tracing::debug!(%error, event = E::NAME, "an event did not reach its owner: {error}");
         }
     }
 }

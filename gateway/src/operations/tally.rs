@@ -124,6 +124,7 @@ mod tests {
             version: 0,
             rejected: rejected.collect(),
             confirmed: vec![(user.clone(), job, 1); confirmed],
+            states: Vec::new(),
         }
     }
 

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use flashsale_domain::{
     id::{JobId, ProductId},
+    order::OrderState,
     outcome::{JobRecord, JobState, MalformedRecord, Outcome},
 };
-use flashsale_ledger::{Ledger, LedgerError};
+use flashsale_ledger::{Ledger, LedgerError, Order};
 use flashsale_queue::{
     connect::{Queue, QueuePool},
     keys::SaleKeys,
@@ -16,6 +17,7 @@ use tokio::{sync::Semaphore, time::timeout};
 
 use crate::{
     catalogue::{Catalogue, SaleEntry},
+    orders::OrderView,
     problem::{Problem, ProblemKind, unavailable},
 };
 
@@ -44,6 +46,14 @@ pub enum OrderLookupError {
     /// Redis holds something that is no record. It may be another shopper's, so it is not shown.
     #[error("the record of this buy cannot be read; tell the shop its jobId")]
     Record(#[from] MalformedRecord),
+    /// Redis says nothing of this shopper's order, or something that is no state.
+    #[error("the state of order {order_id} cannot be read")]
+    State {
+        /// The order.
+        order_id: i64,
+        /// Whose it is.
+        owner: String,
+    },
     /// The ledger failed.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
@@ -73,6 +83,8 @@ pub struct FoundOrder {
     pub state: JobState,
     /// How many jobs of its lane have ended, for the position of a queued one.
     pub settled: u64,
+    /// The order that it became, where there is more to say of that than its number.
+    pub order: Option<OrderView>,
 }
 
 /// Finds jobs.
@@ -97,8 +109,8 @@ impl OrderLookup {
 
     /// The job, if anyone knows it.
     ///
-    /// With Redis away an order that the ledger has is still found; "not found" is only said
-    /// when both were asked.
+    /// With Redis away, or its entry of the order not readable, an order that the ledger has is
+    /// still found; "not found" is only said when both were asked.
     pub async fn find(&self, job: JobId) -> Result<Option<FoundOrder>, OrderLookupError> {
         let in_redis = match timeout(REDIS_PATIENCE, self.in_redis(job)).await {
             Ok(outcome) => outcome,
@@ -153,7 +165,7 @@ impl OrderLookup {
             .zip(records)
             .find_map(|(sale, text)| Some((sale, text?)));
         match found {
-            Some((sale, text)) => read(&mut *connection, &sale.keys, &text).await.map(Some),
+            Some((sale, text)) => read(&mut *connection, sale, &text).await.map(Some),
             None => Ok(None),
         }
     }
@@ -166,7 +178,25 @@ impl OrderLookup {
         let order = timeout(LEDGER_PATIENCE, self.ledger.order_of_job(job))
             .await
             .map_err(|_| OrderLookupError::Silence("the ledger"))??;
-        Ok(order.map(|order| FoundOrder {
+        order.map(|order| self.of_ledger(order)).transpose()
+    }
+
+    /// The buy that became this order.
+    fn of_ledger(&self, order: Order) -> Result<FoundOrder, OrderLookupError> {
+        let state = order.state();
+        let snapshot = self.catalogue.snapshot();
+        let has_window = order.expires_ms.is_some()
+            || snapshot
+                .sale(&order.sale_id)
+                .is_some_and(|entry| entry.sale().payment.is_some());
+        let view = match state {
+            Some(OrderState::Completed) if !has_window => None,
+            state => {
+                let view = state.and_then(|state| OrderView::new(order.id, state));
+                Some(view.ok_or_else(|| unreadable(order.id, &order.user_id))?)
+            }
+        };
+        Ok(FoundOrder {
             owner: order.user_id,
             product_id: order.product_id,
             state: JobState::Final {
@@ -174,31 +204,68 @@ impl OrderLookup {
                 order_id: Some(order.id),
             },
             settled: 0,
-        }))
+            order: view,
+        })
     }
 }
 
 /// The job of this record.
 async fn read(
     connection: &mut impl Queue,
-    keys: &SaleKeys,
+    sale: &SaleEntry,
     text: &str,
 ) -> Result<FoundOrder, OrderLookupError> {
     let record: JobRecord = text.parse()?;
-    let settled = match record.state {
-        JobState::Queued { .. } => settled(connection, keys, &record.product_id).await?,
-        JobState::Final { .. } => 0,
-    };
+    let mut settled = 0;
+    let mut order = None;
+    match record.state {
+        JobState::Queued { .. } => {
+            settled = settled_jobs(connection, &sale.keys, &record.product_id).await?;
+        }
+        JobState::Final {
+            outcome: Outcome::Confirmed,
+            order_id: Some(id),
+        } => {
+            let text: Option<String> = connection.hget(sale.keys.orders(), id).await?;
+            match text {
+                Some(text) => {
+                    let view = OrderView::read(id, &text);
+                    order = Some(view.ok_or_else(|| unreadable(id, record.user_id.as_str()))?);
+                }
+                // Redis has lost it, or a worker of the release before has settled it.
+                None if sale.sale().payment.is_some() => {
+                    return Err(OrderLookupError::State {
+                        order_id: id,
+                        owner: record.user_id.to_string(),
+                    });
+                }
+                None => {}
+            }
+        }
+        JobState::Final { .. } => {}
+    }
     Ok(FoundOrder {
         owner: record.user_id.into(),
         product_id: record.product_id.into(),
         state: record.state,
         settled,
+        order,
     })
 }
 
+fn unreadable(order_id: i64, owner: &str) -> OrderLookupError {
+    tracing::error!(
+        order_id,
+        "the state of order {order_id} is malformed; HGET fs:{{SALE}}:orders {order_id} and its row in the table orders show it"
+    );
+    OrderLookupError::State {
+        order_id,
+        owner: owner.to_owned(),
+    }
+}
+
 /// How many jobs of the product's lane have ended.
-async fn settled(
+async fn settled_jobs(
     connection: &mut impl Queue,
     keys: &SaleKeys,
     product: &ProductId,

@@ -57,6 +57,35 @@ pub struct OrderConfirmed {
     pub order_id: i64,
     /// Of what.
     pub product_id: ProductId,
+    /// Until when it has to be paid (RFC 3339, to the millisecond); left out where it need not be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// An order was paid.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderPaid {
+    /// The buy.
+    pub job_id: JobId,
+    /// The order.
+    pub order_id: i64,
+    /// Of what.
+    pub product_id: ProductId,
+}
+
+/// An order was cancelled.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderCancelled {
+    /// The buy.
+    pub job_id: JobId,
+    /// The order.
+    pub order_id: i64,
+    /// Of what.
+    pub product_id: ProductId,
+    /// Why, as [`OrderView`](crate::orders::OrderView) has it; null when nobody said.
+    pub reason: Option<String>,
 }
 
 /// A buy ended without an order.
@@ -91,6 +120,14 @@ impl Event for SaleStatus {
 
 impl Event for OrderConfirmed {
     const NAME: &'static str = "order_confirmed";
+}
+
+impl Event for OrderPaid {
+    const NAME: &'static str = "order_paid";
+}
+
+impl Event for OrderCancelled {
+    const NAME: &'static str = "order_cancelled";
 }
 
 impl Event for OrderRejected {
@@ -160,6 +197,24 @@ mod tests {
                 job_id,
                 order_id: 7,
                 product_id: product_id.clone(),
+                expires_at: None,
+            }),
+            serde_json::to_string(&OrderConfirmed {
+                job_id,
+                order_id: 7,
+                product_id: product_id.clone(),
+                expires_at: Some("2026-01-01T00:00:00.000Z".to_owned()),
+            }),
+            serde_json::to_string(&OrderPaid {
+                job_id,
+                order_id: 7,
+                product_id: product_id.clone(),
+            }),
+            serde_json::to_string(&OrderCancelled {
+                job_id,
+                order_id: 7,
+                product_id: product_id.clone(),
+                reason: None,
             }),
             serde_json::to_string(&OrderRejected {
                 job_id,
@@ -174,6 +229,9 @@ mod tests {
         {"productId":"p","settled":812,"waiting":5}
         {"sale":"drop","status":"Open","opensAt":null,"closesAt":null}
         {"jobId":"00000000-0000-0000-0000-000000000000","orderId":7,"productId":"p"}
+        {"jobId":"00000000-0000-0000-0000-000000000000","orderId":7,"productId":"p","expiresAt":"2026-01-01T00:00:00.000Z"}
+        {"jobId":"00000000-0000-0000-0000-000000000000","orderId":7,"productId":"p"}
+        {"jobId":"00000000-0000-0000-0000-000000000000","orderId":7,"productId":"p","reason":null}
         {"jobId":"00000000-0000-0000-0000-000000000000","productId":"p","reason":"sold_out"}
         "#);
     }

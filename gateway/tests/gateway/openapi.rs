@@ -130,7 +130,14 @@ async fn the_document_takes_what_the_gateway_takes_and_nothing_else() {
     ];
     assert_eq!(status("SaleView"), Value::from(phases.to_vec()));
     assert_eq!(status("SaleFigures"), status("SaleView"));
-    let ends = ["queued", "confirmed", "sold_out", "limit_reached", "failed"];
+    let ends = [
+        "queued",
+        "confirmed",
+        "sold_out",
+        "limit_reached",
+        "failed",
+        "cancelled",
+    ];
     assert_eq!(status("OrderStatus"), Value::from(ends.to_vec()));
     assert_eq!(status("Queued"), Value::from(vec!["queued"]));
 }

@@ -1,4 +1,4 @@
-//! A gateway whose role may read six columns of the orders, or not even those.
+//! A gateway whose role may read eight columns of the orders, or not even those.
 
 use std::{net::SocketAddr, process::Stdio};
 

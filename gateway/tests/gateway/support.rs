@@ -181,6 +181,7 @@ impl World {
                     user_id: job.data.user_id,
                     outcome,
                     order_id: (outcome == Outcome::Confirmed).then_some(order_id),
+                    state: None,
                 }
             })
             .collect();
