@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { constants } from "node:zlib";
 
 import tailwindcss from "@tailwindcss/vite";
@@ -7,6 +8,8 @@ import { compression, defineAlgorithm } from "vite-plugin-compression2";
 
 /** The gateway that `npm run dev` passes requests on to. */
 const gateway = process.env["GATEWAY"] ?? "http://127.0.0.1:8080";
+
+const noWebTransport = fileURLToPath(new URL("src/live/no-webtransport.ts", import.meta.url));
 
 const passedOn = ["/buy", "/orders", "/sales", "/session", "/pass", "/operations", "/openapi.json"];
 
@@ -26,6 +29,10 @@ export default defineConfig({
       ],
     }),
   ],
+  resolve: {
+    // The shop's socket has two transports; the client's third one would be a part of the first load.
+    alias: [{ find: /^\.\/webtransport\.js$/, replacement: noWebTransport }],
+  },
   build: {
     // The Content-Security-Policy of the gateway allows nothing inline.
     assetsInlineLimit: 0,

@@ -26,6 +26,7 @@ export interface SaleSpec {
     maxQueueDepth?: number;
     pass?: "None" | "Required";
   };
+  payment?: { windowSeconds: number; graceSeconds?: number };
   worker?: { batchSize?: number };
   attempts?: number;
 }

@@ -28,7 +28,19 @@ const states: fc.Arbitrary<BuyState> = fc.oneof(
     is: fc.constant("queued" as const),
     position: fc.option(fc.integer({ min: 1, max: 5 })),
   }),
-  fc.record({ is: fc.constant("confirmed" as const), orderId: fc.option(fc.nat(3)) }),
+  fc.record(
+    {
+      is: fc.constant("confirmed" as const),
+      orderId: fc.option(fc.nat(3)),
+      expiresAt: fc.integer({ min: 1, max: 3 }),
+    },
+    { requiredKeys: ["is", "orderId"] },
+  ),
+  fc.record({
+    is: fc.constant("cancelled" as const),
+    orderId: fc.option(fc.nat(3)),
+    reason: fc.constantFrom(null, "expired", "staff"),
+  }),
   fc.record({
     is: fc.constantFrom("sold_out" as const, "limit_reached" as const, "failed" as const),
   }),
@@ -73,6 +85,19 @@ test("a final outcome never goes back", () => {
       }
     }),
   );
+});
+
+test("an order is paid after it was to be paid, and one that is cancelled stays so", () => {
+  const to = (state: BuyState): Buy => ({ ...pressed, state });
+  const unpaid = to({ is: "confirmed", orderId: 7, expiresAt: 5000 });
+  const paid = to({ is: "confirmed", orderId: 7 });
+  const cancelled = to({ is: "cancelled", orderId: 7, reason: "expired" });
+  expect(merge(unpaid, paid)).toBe(paid);
+  expect(merge(paid, unpaid)).toBe(paid);
+  for (const other of [unpaid, paid]) {
+    expect(merge(other, cancelled)).toBe(cancelled);
+    expect(merge(cancelled, other)).toBe(cancelled);
+  }
 });
 
 test("the position never rises", () => {

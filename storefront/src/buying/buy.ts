@@ -35,7 +35,14 @@ export type BuyState =
     }
   /** Taken; has a place in line (1 is next), as soon as that is known. */
   | { readonly is: "queued"; readonly position: number | null }
-  | { readonly is: "confirmed"; readonly orderId: number | null }
+  | {
+      readonly is: "confirmed";
+      readonly orderId: number | null;
+      /** Until when it has to be paid, by the server's clock in milliseconds; not there once it is paid. */
+      readonly expiresAt?: number;
+    }
+  /** Was confirmed, and its unit went back; `reason` as the gateway spells it. */
+  | { readonly is: "cancelled"; readonly orderId: number | null; readonly reason: string | null }
   /** Ended in line without an order. */
   | { readonly is: "sold_out" | "limit_reached" | "failed" }
   /** Turned away at the turnstile; nothing was bought and nothing is on its way. */
@@ -46,15 +53,21 @@ export function isPending(buy: Buy): boolean {
   return buy.state.is === "sending" || buy.state.is === "queued";
 }
 
+/** Whether the buy is an order that waits for its payment. */
+export function isUnpaid({ state }: Buy): boolean {
+  return state.is === "confirmed" && state.expiresAt !== undefined;
+}
+
 /** A final outcome, as the gateway spells it. */
 export type Final = Extract<
   BuyState,
-  { is: "confirmed" | "sold_out" | "limit_reached" | "failed" }
+  { is: "confirmed" | "cancelled" | "sold_out" | "limit_reached" | "failed" }
 >;
 
 /**
  * How far a buy has come. What was taken is never again on its way or refused, and a final
- * outcome stays; `failed` alone gives way, since whoever runs the sale can replay a dead letter.
+ * outcome stays; `failed` alone gives way, since whoever runs the sale can replay a dead letter. An
+ * order is paid or cancelled after it was confirmed, and stays cancelled.
  */
 const RANK: Record<BuyState["is"], number> = {
   sending: 0,
@@ -64,6 +77,7 @@ const RANK: Record<BuyState["is"], number> = {
   sold_out: 3,
   limit_reached: 4,
   confirmed: 5,
+  cancelled: 6,
 };
 
 /**
@@ -112,17 +126,32 @@ function measure({ state, pressedAt }: Buy): (number | string)[] {
       // A place in line is never given away: the smaller one is the later.
       return [rank, -(state.position ?? Infinity)];
     case "confirmed":
-      return [rank, state.orderId ?? -1];
+      // Paid is later than waiting for it.
+      return [rank, state.orderId ?? -1, state.expiresAt ?? Infinity];
+    case "cancelled":
+      return [rank, state.orderId ?? -1, state.reason ?? ""];
     default:
       return [rank];
   }
 }
 
+/** What is told of an order besides its number. */
+export interface OrderDetails {
+  readonly expiresAt?: number | null;
+  readonly reason?: string | null;
+}
+
 /** The final outcome that `status` names; none while the buy waits, or for an unknown word. */
-export function finalOf(status: string, orderId?: number | null): Final | null {
+export function finalOf(
+  status: string,
+  orderId: number | null = null,
+  { expiresAt, reason = null }: OrderDetails = {},
+): Final | null {
   switch (status) {
     case "confirmed":
-      return { is: status, orderId: orderId ?? null };
+      return { is: status, orderId, ...(expiresAt != null && { expiresAt }) };
+    case "cancelled":
+      return { is: status, orderId, reason };
     case "sold_out":
     case "limit_reached":
     case "failed":

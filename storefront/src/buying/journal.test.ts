@@ -106,6 +106,23 @@ test("a pending buy outlives the emptying of the storage by another tab", () => 
   expect(journal.buys.get().map((buy) => buy.key)).toEqual(["a"]);
 });
 
+test("entries of before orders had to be paid are read, and those of after it", () => {
+  const states: BuyState[] = [
+    { is: "confirmed", orderId: 7 },
+    { is: "confirmed", orderId: 7, expiresAt: NOW },
+    { is: "cancelled", orderId: 7, reason: "expired" },
+    { is: "cancelled", orderId: null, reason: null },
+  ];
+  for (const [at, state] of states.entries()) {
+    const entry = { buy: { ...buy(`a${at}`, "confirmed"), state }, dismissed: 0 };
+    localStorage.setItem(`${PREFIX}a${at}`, JSON.stringify(entry));
+  }
+  const journal = open();
+  for (const [at, state] of states.entries()) {
+    expect(journal.get(`a${at}`)?.state).toStrictEqual(state);
+  }
+});
+
 test("an entry under another's name is not read", () => {
   open().put(buy("a", "confirmed"));
   localStorage.setItem(`${PREFIX}z`, localStorage.getItem(`${PREFIX}a`) ?? "");

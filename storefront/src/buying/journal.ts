@@ -127,7 +127,8 @@ function read(text: string | null): Buy | null {
 }
 
 function stateOf(value: unknown): BuyState | null {
-  const { is, attempts, retryAt, because, position, orderId, problem, opensAt } = fields(value);
+  const { is, attempts, retryAt, because, position, orderId, problem, opensAt, expiresAt, reason } =
+    fields(value);
   if (is === "sending" && isNumber(attempts)) {
     return {
       is,
@@ -140,7 +141,12 @@ function stateOf(value: unknown): BuyState | null {
   if (is === "refused" && isText(problem)) {
     return { is, problem, opensAt: isText(opensAt) ? opensAt : null };
   }
-  return isText(is) ? finalOf(is, isNumber(orderId) ? orderId : null) : null;
+  if (!isText(is)) return null;
+  // Entries of before orders had to be paid have neither.
+  return finalOf(is, isNumber(orderId) ? orderId : null, {
+    expiresAt: isNumber(expiresAt) ? expiresAt : null,
+    reason: isText(reason) ? reason : null,
+  });
 }
 
 function fields(value: unknown): Record<string, unknown> {

@@ -2,8 +2,8 @@ import type { Catalogue } from "../live/catalogue";
 import type { Passes } from "../pass/passes";
 import type { Gateway } from "../server/gateway";
 import { backoff } from "../server/problem";
-import { isPending, finalOf } from "./buy";
-import type { Buy, Final } from "./buy";
+import { isPending, isUnpaid, finalOf } from "./buy";
+import type { Buy, Final, OrderDetails } from "./buy";
 import type { Journal } from "./journal";
 import type { WithLock } from "./lock";
 import { createNaps } from "../lib/timing";
@@ -32,6 +32,9 @@ const MOST_RESENDS = 3;
 /** Outcomes that came by socket before the answer that names the job. */
 const MOST_EARLY = 50;
 
+/** Orders of before this page that are asked for once more. */
+const MOST_STALE = 10;
+
 /** What a pursuit needs. */
 export interface PursuitParts {
   readonly gateway: Pick<Gateway, "buy" | "order">;
@@ -49,14 +52,19 @@ export interface PursuitParts {
   readonly refreshSales: () => void;
 }
 
-/** Brings every pending buy to its end. */
+/** Brings every pending buy to its end, and every order to its payment. */
 export interface Pursuit {
-  /** Goes on with every pending buy of the shopper that nobody goes on with. */
+  /** Goes on with every buy of the shopper that is not at its end and that nobody goes on with. */
   readonly resume: () => void;
-  /** Tries at once what only waits for the network, and asks for what waits in line. */
+  /** Tries at once what only waits for the network, and asks for what waits in line or for payment. */
   readonly hurry: () => void;
   /** An outcome by socket; false when the job is unknown here. */
-  readonly heard: (jobId: string, outcome: string, orderId: number | null) => boolean;
+  readonly heard: (
+    jobId: string,
+    outcome: string,
+    orderId: number | null,
+    details?: OrderDetails,
+  ) => boolean;
   /** `settled` jobs of the product's lane have ended since the sale began. */
   readonly laneMoved: (productId: string, settled: number) => void;
   readonly stop: () => void;
@@ -80,25 +88,37 @@ export function createPursuit(parts: PursuitParts): Pursuit {
   const running = new Set<string>();
   const early = new Map<string, Final>();
   const tickets = new Map<string, number>();
+  /** The newest orders of before this page: they may have been cancelled since. */
+  const stale = new Set(
+    journal.buys
+      .get()
+      .flatMap((buy) => (buy.state.is === "confirmed" ? buy.key : []))
+      .slice(0, MOST_STALE),
+  );
   let isStopped = false;
+
+  /** Whether there is something to send or to ask for. */
+  const isOpen = (buy: Buy) => isPending(buy) || isUnpaid(buy) || stale.has(buy.key);
 
   const resume = () => {
     isStopped = false;
     for (const buy of journal.buys.get()) {
-      if (!isPending(buy) || !mayAct(buy) || running.has(buy.key)) continue;
+      if (!isOpen(buy) || !mayAct(buy) || running.has(buy.key)) continue;
       running.add(buy.key);
       void pursue(buy.key);
     }
   };
 
   const pursue = async (key: string) => {
-    const chase: Chase = { failures: 0, polls: 0, resends: 0, isNew: false };
+    const chase: Chase = { failures: 0, polls: 0, resends: 0, isNew: false, isTold: false };
     for (;;) {
       const buy = journal.get(key);
-      if (isStopped || !buy || !isPending(buy) || !mayAct(buy)) break;
+      if (isStopped || !buy || !isOpen(buy) || !mayAct(buy)) break;
       const isSending = buy.state.is === "sending";
-      const wait = isSending ? await send(buy) : await ask(buy, chase);
+      const wait = isSending ? await send(buy) : await follow(buy, chase);
       if (isSending) chase.isNew = true;
+      // What becomes of it in here was just told, by a socket or an answer.
+      if (isPending(buy)) chase.isTold = true;
       if (wait > 0) await naps.sleep(key, wait);
     }
     running.delete(key);
@@ -143,7 +163,17 @@ export function createPursuit(parts: PursuitParts): Pursuit {
     return answer;
   };
 
-  /** Asks for a buy that waits in line; answers how long to sleep. */
+  /** Waits for the event that an order was paid or cancelled, and asks where none came. */
+  const follow = async (buy: Buy, chase: Chase): Promise<number> => {
+    const { state } = buy;
+    if (!chase.isTold || state.is !== "confirmed") return ask(buy, chase);
+    chase.isTold = false;
+    const pause = LIVE_PAUSE * (0.75 + random() / 2);
+    // Those whose windows end together do not all ask together.
+    return isLive() ? pause + Math.max(0, (state.expiresAt ?? 0) - now()) : pause;
+  };
+
+  /** Asks for a buy that waits in line or for its payment; answers how long to sleep. */
   const ask = async (buy: Buy, chase: Chase): Promise<number> => {
     if (buy.jobId === null) return Infinity;
     if (chase.isNew) {
@@ -151,12 +181,14 @@ export function createPursuit(parts: PursuitParts): Pursuit {
       return 700 + random() * 600;
     }
     const asked = afterAsking(await gateway.order(buy.jobId), chase.failures, random());
-    if ("isLost" in asked) return resend(buy, chase);
+    if (!("wait" in asked)) stale.delete(buy.key);
+    if ("isLost" in asked) return isPending(buy) ? resend(buy, chase) : LIVE_PAUSE;
     if ("wait" in asked) {
       chase.failures += 1;
       return asked.wait;
     }
     chase.failures = 0;
+    chase.isTold = true;
     if (asked.ticket !== null) tickets.set(buy.key, asked.ticket);
     if (note({ ...buy, state: asked.state }).state.is !== "queued") return 0;
     chase.polls += 1;
@@ -195,7 +227,8 @@ export function createPursuit(parts: PursuitParts): Pursuit {
       resume();
       for (const buy of journal.buys.get()) {
         if (!running.has(buy.key)) continue;
-        if (buy.state.is === "queued") setTimeout(naps.wake, random() * 800, buy.key);
+        if (buy.state.is === "queued" || isUnpaid(buy))
+          setTimeout(naps.wake, random() * 800, buy.key);
         // What the server asked to wait for is waited for.
         if (buy.state.is !== "sending" || buy.state.because !== "network") continue;
         journal.put({
@@ -205,8 +238,8 @@ export function createPursuit(parts: PursuitParts): Pursuit {
         naps.wake(buy.key);
       }
     },
-    heard: (jobId, word, orderId) => {
-      const outcome = finalOf(word, orderId);
+    heard: (jobId, word, orderId, details) => {
+      const outcome = finalOf(word, orderId, details);
       if (!outcome) return false;
       const found = () => journal.buys.get().find((buy) => buy.jobId === jobId);
       if (!found()) journal.reread();
@@ -245,4 +278,6 @@ interface Chase {
   polls: number;
   /** Just sent: the first question waits a moment, since most buys are settled by then. */
   isNew: boolean;
+  /** Whether it was just told how the buy stands: no need to ask. */
+  isTold: boolean;
 }

@@ -71,8 +71,12 @@ export type Asked =
 /** What becomes of a buy by the answer to asking for it; `failures` is how many failed before. */
 export function afterAsking(answer: Answer<OrderView>, failures: number, random: number): Asked {
   if (answer.ok) {
-    const { status, orderId, position, ticket } = answer.value;
-    const state = finalOf(status, orderId) ?? { is: "queued", position: position ?? null };
+    const { status, orderId, order, position, ticket } = answer.value;
+    const details = { expiresAt: instant(order?.expiresAt), reason: order?.reason ?? null };
+    const state = finalOf(status, orderId ?? order?.id, details) ?? {
+      is: "queued",
+      position: position ?? null,
+    };
     return { state, ticket: ticket ?? null };
   }
   const { problem } = answer;

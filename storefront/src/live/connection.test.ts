@@ -13,6 +13,8 @@ function aSocket(gateway: FakeGateway) {
     "sale-status": vi.fn(),
     "lane-progress": vi.fn(),
     order_confirmed: vi.fn(),
+    order_paid: vi.fn(),
+    order_cancelled: vi.fn(),
     order_rejected: vi.fn(),
   } satisfies Events;
   const onConnect = vi.fn();

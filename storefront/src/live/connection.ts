@@ -18,7 +18,19 @@ export interface Events {
   "stock-update": (event: { productId: string; stock: number }) => void;
   "sale-status": (event: SaleStatusEvent) => void;
   "lane-progress": (event: { productId: string; settled: number; waiting: number }) => void;
-  order_confirmed: (event: { jobId: string; orderId: number; productId: string }) => void;
+  order_confirmed: (event: {
+    jobId: string;
+    orderId: number;
+    productId: string;
+    expiresAt?: string;
+  }) => void;
+  order_paid: (event: { jobId: string; orderId: number; productId: string }) => void;
+  order_cancelled: (event: {
+    jobId: string;
+    orderId: number;
+    productId: string;
+    reason: string | null;
+  }) => void;
   order_rejected: (event: { jobId: string; productId: string; reason: string }) => void;
 }
 

@@ -1,14 +1,17 @@
-import type { Buy } from "../buying/buy";
-import { Link } from "../lib/router";
-import { outcomeWords, salePath, saleTitle } from "../sales/words";
-import { useBuys } from "../shop/hooks";
-import { Badge, buttonClass, Message, type Tone } from "../ui/elements";
-import { formatInstant, formatPrice } from "../ui/format";
+import { lazy, Suspense } from "react";
+
 import { PageHeading } from "../ui/layout";
 
-/** Every buy of the shopper on this device, newest first. */
+// The heading is there at once, for who navigates by it. During an update the gateway asked may not have
+// the part that this page was built with.
+const OrderList = lazy(() =>
+  import("./order-list").catch(() => ({
+    default: () => <p>The list could not be loaded. Please load this page again.</p>,
+  })),
+);
+
+/** What the shopper pressed Buy for. */
 export function OrdersPage() {
-  const buys = useBuys();
   return (
     <div className="mx-auto grid max-w-3xl gap-8">
       <div className="grid gap-3">
@@ -18,65 +21,9 @@ export function OrdersPage() {
           themselves are safe with the shop.
         </p>
       </div>
-      {buys.length === 0 ? (
-        <Message
-          title="No orders yet"
-          action={
-            <Link href="/" className={buttonClass({ kind: "act" })}>
-              See the sales
-            </Link>
-          }
-        >
-          Press Buy in a sale, and it appears here at once.
-        </Message>
-      ) : (
-        // Without its bullets Safari takes a list for none; the role says that it is one.
-        // eslint-disable-next-line jsx-a11y/no-redundant-roles
-        <ul role="list" aria-label="My orders" className="grid gap-4">
-          {buys.map((buy) => (
-            <OrderRow key={buy.key} buy={buy} />
-          ))}
-        </ul>
-      )}
+      <Suspense>
+        <OrderList />
+      </Suspense>
     </div>
-  );
-}
-
-const badges: Record<Buy["state"]["is"], readonly [Tone, string]> = {
-  sending: ["wait", "On its way"],
-  queued: ["live", "In line"],
-  confirmed: ["good", "Yours"],
-  sold_out: ["neutral", "Sold out"],
-  limit_reached: ["wait", "Limit"],
-  failed: ["bad", "Failed"],
-  refused: ["bad", "Turned away"],
-};
-
-/** One buy of the shopper. */
-function OrderRow({ buy }: { buy: Buy }) {
-  const [tone, words] = badges[buy.state.is];
-  return (
-    <li className="grid gap-x-8 gap-y-3 rounded-card bg-surface p-5 shadow-card sm:grid-cols-[1fr_auto] sm:p-6">
-      <div className="grid gap-1">
-        <h2 className="text-xl font-bold tracking-tight">{buy.productName}</h2>
-        <p className="font-semibold tabular-nums">{outcomeWords(buy)}</p>
-        <p className="text-sm text-muted">
-          <Link
-            href={salePath(buy.sale)}
-            className="underline decoration-edge underline-offset-4 hover:decoration-ink"
-          >
-            {saleTitle(buy.sale)}
-          </Link>{" "}
-          ·{" "}
-          <time dateTime={new Date(buy.pressedAt).toISOString()}>
-            {formatInstant(buy.pressedAt)}
-          </time>
-        </p>
-      </div>
-      <div className="flex items-center justify-between gap-4 sm:flex-col sm:items-end sm:justify-center">
-        <Badge tone={tone}>{words}</Badge>
-        <span className="text-lg font-bold tabular-nums">{formatPrice(buy)}</span>
-      </div>
-    </li>
   );
 }

@@ -1,10 +1,11 @@
 import type { ComponentProps, ReactNode } from "react";
 
-import type { Buy } from "../buying/buy";
+import { isUnpaid, type Buy } from "../buying/buy";
 import { Link } from "../lib/router";
 import type { Product } from "../live/sale";
 import { Button, Icon } from "../ui/elements";
 import { formatCount } from "../ui/format";
+import { PaymentNote } from "./payment-note";
 import { limitWords, outcomeWords } from "./words";
 
 interface OutcomePanelProps {
@@ -29,7 +30,7 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
     case "confirmed":
       return (
         <Panel
-          tone="good"
+          tone={isUnpaid(buy) ? "wait" : "good"}
           sign="check"
           headline={headline}
           action={
@@ -43,7 +44,15 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
               {product.maxPerUser !== 1 && again("Buy one more")}
             </>
           }
-        />
+        >
+          {isUnpaid(buy) && <PaymentNote state={buy.state} />}
+        </Panel>
+      );
+    case "cancelled":
+      return (
+        <Panel tone="over" sign="cross" headline={headline} action={again("Try again")}>
+          <PaymentNote state={buy.state} />
+        </Panel>
       );
     case "sold_out":
       return <SoldOutPanel action={again("Try again")} />;

@@ -1,7 +1,7 @@
 import type { Buy } from "../buying/buy";
 import type { Sale } from "../live/sale";
 import { sentence } from "../server/sentences";
-import { formatCount, formatTime } from "../ui/format";
+import { formatClock, formatCount, formatTime } from "../ui/format";
 
 /** A sale's name as a title: `winter-market` is "Winter market". */
 export function saleTitle(name: string): string {
@@ -23,8 +23,12 @@ export function outcomeWords({ state }: Buy): string {
       return state.position === null
         ? "You are in line"
         : `You are in line, position ${formatCount(state.position)}`;
-    case "confirmed":
-      return state.orderId === null ? "It’s yours" : `It’s yours, order ${state.orderId}`;
+    case "confirmed": {
+      const yours = state.orderId === null ? "It’s yours" : `It’s yours, order ${state.orderId}`;
+      return state.expiresAt ? `${yours}, pay until ${formatClock(state.expiresAt)}` : yours;
+    }
+    case "cancelled":
+      return state.orderId === null ? "Order cancelled" : `Order ${state.orderId} is cancelled`;
     case "sold_out":
       return "Sold out";
     case "limit_reached":

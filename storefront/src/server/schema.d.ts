@@ -462,6 +462,12 @@ export interface components {
              */
             gone: number;
         };
+        /**
+         * OrderState
+         * @description Where an order stands, in one word.
+         * @enum {string}
+         */
+        OrderStateName: "pending" | "completed" | "cancelled";
         /** @description Where a buy stands. */
         OrderStatus: {
             /**
@@ -469,6 +475,7 @@ export interface components {
              * @description The buy.
              */
             jobId: string;
+            order?: components["schemas"]["OrderView"] | null;
             /**
              * Format: int64
              * @description The order, when confirmed.
@@ -485,16 +492,42 @@ export interface components {
              */
             productId: string;
             /**
-             * @description `queued`, or the final outcome.
+             * Format: date-time
+             * @description The server's clock (RFC 3339), while the order is pending: a countdown to `expiresAt` runs by it.
+             */
+            serverTime?: string | null;
+            /**
+             * @description `queued`, or the final outcome. A confirmed buy whose order was cancelled is `cancelled`.
              * @enum {string}
              */
-            status: "queued" | "confirmed" | "sold_out" | "limit_reached" | "failed";
+            status: "queued" | "confirmed" | "sold_out" | "limit_reached" | "failed" | "cancelled";
             /**
              * Format: int64
              * @description Its number in the lane since the sale began, while queued: with every `lane-progress`, the
              *     place in line is this minus `settled`, and 1 at least.
              */
             ticket?: number | null;
+        };
+        /** @description The order that a buy became. */
+        OrderView: {
+            /**
+             * Format: date-time
+             * @description Until when it may be paid, while pending. Not there for an order that may wait for ever.
+             */
+            expiresAt?: string | null;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /**
+             * @description Why it was cancelled: `expired`, `shopper`, `staff`, `declined`, `refunded`, or a word of the
+             *     shop's own. Not there when nobody said.
+             * @example expired
+             */
+            reason?: string | null;
+            /** @description Where it stands. */
+            state: components["schemas"]["OrderStateName"];
         };
         /** @description Jobs that ended in a second, by outcome. */
         OutcomeCounts: {
@@ -550,6 +583,15 @@ export interface components {
             expiresAt: string;
             /** @description To be sent with buys as `Flashsale-Pass`. */
             pass: string;
+        };
+        /** @description How long an order may wait for its payment. */
+        PaymentView: {
+            /**
+             * Format: int32
+             * @description Seconds from settlement until it expires.
+             * @example 600
+             */
+            windowSeconds: number;
         };
         /** @description An RFC 9457 problem document. */
         Problem: {
@@ -712,6 +754,7 @@ export interface components {
             opensAt?: string | null;
             /** @description Whether a buy needs a pass of `POST /pass`. */
             passRequired: boolean;
+            payment?: components["schemas"]["PaymentView"] | null;
             /** @description What it offers. */
             products: components["schemas"]["ProductView"][];
             /**

@@ -16,6 +16,7 @@ import type { Catalogue } from "../live/catalogue";
 import { createSocket, openSocketIo } from "../live/connection";
 import type { Connection, OpenSocket } from "../live/connection";
 import { createPolling } from "../live/polling";
+import { instant } from "../live/sale";
 import { signal } from "../lib/signal";
 import type { Readable } from "../lib/signal";
 import { keepIn } from "../lib/storage";
@@ -114,8 +115,14 @@ export function createShop(parts: ShopParts = {}): Shop {
       "lane-progress": ({ productId, settled }) => {
         pursuit.laneMoved(productId, settled);
       },
-      order_confirmed: ({ jobId, orderId }) => {
+      order_confirmed: ({ jobId, orderId, expiresAt }) => {
+        pursuit.heard(jobId, "confirmed", orderId, { expiresAt: instant(expiresAt) });
+      },
+      order_paid: ({ jobId, orderId }) => {
         pursuit.heard(jobId, "confirmed", orderId);
+      },
+      order_cancelled: ({ jobId, orderId, reason }) => {
+        pursuit.heard(jobId, "cancelled", orderId, { reason });
       },
       order_rejected: ({ jobId, reason }) => {
         pursuit.heard(jobId, reason, null);

@@ -31,12 +31,20 @@ interface Refusal {
   readonly opensAt?: string;
 }
 
+/** An order that has, or had, to be paid. */
+interface Order {
+  readonly id: number;
+  readonly state: "pending" | "completed" | "cancelled";
+  readonly expiresAt?: string;
+  readonly reason?: string;
+}
+
 interface Job {
   readonly jobId: string;
   readonly userId: string;
   readonly productId: string;
   readonly ticket: number;
-  outcome: { status: string; orderId?: number } | null;
+  outcome: { status: string; orderId?: number; order?: Order } | null;
 }
 
 /** A socket that the test holds the other end of. */
@@ -176,6 +184,29 @@ export class FakeGateway {
     else this.tell("order_rejected", { jobId, productId, reason: status });
   }
 
+  /** Settles a job as an order that has to be paid until `expiresAt`, and tells unless `isQuiet`. */
+  owe(jobId: string, orderId: number, expiresAt: number, isQuiet = false): void {
+    this.settle(jobId, "confirmed", orderId, true);
+    const until = new Date(expiresAt).toISOString();
+    this.change(jobId, { id: orderId, state: "pending", expiresAt: until }, isQuiet);
+  }
+
+  /** The job's order now is `order`, and that is told unless `isQuiet`. */
+  change(jobId: string, order: Order, isQuiet = false): void {
+    const job = this.jobs.get(jobId);
+    if (!job) throw new Error(`no job ${jobId}`);
+    const { id: orderId, state, expiresAt, reason = null } = order;
+    job.outcome =
+      state === "cancelled"
+        ? { status: "cancelled", order }
+        : { status: "confirmed", orderId, order };
+    if (isQuiet) return;
+    const told = { jobId, orderId, productId: job.productId };
+    if (state === "pending") this.tell("order_confirmed", { ...told, expiresAt });
+    else if (state === "completed") this.tell("order_paid", told);
+    else this.tell("order_cancelled", { ...told, reason });
+  }
+
   buys(): Call[] {
     return this.calls.filter(({ path }) => path === "/buy");
   }
@@ -242,7 +273,9 @@ export class FakeGateway {
     const job = this.jobs.get(jobId);
     if (!job) return refusal(404, "unknown-order");
     const { productId, ticket } = job;
-    if (job.outcome) return json({ jobId, productId, ...job.outcome });
+    const serverTime = new Date(Date.now() + this.skew).toISOString();
+    const clock = job.outcome?.order?.state === "pending" ? { serverTime } : {};
+    if (job.outcome) return json({ jobId, productId, ...job.outcome, ...clock });
     const position = Math.max(1, ticket - this.settled);
     return json({ jobId, productId, status: "queued", position, ticket });
   }

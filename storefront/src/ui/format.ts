@@ -33,6 +33,13 @@ export function formatTime(at: number): string {
   return time.format(at);
 }
 
+const clock = new Intl.DateTimeFormat("en-US", { timeStyle: "medium" });
+
+/** The time of day to the second: "6:00:05 PM". */
+export function formatClock(at: number): string {
+  return clock.format(at);
+}
+
 /** A moment at any distance: "November 22, 2026 at 6:00 PM". */
 export function formatInstant(at: number): string {
   return `${date.format(at)} at ${time.format(at)}`;
