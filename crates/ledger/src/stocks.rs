@@ -25,6 +25,9 @@ pub struct SaleStock {
     pub unfenced_batches: i64,
     /// Orders of its products that wait for their payment.
     pub pending: i64,
+    /// Those of them whose window and grace have been over for half a minute: a worker should have cancelled
+    /// them by now.
+    pub overdue: i64,
     /// Changes of orders of its products that shoppers were not told of yet.
     pub untold: i64,
     /// Products with such changes.
@@ -40,7 +43,7 @@ impl SaleStock {
 
 /// A sale and its products, a column each: products, units left, versions of those figures, versions of
 /// the last batches in them, units sold, whether they are listed, batches that were not fenced, pending
-/// orders, changes not told.
+/// orders, overdue ones, changes not told.
 ///
 /// One row for each sale: thirty thousand rows with the name of their sale in each take several times as
 /// long to read.
@@ -52,6 +55,7 @@ type Row = (
     Vec<i64>,
     Vec<i32>,
     Vec<bool>,
+    Vec<i64>,
     Vec<i64>,
     Vec<i64>,
     Vec<i64>,
@@ -80,6 +84,10 @@ impl Ledger {
                       SELECT count(*) FROM orders
                         WHERE product_id = products.id AND status = 'PENDING'
                           AND expires_at IS NOT NULL) END),
+                    array_agg(CASE WHEN pay_seconds IS NULL THEN 0 ELSE (
+                      SELECT count(*) FROM orders
+                        WHERE product_id = products.id AND status = 'PENDING'
+                          AND expires_at < now() - make_interval(secs => pay_grace_seconds + 30)) END),
                     array_agg(event_seq - told_seq)
                FROM products WHERE sale_id = ANY ($1) GROUP BY sale_id",
         )
@@ -103,11 +111,12 @@ impl Ledger {
 
 impl SaleStock {
     fn of(
-        (_, products, stocks, versions, settled, sold, listed, unfenced, pending, untold): Row,
+        (_, products, stocks, versions, settled, sold, listed, unfenced, pending, overdue, untold): Row,
     ) -> Self {
         let mut all = Self {
             unfenced_batches: unfenced.iter().sum(),
             pending: pending.iter().sum(),
+            overdue: overdue.iter().sum(),
             untold: untold.iter().sum(),
             ..Self::default()
         };

@@ -27,7 +27,7 @@ struct Seen<'a> {
 type Figure = fn(&Seen<'_>) -> Option<i64>;
 
 /// Name, help text and figure of each gauge by sale.
-const FIGURES: [(&str, &str, Figure); 13] = [
+const FIGURES: [(&str, &str, Figure); 14] = [
     ("queue_depth", "Jobs waiting or being settled", |seen| {
         let lanes = seen.observed.lanes.as_ref()?;
         seen.queue_up.then(|| gauged(lanes.depth()))
@@ -94,6 +94,14 @@ const FIGURES: [(&str, &str, Figure); 13] = [
         |seen| {
             let stock = seen.observed.stock.as_ref()?;
             seen.ledger_up.then_some(stock.pending)
+        },
+    ),
+    (
+        "overdue_orders",
+        "Orders whose time to pay has been over for half a minute, 0 in a healthy system",
+        |seen| {
+            let orders = seen.observed.stock.as_ref()?.overdue;
+            last(orders, seen.ledger_up, orders != 0)
         },
     ),
     (

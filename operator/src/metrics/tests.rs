@@ -88,7 +88,7 @@ fn names_are_the_documented_ones() {
     metrics.sales.stalled(&sale(), false);
     let table = include_str!("../../../docs/metrics.md");
     let families = registry.gather();
-    assert_eq!(families.len(), 22);
+    assert_eq!(families.len(), 23);
     for family in families {
         let row = format!("| `{}`", family.name());
         assert!(
@@ -126,6 +126,7 @@ fn what_could_not_be_read_is_absent_and_never_zero() {
         "ledger_went_back",
         "unfenced_batches",
         "pending_orders",
+        "overdue_orders",
         "untold_order_changes",
     ];
     let (before, text) = (shown(&known()), shown(&away(0)));

@@ -363,12 +363,15 @@ async fn an_order_is_kept_for_its_grace() {
     open(&services, &sale).await;
     settle(ledger, &sale, &jobs(&sale, "u", 1)).await;
     let (driver, product) = (take_over(ledger, &sale).await, &sale.products[0].id);
-    for (since, expired) in [("1 second", 0), ("301 seconds", 1)] {
+    // What nobody has cancelled half a minute after that is overdue.
+    for (since, overdue, expired) in [("200 seconds", 0, 0), ("331 seconds", 1, 1)] {
         let end = format!("UPDATE orders SET expires_at = now() - interval '{since}'");
         sqlx::raw_sql(sqlx::AssertSqlSafe(end))
             .execute(ledger.pool())
             .await
             .unwrap();
+        let stocks = ledger.stocks(std::slice::from_ref(&sale.id)).await.unwrap();
+        assert_eq!(stocks[&sale.id].overdue, overdue, "{since}");
         let expiry = ledger
             .expire_orders(&sale.id, product, driver.driver, 9)
             .await

@@ -59,6 +59,7 @@ fn observed(phase: Phase, stock: i32) -> Observation {
             sold: 0,
             unfenced_batches: 0,
             pending: 0,
+            overdue: 0,
             untold: 0,
             changed: Vec::new(),
         }),
