@@ -203,3 +203,64 @@ async fn a_deleted_sale_is_drained_and_leaves_orders_alone() {
         20
     );
 }
+
+/// Law 7 counts orders that wait for their payment: they keep the worker, the product and the object.
+#[tokio::test]
+async fn a_sale_whose_orders_wait_for_their_payment_is_settling_until_none_does() {
+    let stage = Stage::set(Services::start().await).await;
+    let _operator = stage.operator("operator").await;
+    let spec = with(
+        one_product("shoe", 3),
+        &json!({
+            "payment": {"windowSeconds": 20, "graceSeconds": 0},
+            "worker": {"minReplicas": 0, "scaleDownStabilizationSeconds": 1},
+        }),
+    );
+    stage.create("drop", spec).await;
+    stage.until_phase("drop", "Open").await;
+    let gateway = Child::gateway(&stage.services, "gateway").await;
+    let _worker = Child::worker(&stage.services, "worker").await;
+    for shopper in ["pays", "forgets"] {
+        flashsale_e2e::shopping::buy(&gateway, "shoe", shopper).await;
+    }
+    let ledger = stage.services.ledger.pool();
+    until("both are settled", SOON, || async {
+        let pending = sqlx::query_scalar("SELECT count(*) FROM orders WHERE status = 'PENDING'");
+        let pending: i64 = pending.fetch_one(ledger).await.unwrap();
+        pending == 2
+    })
+    .await;
+    stage
+        .edit("drop", json!({"closesAt": seconds_from_now(0)}))
+        .await;
+    let settling = stage.until_phase("drop", "Settling").await;
+    assert!(settling.closed_at.is_some() && settling.drained_at.is_none());
+    let said = stage
+        .until_condition("drop", "Drained", "False", "Settling")
+        .await;
+    assert!(said.contains("2 orders wait for payment"), "{said}");
+    stage.until_replicas("drop", 1).await;
+
+    stage
+        .sales
+        .delete("drop", &DeleteParams::default())
+        .await
+        .unwrap();
+    sqlx::query("UPDATE orders SET status = 'COMPLETED' WHERE user_id = 'pays'")
+        .execute(ledger)
+        .await
+        .unwrap();
+    until("the object is gone", SOON, || async {
+        stage.sales.get_opt("drop").await.unwrap().is_none()
+    })
+    .await;
+    let orders: Vec<(String, String)> = sqlx::query_as(
+        "SELECT user_id, concat_ws(' ', status, end_reason) FROM orders ORDER BY user_id",
+    )
+    .fetch_all(ledger)
+    .await
+    .unwrap();
+    let ended = |(user, status): (&str, &str)| (user.to_owned(), status.to_owned());
+    let expected = [("forgets", "CANCELLED expired"), ("pays", "COMPLETED")];
+    assert_eq!(orders, expected.map(ended));
+}
