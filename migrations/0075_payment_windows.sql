@@ -153,10 +153,10 @@ BEGIN
 END $$;
 
 -- Notes that Redis and shoppers were told of a product's changes up to number `p_told`, and answers the
--- orders that the next `p_limit` changes concern, as they stand now, also those of sales before. `last_seq` is the number to
--- tell with the last of them. `missed` says that changes between are not kept any more: then all orders have
--- to be told anew, as `order_states` reads them from now on, and `last_seq` with them. So it is where one
--- statement changed more orders than can be read at once.
+-- orders that the next `p_limit` changes concern, as they stand now, also those of earlier sales. `last_seq` is
+-- the number to note once they are told. `missed` says that changes in between are no longer kept, or that one
+-- statement changed more orders than can be read at once: then all orders have to be told anew, as
+-- `order_states` reads them from now on, and `last_seq` noted with them.
 CREATE FUNCTION order_changes(p_sale text, p_product text, p_told bigint, p_limit integer,
   OUT last_seq bigint, OUT missed boolean, OUT stock_left integer, OUT version bigint,
   OUT settled_version bigint, OUT order_ids bigint[], OUT job_ids uuid[], OUT user_ids text[],

@@ -30,8 +30,8 @@ pub(super) struct Arguments {
     stores: StoresArgs,
     /// The sale: NAMESPACE.NAME of the FlashSale that it had.
     sale: SaleId,
-    /// Give up buys that wait, whose shoppers never get an answer, and leave orders that wait for their payment
-    /// to whoever offers the products next.
+    /// Give up buys that wait: their shoppers never get an answer. Orders that wait for their payment stay
+    /// pending until another sale with payment offers the products.
     #[arg(long)]
     abandon_queue: bool,
 }

@@ -36,7 +36,7 @@ pub struct Look {
     pub ledger: Option<Vec<StockLevel>>,
     /// Orders of the sale's products that wait for their payment, in the ledger.
     pub pending: Option<u64>,
-    /// Products of whose orders the ledger has changes that shoppers were not told of yet.
+    /// Products with changed orders that shoppers were not told of yet, as the ledger says.
     pub changed: Vec<ProductId>,
     /// Products that the ledger keeps for the sale although it does not offer them any more.
     pub unlisted: Option<Vec<ProductId>>,

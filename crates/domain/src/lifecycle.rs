@@ -125,7 +125,7 @@ fn prewarm_at(schedule: Schedule, workers: &WorkerPolicy) -> Option<Timestamp> {
 
 /// Whether the sale has a claim to its least number of workers at `now`: from `prewarm` before the
 /// opening until it is closed, its lanes are empty and no order waits for its payment. Of a sale that is
-/// over, jobs or orders must have been read: what cannot be seen asks for nobody.
+/// over, the jobs or the orders must have been read: an unknown count asks for no worker.
 pub fn is_in_force(
     schedule: Schedule,
     switches: Switches,

@@ -160,8 +160,8 @@ pub async fn forget_told(
         .await
 }
 
-/// Has workers look at the orders of `products`, which have changed, at once: also where the lanes are empty,
-/// and the orders of the sale have not to be paid. Nothing happens if the sale is not in force.
+/// Has workers look at the orders of `products`, which have changed, at once, even if the lanes are empty and
+/// the sale has no payment window. Does nothing if the sale is not in force.
 pub async fn remind(
     connection: &mut impl Queue,
     keys: &SaleKeys,
@@ -170,27 +170,42 @@ pub async fn remind(
     if products.is_empty() {
         return Ok(());
     }
-    let mut call = LOOK_AT.prepare_invoke();
-    call.key(keys.record()).key(keys.due());
-    call.arg(channel(WAKE, connection.get_db()).as_ref())
-        .arg(keys.sale().as_str())
-        .arg(0);
-    for product in products {
-        call.arg(product.as_str());
-    }
-    call.invoke_async(connection).await
+    let wake = channel(WAKE, connection.get_db());
+    look_at(connection, keys, &wake, 0, products).await
 }
 
-/// Has nobody look at the orders of `product` for a minute, since another sale offers it. Nothing happens if the
-/// sale is not in force.
+/// Keeps workers from looking at the orders of `product` for a minute, since another sale offers it. Does nothing
+/// if the sale is not in force.
 pub async fn put_off(
     connection: &mut impl Queue,
     keys: &SaleKeys,
     product: &ProductId,
 ) -> RedisResult<()> {
+    look_at(
+        connection,
+        keys,
+        "",
+        PUT_OFF_MS,
+        std::slice::from_ref(product),
+    )
+    .await
+}
+
+/// Sets when the orders of `products` are looked at next, and wakes workers over the channel `wake` unless it is
+/// empty.
+async fn look_at(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    wake: &str,
+    in_ms: u32,
+    products: &[ProductId],
+) -> RedisResult<()> {
     let mut call = LOOK_AT.prepare_invoke();
     call.key(keys.record()).key(keys.due());
-    call.arg("").arg("").arg(PUT_OFF_MS).arg(product.as_str());
+    call.arg(wake).arg(keys.sale().as_str()).arg(in_ms);
+    for product in products {
+        call.arg(product.as_str());
+    }
     call.invoke_async(connection).await
 }
 
