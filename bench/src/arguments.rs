@@ -68,8 +68,10 @@ pub(crate) enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Part {
     /// Workers and the turnstile's script beside plain statements, COPY, pgbench and plain writes:
-    /// each batch, number of workers and products, and PostgreSQL a round trip of 1 and 5 ms away.
-    /// With --quick at the default batch, by 1 and 8 workers, of 1 and 10 products, and 1 ms away.
+    /// each batch, number of workers and products, orders that wait for their payment, and PostgreSQL
+    /// a round trip of 1 and 5 ms away.
+    /// With --quick at the default batch, by 1 and 8 workers, of 1 and 10 products, with and without
+    /// payment, and 1 ms away.
     Settlement,
     /// `POST /buy` beside an empty route, as fast as answers come and at fixed rates, and the
     /// turnstile's script by redis-benchmark; with --quick over 64 connections only.

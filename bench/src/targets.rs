@@ -57,6 +57,8 @@ pub(crate) const TARGETS: &[Target] = targets! {
         AtLeast(0.75);
     "the same as a share of pgbench"
         Share(&["settlement workers=1 products=1 batch=1000"], "pgbench") AtLeast(0.5);
+    "the same with orders that wait for their payment, beside it"
+        Share(&["settlement-with-payment"], "settlement workers=1 products=1 batch=1000") AtLeast(0.7);
     "8 workers on one product beside 1"
         Share(&["settlement workers=8 products=1 batch=1000"], "settlement workers=1 products=1 batch=1000")
         AtLeast(0.9);

@@ -5,6 +5,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
+use flashsale_domain::sale::PaymentWindow;
 use flashsale_testbed::{
     fault_proxy::{FaultProxy, Flow},
     program::Program,
@@ -39,6 +40,8 @@ struct Scenario {
     batch: u32,
     /// Milliseconds of a round trip to PostgreSQL; 0 for one on this machine.
     away_ms: u32,
+    /// Whether orders wait for their payment, longer than the measurement takes.
+    pays: bool,
 }
 
 /// The scenario that targets are judged at.
@@ -47,6 +50,18 @@ const JUDGED: Scenario = Scenario {
     products: 1,
     batch: DEFAULT_BATCH,
     away_ms: 0,
+    pays: false,
+};
+
+const PAID_FOR: Scenario = Scenario {
+    pays: true,
+    ..JUDGED
+};
+
+/// A window that ends no order during a measurement.
+const PAYMENT: PaymentWindow = PaymentWindow {
+    window_seconds: 86_400,
+    grace_seconds: 0,
 };
 
 const MANY_WORKERS: Scenario = Scenario {
@@ -72,6 +87,7 @@ impl Scenario {
     fn series(self) -> String {
         let (workers, products, batch) = (self.workers, self.products, self.batch);
         match self.away_ms {
+            0 if self.pays => "settlement-with-payment".to_owned(),
             0 => format!("settlement workers={workers} products={products} batch={batch}"),
             away_ms => format!("far-settlement ms={away_ms} batch={batch}"),
         }
@@ -93,7 +109,7 @@ impl Scenario {
 
     /// How many jobs, of `chosen` for those that promises compare.
     fn jobs(self, chosen: u32) -> u32 {
-        if [JUDGED, MANY_WORKERS, MANY_PRODUCTS].contains(&self) {
+        if [JUDGED, PAID_FOR, MANY_WORKERS, MANY_PRODUCTS].contains(&self) {
             return chosen;
         }
         let most = match self.away_ms {
@@ -108,6 +124,7 @@ pub(crate) async fn round(session: &mut Session) -> Result<()> {
     load_rows(session).await?;
     limit(session, JUDGED, true).await?;
     default_batch(session).await?;
+    settle(session, PAID_FOR).await?;
     beside_limit(session, MANY_PRODUCTS).await?;
     if session.arguments.quick {
         return beside_limit(session, JUDGED.at(DEFAULT_BATCH, DISTANCES_MS[0])).await;
@@ -222,7 +239,8 @@ async fn fill_and_drain(
     let jobs = scenario.jobs(session.arguments.jobs());
     let stores = &session.stores;
     stores.empty().await?;
-    let sale = shop::sale(number, scenario.products, jobs);
+    let mut sale = shop::sale(number, scenario.products, jobs);
+    sale.payment = scenario.pays.then_some(PAYMENT);
     shop::open(stores, &sale).await?;
     let hold = LaneHold::take(stores, &sale).await?;
     let admitted = prefill::admit(stores, &sale, shop::buys(&sale, jobs)).await?;
@@ -289,7 +307,7 @@ mod tests {
 
     #[test]
     fn what_promises_compare_is_equally_much_work() {
-        for scenario in [JUDGED, MANY_WORKERS, MANY_PRODUCTS] {
+        for scenario in [JUDGED, PAID_FOR, MANY_WORKERS, MANY_PRODUCTS] {
             assert_eq!(scenario.jobs(200_000), 200_000);
         }
     }

@@ -145,6 +145,10 @@ pub(crate) const SECTIONS: &[Section] = sections! {
             "settlement workers=1 products=1 batch={batch}" PerSecond
                 "1 worker, 1 product, batches of {batch}" of "plain-batches products=1 batch={batch}";
         }
+        Rows [] {
+            "settlement-with-payment" PerSecond "1 worker, 1 product, batches of 1000, orders to be paid"
+                of "plain-batches products=1 batch=1000";
+        }
     }
     "Settlement, orders: workers and products" {
         Rows [Numbers("workers", "", &COMPETING_WORKERS)] {
