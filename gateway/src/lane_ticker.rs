@@ -83,6 +83,7 @@ mod tests {
             });
         Observed {
             sales: vec![SaleObservation {
+                pending: Some(0),
                 sale: SaleId::new("drop").unwrap(),
                 is_listed: true,
                 lanes: lanes.collect(),

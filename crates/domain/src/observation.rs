@@ -19,6 +19,9 @@ pub struct SaleObservation {
     pub lanes: Vec<LaneObservation>,
     /// Dead letters.
     pub dead: u64,
+    /// Orders that wait for their payment, as whoever runs the sale told lately; always 0 in a sale without
+    /// payment, none when nobody told.
+    pub pending: Option<u64>,
     /// The greatest order number that a shopper of the sale was told; none before the first order.
     pub last_order: Option<i64>,
     /// Products that Redis has a stock of, so that they could be bought, and that the sale does not

@@ -97,6 +97,11 @@ impl SaleKeys {
         format!("{}:due", self.prefix)
     }
 
+    /// String with a time to live: how many orders wait for their payment, see [`crate::orders`].
+    pub fn pending(&self) -> String {
+        format!("{}:pending", self.prefix)
+    }
+
     /// Stream: the lane of `product`, one entry a job.
     pub fn lane(&self, product: &ProductId) -> String {
         format!("{}:lane:{product}", self.prefix)
@@ -156,6 +161,7 @@ mod tests {
             keys.jobs(),
             keys.orders(),
             keys.due(),
+            keys.pending(),
             keys.lane(&product),
             keys.lease(&product),
             keys.retry(&product),
@@ -185,6 +191,7 @@ mod tests {
             ":jobs",
             ":orders",
             ":due",
+            ":pending",
             ":lane:",
             ":lease:",
             ":retry:",

@@ -55,6 +55,9 @@ async fn depths(connection: &mut impl Queue, sales: &[&Sale]) -> RedisResult<Vec
             .arg(crate::catalogue::OUTCOMES_OF);
         pipes.pipe.cmd("SISMEMBER").arg(SALES).arg(sale.id.as_str());
         pipes.pipe.cmd("XLEN").arg(keys.dead());
+        if sale.payment.is_some() {
+            pipes.pipe.cmd("GET").arg(keys.pending());
+        }
         for product in sale.lanes() {
             pipes.pipe.cmd("XLEN").arg(keys.lane(product));
             pipes.send_if_full().await?;
@@ -171,6 +174,10 @@ fn read_sale(
     let (went_back_ms, outcomes_of) = next(values)?;
     let is_listed = next(values)?;
     let dead = next(values)?;
+    let pending = match sale.payment {
+        Some(_) => next(values)?,
+        None => Some(0),
+    };
     let mut lanes = Vec::with_capacity(sale.products.len() + sale.retired.len());
     for (position, product) in sale.lanes().enumerate() {
         lanes.push(LaneObservation {
@@ -188,6 +195,7 @@ fn read_sale(
         lanes,
         strays: strays(sale, &stock),
         dead,
+        pending,
         last_order: fields.get(stock::LAST_ORDER).copied(),
         went_back_ms,
         outcomes_of,

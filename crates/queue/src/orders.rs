@@ -4,7 +4,8 @@
 //! Hash `fs:{sale}:orders`: the number of an order → where it stands ([`flashsale_domain::order`]). An order
 //! that is not there is completed. Hash `fs:{sale}:due`: field `PRODUCT` is when a worker has to look at
 //! the product's orders, in milliseconds by Redis's clock; `PRODUCT!` the number of the last change in the
-//! ledger that was told.
+//! ledger that was told. String `fs:{sale}:pending`, which expires: how many orders wait for their payment, as
+//! whoever runs the sale has read it in the ledger.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -172,6 +173,23 @@ pub async fn remind(
     }
     let wake = channel(WAKE, connection.get_db());
     look_at(connection, keys, &wake, 0, products).await
+}
+
+/// Tells for `lasts` how many orders of a sale wait for their payment, which only the ledger knows: gateways
+/// and tools read it with the lanes. Afterwards it is unknown, as when the teller is gone.
+pub async fn tell_pending(
+    connection: &mut impl Queue,
+    keys: &SaleKeys,
+    pending: u64,
+    lasts: Duration,
+) -> RedisResult<()> {
+    redis::cmd("SET")
+        .arg(keys.pending())
+        .arg(pending)
+        .arg("PX")
+        .arg(u64::try_from(lasts.as_millis()).unwrap_or(u64::MAX))
+        .query_async(connection)
+        .await
 }
 
 /// Keeps workers from looking at the orders of `product` for a minute, since another sale offers it. Does nothing

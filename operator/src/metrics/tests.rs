@@ -34,6 +34,7 @@ fn known() -> Observation {
     };
     Observation {
         lanes: Some(SaleObservation {
+            pending: Some(0),
             sale: sale(),
             is_listed: true,
             lanes: Vec::new(),

@@ -42,6 +42,12 @@ const SCALED_AT_ONCE: usize = 32;
 /// Sales that the stores are told of at once.
 const TOLD_AT_ONCE: usize = 128;
 
+/// How long it is told at least how many orders wait for their payment.
+const PENDING_LASTS: Duration = Duration::from_secs(10);
+
+/// Looks after which that is unknown if none has told it anew: a sale at rest is looked at rarely.
+const LOOKS_MISSED: u32 = 3;
+
 /// Outcomes after which it is told how far they are restored.
 const PROGRESS: u64 = 50_000;
 
@@ -54,6 +60,8 @@ struct Deed {
     revision: u64,
     /// What the control rule asks for.
     step: Step,
+    /// Orders that wait for their payment, in a sale with payment, if that was read; and how long it is told.
+    pending: Option<(u64, Duration)>,
     /// The greatest order number that Redis remembers as told.
     last_order: Option<i64>,
     /// What may be written.
@@ -133,6 +141,7 @@ fn decide(
     let asked = workers.unwrap_or_default().asked;
     let step = entry.memory.controller.step(&seen.look, now, uptime, asked);
     let last_order = seen.look.lanes.as_ref().and_then(|lanes| lanes.last_order);
+    let pending = seen.look.pending;
     if step.decision.workers <= asked {
         entry.memory.satisfied = Instant::now();
     }
@@ -158,15 +167,18 @@ fn decide(
         memory.is_to_show = false;
     }
     let desired = entry.desired().sale.clone();
+    let next = next_look(&desired, entry.observed(), now);
+    let pending = pending.filter(|_| desired.sale.payment.is_some());
     if entry.memory.due > Instant::now() {
         // Unless somebody asked for another look meanwhile. A look that took long, because a store
         // is away, does not put off the next one.
-        entry.memory.due = looks.started + next_look(&desired, entry.observed(), now);
+        entry.memory.due = looks.started + next;
     }
     Some(Deed {
         desired,
         revision: entry.desired().revision,
         step,
+        pending: pending.map(|pending| (pending, PENDING_LASTS.max(next * LOOKS_MISSED))),
         last_order,
         mode: entry.desired().mode,
         workers,
@@ -277,6 +289,11 @@ async fn set_queue(context: &Context, stores: &Stores, deed: &Deed) {
     let keys = SaleKeys::new(sale);
     if let Err(error) = orders::remind(&mut queue, &keys, &deed.step.remind).await {
         tracing::debug!(%sale, %error, "no worker was asked to look at orders: {error}");
+    }
+    if let Some((pending, lasts)) = deed.pending
+        && let Err(error) = orders::tell_pending(&mut queue, &keys, pending, lasts).await
+    {
+        tracing::debug!(%sale, %error, "unpaid orders were not told: {error}");
     }
     retire(stores, deed).await;
     let Some(record) = &deed.step.announce else {

@@ -34,6 +34,7 @@ fn quiet(announced: &Announced, now: Timestamp) -> Observation {
     Observation {
         announced: Some(true),
         lanes: Some(SaleObservation {
+            pending: Some(0),
             sale: sale.id.clone(),
             is_listed: true,
             lanes: Vec::new(),

@@ -58,6 +58,7 @@ fn restocked(product: &str, stock: i32, version: i64, settled_version: i64) -> S
 fn lanes(depths: [u64; 2], known: [Option<(i32, i64)>; 2]) -> SaleObservation {
     let lanes = ["a", "b"].iter().zip(depths).zip(known);
     SaleObservation {
+        pending: Some(0),
         sale: SaleId::new("drop").unwrap(),
         is_listed: true,
         lanes: lanes
