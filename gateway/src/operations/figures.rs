@@ -58,6 +58,11 @@ pub struct SaleFigures {
     pub lanes: Vec<LaneFigures>,
     /// Letters in its dead-letter lane.
     pub dead_letters: u64,
+    /// Orders that wait for their payment; null when the operator has not told lately. Not there in a sale
+    /// without payment.
+    #[schema(value_type = Option<u64>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_orders: Option<Option<u64>>,
     /// Buys of the last full second over all gateways, by answer: `queued`, `replayed` or the slug
     /// of a problem. Only those there were.
     pub buys: BuysByAnswer,
@@ -176,6 +181,11 @@ impl Moment<'_> {
             closes_at: schedule.closes_at.map(|at| at.to_string()),
             lanes: lanes.collect(),
             dead_letters: seen.dead,
+            // As old as the last look, and what Redis forgets meanwhile cannot be seen.
+            pending_orders: entry.sale().payment.as_ref().map(|_| {
+                let pending = seen.pending;
+                pending.filter(|_| self.observed.is_current)
+            }),
             buys: tally.buys,
             outcomes: tally.outcomes,
             batches: tally.batches,

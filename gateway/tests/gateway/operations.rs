@@ -2,11 +2,17 @@
 
 mod dead_letters;
 
+use std::time::Duration;
+
 use flashsale_domain::{
     id::{ProductId, SaleId},
     outcome::Outcome,
 };
-use flashsale_queue::figures::{self, ProcessFigures, WorkerFigures};
+use flashsale_queue::{
+    figures::{self, ProcessFigures, WorkerFigures},
+    keys::SaleKeys,
+    orders,
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -184,6 +190,42 @@ async fn figures_tell_of_lanes_buys_and_batches_over_all_gateways() {
     });
     assert_eq!(sale["lanes"], json!([lane]));
     assert_eq!(sale["deadLetters"], 0);
+}
+
+#[tokio::test]
+async fn unpaid_orders_are_shown_where_orders_are_paid_and_unknown_is_null() {
+    let world = World::new().await;
+    let mut paid = one_product("p", 30);
+    paid["payment"] = json!({ "windowSeconds": 90 });
+    let paid = world.announce("paid", paid).await;
+    world.announce("drop", one_product("q", 30)).await;
+    let gateway = world.gateway_with(&ARGUMENTS).await;
+    let of = async |name: &str| {
+        let figures = figures(&gateway).await;
+        let sales = figures["sales"].as_array().cloned().unwrap_or_default();
+        let sale = sales.into_iter().find(|sale| sale["sale"] == name);
+        sale.map(|sale| sale.get("pendingOrders").cloned())
+    };
+    eventually("nobody has told", async || {
+        of("paid").await == Some(Some(Value::Null))
+    })
+    .await;
+    let (mut connection, keys) = (world.connection().await, SaleKeys::new(&paid.id));
+    for (pending, lasts) in [(12, 60_000), (0, 60_000), (3, 1_500)] {
+        let lasts = Duration::from_millis(lasts);
+        orders::tell_pending(&mut connection, &keys, pending, lasts)
+            .await
+            .unwrap();
+        eventually("what was told is shown", async || {
+            of("paid").await == Some(Some(json!(pending)))
+        })
+        .await;
+    }
+    eventually("what is not told anew is unknown", async || {
+        of("paid").await == Some(Some(Value::Null))
+    })
+    .await;
+    assert_eq!(of("drop").await, Some(None), "nothing has to be paid there");
 }
 
 #[tokio::test]

@@ -709,6 +709,12 @@ export interface components {
             /** @description Jobs that ended in the last full second. */
             outcomes: components["schemas"]["OutcomeCounts"];
             /**
+             * Format: int64
+             * @description Orders that wait for their payment; null when the operator has not told lately. Not there in a sale
+             *     without payment.
+             */
+            pendingOrders?: number | null;
+            /**
              * @description Its name.
              * @example sneaker-drop
              */

@@ -98,6 +98,9 @@ function Summary({ sale, now, nameId, bodyId, isUnfolded, onToggle }: SummaryPro
       <dl className="ml-auto flex flex-wrap gap-x-5 gap-y-1">
         <Figure name="left" value={stockLeft(sale)} />
         <Figure name="waiting" value={formatCount(depthOf(sale))} />
+        {sale.pendingOrders !== undefined && (
+          <Figure name="unpaid" value={countOrUnknown(sale.pendingOrders)} />
+        )}
         <Figure name="confirmed/s" value={formatCount(sale.outcomes.confirmed)} />
       </dl>
     </div>
@@ -112,6 +115,10 @@ function stockLeft({ lanes }: SaleFigures): string {
   }
   const left = formatCount(known.reduce((sum, stock) => sum + stock, 0));
   return known.length < lanes.length ? `${left} + ?` : left;
+}
+
+function countOrUnknown(count: number | null): string {
+  return count === null ? "unknown" : formatCount(count);
 }
 
 function Figure({ name, value }: { name: string; value: string }) {
