@@ -9,7 +9,8 @@ use std::{
 
 use clap::Args;
 use flashsale_domain::{
-    lifecycle::{self, Announced, Readings},
+    id::SaleId,
+    lifecycle::{self, Announced, Phase, Readings},
     observation::{LaneObservation, SaleObservation},
     sale::Sale,
 };
@@ -30,7 +31,9 @@ Examples:
   flashsale sales --redis-url redis://127.0.0.1:6379/
   kubectl get flashsales -A -o json | flashsale sales --orphans -
 
-A lane is the queue of one product; its driver is the worker that settles it.")]
+A lane is the queue of one product; its driver is the worker that settles it.
+How many orders wait for their payment is told by the operator or `flashsale up`. Where neither
+looks after the sale, a database URL lets this command count them itself.")]
 pub(super) struct Arguments {
     #[command(flatten)]
     redis: RedisArgs,
@@ -50,7 +53,8 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
     let mut redis = arguments.redis.connect().await?;
     let announced = catalogue::read_all(&mut redis).await?.announced;
     let sales: Vec<&Sale> = announced.iter().map(|announced| &announced.sale).collect();
-    let observations = observation::observe(&mut redis, &sales).await?;
+    let mut observations = observation::observe(&mut redis, &sales).await?;
+    ask_ledger(&arguments.ledger, &mut observations).await?;
     let now = reach::redis_clock(&mut redis).await?;
     let mut out = io::stdout().lock();
     if announced.is_empty() {
@@ -60,6 +64,29 @@ pub(super) async fn run(arguments: &Arguments) -> Result<Outcome, ToolError> {
         print(&mut out, announced, observation, now)?;
     }
     Ok(Outcome::Holds)
+}
+
+/// Asks the ledger, where its address is given, how many orders wait for their payment in sales of which nobody
+/// told Redis.
+async fn ask_ledger(
+    ledger: &OptionalLedgerArgs,
+    observations: &mut [SaleObservation],
+) -> Result<(), ToolError> {
+    let untold = observations.iter_mut();
+    let untold: Vec<&mut SaleObservation> = untold.filter(|sale| sale.pending.is_none()).collect();
+    if untold.is_empty() {
+        return Ok(());
+    }
+    let Some(ledger) = ledger.connect().await? else {
+        return Ok(());
+    };
+    let ids: Vec<SaleId> = untold.iter().map(|sale| sale.sale.clone()).collect();
+    let stocks = ledger.stocks(&ids).await?;
+    for sale in untold {
+        let stock = stocks.get(&sale.sale);
+        sale.pending = stock.and_then(|stock| u64::try_from(stock.pending).ok());
+    }
+    Ok(())
 }
 
 fn print(
@@ -72,20 +99,28 @@ fn print(
     let readings = Readings {
         queue_depth: Some(observation.depth()),
         remaining: observation.remaining(),
-        // Redis does not know how many wait for their payment: such a sale stays Settling here.
-        pending: sale.payment.is_none().then_some(0),
+        pending: observation.pending,
     };
     let phase = lifecycle::phase(sale.schedule, announced.switches(), readings, now);
+    let phase = match (phase, observation.pending) {
+        (Phase::Settling, None) => "Settling or Closed",
+        (phase, _) => phase.as_str(),
+    };
     let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
-    writeln!(
+    write!(
         out,
-        "{}  {}  opens {}  closes {}  dead letters {}",
+        "{}  {phase}  opens {}  closes {}  dead letters {}",
         console::style(&sale.id).bold(),
-        phase.as_str(),
         time(sale.schedule.opens_at),
         time(sale.schedule.closes_at),
         grouped(observation.dead)
     )?;
+    if sale.payment.is_some() {
+        let pending = observation.pending;
+        let pending = pending.map_or_else(|| "unknown".to_owned(), grouped);
+        write!(out, "  unpaid orders {pending}")?;
+    }
+    writeln!(out)?;
     writeln!(
         out,
         "  {:<24} {:>10} {:>10} {:>10}  driver",

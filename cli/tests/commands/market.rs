@@ -44,6 +44,13 @@ pub(crate) struct Market {
 impl Market {
     /// A sale of these products, open since ever.
     pub(crate) async fn open(products: Value) -> Self {
+        let spec = json!({"products": products,
+                          "turnstile": {"rateLimit": {"requests": 1000, "windowSeconds": 1}}});
+        Self::of(spec).await
+    }
+
+    /// A sale as `spec` says.
+    pub(crate) async fn of(spec: Value) -> Self {
         let data_dir = DataDir::temporary().unwrap();
         let (postgres, redis) = tokio::join!(
             Postgres::start(&data_dir),
@@ -62,8 +69,6 @@ impl Market {
         ledger.migrate().await.unwrap();
         let client = connect::redis_client(&redis.url()).unwrap();
         let queue = connect::shared(&client).unwrap();
-        let spec = json!({"products": products,
-                          "turnstile": {"rateLimit": {"requests": 1000, "windowSeconds": 1}}});
         let spec: FlashSaleSpec = serde_json::from_value(spec).unwrap();
         let id = SaleId::new(SALE).unwrap();
         let market = Self {
@@ -260,6 +265,15 @@ impl Market {
         command
             .args(arguments)
             .env("FLASHSALE_DATABASE_URL", self.postgres.url())
+            .env("FLASHSALE_REDIS_URL", self.redis.url());
+        command.output().unwrap().into()
+    }
+
+    /// The same without the address of PostgreSQL.
+    pub(crate) fn run_without_ledger(&self, arguments: &[&str]) -> Printed {
+        let mut command = flashsale();
+        command
+            .args(arguments)
             .env("FLASHSALE_REDIS_URL", self.redis.url());
         command.output().unwrap().into()
     }

@@ -1,5 +1,8 @@
+use std::time::Duration;
+
 use flashsale_domain::id::ProductId;
-use flashsale_queue::{stock, turnstile::Admission};
+use flashsale_queue::{catalogue, orders, stock, turnstile::Admission};
+use serde_json::json;
 
 use crate::{
     flashsale,
@@ -92,6 +95,56 @@ async fn sales_are_listed_with_their_lanes() {
     let lane = printed.out.lines().last().unwrap();
     let words: Vec<&str> = lane.split_whitespace().collect();
     assert_eq!(words, ["p", "10", "4", "0", "-"]);
+}
+
+/// A sale that is closed, with two orders that wait for their payment.
+async fn settling() -> Market {
+    let market = Market::of(json!({
+        "products": [{"id": "p", "name": "P", "price": 100, "stock": 5}],
+        "payment": {"windowSeconds": 3600},
+    }))
+    .await;
+    market.buy("p", 2).await;
+    market.settle("p").await;
+    catalogue::close(&mut market.queue.clone(), &SALE.parse().unwrap())
+        .await
+        .unwrap();
+    market
+}
+
+#[tokio::test]
+async fn a_closed_sale_is_settling_only_while_orders_wait_for_their_payment() {
+    let market = settling().await;
+    let listed = |phase: &str, orders: &str| {
+        let printed = market.run(&["sales"]);
+        assert_eq!(printed.status, Some(0), "{printed:?}");
+        let line = printed.out.lines().next().unwrap_or_default();
+        assert!(line.starts_with(&format!("drop  {phase}  opens")), "{line}");
+        assert!(line.ends_with(&format!("unpaid orders {orders}")), "{line}");
+    };
+    listed("Settling", "2");
+    market
+        .tamper("UPDATE orders SET status = 'COMPLETED'")
+        .await;
+    listed("Closed", "0");
+    let told = Duration::from_secs(60);
+    orders::tell_pending(&mut market.queue.clone(), &market.keys, 7, told)
+        .await
+        .unwrap();
+    listed("Settling", "7");
+}
+
+#[tokio::test]
+async fn unpaid_orders_that_nobody_tells_of_are_unknown() {
+    let market = settling().await;
+    let printed = market.run_without_ledger(&["sales"]);
+    assert_eq!(printed.status, Some(0), "{printed:?}");
+    let line = printed.out.lines().next().unwrap_or_default();
+    assert!(
+        line.starts_with("drop  Settling or Closed  opens"),
+        "{line}"
+    );
+    assert!(line.ends_with("unpaid orders unknown"), "{line}");
 }
 
 #[tokio::test]
