@@ -165,8 +165,12 @@ fn message(counts: Counts, rates: &Rates, view: Option<&View>) -> String {
 /// The workers, and one line a lane.
 fn lanes(view: &View) -> String {
     let mut text = format!("  {} workers", view.workers);
-    for lane in view.lanes.iter().take(LANES_SHOWN) {
+    if let Some(pending) = view.pending {
+        let pending = pending.map_or_else(|| "?".to_owned(), grouped);
         // Writing to a string cannot fail.
+        let _ = write!(text, "  {pending} unpaid orders");
+    }
+    for lane in view.lanes.iter().take(LANES_SHOWN) {
         let _ = write!(
             text,
             "\n  lane {:<24} depth {:>8}  stock {:>8}",
@@ -196,6 +200,10 @@ fn plain(counts: Counts, presses: u64, rates: &Rates, view: Option<&View>) -> St
     );
     if let Some(view) = view {
         let _ = write!(text, " workers {}", view.workers);
+        if let Some(pending) = view.pending {
+            let pending = pending.map_or_else(|| "?".to_owned(), |pending| pending.to_string());
+            let _ = write!(text, " unpaid {pending}");
+        }
         for lane in view.lanes.iter().take(LANES_SHOWN) {
             let _ = write!(text, " depth[{}] {}", lane.product, lane.depth);
         }

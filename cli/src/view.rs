@@ -16,6 +16,9 @@ pub struct View {
     pub phases: Vec<(SaleId, Phase)>,
     /// Jobs over all lanes; none when the last look failed.
     pub depth: Option<u64>,
+    /// Orders that wait for their payment, over all sales with payment; none where no sale has it, and none
+    /// inside when the last look failed.
+    pub pending: Option<Option<u64>>,
 }
 
 /// One lane.

@@ -40,6 +40,9 @@ const DECLARE_PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is told how far the outcomes of a sale are restored.
 const RESTORE_PROGRESS: Duration = Duration::from_secs(2);
 
+/// How long it is told how many orders wait for their payment, so that a look may be missed.
+const PENDING_LASTS: Duration = Duration::from_secs(10);
+
 /// How often dead children are noticed.
 const TEND_INTERVAL: Duration = Duration::from_millis(100);
 
@@ -217,7 +220,11 @@ impl Loop {
             .sales
             .iter()
             .map(|managed| managed.workers.running().count());
+        let paid = self.sales.iter().zip(&looks.sales);
+        let paid = paid.filter(|(managed, _)| managed.controller.desired().sale.payment.is_some());
+        let pending: Vec<Option<u64>> = paid.map(|(_, look)| look.pending).collect();
         self.view.send_replace(View {
+            pending: (!pending.is_empty()).then(|| pending.into_iter().sum()),
             depth: all_read.then(|| lanes.iter().map(|lane| lane.depth).sum()),
             lanes,
             workers: workers.sum(),
@@ -246,6 +253,12 @@ impl Conductor {
         let keys = SaleKeys::new(sale);
         if let Err(error) = orders::remind(&mut self.queue, &keys, &step.remind).await {
             tracing::debug!(%sale, %error, "no worker was asked to look at orders: {error}");
+        }
+        if let Some(pending) = look.pending.filter(|_| desired.sale.payment.is_some())
+            && let Err(error) =
+                orders::tell_pending(&mut self.queue, &keys, pending, PENDING_LASTS).await
+        {
+            tracing::debug!(%sale, %error, "unpaid orders were not told: {error}");
         }
         self.retire(sale, step).await;
         if let Some(record) = &step.announce {
@@ -380,6 +393,29 @@ impl Running {
         self.view.clone()
     }
 
+    /// Waits until every sale is closed. False: the loop has ended before that.
+    async fn drained(&self, display: &Display) -> bool {
+        let mut view = self.view.clone();
+        // Reduced to what is needed at once: the view that `wait_for` answers is locked as long as it
+        // lives, and the loop, which is still to end, would wait for it at its next look.
+        let has_no_jobs = |phase: &Phase| matches!(phase, Phase::Settling | Phase::Closed);
+        let settled = view
+            .wait_for(|view| view.phases.iter().all(|(_, phase)| has_no_jobs(phase)))
+            .await
+            .map(|view| view.pending);
+        if let Ok(Some(pending)) = settled
+            && pending != Some(0)
+        {
+            let pending = count_or_unknown(pending);
+            display.line(format!(
+                "settling    every job has its outcome, {pending} orders wait for their payment"
+            ));
+        }
+        view.wait_for(|view| view.phases.iter().all(|(_, phase)| *phase == Phase::Closed))
+            .await
+            .is_ok()
+    }
+
     /// Closes intake, lets the lanes run empty, and stops everything: workers, gateways, stores.
     pub(super) async fn shut_down(
         self,
@@ -391,21 +427,18 @@ impl Running {
         );
         self.close.cancel();
         let patience = sales.iter().map(|sale| sale.drain_timeout).max();
-        let mut view = self.view.clone();
-        // Reduced to a flag at once: the view that `wait_for` answers is locked as long as it
-        // lives, and the loop, which is still to end, would wait for it at its next look.
-        let drained = tokio::time::timeout(
-            patience.unwrap_or_default(),
-            view.wait_for(|view| view.phases.iter().all(|(_, phase)| *phase == Phase::Closed)),
-        )
-        .await
-        .is_ok();
+        let patience = patience.unwrap_or_default();
+        let drained = timeout(patience, self.drained(display)).await == Ok(true);
         if drained {
-            display.line("drained     every lane is empty");
+            let orders = self.view.borrow().pending.is_some();
+            let orders = if orders {
+                ", and no order waits for its payment"
+            } else {
+                ""
+            };
+            display.line(format!("drained     every lane is empty{orders}"));
         } else {
-            let depth = self.view.borrow().depth;
-            let depth = depth.map_or_else(|| "an unknown number of".to_owned(), grouped);
-            display.warning(format!("{depth} jobs still wait; Redis keeps them"));
+            display.warning(left_over(&self.view.borrow()));
         }
         self.stop.cancel();
         let mut state = self.task.await?;
@@ -416,5 +449,47 @@ impl Running {
         state.conductor.gateways.stop().await?;
         display.line("stopped     gateways");
         state.conductor.stores.stop(display).await
+    }
+}
+
+fn count_or_unknown(count: Option<u64>) -> String {
+    count.map_or_else(|| "an unknown number of".to_owned(), grouped)
+}
+
+/// What is not done when a machine stops.
+fn left_over(view: &View) -> String {
+    let jobs = count_or_unknown(view.depth);
+    let jobs = format!("{jobs} jobs still wait; Redis keeps them");
+    match view.pending {
+        None => jobs,
+        Some(pending) => format!(
+            "{jobs}; {} orders still wait for their payment; a worker of the sale cancels them once their \
+             window is over",
+            count_or_unknown(pending)
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unpaid_orders_are_told_where_orders_are_paid_and_never_as_zero_when_unknown() {
+        let view = |pending| View {
+            depth: Some(0),
+            pending,
+            ..View::default()
+        };
+        assert_eq!(
+            left_over(&view(None)),
+            "0 jobs still wait; Redis keeps them"
+        );
+        assert!(left_over(&view(Some(Some(1_200)))).contains("; 1,200 orders still wait for"));
+        let unknown = left_over(&view(Some(None)));
+        assert!(
+            unknown.contains("; an unknown number of orders still wait for"),
+            "{unknown}"
+        );
     }
 }
