@@ -97,6 +97,63 @@ async fn a_market_of_several_products_sells_each_shopper_one() {
     );
 }
 
+/// Shoppers arrive over longer than they may take to pay, and none of them pays.
+#[tokio::test]
+async fn unpaid_and_cancelled_orders_of_a_crowd_are_counted_and_none_is_lost() {
+    let sale = "\
+apiVersion: flashsale.dev/v1alpha1
+kind: FlashSale
+metadata: {name: paid}
+spec:
+  products: [{id: paid-1, name: A pair, price: 12900, stock: 1000}]
+  payment: {windowSeconds: 2, graceSeconds: 0}
+";
+    let file = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(file.path(), sale).unwrap();
+    let crowd = [
+        "--crowd",
+        "300",
+        "--arrival-seconds",
+        "8",
+        "--greedy",
+        "0",
+        "--impatient",
+        "0",
+        "--exit-when-done",
+    ];
+    let (told, output) = run(file.path().to_str().unwrap(), &crowd).await;
+    assert!(output.status.success(), "{told}");
+    assert_eq!(figure(&told, "confirmed "), 300, "{told}");
+    let (unpaid, cancelled) = (figure(&told, "unpaid "), figure(&told, "cancelled "));
+    assert!(unpaid > 0 && cancelled > 0, "{told}");
+    assert!(unpaid + cancelled == 300, "{told}");
+    assert!(
+        told.contains("0 oversold · 0 lost · 0 duplicated"),
+        "{told}"
+    );
+    // The lines of progress tell of them, too, and of a number.
+    let progress = told.lines().filter(|line| line.starts_with("asked "));
+    let unpaid: Vec<u64> = progress
+        .filter_map(|line| {
+            line.split_once(" unpaid ")?
+                .1
+                .split(' ')
+                .next()?
+                .parse()
+                .ok()
+        })
+        .collect();
+    assert!(unpaid.iter().any(|orders| *orders > 0), "{told}");
+    assert!(
+        told.contains("settling    every job has its outcome, "),
+        "{told}"
+    );
+    assert!(
+        told.contains("and no order waits for its payment"),
+        "{told}"
+    );
+}
+
 /// The second gateway takes passes that the first one issued.
 #[tokio::test]
 async fn a_crowd_gets_passes_for_a_sale_that_asks_for_them() {

@@ -8,7 +8,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::crowd::{Crowd, Offer, Press};
+use super::{
+    crowd::{Crowd, Offer, Press},
+    report::OrderCounts,
+};
 use crate::{
     history::{Asked, Entry, EventSource, HistoryWriter},
     http_client::Reply,
@@ -37,6 +40,8 @@ pub(super) struct OrderStatus {
 #[derive(Debug, Deserialize)]
 struct OrderOf {
     id: i64,
+    #[serde(default)]
+    state: String,
 }
 
 impl OrderStatus {
@@ -51,6 +56,15 @@ impl OrderStatus {
     /// The outcome, once there is one.
     pub(super) fn outcome(&self) -> Option<Outcome> {
         Outcome::of_status(self.status.as_deref()?)
+    }
+
+    /// Where its order stands.
+    pub(super) fn counted(&self) -> OrderCounts {
+        let state = self.order.as_ref().map(|order| order.state.as_str());
+        OrderCounts {
+            unpaid: u64::from(state == Some("pending")),
+            cancelled: u64::from(state == Some("cancelled")),
+        }
     }
 
     /// Its order, also where that was cancelled.

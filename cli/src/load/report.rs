@@ -1,7 +1,13 @@
 //! What came of a crowd, for people and for programs.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    ops::{Add, AddAssign},
+    time::Duration,
+};
 
+use flashsale_domain::order::OrderState;
 use flashsale_testbed::figures::grouped;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,6 +17,7 @@ use super::{
     book::{Book, LatencySummaries},
     counts::Counts,
     latency::readable,
+    verify::Verified,
 };
 
 /// How many buys without an outcome are named.
@@ -38,12 +45,53 @@ pub struct Report {
     pub lost_jobs: Vec<Uuid>,
     /// Acknowledged buys that were told two different outcomes.
     pub contradictions: u64,
+    /// Where the orders of the confirmed buys stood at the end; null when that could not be read.
+    pub orders: Option<OrderCounts>,
+}
+
+/// Orders that are not simply completed. Their buys count as confirmed all the same: they had their unit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OrderCounts {
+    /// Waited for their payment.
+    pub unpaid: u64,
+    /// Were cancelled, by whomever or because they were not paid in time.
+    pub cancelled: u64,
+}
+
+impl OrderCounts {
+    /// Counts an order.
+    pub fn count(&mut self, state: &OrderState) {
+        match state {
+            OrderState::Pending { .. } => self.unpaid += 1,
+            OrderState::Cancelled { .. } => self.cancelled += 1,
+            OrderState::Completed => {}
+        }
+    }
+}
+
+impl Add for OrderCounts {
+    type Output = Self;
+
+    fn add(self, more: Self) -> Self {
+        Self {
+            unpaid: self.unpaid + more.unpaid,
+            cancelled: self.cancelled + more.cancelled,
+        }
+    }
+}
+
+impl AddAssign for OrderCounts {
+    fn add_assign(&mut self, more: Self) {
+        *self = *self + more;
+    }
 }
 
 impl Report {
-    /// The report of `book`, which began at `started_at`, after `elapsed`, when `lost` have no
-    /// outcome.
-    pub fn new(book: &Book, started_at: Timestamp, elapsed: Duration, lost: &[Uuid]) -> Self {
+    /// The report of `book`, which began at `started_at`, after `elapsed`, with what was
+    /// found out afterwards.
+    pub fn new(book: &Book, started_at: Timestamp, elapsed: Duration, verified: &Verified) -> Self {
+        let lost = &verified.lost;
         Self {
             shoppers: book.crowd().shoppers(),
             started_at,
@@ -54,6 +102,7 @@ impl Report {
             lost: lost.len(),
             lost_jobs: lost.iter().take(NAMED).copied().collect(),
             contradictions: book.contradictions(),
+            orders: verified.orders,
         }
     }
 
@@ -85,6 +134,19 @@ impl Report {
             ("failed", counts.failed),
             ("without outcome", counts.unsettled()),
         ]
+    }
+
+    /// Where the orders of the confirmed buys stood, as far as they are not simply completed.
+    fn order_rows(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(orders) = self.orders else {
+            return writeln!(formatter, "  {:<22} {:>12}", "orders unpaid", "unknown");
+        };
+        if orders == OrderCounts::default() {
+            return Ok(());
+        }
+        row(formatter, "of those confirmed", self.counts.confirmed, "")?;
+        row(formatter, "  unpaid", orders.unpaid, "")?;
+        row(formatter, "  cancelled", orders.cancelled, "")
     }
 
     fn lost_lines(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -120,6 +182,7 @@ impl fmt::Display for Report {
         indented_rows(formatter, &self.answers())?;
         row(formatter, "of those queued", self.counts.queued, "")?;
         indented_rows(formatter, &self.outcomes())?;
+        self.order_rows(formatter)?;
         if self.counts.repeats > 0 {
             let repeats = self.counts.repeats;
             row(

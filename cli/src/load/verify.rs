@@ -4,9 +4,11 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use flashsale_domain::{
     id::SaleId,
+    order::{MalformedState, OrderState},
     outcome::{JobRecord, JobState, Outcome},
 };
 use flashsale_queue::{connect::SharedConnection, keys::SaleKeys};
+use redis::ErrorKind;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -17,6 +19,7 @@ use uuid::Uuid;
 use super::{
     book::Book,
     record::{self, OrderStatus},
+    report::OrderCounts,
     target::Target,
 };
 use crate::{history::HistoryWriter, http_client::Connection};
@@ -34,6 +37,26 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// A buy and its shopper.
 type Buy = (Uuid, u32);
 
+/// What the verifier found out.
+#[derive(Debug, Default)]
+pub struct Verified {
+    /// Acknowledged buys without an outcome.
+    pub lost: Vec<Uuid>,
+    /// Where the orders of the confirmed ones stand; none when that could not be read.
+    pub orders: Option<OrderCounts>,
+}
+
+/// What is known of some buys.
+#[derive(Debug, Default)]
+struct Known {
+    /// The outcomes of those that have one.
+    outcomes: HashMap<Uuid, Outcome>,
+    /// Orders of theirs that Redis knows.
+    in_redis: Vec<(SaleId, i64)>,
+    /// Where the other orders stand, as gateways say.
+    at_gateways: OrderCounts,
+}
+
 /// Who is asked.
 #[derive(Debug)]
 pub struct Verifier {
@@ -47,13 +70,18 @@ pub struct Verifier {
 
 impl Verifier {
     /// Asks for every acknowledged buy of `book`, writes the outcomes into it, and answers the
-    /// buys that have none.
-    pub async fn run(mut self, book: &Book, stop: &CancellationToken) -> Vec<Uuid> {
+    /// buys that have none, and where the orders of the others stand.
+    pub async fn run(mut self, book: &Book, stop: &CancellationToken) -> Verified {
         let mut pending = book.acknowledged();
+        let mut counts = OrderCounts::default();
+        let mut in_redis = Vec::new();
         let mut progress = Instant::now();
         while !pending.is_empty() && !stop.is_cancelled() {
             let window: Vec<Buy> = pending.iter().copied().take(WINDOW).collect();
-            let outcomes = self.ask(book, &window).await;
+            let known = self.ask(book, &window).await;
+            let outcomes = known.outcomes;
+            counts += known.at_gateways;
+            in_redis.extend(known.in_redis);
             for (job, shopper) in &window {
                 if let Some(outcome) = outcomes.get(job) {
                     book.settled(*job, *shopper, *outcome, None);
@@ -72,36 +100,95 @@ impl Verifier {
                 sleep(ASK_AGAIN).await;
             }
         }
-        pending.into_iter().map(|(job, _)| job).collect()
+        let orders = if stop.is_cancelled() {
+            None
+        } else {
+            self.look_at(in_redis).await.map(|more| counts + more)
+        };
+        Verified {
+            lost: pending.into_iter().map(|(job, _)| job).collect(),
+            orders,
+        }
     }
 
-    /// The outcomes of those that have one.
-    async fn ask(&mut self, book: &Book, window: &[Buy]) -> HashMap<Uuid, Outcome> {
-        let mut known = HashMap::new();
+    /// Where these orders stand, as Redis says; none when it does not say.
+    async fn look_at(&mut self, orders: Vec<(SaleId, i64)>) -> Option<OrderCounts> {
+        let mut counts = OrderCounts::default();
+        let Some(connection) = &mut self.redis else {
+            return orders.is_empty().then_some(counts);
+        };
+        for window in orders.chunks(WINDOW) {
+            match order_states(connection, window).await {
+                Ok(states) => states.iter().for_each(|state| counts.count(state)),
+                Err(error) => {
+                    tracing::debug!(%error, "Redis cannot be asked: {error}");
+                    return None;
+                }
+            }
+        }
+        Some(counts)
+    }
+
+    /// What is known of some buys.
+    async fn ask(&mut self, book: &Book, window: &[Buy]) -> Known {
+        let mut known = Known::default();
         let mut unknown = window.to_vec();
         if let Some(connection) = &mut self.redis {
             match ask_redis(connection, book, window).await {
                 Ok(states) => {
                     unknown.retain(|(job, _)| !states.contains_key(job));
-                    known.extend(states.into_iter().filter_map(|(job, state)| match state {
-                        JobState::Final { outcome, .. } => Some((job, outcome)),
-                        JobState::Queued { .. } => None,
-                    }));
+                    for (job, (sale, state)) in states {
+                        let JobState::Final { outcome, order_id } = state else {
+                            continue;
+                        };
+                        known.outcomes.insert(job, outcome);
+                        known
+                            .in_redis
+                            .extend(order_id.map(|order| (sale.clone(), order)));
+                    }
                 }
                 Err(error) => tracing::debug!(%error, "Redis cannot be asked: {error}"),
             }
         }
-        known.extend(ask_gateways(&self.gateways, unknown, book.history()).await);
+        for (job, outcome, order) in ask_gateways(&self.gateways, unknown, book.history()).await {
+            known.outcomes.insert(job, outcome);
+            known.at_gateways += order;
+        }
         known
     }
 }
 
-/// What Redis knows of these buys.
-async fn ask_redis(
+/// Where these orders stand that are not simply completed.
+async fn order_states(
     connection: &mut SharedConnection,
-    book: &Book,
+    orders: &[(SaleId, i64)],
+) -> redis::RedisResult<Vec<OrderState>> {
+    let mut by_sale: HashMap<&SaleId, Vec<i64>> = HashMap::new();
+    for (sale, order) in orders {
+        by_sale.entry(sale).or_default().push(*order);
+    }
+    let mut states = Vec::new();
+    for (sale, orders) in by_sale {
+        let mut command = redis::cmd("HMGET");
+        command.arg(SaleKeys::new(sale).orders()).arg(orders);
+        let texts: Vec<Option<String>> = command.query_async(connection).await?;
+        for text in texts.into_iter().flatten() {
+            let state = text.parse();
+            states.push(state.map_err(|error: MalformedState| {
+                let text = "an order has a state that is none";
+                (ErrorKind::UnexpectedReturnType, text, error.to_string())
+            })?);
+        }
+    }
+    Ok(states)
+}
+
+/// What Redis knows of these buys, each with its sale.
+async fn ask_redis<'a>(
+    connection: &mut SharedConnection,
+    book: &'a Book,
     window: &[Buy],
-) -> redis::RedisResult<HashMap<Uuid, JobState>> {
+) -> redis::RedisResult<HashMap<Uuid, (&'a SaleId, JobState)>> {
     let mut by_sale: HashMap<&SaleId, Vec<Uuid>> = HashMap::new();
     for (job, shopper) in window {
         if let Some(offer) = book.crowd().wish(*shopper) {
@@ -122,18 +209,18 @@ async fn ask_redis(
             if let (Some(history), Some(sent_us)) = (book.history(), sent_us) {
                 record::record(history, sent_us, job, &record.state);
             }
-            Some((job, record.state))
+            Some((job, (sale, record.state)))
         }));
     }
     Ok(states)
 }
 
-/// The outcomes that the gateways know; one that cannot be asked knows none.
+/// The outcomes that the gateways know, and where their orders stand; one that cannot be asked knows none.
 async fn ask_gateways(
     gateways: &[Target],
     buys: Vec<Buy>,
     history: Option<&Arc<HistoryWriter>>,
-) -> HashMap<Uuid, Outcome> {
+) -> Vec<(Uuid, Outcome, OrderCounts)> {
     let mut asking = JoinSet::new();
     let buys = Arc::new(buys);
     for (first, gateway) in (0..ASKING.min(buys.len())).zip(gateways.iter().cycle()) {
@@ -152,8 +239,9 @@ async fn ask_gateways(
                 let Ok(reply) = reply else {
                     break;
                 };
-                let outcome = OrderStatus::read(&reply).outcome();
-                outcomes.extend(outcome.map(|outcome| (*job, outcome)));
+                let status = OrderStatus::read(&reply);
+                let outcome = status.outcome();
+                outcomes.extend(outcome.map(|outcome| (*job, outcome, status.counted())));
             }
             outcomes
         });

@@ -197,13 +197,13 @@ async fn press(
         gateways: targets,
         patience: shape.settle_patience,
     };
-    let mut lost = verifier.run(book, stop).await;
+    let mut verified = verifier.run(book, stop).await;
     progress.finish().await;
     if stop.is_cancelled() {
         // Nobody has waited for these, so they cannot be called lost.
-        lost.clear();
+        verified.lost.clear();
     }
-    Ok(Report::new(book, started_at, elapsed, &lost))
+    Ok(Report::new(book, started_at, elapsed, &verified))
 }
 
 async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, ToolError> {

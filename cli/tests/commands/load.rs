@@ -15,13 +15,15 @@ use flashsale_cli::load::{
     book::Book,
     crowd::{Arrivals, Crowd, CrowdPlan, Offer},
     engine::Engine,
+    report::Report,
     target::Target,
-    verify::Verifier,
+    verify::{Verified, Verifier},
 };
 use http::{Request, Response};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -214,7 +216,7 @@ async fn an_acknowledged_buy_that_never_ends_is_lost() {
         gateways: vec![target(address)],
         patience: Duration::from_millis(500),
     };
-    let lost = verifier.run(&book, &CancellationToken::new()).await;
+    let lost = verifier.run(&book, &CancellationToken::new()).await.lost;
     let ends_wrong = |job: &Uuid| job.to_string().ends_with(['0', '1', '2', '3']);
     assert!(!lost.is_empty() && lost.iter().all(ends_wrong), "{lost:?}");
     let counts = book.counts();
@@ -226,6 +228,66 @@ async fn an_acknowledged_buy_that_never_ends_is_lost() {
         asked.load(Ordering::Relaxed) > 100,
         "those that wait are asked for again"
     );
+}
+
+/// A gateway is all that this crowd knows, and cancelled orders are not lost.
+#[tokio::test]
+async fn unpaid_and_cancelled_orders_are_counted_apart_from_the_confirmed_ones() {
+    let address = gateway(|request| {
+        let path = request.uri().path().to_owned();
+        async move {
+            match path.as_str() {
+                "/buy" => queued(Uuid::new_v4()),
+                path if path.ends_with(['0', '1', '2', '3']) => answer(
+                    200,
+                    r#"{"status":"cancelled","order":{"id":1,"state":"cancelled","reason":"expired"}}"#,
+                ),
+                path if path.ends_with(['4', '5', '6', '7']) => answer(
+                    200,
+                    r#"{"status":"confirmed","orderId":2,"order":{"id":2,"state":"pending"}}"#,
+                ),
+                _ => answer(200, r#"{"status":"confirmed","orderId":3}"#),
+            }
+        }
+    })
+    .await;
+    let book = book(200);
+    send(&book, &[address], 4).await;
+    let verifier = Verifier {
+        redis: None,
+        gateways: vec![target(address)],
+        patience: Duration::from_millis(500),
+    };
+    let verified = verifier.run(&book, &CancellationToken::new()).await;
+    assert!(verified.lost.is_empty(), "{verified:?}");
+    assert_eq!(book.counts().confirmed, 200);
+    let ends_in = |digits: &[char]| {
+        let jobs = book.acknowledged().into_iter();
+        let jobs = jobs.filter(|(job, _)| job.to_string().ends_with(digits));
+        u64::try_from(jobs.count()).unwrap()
+    };
+    let orders = verified.orders.unwrap();
+    assert_eq!(orders.cancelled, ends_in(&['0', '1', '2', '3']));
+    assert_eq!(orders.unpaid, ends_in(&['4', '5', '6', '7']));
+    assert!(orders.cancelled > 0 && orders.unpaid > 0, "{orders:?}");
+
+    let report = Report::new(&book, Timestamp::now(), Duration::ZERO, &verified);
+    assert!(report.holds());
+    let text = report.to_string();
+    let row = |name: &str, count: u64| format!("  {name:<22} {count:>12}\n");
+    assert!(
+        text.contains(&row("  cancelled", orders.cancelled)),
+        "{text}"
+    );
+    let unknown = Verified::default();
+    let report = Report::new(&book, Timestamp::now(), Duration::ZERO, &unknown);
+    let text = report.to_string();
+    assert!(
+        text.contains("orders unpaid               unknown\n"),
+        "{text}"
+    );
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["orders"], serde_json::Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
