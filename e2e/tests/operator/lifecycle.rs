@@ -235,6 +235,12 @@ async fn a_sale_whose_orders_wait_for_their_payment_is_settling_until_none_does(
         .await;
     let settling = stage.until_phase("drop", "Settling").await;
     assert!(settling.closed_at.is_some() && settling.drained_at.is_none());
+    assert_eq!(settling.pending_orders, Some(2));
+    // Gateways and `flashsale sales` are told, too.
+    let keys = SaleKeys::new(&stage.id("drop"));
+    let mut queue = stage.services.queue.clone();
+    let told: Option<u64> = queue.get(keys.pending()).await.unwrap();
+    assert_eq!(told, Some(2));
     let said = stage
         .until_condition("drop", "Drained", "False", "Settling")
         .await;

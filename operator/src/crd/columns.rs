@@ -12,7 +12,7 @@ const WIDE: i32 = 1;
 
 /// Name, type, path, priority and description of each column.
 #[rustfmt::skip]
-const COLUMNS: [(&str, &str, &str, i32, &str); 12] = [
+const COLUMNS: [(&str, &str, &str, i32, &str); 13] = [
     ("Phase", "string", ".status.phase", ALWAYS, "Where the sale stands."),
     ("Sold", "integer", ".status.sold", ALWAYS, "Units sold, over all products."),
     ("Remaining", "integer", ".status.remaining", ALWAYS, "Units left, over all products."),
@@ -22,6 +22,7 @@ const COLUMNS: [(&str, &str, &str, i32, &str); 12] = [
     ("Closes", "string", ".spec.closesAt", WIDE, "When the sale closes; empty: by hand."),
     ("Desired", "integer", ".status.desiredReplicas", WIDE, "Workers that the queue asks for."),
     ("Dead", "integer", ".status.deadLetters", WIDE, "Jobs in the dead-letter lane."),
+    ("Unpaid", "integer", ".status.pendingOrders", WIDE, "Orders that wait for their payment."),
     ("Ready", "string", r#".status.conditions[?(@.type=="Ready")].reason"#, WIDE, "Whether the sale works as it is written, in one word."),
     ("Scaling", "string", r#".status.conditions[?(@.type=="Scaling")].reason"#, WIDE, "Why there are as many workers as there are, in one word."),
     ("Age", "date", ".metadata.creationTimestamp", ALWAYS, "Age of the object."),

@@ -30,6 +30,10 @@ pub struct FlashSaleStatus {
     /// Jobs waiting or being settled, over all lanes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue_depth: Option<i64>,
+    /// Orders that wait for their payment; not there in a sale without `payment`.
+    // Written as null, so that a merge takes it back.
+    #[serde(default)]
+    pub pending_orders: Option<i64>,
     /// Jobs in the dead-letter lane.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letters: Option<i64>,

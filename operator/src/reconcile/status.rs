@@ -66,6 +66,7 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
     );
     let open = condition::holds(&conditions, Type::Open);
     let lanes = observed.lanes.as_ref();
+    let pending = observed.stock.as_ref().map(|stock| stock.pending);
     FlashSaleStatus {
         phase: Some(phase.as_str().to_owned()),
         observed_generation: generation,
@@ -73,6 +74,9 @@ fn status(view: &View<'_>, statements: &[Statement], phase: Phase) -> FlashSaleS
         queue_depth: lanes
             .map(|lanes| signed(lanes.depth()))
             .or(before.queue_depth),
+        pending_orders: pending
+            .or(before.pending_orders)
+            .filter(|_| view.has_payment()),
         dead_letters: lanes
             .map(|lanes| signed(lanes.dead))
             .or(before.dead_letters),
@@ -133,6 +137,7 @@ pub async fn update(
 fn differs_in_figures_alone(before: &FlashSaleStatus, now: &FlashSaleStatus) -> bool {
     let with_figures = FlashSaleStatus {
         queue_depth: now.queue_depth,
+        pending_orders: now.pending_orders,
         dead_letters: now.dead_letters,
         sold: now.sold,
         remaining: now.remaining,

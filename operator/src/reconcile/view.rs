@@ -93,6 +93,12 @@ pub(super) fn waiting(observed: &Observation) -> String {
 }
 
 impl View<'_> {
+    /// Whether orders of the sale in force have to be paid.
+    pub fn has_payment(&self) -> bool {
+        let in_force = self.in_force.as_ref();
+        in_force.is_some_and(|announced| announced.sale.payment.is_some())
+    }
+
     /// Whether buys still wait although the time to drain after a closing by the schedule is over. A
     /// deletion counts its own.
     pub fn is_drain_overdue(&self) -> bool {

@@ -4,7 +4,10 @@ use flashsale_domain::{
     id::{ProductId, SaleId},
     lifecycle::Announced,
     observation::SaleObservation,
-    sale::{spec::FlashSaleSpec, validation::check_spec},
+    sale::{
+        spec::{FlashSaleSpec, PaymentSpec},
+        validation::check_spec,
+    },
     scaling::{Decision, Reason as ScalingReason},
     stock::StockLevel,
 };
@@ -356,6 +359,7 @@ fn workers_are_available_once_as_many_as_are_wanted_run_as_written() {
 /// An open sale whose workers run.
 fn healthy(object: &FlashSale) -> View<'_> {
     let lanes = SaleObservation {
+        pending: Some(0),
         sale: SaleId::new("shop.drop").unwrap(),
         is_listed: true,
         lanes: Vec::new(),
@@ -587,4 +591,31 @@ fn a_closing_by_the_schedule_has_its_time_to_drain() {
     });
     assert_eq!(reason(&object, after(35)), "Draining");
     assert_eq!(reason(&object, after(36)), "DrainTimedOut");
+}
+
+#[test]
+fn unpaid_orders_are_told_of_a_sale_with_payment_alone_and_kept_while_unknown() {
+    let object = object();
+    let mut view = healthy(&object);
+    view.observed.stock.as_mut().unwrap().pending = 7;
+    let pending = |view: &View<'_>| status::told(view).status.pending_orders;
+    assert_eq!(pending(&view), None, "nothing has to be paid");
+    let paid = FlashSaleSpec {
+        payment: Some(PaymentSpec::default()),
+        ..spec()
+    };
+    let sale = check_spec(SaleId::new("shop.drop").unwrap(), &paid).unwrap();
+    view.in_force.as_mut().unwrap().sale = sale;
+    assert_eq!(pending(&view), Some(7));
+
+    let mut before = object.clone();
+    before.status = Some(status::told(&view).status);
+    let mut unread = View {
+        object: &before,
+        ..view.clone()
+    };
+    unread.observed.stock = None;
+    assert_eq!(pending(&unread), Some(7), "the last value stays");
+    unread.object = &object;
+    assert_eq!(pending(&unread), None, "never read is not 0");
 }
