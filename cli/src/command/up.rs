@@ -28,6 +28,7 @@ use crate::{
 Examples:
   flashsale up examples/sneaker-drop.yaml --crowd 20000
   flashsale up examples/winter-market.yaml --crowd 100000 --exit-when-done
+  flashsale up examples/paid-drop.yaml --crowd 2000
   flashsale up examples/sneaker-drop.yaml --listen 8080 --data-dir ./data
 
 Ctrl-C closes the sale, settles what is queued and stops everything that was started; a second

@@ -23,6 +23,7 @@ fn the_examples_are_valid() {
         "validate",
         "examples/sneaker-drop.yaml",
         "examples/winter-market.yaml",
+        "examples/paid-drop.yaml",
     ]);
     assert_eq!(printed.status, Some(0), "{printed:?}");
     assert!(
@@ -35,6 +36,12 @@ fn the_examples_are_valid() {
         printed
             .out
             .contains("sale winter-market is valid: 5 products"),
+        "{printed:?}"
+    );
+    assert!(
+        printed
+            .out
+            .contains("sale paid-drop is valid: 1 product, 200 units"),
         "{printed:?}"
     );
 }

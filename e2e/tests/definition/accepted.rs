@@ -84,7 +84,7 @@ async fn every_form_of_the_definition_is_taken_without_a_warning() {
 #[ignore = "run by scripts/crd-test"]
 async fn examples_come_back_as_they_were_written() {
     let sales = sales(server().await, "examples");
-    for example in ["sneaker-drop", "winter-market"] {
+    for example in ["sneaker-drop", "winter-market", "paid-drop"] {
         let mut object = file(&format!("examples/{example}.yaml"));
         object["spec"]["worker"]["tolerations"] = json!([{"key": "dedicated", "value": "shop"}]);
         let parameters = PatchParams::apply("kubectl");
