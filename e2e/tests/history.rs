@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_domain::sale::Sale;
+use flashsale_domain::sale::{PaymentWindow, Sale};
 use flashsale_e2e::{
     patience::until,
     processes::Child,
@@ -38,11 +38,16 @@ struct Shop {
 
 impl Shop {
     async fn open(name: &str) -> Self {
+        Self::open_with(name, None).await
+    }
+
+    async fn open_with(name: &str, payment: Option<PaymentWindow>) -> Self {
         let services = Services::start().await;
         let mut sale = sale(name, &[(&format!("{name}-p"), 40)]);
         let mut limited = product(&format!("{name}-q"), 60);
         limited.max_per_user = Some(1);
         sale.products.push(limited);
+        sale.payment = payment;
         open(&services, &sale).await;
         let history = services.data_dir.path().join("run.jsonl");
         let gateways = [
@@ -133,6 +138,33 @@ fn told(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
+}
+
+/// Units of orders that nobody pays are sold again while the crowd still comes.
+#[tokio::test]
+async fn orders_that_expire_are_counted_and_break_no_law() {
+    let window = PaymentWindow {
+        window_seconds: 2,
+        grace_seconds: 0,
+    };
+    let shop = Shop::open_with("unpaid", Some(window)).await;
+    let _worker = Child::worker(&shop.services, "worker").await;
+    let crowd = ["--crowd", "600", "--arrival-seconds", "8", "--json"];
+    let output = shop.load(&crowd).output().await.unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let confirmed = report["counts"]["confirmed"].as_u64().unwrap();
+    assert!(confirmed > 100, "no unit was sold twice: {report:#}");
+    let count = |name: &str| report["orders"][name].as_u64().unwrap();
+    let (unpaid, cancelled) = (count("unpaid"), count("cancelled"));
+    assert_eq!(unpaid + cancelled, confirmed, "{report:#}");
+    assert!(cancelled > 0, "{report:#}");
+    assert_eq!(report["lost"], 0, "{report:#}");
+
+    let (status, json, told) = shop.check(&[]).await;
+    assert_eq!(status, Some(0), "{json:#} {told}");
+    assert_eq!(json["clean"], true);
+    assert_eq!(json["counts"]["confirmed"], confirmed, "{json:#}");
 }
 
 #[tokio::test]
