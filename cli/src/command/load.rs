@@ -298,9 +298,9 @@ async fn send(
         gateways: targets.to_vec(),
         patience: arguments.shape.settle_patience,
     };
-    let verified = verifier.run(&book, &CancellationToken::new()).await;
+    let found = verifier.run(&book, &CancellationToken::new()).await;
     progress.finish().await;
     listening.end().await;
     book.close_history(stop.is_cancelled());
-    Ok(Report::new(&book, started_at, elapsed, &verified))
+    Ok(Report::new(&book, started_at, elapsed, &found))
 }

@@ -197,13 +197,13 @@ async fn press(
         gateways: targets,
         patience: shape.settle_patience,
     };
-    let mut verified = verifier.run(book, stop).await;
+    let mut found = verifier.run(book, stop).await;
     progress.finish().await;
     if stop.is_cancelled() {
         // Nobody has waited for these, so they cannot be called lost.
-        verified.lost.clear();
+        found.lost.clear();
     }
-    Ok(Report::new(book, started_at, elapsed, &verified))
+    Ok(Report::new(book, started_at, elapsed, &found))
 }
 
 async fn audit(machine: &Machine) -> Result<Vec<SaleAudit>, ToolError> {

@@ -258,20 +258,20 @@ async fn unpaid_and_cancelled_orders_are_counted_apart_from_the_confirmed_ones()
         gateways: vec![target(address)],
         patience: Duration::from_millis(500),
     };
-    let verified = verifier.run(&book, &CancellationToken::new()).await;
-    assert!(verified.lost.is_empty(), "{verified:?}");
+    let found = verifier.run(&book, &CancellationToken::new()).await;
+    assert!(found.lost.is_empty(), "{found:?}");
     assert_eq!(book.counts().confirmed, 200);
     let ends_in = |digits: &[char]| {
         let jobs = book.acknowledged().into_iter();
         let jobs = jobs.filter(|(job, _)| job.to_string().ends_with(digits));
         u64::try_from(jobs.count()).unwrap()
     };
-    let orders = verified.orders.unwrap();
+    let orders = found.orders.unwrap();
     assert_eq!(orders.cancelled, ends_in(&['0', '1', '2', '3']));
     assert_eq!(orders.unpaid, ends_in(&['4', '5', '6', '7']));
     assert!(orders.cancelled > 0 && orders.unpaid > 0, "{orders:?}");
 
-    let report = Report::new(&book, Timestamp::now(), Duration::ZERO, &verified);
+    let report = Report::new(&book, Timestamp::now(), Duration::ZERO, &found);
     assert!(report.holds());
     let text = report.to_string();
     let row = |name: &str, count: u64| format!("  {name:<22} {count:>12}\n");

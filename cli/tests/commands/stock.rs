@@ -127,7 +127,7 @@ async fn a_closed_sale_is_settling_only_while_orders_wait_for_their_payment() {
         .tamper("UPDATE orders SET status = 'COMPLETED'")
         .await;
     listed("Closed", "0");
-    let told = Duration::from_secs(60);
+    let told = Duration::from_mins(1);
     orders::tell_pending(&mut market.queue.clone(), &market.keys, 7, told)
         .await
         .unwrap();
