@@ -141,8 +141,8 @@ pub enum ToolError {
     },
     /// A sale that has opened is to have its orders paid for, or no longer.
     #[error(
-        "sale {sale} has opened, and whether its orders have to be paid stays as it is; write `payment` as it was, or \
-         sell otherwise under another name"
+        "sale {sale} has opened, and whether its orders have to be paid, and by which provider, stays as it is; write `payment` as \
+         it was, or sell otherwise under another name"
     )]
     OtherPayment {
         /// The sale.

@@ -213,7 +213,7 @@ fn view(catalogue: &Catalogue, stocks: &Stocks, entry: &SaleEntry, now: Timestam
         server_time: now.to_string(),
         pass_required: sale.turnstile.pass_required,
         currency: sale.currency.code(),
-        payment: sale.payment.map(|payment| PaymentView {
+        payment: sale.payment.as_ref().map(|payment| PaymentView {
             window_seconds: payment.window_seconds,
         }),
         products: sale.products.iter().map(product).collect(),

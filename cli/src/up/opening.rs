@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flashsale_domain::sale::{Sale, Schedule};
+use flashsale_domain::sale::{PaymentWindow, Sale, Schedule};
 use flashsale_ledger::{Declared, Ledger, LedgerError};
 use flashsale_queue::{catalogue, connect::Queue, keys::SaleKeys, stock};
 use flashsale_recovery::retirement;
@@ -77,7 +77,9 @@ async fn keeps_terms(sale: &Sale, queue: &mut impl Queue, now: Timestamp) -> Res
         let currency = currency.code();
         return Err(ToolError::OtherCurrency { sale: id, currency });
     }
-    if payment.is_some() != sale.payment.is_some() {
+    let provider =
+        |payment: Option<&PaymentWindow>| payment.map(|payment| payment.provider.clone());
+    if provider(payment.as_ref()) != provider(sale.payment.as_ref()) {
         return Err(ToolError::OtherPayment { sale: id });
     }
     Ok(())

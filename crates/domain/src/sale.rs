@@ -11,6 +11,7 @@ use std::{ops::RangeInclusive, time::Duration};
 
 pub use iso_currency::Currency;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use self::behavior::{Behavior, Fallback};
@@ -70,18 +71,45 @@ pub struct Durability {
 }
 
 /// How long an order may wait for its payment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PaymentWindow {
     /// Seconds from its settlement until it expires, as its shopper is told.
     pub window_seconds: u32,
     /// Seconds that it is kept beyond that, for a payment that is on its way.
     pub grace_seconds: u32,
+    /// Who takes the payments; none: the shop, elsewhere. Records of the release before this field have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// What becomes of a payment for an order that expired.
+    #[serde(default)]
+    pub on_late: LatePolicy,
+}
+
+/// What becomes of a payment that comes after its order was cancelled because its window was over. Reacquire: a new
+/// order in its place if a unit is left and the shopper may have it, otherwise a refund. Refund: always a refund.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum LatePolicy {
+    /// A new order is made in its place if a unit is left and the shopper may have it; otherwise a refund.
+    #[default]
+    Reacquire,
+    /// It is given back.
+    Refund,
+}
+
+impl LatePolicy {
+    /// As `products.late_policy` has it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Reacquire => "reacquire",
+            Self::Refund => "refund",
+        }
+    }
 }
 
 impl PaymentWindow {
     /// How long an order may wait at most, grace included.
-    pub fn longest(self) -> Duration {
+    pub fn longest(&self) -> Duration {
         Duration::from_secs(u64::from(self.window_seconds) + u64::from(self.grace_seconds))
     }
 }

@@ -1,8 +1,8 @@
 //! The ledger: PostgreSQL, the judge of who got what.
 //!
-//! Everything that changes stock goes through here, and only in three ways: a settled batch
-//! ([`Ledger::settle`]), a declaration of what a sale offers ([`Ledger::declare`]) and a restock
-//! ([`Ledger::restock`]). Each is one transaction that keeps law 1, and the table's own
+//! Everything that changes stock goes through here, and only in four ways: a settled batch
+//! ([`Ledger::settle`]), a declaration of what a sale offers ([`Ledger::declare`]), a restock
+//! ([`Ledger::restock`]), and a change of an order, such as a payment ([`Ledger::apply_payment`]). Each is one transaction that keeps law 1, and the table's own
 //! constraint refuses whatever does not.
 
 mod books;
@@ -19,6 +19,7 @@ mod migration;
 mod open;
 mod orders;
 mod outcomes;
+mod payments;
 mod primary;
 mod products;
 mod recovery;
@@ -43,6 +44,10 @@ pub use handle::Ledger;
 pub use migration::Migrated;
 pub use orders::Order;
 pub use outcomes::{Decided, Outcomes};
+pub use payments::{
+    Applied, Cancellation, Checkout, Chore, ChoreKind, ChoreResult, PaymentEvent, PaymentKind,
+    PaymentTotal, Session,
+};
 pub use products::Declared;
 pub use repair::{Claim, Repair, Repaired};
 pub use restock::Restocked;

@@ -268,12 +268,13 @@ async fn change(
         "UPDATE products SET
            name = new.name, description = new.description, price = new.price, image = new.image,
            max_per_user = new.max_per_user, pay_seconds = $9, pay_grace_seconds = $10,
+           pay_provider = $11, currency = $12, late_policy = $13,
            sold_before = CASE WHEN sale_id IS NULL THEN sold ELSE sold_before END,
            sale_id = $1, listed = true, manifest_stock = new.manifest_stock,
            declared_stock = new.declared_stock, stock_quantity = new.stock,
            initial_stock = sold + new.stock
          FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[],
-                     $8::int[], $11::int[], $12::int[])
+                     $8::int[], $14::int[], $15::int[])
               AS new (id, name, description, price, manifest_stock, image, max_per_user,
                       declared_stock, stock)
          WHERE products.id = new.id
@@ -303,9 +304,9 @@ async fn add(
     let statement = sqlx::query_as(
         "INSERT INTO products (id, name, description, price, stock_quantity, image, sale_id,
                                declared_stock, manifest_stock, max_per_user, pay_seconds,
-                               pay_grace_seconds)
+                               pay_grace_seconds, pay_provider, currency, late_policy)
          SELECT new.id, new.name, new.description, new.price, new.stock, new.image, $1,
-                new.stock, new.stock, new.max_per_user, $9, $10
+                new.stock, new.stock, new.max_per_user, $9, $10, $11, $12, $13
            FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[], $6::int[], $7::text[],
                        $8::int[])
                 AS new (id, name, description, price, stock, image, max_per_user)
@@ -320,7 +321,8 @@ async fn add(
 }
 
 /// `statement` about products, given as arrays, a column each ($2 to $8): one statement takes any number of
-/// them. $9 and $10 are the sale's payment window and grace.
+/// them. $9 to $13 are how the sale's orders are paid: window, grace, provider, currency, and what becomes of late
+/// payments.
 fn with_columns<'q>(
     statement: QueryAs<'q, Postgres, Declaration, PgArguments>,
     sale: &'q Sale,
@@ -329,7 +331,7 @@ fn with_columns<'q>(
     fn column<'q, T>(products: &[&'q Product], of: impl Fn(&'q Product) -> T) -> Vec<T> {
         products.iter().map(|product| of(product)).collect()
     }
-    let window = sale.payment;
+    let window = sale.payment.as_ref();
     statement
         .bind(sale.id.as_str())
         .bind(column(products, |product| product.id.as_str()))
@@ -343,6 +345,9 @@ fn with_columns<'q>(
         .bind(window.map_or(0, |window| {
             i32::try_from(window.grace_seconds).unwrap_or(i32::MAX)
         }))
+        .bind(window.and_then(|window| window.provider.as_deref()))
+        .bind(sale.currency.code())
+        .bind(window.map(|window| window.on_late.as_str()))
 }
 
 /// An id that is none would be a product whose stock nobody tells: an error.

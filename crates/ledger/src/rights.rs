@@ -8,7 +8,7 @@ use crate::{call::CHECK_LIMIT, error::LedgerError, handle::Ledger};
 pub enum LedgerClient {
     /// Settles batches.
     Worker,
-    /// Looks orders up.
+    /// Looks orders up and has them paid.
     Gateway,
 }
 
@@ -32,12 +32,24 @@ const OF_WORKERS: &str = "\
             has_sequence_privilege('orders_id_seq', 'SELECT')) \
     ) AS needed(wanted, granted) WHERE NOT granted LIMIT 1";
 
-/// What a gateway reads.
+/// What a gateway reads and calls.
 const OF_GATEWAYS: &str = "\
-    SELECT current_user::text, format('SELECT on the column %s of the table orders', wanted) \
-      FROM unnest(ARRAY['id', 'job_id', 'user_id', 'product_id', 'sale_id', 'status', \
-                        'expires_at', 'end_reason']) AS wanted \
-     WHERE NOT has_column_privilege('orders', wanted, 'SELECT') LIMIT 1";
+    SELECT current_user::text, wanted FROM ( \
+        SELECT format('SELECT on the column %s of the table orders', name), \
+               has_column_privilege('orders', name, 'SELECT') \
+          FROM unnest(ARRAY['id', 'job_id', 'user_id', 'product_id', 'sale_id', 'status', \
+                            'expires_at', 'end_reason']) AS name \
+        UNION ALL \
+        SELECT format('EXECUTE on the function %s', split_part(signature, '(', 1)), \
+               has_function_privilege(signature, 'EXECUTE') \
+          FROM unnest(ARRAY['open_checkout(uuid, text, uuid)', 'session_opened(uuid, text, text)', \
+                            'session_failed(uuid, text)', \
+                            'apply_payment(text, text, text, uuid, text, text, bigint, text)', \
+                            'cancel_order(uuid, text)', \
+                            'claim_payment_chores(text[], integer, integer)', \
+                            'end_payment_chore(uuid, text, text, text)', \
+                            'payments_of_sale(text)']) AS signature \
+    ) AS needed(wanted, granted) WHERE NOT granted LIMIT 1";
 
 impl LedgerClient {
     fn question(self) -> &'static str {

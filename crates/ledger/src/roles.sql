@@ -36,7 +36,7 @@ BEGIN
       FROM pg_class
       WHERE relnamespace = quote_ident(current_schema())::regnamespace AND relkind = 'r'
         AND relname IN ('products', 'orders', 'sales', 'rejections', 'restocks', 'order_events',
-                        '_sqlx_migrations')
+                        'payments', 'payment_events', '_sqlx_migrations')
         AND relowner <> 'flashsale_owner'::regrole
     UNION ALL
     SELECT format('FUNCTION %s', oid::regprocedure)
@@ -47,7 +47,9 @@ BEGIN
                         'products_count_stock_versions', 'products_follow_sale',
                         'products_end_sale', 'orders_give_back_unit', 'orders_change_status',
                         'orders_count_changes', 'order_state', 'order_states', 'expire_orders',
-                        'order_changes')
+                        'order_changes', 'orders_end_payments', 'open_checkout', 'session_opened',
+                        'session_failed', 'order_again', 'apply_payment', 'cancel_order',
+                        'claim_payment_chores', 'end_payment_chore', 'payments_of_sale')
         AND proowner <> 'flashsale_owner'::regrole
   LOOP
     EXECUTE format('ALTER %s OWNER TO flashsale_owner', object);
@@ -77,13 +79,32 @@ BEGIN
 END $$;
 GRANT SELECT ON SEQUENCE orders_id_seq TO flashsale_worker;
 
--- Gateways: what GET /orders/{jobId} answers, for orders that Redis does not know any more.
+-- Gateways: what GET /orders/{jobId} answers, for orders that Redis does not know any more, and payments.
 GRANT SELECT (id, job_id, user_id, product_id, sale_id, status) ON orders TO flashsale_gateway;
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_attribute WHERE attrelid = 'orders'::regclass AND attname = 'expires_at') THEN
     GRANT SELECT (expires_at, end_reason) ON orders TO flashsale_gateway;
   END IF;
+END $$;
+DO $$
+DECLARE
+  signature text;
+BEGIN
+  FOREACH signature IN ARRAY ARRAY[
+    'open_checkout(uuid, text, uuid)',
+    'session_opened(uuid, text, text)',
+    'session_failed(uuid, text)',
+    'apply_payment(text, text, text, uuid, text, text, bigint, text)',
+    'cancel_order(uuid, text)',
+    'claim_payment_chores(text[], integer, integer)',
+    'end_payment_chore(uuid, text, text, text)',
+    'payments_of_sale(text)'
+  ] LOOP
+    IF to_regprocedure(signature) IS NOT NULL THEN
+      EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO flashsale_gateway', signature);
+    END IF;
+  END LOOP;
 END $$;
 
 -- A pooler may hand this session on.

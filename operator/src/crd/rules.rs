@@ -74,6 +74,11 @@ const RULES: [(&[&str], &[Rule]); 3] = [
                 ".spec.payment",
             ),
             Rule::new(
+                "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || !has(self.spec.payment) || !has(oldSelf.spec.payment) || (has(self.spec.payment.provider) ? self.spec.payment.provider : '') == (has(oldSelf.spec.payment.provider) ? oldSelf.spec.payment.provider : '')",
+                "the sale has opened, the provider of its payments stays as it is; sell otherwise by another FlashSale",
+                ".spec.payment.provider",
+            ),
+            Rule::new(
                 "!has(oldSelf.status) || !has(oldSelf.status.openedAt) || [self.spec.products.map(product, product.id)].all(ids, oldSelf.spec.products.all(old, old.id in ids))",
                 "the sale has opened, its products stay; write stock 0 to take one off sale",
                 ".spec.products",

@@ -107,7 +107,7 @@ impl Visit<'_> {
     /// A sale that is closed, and that jobs or unpaid orders keep from being freed.
     fn draining(&self, sale: &Sale, observed: &Observation) -> End {
         let is_settling = observed.phase == Some(Phase::Settling);
-        let window = sale.payment.filter(|_| is_settling);
+        let window = sale.payment.as_ref().filter(|_| is_settling);
         let limit = sale.drain_timeout + window.map_or(Duration::ZERO, PaymentWindow::longest);
         if !is_overdue(self, limit) {
             return End::Draining;

@@ -169,6 +169,18 @@ fn may_follow(in_force: &Announced, new: &Sale, opened: bool) -> Result<(), Refu
                 .to_owned(),
         );
     }
+    let provider = |sale: &Sale| {
+        sale.payment
+            .as_ref()
+            .and_then(|payment| payment.provider.clone())
+    };
+    if provider(new) != provider(old) {
+        let was = provider(old).unwrap_or_else(|| "left out".to_owned());
+        return forbidden(format!(
+            "the sale has opened, the provider of its payments stays as it is; write spec.payment.provider back ({was}), \
+             and sell otherwise by another FlashSale"
+        ));
+    }
     for product in &old.products {
         if !new.products.iter().any(|kept| kept.id == product.id) {
             return forbidden(format!(

@@ -14,7 +14,7 @@ use flashsale_domain::{
     event::OrdersChanged,
     job::Job,
     order::OrderState,
-    sale::{PaymentWindow, Sale},
+    sale::{LatePolicy, PaymentWindow, Sale},
 };
 use flashsale_queue::{
     catalogue,
@@ -43,6 +43,8 @@ fn paid_sale(products: &[(&str, i32)], seconds: u32) -> Sale {
         payment: Some(PaymentWindow {
             window_seconds: seconds,
             grace_seconds: 0,
+            provider: None,
+            on_late: LatePolicy::Reacquire,
         }),
         ..sale("drop", products)
     }

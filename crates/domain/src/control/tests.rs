@@ -4,7 +4,7 @@ use serde_json::json;
 use crate::{
     id::{ProductId, SaleId},
     observation::LaneObservation,
-    sale::{PaymentWindow, Sale, spec::FlashSaleSpec, validation},
+    sale::{LatePolicy, PaymentWindow, Sale, spec::FlashSaleSpec, validation},
     scaling::Reason,
     stock::KnownStock,
 };
@@ -623,6 +623,8 @@ fn a_sale_whose_orders_wait_for_payment_keeps_a_worker_and_its_products_until_no
     announced.sale.payment = Some(PaymentWindow {
         window_seconds: 600,
         grace_seconds: 0,
+        provider: None,
+        on_late: LatePolicy::Reacquire,
     });
     let mut controller = Controller::new(announced.clone());
     let look = |pending| Look {

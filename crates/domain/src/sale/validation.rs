@@ -210,6 +210,17 @@ fn check_payment(spec: &PaymentSpec, findings: &mut Findings) -> PaymentWindow {
             spec.grace_seconds.unwrap_or(PAYMENT_GRACE_SECONDS),
             0..=3_600,
         ),
+        provider: spec.provider.clone().filter(|name| {
+            let is_label = pods::is_dns_name(name) && !name.contains('.') && name.len() <= 63;
+            if !is_label {
+                let message = format!(
+                    "is {name:?}; write at most 63 of a-z, 0-9 and \"-\", with a letter or digit at both ends"
+                );
+                findings.add("spec.payment.provider", message);
+            }
+            is_label
+        }),
+        on_late: spec.on_late.unwrap_or_default(),
     }
 }
 

@@ -19,6 +19,7 @@ mod payments;
 mod poolers;
 mod previous_release;
 mod prices;
+mod providers;
 mod roles;
 mod takeovers;
 

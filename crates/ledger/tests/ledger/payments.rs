@@ -6,7 +6,7 @@ use flashsale_domain::{
     id::SaleId,
     job::Job,
     order::OrderState,
-    sale::{PaymentWindow, Sale},
+    sale::{LatePolicy, PaymentWindow, Sale},
 };
 use flashsale_ledger::{ChangedOrder, Claim, Fault, Ledger, OrderChanges, OrderPlace, Takeover};
 use flashsale_testbed::fixtures::{
@@ -23,6 +23,8 @@ fn paid(stock: i32, window_seconds: u32) -> Sale {
         payment: Some(PaymentWindow {
             window_seconds,
             grace_seconds: 0,
+            provider: None,
+            on_late: LatePolicy::Reacquire,
         }),
         ..sale("drop", &[("p", stock)])
     }
@@ -359,6 +361,8 @@ async fn an_order_is_kept_for_its_grace() {
     sale.payment = Some(PaymentWindow {
         window_seconds: 600,
         grace_seconds: 300,
+        provider: None,
+        on_late: LatePolicy::Reacquire,
     });
     open(&services, &sale).await;
     settle(ledger, &sale, &jobs(&sale, "u", 1)).await;

@@ -20,7 +20,7 @@ use super::{assert_law_1, jobs, letters, run};
 /// The schema of the release before ends with this migration.
 const BEFORE: i64 = 30;
 
-const OUR_TABLES: &str = "products, orders, sales, rejections, restocks, _sqlx_migrations";
+const OUR_TABLES: &str = "products, orders, sales, rejections, restocks, order_events, payments, payment_events, _sqlx_migrations";
 
 async fn opened(stock: i32) -> (Services, Logins, Sale) {
     let services = Services::start().await;

@@ -284,7 +284,7 @@ fn orders_have_to_be_paid_where_the_spec_says_so_within_bounds() {
         )
     };
     let seconds = |sale: &Sale| {
-        let window = sale.payment.unwrap();
+        let window = sale.payment.as_ref().unwrap();
         (window.window_seconds, window.grace_seconds)
     };
     assert_eq!(seconds(&of(json!({})).unwrap()), (600, 15));
