@@ -23,6 +23,7 @@ CREATE TABLE payments (
   expires_at  TIMESTAMPTZ,
   created_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
   changed_at  TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(),
+  paid_at     TIMESTAMPTZ,
   next_try    TIMESTAMPTZ,
   attempts    INTEGER     NOT NULL DEFAULT 0,
   last_error  TEXT,
@@ -39,6 +40,7 @@ COMMENT ON COLUMN payments.late_for IS 'the expired order that it was meant for,
 COMMENT ON COLUMN payments.amount IS 'minor units of the currency: what is asked for, or what came once that is known to differ';
 COMMENT ON COLUMN payments.state IS 'OPENING: the provider is being asked for a session; OPEN: it has one; ENDING: it is to be told that nobody may pay any more; ENDED: nobody paid; PAID: the money is its order''s; REFUND_DUE; REFUNDED';
 COMMENT ON COLUMN payments.expires_at IS 'as of its order, when the session was asked for';
+COMMENT ON COLUMN payments.paid_at IS 'when its money became its order''s; null: it never was';
 COMMENT ON COLUMN payments.next_try IS 'when the provider is asked (again) to end the session or to refund';
 
 CREATE UNIQUE INDEX payments_one_open ON payments (order_id) WHERE state IN ('OPENING', 'OPEN');
@@ -156,7 +158,8 @@ END $$;
 -- Notes the session that the provider opened. False: it is not to be paid, since its order ended meanwhile or
 -- has another session; then it is going to be ended.
 CREATE FUNCTION session_opened(p_id uuid, p_session_ref text, p_url text) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 DECLARE
   v_payment payments%ROWTYPE;
 BEGIN
@@ -182,7 +185,8 @@ BEGIN
 END $$;
 
 -- Notes that the provider opened no session: the shopper may ask anew.
-CREATE FUNCTION session_failed(p_id uuid, p_error text) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION session_failed(p_id uuid, p_error text) RETURNS void LANGUAGE sql
+SET enable_seqscan = off AS $$
   UPDATE payments
     SET state = 'ENDED', next_try = NULL, last_error = left(p_error, 500), changed_at = clock_timestamp()
     WHERE id = p_id AND session_ref IS NULL AND state IN ('OPENING', 'ENDING')
@@ -360,6 +364,7 @@ BEGIN
   UPDATE payments p
     SET state = CASE result WHEN 'refunded' THEN 'REFUNDED' WHEN 'refund_due' THEN 'REFUND_DUE' ELSE 'PAID' END,
         next_try = CASE WHEN result = 'refund_due' THEN clock_timestamp() END, attempts = 0,
+        paid_at = CASE WHEN result IN ('completed', 'reacquired') THEN clock_timestamp() ELSE p.paid_at END,
         order_id = COALESCE(v_late, p.order_id),
         late_for = CASE WHEN v_late IS NULL THEN p.late_for ELSE p.order_id END,
         payment_ref = COALESCE(p.payment_ref, p_payment_ref),
@@ -432,39 +437,38 @@ BEGIN
         changed_at = CASE WHEN is_longer THEN p.changed_at ELSE v_now END
     FROM past WHERE p.id = past.id;
 
-  -- A session that nobody heard of is over after a day at every provider.
-  UPDATE payments p SET state = 'ENDED', next_try = NULL, changed_at = v_now
-    WHERE p.id IN (
-      SELECT c.id FROM unnest(p_providers) AS wanted(name)
-        CROSS JOIN LATERAL (
-          SELECT id FROM payments
-            WHERE provider = wanted.name AND state = 'ENDING' AND next_try <= v_now
-              AND session_ref IS NULL AND created_at < v_now - interval '24 hours'
-            ORDER BY next_try LIMIT p_limit FOR UPDATE SKIP LOCKED) AS c);
-
   RETURN QUERY
   WITH due AS MATERIALIZED (
-    SELECT c.id FROM unnest(p_providers) AS wanted(name)
+    SELECT c.id, c.is_over FROM unnest(p_providers) AS wanted(name)
       CROSS JOIN LATERAL (
-        SELECT id, next_try FROM payments
+        SELECT id, next_try, state = 'ENDING' AND session_ref IS NULL
+                             AND created_at < v_now - interval '24 hours' AS is_over
+          FROM payments
           WHERE provider = wanted.name AND state IN ('ENDING', 'REFUND_DUE') AND next_try <= v_now
           ORDER BY next_try LIMIT p_limit FOR UPDATE SKIP LOCKED) AS c
-      ORDER BY c.next_try LIMIT p_limit)
-  UPDATE payments p
-    SET attempts = p.attempts + 1,
-        next_try = v_now + GREATEST(make_interval(secs => p_lease_ms / 1000.0),
-                                    LEAST(make_interval(secs => 2 ^ LEAST(p.attempts, 10)),
-                                          interval '10 minutes'))
-    FROM due WHERE p.id = due.id
-    RETURNING p.id, CASE p.state WHEN 'ENDING' THEN 'end' ELSE 'refund' END, p.provider::text, p.session_ref,
-              p.payment_ref, p.amount, p.currency::text, p.attempts, p.order_id, p.sale_id::text,
-              p.product_id::text;
+      ORDER BY c.next_try LIMIT p_limit
+  ), claimed AS (
+    -- A session that nobody heard of is over after a day at every provider.
+    UPDATE payments p
+      SET state = CASE WHEN is_over THEN 'ENDED' ELSE p.state END,
+          changed_at = CASE WHEN is_over THEN v_now ELSE p.changed_at END,
+          attempts = p.attempts + 1,
+          next_try = CASE WHEN NOT is_over THEN
+            v_now + GREATEST(make_interval(secs => p_lease_ms / 1000.0),
+                             LEAST(make_interval(secs => 2 ^ LEAST(p.attempts, 10)), interval '10 minutes')) END
+      FROM due WHERE p.id = due.id
+      RETURNING p.*)
+  SELECT c.id, CASE c.state WHEN 'ENDING' THEN 'end' ELSE 'refund' END, c.provider::text, c.session_ref,
+         c.payment_ref, c.amount, c.currency::text, c.attempts, c.order_id, c.sale_id::text,
+         c.product_id::text
+    FROM claimed c WHERE c.state <> 'ENDED';
 END $$;
 
 -- Notes what came of a chore: `ended`, `refunded` (`p_ref` is the refund's id) or `failed` (`p_ref` says why).
 -- What changed meanwhile stays as it is.
 CREATE FUNCTION end_payment_chore(p_id uuid, p_chore text, p_result text, p_ref text) RETURNS void
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql
+SET enable_seqscan = off AS $$
 BEGIN
   CASE p_result
     WHEN 'ended' THEN

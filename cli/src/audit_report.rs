@@ -2,18 +2,28 @@
 
 use std::fmt::Write as _;
 
-use flashsale_audit::{Findings, SaleAudit};
+use flashsale_audit::{Findings, PaymentAudit, SaleAudit};
 use flashsale_testbed::figures::grouped;
 
-/// The line that says it all, over some sales: `0 oversold · 0 lost · 0 duplicated`.
+/// The line that says it all, over some sales: `0 oversold · 0 lost · 0 duplicated`, and ` · 0 unsettled` where
+/// orders are paid.
 pub fn headline(audits: &[SaleAudit]) -> String {
     let sum = |figure: fn(&SaleAudit) -> u64| grouped(audits.iter().map(figure).sum::<u64>());
-    format!(
+    let mut text = format!(
         "{} oversold · {} lost · {} duplicated",
         sum(SaleAudit::oversold),
         sum(SaleAudit::lost),
         sum(SaleAudit::duplicated)
-    )
+    );
+    if audits.iter().any(has_payments) {
+        let _ = write!(text, " · {} unsettled", sum(SaleAudit::unsettled));
+    }
+    text
+}
+
+/// Whether orders of the sale wait for their payment, or have one.
+fn has_payments(audit: &SaleAudit) -> bool {
+    audit.payments != PaymentAudit::default()
 }
 
 /// One sale, law by law.
@@ -28,6 +38,17 @@ pub fn details(audit: &SaleAudit) -> String {
     ];
     for (count, word, numbers, findings) in laws {
         law(&mut text, count, word, &numbers, findings);
+    }
+    if has_payments(audit) {
+        let findings = &audit.payments.findings;
+        let numbers = payment_line(audit);
+        law(
+            &mut text,
+            audit.unsettled(),
+            "unsettled",
+            &numbers,
+            findings,
+        );
     }
     text
 }
@@ -112,6 +133,24 @@ fn order_line(audit: &SaleAudit) -> String {
         "some of them not alone with their key or job, or of no known product"
     };
     format!("{all} orders ({cancelled} cancelled), {each}")
+}
+
+fn payment_line(audit: &SaleAudit) -> String {
+    let payments = &audit.payments;
+    let mut text = format!(
+        "{} payments, {} of them an order's money and {} given back",
+        grouped(payments.payments),
+        grouped(payments.paid),
+        grouped(payments.refunded)
+    );
+    let notes = [
+        (payments.pending, "orders wait for their payment"),
+        (payments.unfinished, "sessions to end or payments to refund"),
+    ];
+    for (count, what) in notes.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = write!(text, "; {} {what}", grouped(count));
+    }
+    text
 }
 
 fn signed(number: i64) -> String {

@@ -7,6 +7,7 @@ mod ledger;
 mod once;
 mod order;
 mod outcomes;
+mod payments;
 mod privacy;
 mod stock;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub fn judge(facts: &Facts, stores: &Stores, circumstances: &Circumstances) -> V
     time::judge(&case, &mut verdict);
     privacy::judge(&case, &mut verdict);
     end::judge(&case, &mut verdict);
+    payments::judge(&case, &mut verdict);
     order::judge(&case, &mut verdict);
     verdict.finish();
     verdict

@@ -81,6 +81,17 @@ pub struct LedgerSale {
     pub keeps_all_rejections: bool,
     /// The present incarnation of the sale; none where the ledger knows no incarnations.
     pub incarnation: Option<i32>,
+    /// What the ledger says that breaks law 8.
+    pub unsettled: Vec<Unsettled>,
+}
+
+/// An order or a payment that breaks law 8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsettled {
+    /// The order; none of money that no order is known for.
+    pub order: Option<i64>,
+    /// What is wrong, in words.
+    pub what: String,
 }
 
 /// One order.

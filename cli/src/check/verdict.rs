@@ -43,6 +43,9 @@ pub enum Law {
     /// Law 7.
     #[strum(to_string = "7 tidy end")]
     TidyEnd,
+    /// Law 8.
+    #[strum(to_string = "8 paid or refunded")]
+    PaidOrRefunded,
     /// First come, first served, within a lane.
     #[strum(to_string = "order of arrival")]
     OrderOfArrival,

@@ -12,7 +12,7 @@ use crate::{
     connection::StoresArgs,
 };
 
-/// Check from PostgreSQL and Redis that nothing is oversold, lost or duplicated.
+/// Check from PostgreSQL and Redis that nothing is oversold, lost, duplicated or paid without an order.
 ///
 /// Reads only, and may run while a sale does. Every law is told with the numbers behind it and
 /// the rows that break it.

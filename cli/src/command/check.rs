@@ -24,7 +24,7 @@ const PROGRESS_EVERY: u64 = 4_096;
 /// How often the terminal is redrawn while nothing is counted.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Judge laws 1 to 7 and the order of arrival on histories of a load and on both stores.
+/// Judge laws 1 to 8 and the order of arrival on histories of a load and on both stores.
 ///
 /// A history (`flashsale load --history FILE`) has every request, answer, event and poll with its
 /// times. It is compared with the orders, products and rejections of PostgreSQL and the records,

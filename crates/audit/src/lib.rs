@@ -1,4 +1,4 @@
-//! Do laws 1 to 3 hold for a sale? Read from PostgreSQL and Redis, without changing either, while
+//! Do laws 1 to 3 and 8 hold for a sale? Read from PostgreSQL and Redis, without changing either, while
 //! the sale runs or after.
 //!
 //! | law | is looked for in | says |
@@ -6,6 +6,7 @@
 //! | 1, no oversell | PostgreSQL ([`StockAudit`]) | what was ever on offer is what is left plus what is ordered |
 //! | 2, no lost ack | Redis against PostgreSQL ([`OutcomeAudit`]) | each acknowledged job waits in its lane or has an outcome that the ledger agrees with |
 //! | 3, once | PostgreSQL ([`UniquenessAudit`]) | one key of one shopper, and one job, make one order |
+//! | 8, paid or refunded | PostgreSQL ([`PaymentAudit`]) | every pending order ends, and every payment has one order or one refund |
 //!
 //! Nothing is taken on trust from the constraints that should keep the laws: each count is made
 //! from the rows. What looks wrong while a sale runs is looked at again before it is reported, so
@@ -16,6 +17,7 @@ mod findings;
 mod jobs;
 pub mod letters;
 mod outcomes;
+pub mod payments;
 pub mod records;
 mod rejections;
 mod second_look;
@@ -35,6 +37,7 @@ pub use error::AuditError;
 pub use findings::{Findings, SHOWN};
 pub use flashsale_ledger::ProductBooks;
 pub use jobs::OutcomeAudit;
+pub use payments::PaymentAudit;
 pub use stock::StockAudit;
 pub use uniqueness::UniquenessAudit;
 
@@ -50,6 +53,8 @@ pub struct SaleAudit {
     pub outcomes: OutcomeAudit,
     /// Law 3.
     pub uniqueness: UniquenessAudit,
+    /// Law 8.
+    pub payments: PaymentAudit,
 }
 
 impl SaleAudit {
@@ -69,11 +74,17 @@ impl SaleAudit {
         self.uniqueness.surplus
     }
 
-    /// Whether all three laws hold.
+    /// Orders and payments by which law 8 is broken.
+    pub fn unsettled(&self) -> u64 {
+        self.payments.findings.total
+    }
+
+    /// Whether all four laws hold.
     pub fn holds(&self) -> bool {
         self.stock.findings.is_empty()
             && self.outcomes.lost.is_empty()
             && self.uniqueness.findings.is_empty()
+            && self.payments.findings.is_empty()
     }
 }
 
@@ -85,10 +96,11 @@ pub async fn audit(
 ) -> Result<SaleAudit, AuditError> {
     let outcomes = outcomes::audit(ledger, connection, sale).await?;
     // One snapshot, so that figures read one after the other are of the same moment.
-    let (stock, uniqueness) = ledger
+    let (stock, uniqueness, payments) = ledger
         .snapshot(async |connection| {
             let stock = stock::audit(connection, sale).await?;
-            Ok((stock, uniqueness::audit(connection, sale).await?))
+            let uniqueness = uniqueness::audit(connection, sale).await?;
+            Ok((stock, uniqueness, payments::audit(connection, sale).await?))
         })
         .await?;
     Ok(SaleAudit {
@@ -96,6 +108,7 @@ pub async fn audit(
         stock,
         outcomes: outcomes.with_orders(uniqueness.orders),
         uniqueness,
+        payments,
     })
 }
 

@@ -178,7 +178,7 @@ fn rules_point_at_fields_that_are_there() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 13);
+    assert_eq!(seen, 14);
 }
 
 /// A sale with a name, written as `spec`.
@@ -326,5 +326,26 @@ fn once_open_some_fields_stay() {
             Some(sentence) => assert!(said.contains(sentence), "{new_spec}: {said:?}"),
             None => assert_eq!(said, "", "{new_spec}"),
         }
+    }
+}
+
+#[test]
+fn once_open_the_provider_of_payments_stays() {
+    let of = |payment: Value| {
+        let mut sale = sale(&json!({"products": products(&["shoe"]), "payment": payment}));
+        sale["status"] = json!({"openedAt": "2026-11-27T09:00:00Z"});
+        sale
+    };
+    let (plain, till) = (json!({}), json!({"provider": "till"}));
+    let refund = json!({"provider": "till", "onLate": "Refund", "windowSeconds": 60});
+    for (old, new, stays) in [
+        (&plain, &till, true),
+        (&till, &plain, true),
+        (&till, &json!({"provider": "other"}), true),
+        (&till, &refund, false),
+    ] {
+        let said = judge(&of(new.clone()), Some(&of(old.clone()))).join("\n");
+        let is_refused = said.contains("the provider of its payments stays");
+        assert_eq!(is_refused, stays, "{old} to {new}: {said:?}");
     }
 }

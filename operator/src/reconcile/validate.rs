@@ -289,6 +289,27 @@ mod tests {
     }
 
     #[test]
+    fn once_open_the_provider_of_payments_stays() {
+        let of = |payment: serde_json::Value| sale(&json!({ "payment": payment }));
+        let old = Announced {
+            sale: of(json!({"provider": "till"})),
+            closing: false,
+        };
+        let same = of(json!({"provider": "till", "onLate": "Refund", "windowSeconds": 60}));
+        assert_eq!(may_follow(&old, &same, true), Ok(()));
+        for other in [json!({"provider": "other"}), json!({})] {
+            let new = of(other);
+            assert_eq!(may_follow(&old, &new, false), Ok(()));
+            let refusal = may_follow(&old, &new, true).unwrap_err();
+            assert!(
+                refusal
+                    .message
+                    .contains("write spec.payment.provider back (till)")
+            );
+        }
+    }
+
+    #[test]
     fn a_refused_edit_may_only_restrict() {
         let as_it_is = announced();
         let kept = |in_force: &Announced, changes| restricted(in_force, &spec(&changes));

@@ -12,10 +12,12 @@ use std::{
 
 use flashsale_domain::{
     event::OrdersChanged,
+    id::JobId,
     job::Job,
     order::OrderState,
     sale::{LatePolicy, PaymentWindow, Sale},
 };
+use flashsale_ledger::{Applied, Checkout, PaymentEvent, PaymentKind};
 use flashsale_queue::{
     catalogue,
     keys::{ORDERS, SaleKeys},
@@ -29,6 +31,7 @@ use flashsale_testbed::fixtures::{
     services::Services,
 };
 use redis::AsyncCommands;
+use uuid::Uuid;
 
 use crate::{control_loop::ControlLoop, running::Worker};
 
@@ -219,6 +222,64 @@ async fn what_the_shop_does_to_orders_by_itself_is_told() {
         count(&services, "products WHERE told_seq = event_seq").await == 1
     })
     .await;
+    worker.stop().await;
+}
+
+/// A payment that came too late has a new order, of which nobody has sent a buy.
+#[tokio::test]
+async fn an_order_that_is_made_in_the_place_of_one_that_expired_is_told() {
+    let services = Services::start().await;
+    let mut sale = paid_sale(&[("p", 2)], LONG);
+    sale.payment.as_mut().unwrap().provider = Some("till".to_owned());
+    open(&services, &sale).await;
+    let worker = Worker::start(&services, "w", 1);
+    let job = push_jobs(&services, &sale, 0..1).await.remove(0);
+    emptied(&services, &sale).await;
+    let expired = order_of(&services, &job).await;
+    let payment = Uuid::now_v7();
+    let checkout = services
+        .ledger
+        .open_checkout(job.job_id, &job.data.user_id, payment)
+        .await;
+    assert!(matches!(checkout, Ok(Checkout::Opening(_))), "{checkout:?}");
+    let end = "UPDATE orders SET expires_at = now() - interval '1 hour'";
+    execute(&services, end).await;
+    is_told(&services, &sale, expired, "x expired").await;
+
+    let mut heard = services.queue.subscribe(&[ORDERS]).await.unwrap();
+    let event = PaymentEvent {
+        provider: "till".to_owned(),
+        event: None,
+        kind: PaymentKind::Paid,
+        payment: Some(payment),
+        session_ref: None,
+        payment_ref: Some("pi_1".to_owned()),
+        amount: sale.products[0].price,
+        currency: "USD".to_owned(),
+    };
+    let applied = services.ledger.apply_payment(&event).await.unwrap();
+    assert_eq!(applied, Applied::Reacquired);
+    let made = services.ledger.order_of_job(JobId(payment)).await.unwrap();
+    let made = made.unwrap().id;
+    is_told(&services, &sale, made, "c").await;
+    let message = heard.next().await.unwrap();
+    let changed = OrdersChanged::parse(message.get_payload_bytes()).unwrap();
+    let paid = (job.data.user_id, JobId(payment), made, "c".to_owned());
+    assert_eq!(changed.orders, [paid]);
+    until("Redis has the stock", SOON, async || {
+        let stock = SaleKeys::new(&sale.id).stock();
+        let left: i32 = services.queue.clone().hget(stock, "p").await.unwrap();
+        left == 1
+    })
+    .await;
+    // The next buy gets the unit that is left, by the figure that was told.
+    push_jobs(&services, &sale, 1..3).await;
+    emptied(&services, &sale).await;
+    assert_eq!(
+        count(&services, "orders WHERE status <> 'CANCELLED'").await,
+        2
+    );
+    no_unit_is_lost_or_sold_twice(&services).await;
     worker.stop().await;
 }
 

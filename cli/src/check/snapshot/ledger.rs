@@ -3,13 +3,14 @@
 
 use std::collections::HashMap;
 
+use flashsale_audit::payments;
 use flashsale_domain::{id::SaleId, outcome::Outcome};
 use flashsale_ledger::LedgerConnection;
 use futures_util::TryStreamExt as _;
 use sqlx::AssertSqlSafe;
 use uuid::Uuid;
 
-use crate::check::stores::{LedgerSale, Order, Product};
+use crate::check::stores::{LedgerSale, Order, Product, Unsettled};
 
 pub(super) async fn read(
     connection: &mut LedgerConnection,
@@ -22,7 +23,24 @@ pub(super) async fn read(
         rejections: rejections(connection, sale).await?,
         keeps_all_rejections,
         incarnation,
+        unsettled: unsettled(connection, sale).await?,
     })
+}
+
+/// The first ten thousand rows that break law 8.
+async fn unsettled(
+    connection: &mut LedgerConnection,
+    sale: &SaleId,
+) -> Result<Vec<Unsettled>, sqlx::Error> {
+    let wrong = payments::unsettled(connection, sale, 10_000).await?;
+    let unsettled = wrong.into_iter().map(|wrong| Unsettled {
+        order: wrong.order,
+        what: match wrong.payment {
+            Some(payment) => format!("payment {payment} {}", wrong.what),
+            None => wrong.what,
+        },
+    });
+    Ok(unsettled.collect())
 }
 
 /// Whether a table of the search path has this column.

@@ -5,7 +5,10 @@
 )]
 
 use flashsale_audit::SaleAudit;
-use flashsale_domain::{job::Job, sale::Sale};
+use flashsale_domain::{
+    job::Job,
+    sale::{LatePolicy, PaymentWindow, Sale},
+};
 use flashsale_queue::keys::{SALES, SaleKeys};
 use flashsale_testbed::fixtures::{
     queue::job,
@@ -103,4 +106,133 @@ async fn a_sale_that_cannot_be_audited_for_its_name_is_told() {
         (known.sales.len(), known.invalid),
         (1, vec!["no name".to_owned()])
     );
+}
+
+/// A sale whose orders are paid at a provider, with one of Ann's that waits.
+async fn with_pending_order(services: &Services) -> Sale {
+    let sale = Sale {
+        payment: Some(PaymentWindow {
+            window_seconds: 600,
+            grace_seconds: 30,
+            provider: Some("till".to_owned()),
+            on_late: LatePolicy::Reacquire,
+        }),
+        ..sale("drop", &[("p", 9)])
+    };
+    open(services, &sale).await;
+    let p = &sale.products[0].id;
+    settle(services, &sale, 0, &job(&sale, "ann", p, "k")).await;
+    sale
+}
+
+/// As if somebody had written them by hand: a payment of Ann's order in this state.
+async fn write(services: &Services, state: &str, more: &str) {
+    let statement = format!(
+        "INSERT INTO payments (id, order_id, product_id, sale_id, user_id, provider, session_ref, amount, currency,
+                               state, next_try)
+           SELECT gen_random_uuid(), id, product_id, sale_id, user_id, 'till', 'cs_1', price, 'USD', '{state}',
+                  CASE WHEN '{state}' IN ('ENDING', 'REFUND_DUE') THEN now() END
+             FROM orders; {more}"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(statement))
+        .execute(services.ledger.pool())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn payments_on_their_way_are_no_finding() {
+    let services = Services::start().await;
+    let sale = with_pending_order(&services).await;
+    let clear = "DELETE FROM payments";
+    for (state, more) in [
+        (
+            "OPEN",
+            "UPDATE orders SET expires_at = now() - interval '80 seconds'",
+        ),
+        (
+            "ENDING",
+            "UPDATE payments SET changed_at = now() - interval '59 minutes'",
+        ),
+        // A session that nobody heard of is looked for during a day.
+        (
+            "ENDING",
+            "UPDATE payments SET session_ref = NULL, changed_at = now() - interval '9 hours'",
+        ),
+        (
+            "ENDED",
+            "UPDATE payments SET changed_at = now() - interval '9 days'",
+        ),
+        ("REFUND_DUE", "UPDATE orders SET status = 'COMPLETED'"),
+        ("PAID", "SELECT 1"),
+    ] {
+        write(&services, state, more).await;
+        let audit = audited(&services, &sale).await;
+        assert!(
+            audit.payments.findings.is_empty(),
+            "{state}, {more}: {:?}",
+            audit.payments
+        );
+        assert_eq!(audit.payments.payments, 1);
+        assert!(audit.holds(), "{audit:?}");
+        sqlx::raw_sql(clear)
+            .execute(services.ledger.pool())
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn orders_that_do_not_end_and_payments_without_one_order_or_one_refund_are_unsettled() {
+    let no_trigger = "ALTER TABLE orders DISABLE TRIGGER orders_end_payments";
+    for (state, more, words) in [
+        ("PAID", "SELECT 1", "is its order's money, and the order is pending"),
+        (
+            "PAID",
+            "UPDATE orders SET status = 'CANCELLED'",
+            "is its order's money, and the order is cancelled",
+        ),
+        ("PAID", "UPDATE payments SET order_id = 99", "and the order is not there"),
+        (
+            "PAID",
+            "UPDATE orders SET status = 'COMPLETED'; DROP INDEX payments_one_paid;
+             INSERT INTO payments (id, order_id, sale_id, provider, amount, currency, state)
+               SELECT gen_random_uuid(), order_id, sale_id, provider, amount, currency, state FROM payments",
+            "was paid 2 times",
+        ),
+        (
+            "REFUNDED",
+            "UPDATE orders SET status = 'COMPLETED'; UPDATE payments SET paid_at = now()",
+            "is given back, and its order is completed",
+        ),
+        (
+            "OPEN",
+            "UPDATE orders SET status = 'CANCELLED'",
+            "can be paid, and its order is cancelled",
+        ),
+        (
+            "ENDING",
+            "UPDATE payments SET changed_at = now() - interval '61 minutes'",
+            "is to be ended since",
+        ),
+        (
+            "REFUND_DUE",
+            "UPDATE payments SET changed_at = now() - interval '61 minutes', order_id = NULL, sale_id = NULL",
+            "is to be given back since",
+        ),
+        (
+            "ENDED",
+            "UPDATE orders SET expires_at = now() - interval '91 seconds'",
+            "waits for its payment since",
+        ),
+    ] {
+        let services = Services::start().await;
+        let sale = with_pending_order(&services).await;
+        write(&services, state, no_trigger).await;
+        sqlx::raw_sql(more).execute(services.ledger.pool()).await.unwrap();
+        let audit = audited(&services, &sale).await;
+        assert_eq!(audit.unsettled(), 1, "{words}: {:?}", audit.payments);
+        assert!(audit.payments.findings.rows[0].contains(words), "{:?}", audit.payments);
+        assert!(!audit.holds());
+    }
 }

@@ -11,6 +11,7 @@ mod durability;
 mod failover;
 mod faults;
 mod incarnations;
+mod law_8;
 mod looks;
 mod migrating;
 mod model;

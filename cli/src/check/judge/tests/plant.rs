@@ -8,7 +8,7 @@ use super::model::{BEGAN, Made, SALE, record};
 use crate::{
     check::{
         facts::StockHeard,
-        stores::{Letter, Order},
+        stores::{Letter, Order, Unsettled},
         verdict::{Law, Verdict, Violation},
     },
     history::{Asked, Ending, Entry, EventSource},
@@ -95,6 +95,7 @@ pub(super) const PLANTS: &[(&str, Plant)] = &[
     ("not_registered", not_registered),
     ("registered_without_record", registered_without_record),
     ("rejections_left_behind", rejections_left_behind),
+    ("paid_without_its_order", paid_without_its_order),
     ("overtaken", overtaken),
 ];
 
@@ -651,6 +652,16 @@ fn rejections_left_behind(made: &mut Made, _: &mut StdRng) -> Option<Expected> {
     let kept = [(Uuid::from_u128(3_000_000), vec![Outcome::SoldOut])];
     made.sale().ledger.rejections = Some(kept.into());
     found(Law::TidyEnd, Names::Sale)
+}
+
+// Law 8.
+
+fn paid_without_its_order(made: &mut Made, _: &mut StdRng) -> Option<Expected> {
+    made.sale().ledger.unsettled.push(Unsettled {
+        order: Some(7),
+        what: "is its order's money, and the order is cancelled".to_owned(),
+    });
+    found(Law::PaidOrRefunded, Names::Sale)
 }
 
 // Order of arrival.

@@ -1,7 +1,7 @@
 use super::*;
 use serde_json::json;
 
-use crate::sale::{WorkerPolicy, behavior::SelectPolicy};
+use crate::sale::{LatePolicy, WorkerPolicy, behavior::SelectPolicy};
 
 fn spec(change: impl FnOnce(&mut serde_json::Value)) -> FlashSaleSpec {
     let mut value = json!({
@@ -297,7 +297,27 @@ fn orders_have_to_be_paid_where_the_spec_says_so_within_bounds() {
             "{told}"
         );
     }
-    // Records of the release before have no payment, and a sale without one writes none.
+    let provided = of(json!({"provider": "till-2", "onLate": "Refund"})).unwrap();
+    let payment = provided.payment.unwrap();
+    assert_eq!(payment.provider.as_deref(), Some("till-2"));
+    assert_eq!(payment.on_late, LatePolicy::Refund);
+    let plain = of(json!({})).unwrap().payment.unwrap();
+    assert_eq!(
+        (plain.provider, plain.on_late),
+        (None, LatePolicy::Reacquire)
+    );
+    for name in ["", "Till", "-till", "till-", "a.b", &"a".repeat(64)] {
+        let told = of(json!({"provider": name})).unwrap_err()[0].to_string();
+        assert!(told.starts_with("spec.payment.provider: is "), "{told}");
+    }
+    // Records of the release before have no provider and say nothing of late payments.
+    let record = json!({"windowSeconds": 60, "graceSeconds": 1});
+    let window: PaymentWindow = serde_json::from_value(record).unwrap();
+    assert_eq!(
+        (window.provider, window.on_late),
+        (None, LatePolicy::Reacquire)
+    );
+    // Those before that have no payment, and a sale without one writes none.
     let sale = check_spec(SaleId::new("drop").unwrap(), &spec(|_| ())).unwrap();
     assert!(
         serde_json::to_value(&sale)
