@@ -513,6 +513,24 @@ async fn a_late_order_gets_a_number_though_the_sequence_is_behind() {
 }
 
 #[tokio::test]
+async fn payments_go_on_while_the_columns_of_orders_are_widened() {
+    let shop = Shop::open(5).await;
+    let payment = shop.session().await;
+    // So that connections have their plans.
+    let ledger = shop.ledger();
+    ledger
+        .apply_payment(&event(PaymentKind::Declined, Uuid::now_v7()))
+        .await
+        .unwrap();
+    shop.run(EXPIRE).await;
+    ledger.widen_orders().await.unwrap();
+    assert_eq!(shop.apply(&paid(payment)).await, Applied::Reacquired);
+    assert_eq!(shop.checkout().await, Checkout::Cancelled);
+    shop.assert_books(&["CANCELLED expired", "COMPLETED"], &["PAID"])
+        .await;
+}
+
+#[tokio::test]
 async fn money_that_the_ledger_has_forgotten_goes_back_once() {
     let shop = Shop::open(1).await;
     let forgotten = Uuid::now_v7();
