@@ -29,10 +29,33 @@ pub async fn get(address: SocketAddr, path: &str) -> io::Result<Answer> {
         .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
 }
 
+/// The same for `POST path` of JSON with these further headers.
+pub async fn post(
+    address: SocketAddr,
+    path: &str,
+    headers: &[(&str, &str)],
+    json: &str,
+) -> io::Result<Answer> {
+    let mut head = format!("POST {path} HTTP/1.0\r\nHost: {address}\r\n");
+    for (name, value) in headers {
+        head.extend([name, ": ", value, "\r\n"]);
+    }
+    let length = json.len();
+    let request =
+        format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{json}");
+    timeout(TIMEOUT, exchange(address, &request))
+        .await
+        .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
 async fn ask(address: SocketAddr, path: &str) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect(address).await?;
-    // Of this version, because an answer to it ends with the connection and comes in one piece.
     let request = format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n");
+    exchange(address, &request).await
+}
+
+/// Requests are of HTTP/1.0, because an answer to that ends with the connection and comes in one piece.
+async fn exchange(address: SocketAddr, request: &str) -> io::Result<Answer> {
+    let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request.as_bytes()).await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;

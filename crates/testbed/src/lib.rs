@@ -43,6 +43,8 @@ pub mod redis;
 pub mod sentinel;
 #[cfg(feature = "sockets")]
 pub mod socket_io;
+#[cfg(feature = "payments")]
+pub mod stripe;
 mod tls;
 #[cfg(feature = "tokens")]
 pub mod tokens;
