@@ -10,6 +10,7 @@ mod identity;
 mod intake;
 mod operations;
 mod pass;
+mod payments;
 mod sockets;
 mod stores;
 
@@ -18,12 +19,14 @@ use flashsale_telemetry::logging::LogArgs;
 
 pub use clients::{ClientConfig, ProxyHeader};
 pub use connections::ConnectionConfig;
+pub(crate) use flags::is_loopback;
 pub use hidden::Hidden;
 pub use http::HttpConfig;
 pub use identity::{AuthMode, IdentityConfig};
 pub use intake::{BadReplicaTimeout, IntakeConfig};
 pub use operations::{BadOperationsToken, OperationsConfig};
 pub use pass::{BadPassSecret, PassConfig, VerifierKind};
+pub use payments::PaymentConfig;
 pub use sockets::SocketConfig;
 pub use stores::StoresConfig;
 
@@ -99,6 +102,9 @@ pub struct Config {
     /// Who may buy in sales that ask for a pass.
     #[command(flatten)]
     pub pass: PassConfig,
+    /// Where orders are paid.
+    #[command(flatten)]
+    pub payments: PaymentConfig,
     /// Who may see and mend the running of a sale.
     #[command(flatten)]
     pub operations: OperationsConfig,

@@ -25,6 +25,7 @@ pub mod openapi;
 pub mod operations;
 pub mod orders;
 pub mod pass;
+pub mod payments;
 mod places;
 pub mod problem;
 pub mod process;

@@ -3,6 +3,7 @@
 mod answers;
 mod connections;
 mod passes;
+mod payments;
 mod requests;
 mod sessions;
 mod tokens;
@@ -13,6 +14,7 @@ use prometheus::Registry;
 pub use answers::{BuyAnswer, BuyCount, BuyCounters};
 pub use connections::ConnectionMetrics;
 pub use passes::PassMetrics;
+pub use payments::PaymentMetrics;
 pub use requests::{RequestCounters, RouteLabel};
 pub use sessions::SessionMetrics;
 pub use tokens::{IssuerMetrics, JwksMetrics, TokenMetrics};
@@ -53,6 +55,8 @@ metrics! {
         jwks: JwksMetrics,
         /// Passes that were asked for.
         passes: PassMetrics,
+        /// Payments.
+        payments: PaymentMetrics,
     } {
         operations_refused: counter("operations_refused_total",
             "Requests and handshakes for operations without the operations token."),

@@ -25,6 +25,7 @@ use crate::{problem::ProblemDocument, storefront::MadeDocument};
     tags(
         (name = "buy", description = "The turnstile"),
         (name = "orders", description = "What became of a buy"),
+        (name = "payments", description = "What payment providers tell"),
         (name = "pass", description = "Proof before the opening"),
         (name = "sales", description = "What is on sale"),
         (name = "session", description = "Who is asking"),

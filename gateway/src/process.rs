@@ -36,6 +36,7 @@ use crate::{
     operations::{Operations, Publisher, namespace},
     orders::{OrderLookup, rights},
     pass::{PassConfigError, Passes},
+    payments::{self, Payments, ProvidersError},
     routes,
     sale_status::SaleStatusTask,
     server::{ConnectionLimits, Server, Times},
@@ -68,6 +69,9 @@ pub enum StartError {
     /// Passes cannot work as configured.
     #[error(transparent)]
     Passes(#[from] PassConfigError),
+    /// Payment providers cannot be used as configured.
+    #[error(transparent)]
+    Payments(#[from] ProvidersError),
     /// Replicas would be waited for too long.
     #[error(transparent)]
     ReplicaTimeout(#[from] BadReplicaTimeout),
@@ -113,6 +117,7 @@ struct Background {
     identity: Identity,
     jwks: Option<JwksRefresher>,
     ledger: Ledger,
+    payments: Payments,
     operations: Option<Operations>,
     publisher: Publisher,
     catalogue: Catalogue,
@@ -222,6 +227,10 @@ impl Background {
         let queue = self.events.queue.clone();
         readers.spawn_once(async move { wait_for_rights(&queue, |_| {}).await });
         readers.spawn("publisher", self.publisher.run());
+        if self.payments.has_providers() {
+            let payments = self.payments;
+            readers.spawn_beating("payments", |beat| payments::chores::run(payments, beat));
+        }
         if let Some(operations) = self.operations {
             let server = self.sockets.server().clone();
             tellers.spawn("operations", namespace::run(operations, server));
@@ -283,6 +292,9 @@ async fn build(
         namespace::open(sockets.server(), operations);
     }
     let ledger = Ledger::open(&config.stores.ledger())?;
+    let providers = config.payments.payment_providers.as_deref();
+    let (payments_ledger, metered) = (ledger.clone(), metrics.payments.clone());
+    let payments = Payments::new(providers, payments_ledger, catalogue.clone(), metered)?;
     let events = EventsTask {
         queue,
         catalogue: catalogue.clone(),
@@ -298,6 +310,7 @@ async fn build(
         identity: identity.clone(),
         jwks,
         ledger: ledger.clone(),
+        payments: payments.clone(),
         operations: operations.clone(),
         publisher: publisher(metrics, &catalogue, &pool),
         catalogue: catalogue.clone(),
@@ -306,7 +319,13 @@ async fn build(
     };
     let orders = OrderLookup::new(pool, ledger, catalogue.clone());
     let gateway = gateway(
-        config, catalogue, stocks, identity, orders, operations, metrics,
+        config,
+        catalogue,
+        stocks,
+        identity,
+        (orders, payments),
+        operations,
+        metrics,
     )?;
     Ok(Built {
         gateway,
@@ -331,7 +350,7 @@ fn gateway(
     catalogue: Catalogue,
     stocks: Stocks,
     identity: Identity,
-    orders: OrderLookup,
+    (orders, payments): (OrderLookup, Payments),
     operations: Option<Operations>,
     metrics: &Metrics,
 ) -> Result<Gateway, StartError> {
@@ -357,6 +376,7 @@ fn gateway(
         identity,
         orders,
         passes,
+        payments,
         session: SessionOptions {
             sign_in_url: config.http.sign_in_url.as_deref().map(Arc::from),
             has_operations: operations.is_some(),

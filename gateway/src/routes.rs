@@ -24,6 +24,7 @@ use crate::{
     operations::{calls as operations, dead_letters::calls as dead_letters},
     orders,
     pass::calls as pass,
+    payments::calls as payments,
     problem::{not_found, unavailable, wrong_method},
     sales, session,
     sockets::{self, SocketLayer},
@@ -85,6 +86,9 @@ fn buy_call() -> OpenApiRouter<Gateway> {
 fn other_calls() -> OpenApiRouter<Gateway> {
     OpenApiRouter::new()
         .routes(routes!(orders::order))
+        .routes(routes!(payments::checkout))
+        .routes(routes!(payments::cancel))
+        .routes(routes!(payments::event))
         .routes(routes!(pass::pass))
         .routes(routes!(pass::challenge))
         .routes(routes!(sales::sales))

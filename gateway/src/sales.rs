@@ -67,6 +67,11 @@ pub struct PaymentView {
     /// Seconds from settlement until it expires.
     #[schema(example = 600)]
     pub window_seconds: u32,
+    /// Who takes the payment: then `POST /orders/{jobId}/checkout` says where. Not there where the shop sees
+    /// to payments by itself.
+    #[schema(example = "stripe")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
 }
 
 /// One product of a sale.
@@ -215,6 +220,7 @@ fn view(catalogue: &Catalogue, stocks: &Stocks, entry: &SaleEntry, now: Timestam
         currency: sale.currency.code(),
         payment: sale.payment.as_ref().map(|payment| PaymentView {
             window_seconds: payment.window_seconds,
+            provider: payment.provider.clone(),
         }),
         products: sale.products.iter().map(product).collect(),
     }

@@ -6,8 +6,8 @@ use axum::extract::FromRef;
 
 use crate::{
     body::Limits, buy::Checkout, catalogue::Catalogue, identity::Identity, openapi::ApiDocument,
-    operations::Operations, orders::OrderLookup, pass::Passes, session::SessionOptions,
-    stocks::Stocks, storefront::Storefront,
+    operations::Operations, orders::OrderLookup, pass::Passes, payments::Payments,
+    session::SessionOptions, stocks::Stocks, storefront::Storefront,
 };
 
 /// The state of the router; clones are one.
@@ -29,6 +29,8 @@ pub struct Parts {
     pub orders: OrderLookup,
     /// Passes for sales that ask for them.
     pub passes: Arc<Passes>,
+    /// Where orders are paid.
+    pub payments: Payments,
     /// What pages are told before anybody signs in.
     pub session: SessionOptions,
     /// The running of the sales, for who has the operations token; none when operations are off.
@@ -65,6 +67,7 @@ parts! {
     identity: Identity,
     orders: OrderLookup,
     passes: Arc<Passes>,
+    payments: Payments,
     session: SessionOptions,
     operations: Option<Operations>,
     storefront: Arc<Storefront>,

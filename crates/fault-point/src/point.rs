@@ -19,16 +19,19 @@ pub enum FaultPoint {
     AfterAcknowledgementBeforeEvent,
     /// In a worker: the time for the next renewal of a lease has come, and it is not yet sent.
     BetweenRenewals,
+    /// In a gateway: a payment provider has ended a session or paid money back, and the ledger does not know.
+    AfterPaymentChoreBeforeResult,
 }
 
 impl FaultPoint {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AfterScriptBeforeAnswer,
         Self::AfterClaimBeforeTransaction,
         Self::AfterCommitBeforeAcknowledgement,
         Self::AfterAcknowledgementBeforeEvent,
         Self::BetweenRenewals,
+        Self::AfterPaymentChoreBeforeResult,
     ];
 
     /// The variable that arms a point.
@@ -42,6 +45,7 @@ impl FaultPoint {
             Self::AfterCommitBeforeAcknowledgement => "after-commit-before-acknowledgement",
             Self::AfterAcknowledgementBeforeEvent => "after-acknowledgement-before-event",
             Self::BetweenRenewals => "between-renewals",
+            Self::AfterPaymentChoreBeforeResult => "after-payment-chore-before-result",
         }
     }
 }

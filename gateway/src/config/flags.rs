@@ -10,7 +10,7 @@ use clap::{
     Arg, ArgAction,
     builder::{RangedI64ValueParser, TypedValueParser, ValueParserFactory as _},
 };
-use url::Url;
+use url::{Host, Url};
 
 /// Completes a flag. Seconds and milliseconds are named in it, as in `--head-timeout-seconds` for
 /// `head_timeout`; what is true or false may stand without a value; and it has an environment
@@ -70,4 +70,27 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, ParseIntError> {
 pub(super) fn http_url(text: &str) -> Option<Url> {
     let url = Url::parse(text).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+/// What never leaves this machine needs no TLS.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_addresses() {
+        let is_loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        assert!(is_loopback("http://127.0.0.1:1/k"));
+        assert!(is_loopback("http://[::1]:1/k"));
+        assert!(!is_loopback("http://id.example.com/k"));
+    }
 }

@@ -14,6 +14,12 @@ impl Hidden {
     }
 }
 
+impl From<String> for Hidden {
+    fn from(text: String) -> Self {
+        Self(text.into())
+    }
+}
+
 impl FromStr for Hidden {
     type Err = Infallible;
 

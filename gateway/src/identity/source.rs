@@ -8,9 +8,9 @@ use flashsale_transport::{
 };
 use reqwest::{Client, redirect::Policy};
 use tokio::sync::Mutex;
-use url::{Host, Url};
+use url::Url;
 
-use crate::bounded;
+use crate::{bounded, config::is_loopback};
 
 /// How long reading a key set may take.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -160,27 +160,12 @@ async fn fetch(url: &Url, client: &Client) -> Result<Vec<u8>, SourceError> {
     body.ok_or(SourceError::TooLarge)
 }
 
-/// What never leaves this machine needs no TLS.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn plain_http_is_for_this_machine_alone() {
-        assert!(is_loopback(&Url::parse("http://127.0.0.1:1/k").unwrap()));
-        assert!(is_loopback(&Url::parse("http://[::1]:1/k").unwrap()));
-        assert!(!is_loopback(
-            &Url::parse("http://id.example.com/k").unwrap()
-        ));
         assert!(matches!(
             Source::parse("http://id.example.com/k", TlsSource::System),
             Err(SourceError::Insecure(_))

@@ -13,6 +13,12 @@ flashsale_domain::words! {
         Buy = "/buy",
         /// A look-up of one.
         Order = "/orders/{jobId}",
+        /// Where an order is paid.
+        Checkout = "/orders/{jobId}/checkout",
+        /// An order is given back.
+        Cancel = "/orders/{jobId}/cancel",
+        /// A payment provider tells of a payment.
+        PaymentEvent = "/payments/{provider}/events",
         /// All sales.
         Sales = "/sales",
         /// One sale.
@@ -49,7 +55,12 @@ impl RouteLabel {
             "/session" => Self::Session,
             "/openapi.json" => Self::OpenApi,
             _ if path.starts_with("/socket.io/") => Self::Socket,
-            _ if path.starts_with("/orders/") => Self::Order,
+            _ if path.starts_with("/orders/") => match path.rsplit('/').next() {
+                Some("checkout") => Self::Checkout,
+                Some("cancel") => Self::Cancel,
+                _ => Self::Order,
+            },
+            _ if path.starts_with("/payments/") => Self::PaymentEvent,
             _ if path.starts_with("/sales/") => Self::Sale,
             _ if path.starts_with("/operations/") => Self::Operations,
             _ => Self::Other,

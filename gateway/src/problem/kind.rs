@@ -42,6 +42,8 @@ problem_kinds! {
     IdempotencyKeyInvalid = "idempotency-key-invalid", BAD_REQUEST, "The Idempotency-Key is not valid";
     /// A body that is not what the call takes.
     BodyInvalid = "body-invalid", BAD_REQUEST, "The body is not valid";
+    /// An event that its provider has not signed, or not now.
+    SignatureInvalid = "signature-invalid", BAD_REQUEST, "The signature is not valid";
     /// Bytes that are no HTTP.
     HttpInvalid = "http-invalid", BAD_REQUEST, "The request is not HTTP";
     /// No token, or not a good one.
@@ -76,6 +78,14 @@ problem_kinds! {
     SoldOut = "sold-out", CONFLICT, "Sold out";
     /// The price in force is above what the shopper would pay.
     PriceHigher = "price-higher", CONFLICT, "The price is higher";
+    /// The order is paid.
+    OrderPaid = "order-paid", CONFLICT, "The order is paid";
+    /// The order is cancelled.
+    OrderCancelled = "order-cancelled", CONFLICT, "The order is cancelled";
+    /// The window of the order is over.
+    PaymentOver = "payment-over", CONFLICT, "The time to pay is over";
+    /// The sale has no payment provider.
+    PaymentNotOffered = "payment-not-offered", CONFLICT, "Not paid here";
     /// The body is larger than the limit.
     BodyTooLarge = "body-too-large", PAYLOAD_TOO_LARGE, "The body is too large";
     /// A body that is no JSON by its own account.
@@ -98,6 +108,8 @@ problem_kinds! {
     LaneFull = "lane-full", SERVICE_UNAVAILABLE, "The queue is full";
     /// Too few replicas of Redis have the buy.
     NotReplicated = "not-replicated", SERVICE_UNAVAILABLE, "Not yet safe";
+    /// The payment provider is out of reach.
+    ProviderUnavailable = "provider-unavailable", SERVICE_UNAVAILABLE, "The payment provider is out of reach";
     /// A store is out of reach.
     Unavailable = "unavailable", SERVICE_UNAVAILABLE, "Temporarily unavailable";
 }

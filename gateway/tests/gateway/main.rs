@@ -24,6 +24,7 @@ mod orders;
 mod outages;
 mod overload;
 mod passes;
+mod paying;
 mod payments;
 mod probes;
 mod replicas;

@@ -29,6 +29,15 @@ impl GatewayProcess {
         Self::spawn(gateway, world, further).await
     }
 
+    /// The same with these variables.
+    pub async fn start_with(world: &World, variables: &[(&str, &str)], further: &[&str]) -> Self {
+        let mut gateway = Command::new(env!("CARGO_BIN_EXE_flashsale-gateway"));
+        gateway
+            .stderr(Stdio::null())
+            .envs(variables.iter().copied());
+        Self::spawn(gateway, world, further).await
+    }
+
     /// The same with these limits of open files.
     pub async fn start_limited(world: &World, (soft, hard): (u64, u64), further: &[&str]) -> Self {
         let mut shell = Command::new("sh");
