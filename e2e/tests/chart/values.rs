@@ -37,6 +37,7 @@ gateway:
   trustedProxies: [10.42.0.0/16, '2001:db8::/48']
   proxyHeader: forwarded
   accessLog: true
+  payments: {existingSecret: {name: providers}}
   pass:
     existingSecret: {name: passes}
     verifier: {url: 'https://verifier.example.com/siteverify', siteKey: '0x4AAA', existingSecret: {name: verifier}}

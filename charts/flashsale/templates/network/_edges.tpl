@@ -114,6 +114,11 @@
 {{- include "flashsale.edge" (dict "direction" "to" "ports" (list $port)) -}}
 {{- end }}
 
+{{/* Payment providers, whose addresses are in a Secret. */}}
+{{- define "flashsale.toPaymentProviders" -}}
+{{- include "flashsale.edge" (dict "direction" "to" "ports" .Values.gateway.payments.ports) -}}
+{{- end }}
+
 {{- define "flashsale.toGateway" -}}
 {{- $peers := include "flashsale.pods" (dict "root" . "component" "gateway") | fromYamlArray -}}
 {{- include "flashsale.edge" (dict "direction" "to" "peers" $peers "ports" (list 8080)) -}}
