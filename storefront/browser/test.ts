@@ -11,7 +11,11 @@ interface TestFixtures {
   /** Watches every page of the test; the test fails on what it saw. */
   guard: Guard;
   /** Puts a sale in force on a gateway and a worker of its own; ended with the test. */
-  openShop: (spec?: SaleSpec, environment?: Record<string, string>) => Promise<Shop>;
+  openShop: (
+    spec?: SaleSpec,
+    environment?: Record<string, string>,
+    listen?: string,
+  ) => Promise<Shop>;
   /** A browser of somebody else, with storage of its own. */
   newBrowser: () => Promise<BrowserContext>;
   /** A page of somebody else. */
@@ -46,8 +50,8 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
   openShop: async ({ stores }, use, testInfo) => {
     const endings: (() => Promise<void>)[] = [];
-    await use(async (spec = {}, environment = {}) => {
-      const shop = await Shop.open(stores, spec, environment);
+    await use(async (spec = {}, environment = {}, listen?: string) => {
+      const shop = await Shop.open(stores, spec, environment, listen);
       const front = await startFront(shop.address);
       shop.front = front.address;
       endings.push(async () => {

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 export const checkout = resolve(import.meta.dirname, "../../..");
 
 /** The programs of this system that the tests start. */
-export type Program = "flashsale" | "flashsale-gateway" | "flashsale-worker";
+export type Program = "flashsale" | "flashsale-gateway" | "flashsale-worker" | "stripe-stand-in";
 
 /** Path of a built program; says what to build when it is not there. */
 export function binary(program: Program): string {

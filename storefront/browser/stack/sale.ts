@@ -26,7 +26,7 @@ export interface SaleSpec {
     maxQueueDepth?: number;
     pass?: "None" | "Required";
   };
-  payment?: { windowSeconds: number; graceSeconds?: number };
+  payment?: { windowSeconds: number; graceSeconds?: number; provider?: string };
   worker?: { batchSize?: number };
   attempts?: number;
 }

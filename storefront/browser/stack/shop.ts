@@ -43,6 +43,7 @@ export class Shop {
     stores: Stores,
     spec: SaleSpec,
     environment: Record<string, string> = {},
+    listen = "127.0.0.1:0",
   ): Promise<Shop> {
     const directory = await mkdtemp(join(tmpdir(), "shop-"));
     const written = manifest(spec);
@@ -50,7 +51,7 @@ export class Shop {
     await writeFile(file, written.text);
     const up = new Child(
       binary("flashsale"),
-      ["up", file, "--listen", "127.0.0.1:0", "--data-dir", join(directory, "data")],
+      ["up", file, "--listen", listen, "--data-dir", join(directory, "data")],
       { FLASHSALE_OPERATIONS_TOKEN: operationsToken, ...stores.environment, ...environment },
     );
     await up.says(/^still up/m);

@@ -13,6 +13,8 @@ export interface Sale {
   readonly closesAt: number | null;
   /** Whether a buy needs a pass. */
   readonly passRequired: boolean;
+  /** Whether its orders are paid at a provider that the gateway knows. */
+  readonly hasProvider: boolean;
   readonly products: readonly Product[];
 }
 
@@ -43,6 +45,7 @@ export function saleOf(view: components["schemas"]["SaleView"]): Sale {
     opensAt: instant(view.opensAt),
     closesAt: instant(view.closesAt),
     passRequired: view.passRequired,
+    hasProvider: view.payment?.provider != null,
     products: view.products.map((product) => ({
       productId: product.productId,
       name: product.name,

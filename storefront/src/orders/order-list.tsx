@@ -52,7 +52,7 @@ function OrderRow({ buy }: { buy: Buy }) {
         <p className="font-semibold tabular-nums">{outcomeWords(buy)}</p>
         {(isUnpaid(buy) || buy.state.is === "cancelled") && (
           <p className="text-sm text-pretty">
-            <PaymentNote state={buy.state} />
+            <PaymentNote buy={buy} />
           </p>
         )}
         <p className="text-sm text-muted">

@@ -45,13 +45,13 @@ export function OutcomePanel({ buy, product, mayBuy, onAgain }: OutcomePanelProp
             </>
           }
         >
-          {isUnpaid(buy) && <PaymentNote state={buy.state} />}
+          {isUnpaid(buy) && <PaymentNote buy={buy} />}
         </Panel>
       );
     case "cancelled":
       return (
         <Panel tone="over" sign="cross" headline={headline} action={again("Try again")}>
-          <PaymentNote state={buy.state} />
+          <PaymentNote buy={buy} />
         </Panel>
       );
     case "sold_out":

@@ -7,10 +7,10 @@ import type { Buy } from "../buying/buy";
 const Note = lazy(() => import("./payment").catch(() => ({ default: () => null })));
 
 /** What the shopper should know of the payment of an order, or of its cancellation. */
-export function PaymentNote({ state }: { state: Buy["state"] }) {
+export function PaymentNote({ buy }: { buy: Buy }) {
   return (
     <Suspense>
-      <Note state={state} />
+      <Note buy={buy} />
     </Suspense>
   );
 }

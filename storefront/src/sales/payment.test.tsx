@@ -44,7 +44,7 @@ async function show(state: BuyState, skew = 0) {
   const { container } = render(
     <ShopProvider shop={shop}>
       <p>
-        <Payment state={state} />
+        <Payment buy={buy(state)} />
       </p>
     </ShopProvider>,
   );

@@ -1,16 +1,25 @@
+import { useState } from "react";
+
 import type { Buy } from "../buying/buy";
-import { useCountdown } from "../shop/hooks";
+import { isRetryable } from "../server/problem";
+import type { components } from "../server/schema";
+import { sentence } from "../server/sentences";
+import { useCountdown, useSale, useShop } from "../shop/hooks";
+import { Button } from "../ui/elements";
+
+type Schemas = components["schemas"];
 
 /** What the shopper should know of the payment of an order, or of its cancellation. */
-export default function Payment({ state }: { state: Buy["state"] }) {
+export default function Payment({ buy }: { buy: Buy }) {
+  const { state } = buy;
   if (state.is === "cancelled") return reasonWords(state.reason);
   return state.is === "confirmed" && state.expiresAt !== undefined ? (
-    <TimeLeft until={state.expiresAt} />
+    <TimeLeft buy={buy} until={state.expiresAt} />
   ) : null;
 }
 
 /** How long an order waits for its payment still, by the server's clock. */
-function TimeLeft({ until }: { until: number }) {
+function TimeLeft({ buy, until }: { buy: Buy; until: number }) {
   const { days, hours, minutes, seconds, isOver } = useCountdown(until);
   if (isOver) {
     return "The time to pay is over. One moment, we look whether your payment has arrived.";
@@ -23,6 +32,56 @@ function TimeLeft({ until }: { until: number }) {
         {left.join(":")}
       </span>
       . After that it goes to somebody else.
+      <Actions buy={buy} />
+    </>
+  );
+}
+
+/** Paying and giving back, in sales whose orders are paid at a provider. */
+function Actions({ buy }: { buy: Buy }) {
+  const { gateway } = useShop();
+  const { sale } = useSale(buy.sale);
+  const [isBusy, setBusy] = useState(false);
+  const [note, setNote] = useState("");
+  if (!sale?.hasProvider || buy.jobId === null) return null;
+  const path = `/orders/${encodeURIComponent(buy.jobId)}`;
+
+  const ask = async <T,>(call: string, has: keyof T): Promise<T | null> => {
+    setBusy(true);
+    setNote("");
+    const answer = await gateway.post<T>(`${path}/${call}`, has, {});
+    if (answer.ok) return answer.value;
+    setBusy(false);
+    // Nothing is tried again by itself here.
+    const { problem } = answer;
+    setNote(sentence(isRetryable(problem) ? "provider-unavailable" : problem.kind));
+    return null;
+  };
+  const pay = async () => {
+    const page = await ask<Schemas["CheckoutView"]>("checkout", "url");
+    if (page && /^https?:/.test(page.url)) location.assign(page.url);
+    // Whoever comes back by the browser's button may press again.
+    setBusy(false);
+  };
+
+  return (
+    <>
+      <span className="mt-2 flex flex-wrap gap-2">
+        <Button kind="act" size="small" disabled={isBusy} onClick={() => void pay()}>
+          Pay now
+        </Button>
+        <Button
+          size="small"
+          disabled={isBusy}
+          // It stays busy until the cancellation is heard of, as of any other.
+          onClick={() => void ask<Schemas["CancelledView"]>("cancel", "status")}
+        >
+          Cancel order
+        </Button>
+      </span>
+      <span role="status" className="block">
+        {note}
+      </span>
     </>
   );
 }

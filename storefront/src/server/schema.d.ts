@@ -165,6 +165,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/orders/{jobId}/cancel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give an order back that is not paid.
+         * @description Owner only. Its unit is on sale again. Repeats are answered alike.
+         */
+        post: operations["cancel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/orders/{jobId}/checkout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Pay for an order.
+         * @description Owner only, and only while the order is pending and its window lasts. However often it is asked, an order
+         *     has one session at the provider. What is paid is told by the order itself, not by the way back from there.
+         */
+        post: operations["checkout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/pass": {
         parameters: {
             query?: never;
@@ -196,6 +237,27 @@ export interface paths {
         put?: never;
         /** Ask what to prove for a pass. */
         post: operations["challenge"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/payments/{provider}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tell of a payment.
+         * @description For payment providers, whose signature it needs; docs/payments.md says which. An event may come any number
+         *     of times, late, and before or after others.
+         */
+        post: operations["event"];
         delete?: never;
         options?: never;
         head?: never;
@@ -301,6 +363,19 @@ export interface components {
              */
             userId?: string | null;
         };
+        /** @description That an order is cancelled. */
+        CancelledView: {
+            /**
+             * Format: uuid
+             * @description The buy.
+             */
+            jobId: string;
+            /**
+             * @description Always `cancelled`.
+             * @example cancelled
+             */
+            status: string;
+        };
         /** @description What has to be proven. */
         ChallengeView: {
             /** @description With `proof-of-work`: the text to work on. It is accepted for ten minutes at least. */
@@ -315,6 +390,30 @@ export interface components {
             siteKey: string | null;
             /** @description Who approves. */
             verifier: components["schemas"]["VerifierName"];
+        };
+        /** @description Where an order is paid. */
+        CheckoutView: {
+            /**
+             * Format: int64
+             * @description In minor units of the currency.
+             * @example 12900
+             */
+            amount: number;
+            /**
+             * @description An ISO 4217 code.
+             * @example USD
+             */
+            currency: string;
+            /**
+             * Format: date-time
+             * @description Until when the order may be paid (RFC 3339). Not there for an order that may wait for ever.
+             */
+            expiresAt?: string | null;
+            /**
+             * Format: uri
+             * @description The provider's page. A browser is sent there as a whole; it cannot be framed.
+             */
+            url: string;
         };
         /** @description A dead letter: an entry that no attempt could settle. */
         DeadLetter: {
@@ -368,6 +467,15 @@ export interface components {
             productId: string;
             /** @description The sale. */
             sale: string;
+        };
+        /** @description What an event was answered. */
+        EventView: {
+            /**
+             * @description What came of it, for people who look at the provider's log of deliveries: `completed`, `repeat`,
+             *     `ignored` and the like.
+             * @example completed
+             */
+            result: string;
         };
         /** @description The running of all sales, as of one moment. */
         Figures: {
@@ -586,6 +694,12 @@ export interface components {
         };
         /** @description How long an order may wait for its payment. */
         PaymentView: {
+            /**
+             * @description Who takes the payment: then `POST /orders/{jobId}/checkout` says where. Not there where the shop sees
+             *     to payments by itself.
+             * @example stripe
+             */
+            provider?: string | null;
             /**
              * Format: int32
              * @description Seconds from settlement until it expires.
@@ -1485,6 +1599,176 @@ export interface operations {
             };
         };
     };
+    cancel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the answer to the buy */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is cancelled */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CancelledView"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description subject-unsupported, insufficient-scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown-order */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description order-paid */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description quota-exceeded */
+            429: {
+                headers: {
+                    /** @description What is left of the quota */
+                    RateLimit?: string;
+                    /** @description The quota */
+                    "RateLimit-Policy"?: string;
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    checkout: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description From the answer to the buy */
+                jobId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Where it is paid */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CheckoutView"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description subject-unsupported, insufficient-scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unknown-order */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description order-paid, order-cancelled, payment-over, payment-not-offered */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description quota-exceeded */
+            429: {
+                headers: {
+                    /** @description What is left of the quota */
+                    RateLimit?: string;
+                    /** @description The quota */
+                    "RateLimit-Policy"?: string;
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable, provider-unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     pass: {
         parameters: {
             query?: never;
@@ -1699,6 +1983,104 @@ export interface operations {
                 };
             };
             /** @description unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    event: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its name in --payment-providers */
+                provider: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": unknown;
+            };
+        };
+        responses: {
+            /** @description Taken; it need not come again */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventView"];
+                };
+            };
+            /** @description signature-invalid, body-invalid */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not-found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description request-timeout */
+            408: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description body-too-large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description media-type-unsupported */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description quota-exceeded */
+            429: {
+                headers: {
+                    /** @description What is left of the quota */
+                    RateLimit?: string;
+                    /** @description The quota */
+                    "RateLimit-Policy"?: string;
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable: deliver it again */
             503: {
                 headers: {
                     /** @description Seconds */

@@ -8,6 +8,7 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "idempotency-key-missing": PAGE_OUTDATED,
   "idempotency-key-invalid": PAGE_OUTDATED,
   "body-invalid": PAGE_OUTDATED,
+  "signature-invalid": PAGE_OUTDATED,
   "http-invalid": GARBLED,
   unauthorized: "Please sign in to buy.",
   "subject-unsupported": "Your account cannot be used here. Please contact the shop.",
@@ -25,6 +26,10 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "request-timeout": "Your connection is slow. We keep trying for you.",
   "sold-out": "Every unit is sold or spoken for.",
   "price-higher": "The price has changed and nothing was bought. Please press again.",
+  "order-paid": "This order is paid.",
+  "order-cancelled": "This order is cancelled.",
+  "payment-over": "The time to pay is over.",
+  "payment-not-offered": "This order is not paid here. Please contact the shop.",
   "body-too-large": PAGE_OUTDATED,
   "media-type-unsupported": PAGE_OUTDATED,
   "expectation-failed": GARBLED,
@@ -37,6 +42,7 @@ const SENTENCES: Readonly<Record<ProblemKind, string>> = {
   "lane-full": "The line is full right now. We keep trying for you.",
   "not-replicated": BUSY,
   unavailable: BUSY,
+  "provider-unavailable": "The payment page cannot be reached. Please try again.",
   network: "We cannot reach the shop. We keep trying for you.",
 };
 

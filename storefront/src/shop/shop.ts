@@ -11,6 +11,7 @@ import { takeToken, tokenOf } from "../identity/token";
 import type { Place } from "../identity/token";
 import { createPasses } from "../pass/passes";
 import { createGateway } from "../server/gateway";
+import type { Gateway } from "../server/gateway";
 import { createCatalogue } from "../live/catalogue";
 import type { Catalogue } from "../live/catalogue";
 import { createSocket, openSocketIo } from "../live/connection";
@@ -29,6 +30,7 @@ export interface Shop {
   readonly catalogue: Catalogue;
   readonly connection: Readable<Connection>;
   readonly buying: Buying;
+  readonly gateway: Gateway;
   /** Begins to ask, listen and send, until the returned function is called. */
   readonly start: () => () => void;
 }
@@ -181,7 +183,7 @@ export function createShop(parts: ShopParts = {}): Shop {
     };
   };
 
-  return { clock, ticks, identity, catalogue, connection, buying, start };
+  return { clock, ticks, identity, catalogue, connection, buying, gateway, start };
 }
 
 /** The browser's locks; none on plain http. */
