@@ -279,7 +279,7 @@ async fn page(Extracted(front): Extracted<Front>, Path(id): Path<String>) -> Res
             .into_response();
     };
     let page = format!(
-        "<!doctype html><title>Pay</title><h1>Pay {} {}</h1><p>{}</p>\
+        "<!doctype html><title>Pay</title><link rel=icon href=data:,><h1>Pay {} {}</h1><p>{}</p>\
          <form method=post><button>Pay</button></form><a href=\"{}\">Back to the shop</a>",
         session.amount,
         session.currency.to_uppercase(),
