@@ -90,7 +90,7 @@ impl Payments {
     async fn open(&self, session: Session, job: JobId, user: &UserId) -> Result<Session, Problem> {
         let Some(configured) = self.0.providers.get(&session.provider) else {
             let name = &session.provider;
-            self.log(
+            log(
                 &session,
                 &format!("--payment-providers has none of the name {name}"),
             );
@@ -129,7 +129,7 @@ impl Payments {
     }
 
     async fn not_opened(&self, session: &Session, error: &ProviderError) -> Problem {
-        self.log(session, &error.to_string());
+        log(session, &error.to_string());
         // Where it is unknown whether there is a session, the next press asks for the same one.
         if let ProviderError::Refused(why) = error
             && let Err(error) = self.0.ledger.session_failed(session.payment, why).await
@@ -139,24 +139,10 @@ impl Payments {
         provider_is_away()
     }
 
-    fn log(&self, session: &Session, error: &str) {
-        if let Some(left_out) = FAILURES.spend(std::time::Instant::now()) {
-            tracing::warn!(
-                error,
-                order = session.order,
-                provider = session.provider,
-                left_out,
-                "order {} cannot be paid at {} now: {error}",
-                session.order,
-                session.provider
-            );
-        }
-    }
-
     /// Has the ledger do what a provider told.
     async fn apply(&self, event: &PaymentEvent) -> Result<Applied, LedgerError> {
         let applied = self.0.ledger.apply_payment(event).await?;
-        self.0.metrics.count(&applied);
+        self.0.metrics.count(applied);
         if matches!(applied, Applied::RefundDue) {
             tracing::warn!(
                 payment = event.payment.map(tracing::field::display),
@@ -167,6 +153,20 @@ impl Payments {
             );
         }
         Ok(applied)
+    }
+}
+
+fn log(session: &Session, error: &str) {
+    if let Some(left_out) = FAILURES.spend(std::time::Instant::now()) {
+        tracing::warn!(
+            error,
+            order = session.order,
+            provider = session.provider,
+            left_out,
+            "order {} cannot be paid at {} now: {error}",
+            session.order,
+            session.provider
+        );
     }
 }
 

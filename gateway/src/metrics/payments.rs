@@ -63,7 +63,7 @@ flashsale_telemetry::metrics! {
 
 impl PaymentMetrics {
     /// Counts what came of an event.
-    pub(crate) fn count(&self, applied: &Applied) {
+    pub(crate) fn count(&self, applied: Applied) {
         match applied {
             Applied::Repeat => &self.repeat,
             Applied::Unknown => &self.unknown,

@@ -230,13 +230,12 @@ where
             .await
             .map_err(|_| unknown_order())?;
         let job: JobId = job.parse().map_err(|_| unknown_order())?;
-        let user = match by_token {
-            Some(user) => user,
-            None => {
-                let found = OrderLookup::from_ref(state).find(job).await?;
-                let owner = UserId::new(found.ok_or_else(unknown_order)?.owner);
-                owner.map_err(|_| unknown_order())?
-            }
+        let user = if let Some(user) = by_token {
+            user
+        } else {
+            let found = OrderLookup::from_ref(state).find(job).await?;
+            let owner = UserId::new(found.ok_or_else(unknown_order)?.owner);
+            owner.map_err(|_| unknown_order())?
         };
         Ok(Self { job, user })
     }

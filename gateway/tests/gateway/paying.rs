@@ -243,7 +243,7 @@ async fn what_the_provider_has_not_signed_now_is_not_taken() {
     let till = Till::open().await;
     let job = till.order("ann").await;
     let session = till.session(&job).await;
-    let body = till.paid_event(&session).await;
+    let body = till.paid_event(&session);
     let now = unix_seconds();
     let post = async |signature: &str, body: &str| {
         let headers = [

@@ -33,11 +33,8 @@ pub(super) struct Delivery {
 pub fn signature(secret: &str, seconds: u64, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
     let tag = hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
-    let hex: String = tag
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let bytes = tag.as_ref().iter();
+    let hex = bytes.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     format!("t={seconds},v1={hex}")
 }
 

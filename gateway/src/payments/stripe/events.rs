@@ -57,10 +57,8 @@ pub(super) fn check(
     let time = time.ok_or(MALFORMED)?;
     let signed = [time.as_bytes(), b".", body].concat();
     secrets.check(&signed, &given, |code| {
-        code.as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let bytes = code.as_ref().iter();
+        bytes.fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
     })?;
     check_time(time.parse().map_err(|_| MALFORMED)?, now)
 }

@@ -115,6 +115,21 @@ async fn tell(gateway: &Gateway, id: &str, kind: &str, data: &Value) -> Answer {
         .await
 }
 
+/// What the service is told of an order of ann's.
+fn assert_complete(asked: &Value) {
+    for (field, value) in [
+        ("userId", json!("ann")),
+        ("sale", json!("drop")),
+        ("productId", json!("p")),
+        ("productName", json!("A pair")),
+        ("amount", json!(12_900)),
+        ("currency", json!("USD")),
+        ("returnUrl", json!("https://shop.example.com/shop/drop")),
+    ] {
+        assert_eq!(asked[field], value, "{field}");
+    }
+}
+
 #[tokio::test]
 async fn a_service_of_the_shops_own_takes_payments() {
     let (world, postgres) = World::with_ledger().await;
@@ -162,17 +177,7 @@ async fn a_service_of_the_shops_own_takes_payments() {
             asked["paymentId"].as_str().unwrap()
         )
     );
-    for (field, value) in [
-        ("userId", json!("ann")),
-        ("sale", json!("drop")),
-        ("productId", json!("p")),
-        ("productName", json!("A pair")),
-        ("amount", json!(12_900)),
-        ("currency", json!("USD")),
-        ("returnUrl", json!("https://shop.example.com/shop/drop")),
-    ] {
-        assert_eq!(asked[field], value, "{field}");
-    }
+    assert_complete(&asked);
     let paid = json!({ "paymentId": asked["paymentId"], "paymentRef": "m1", "amount": 12_900, "currency": "USD" });
     let told = tell(&gateway, "1", "payment.paid", &paid).await;
     assert_eq!(

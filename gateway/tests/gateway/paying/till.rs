@@ -199,7 +199,7 @@ impl Till {
     }
 
     /// What the provider would tell of a session that was paid.
-    pub async fn paid_event(&self, session: &str) -> String {
+    pub fn paid_event(&self, session: &str) -> String {
         let found = self
             .stripe
             .sessions()
