@@ -5,7 +5,7 @@
 
 use std::{net::Ipv4Addr, time::Duration};
 
-use flashsale_domain::sale::PaymentWindow;
+use flashsale_domain::sale::{LatePolicy, PaymentWindow};
 use flashsale_testbed::{
     fault_proxy::{FaultProxy, Flow},
     program::Program,
@@ -60,6 +60,8 @@ const PAID_FOR: Scenario = Scenario {
 
 /// A window that ends no order during a measurement.
 const PAYMENT: PaymentWindow = PaymentWindow {
+    provider: None,
+    on_late: LatePolicy::Reacquire,
     window_seconds: 86_400,
     grace_seconds: 0,
 };
@@ -240,7 +242,7 @@ async fn fill_and_drain(
     let stores = &session.stores;
     stores.empty().await?;
     let mut sale = shop::sale(number, scenario.products, jobs);
-    sale.payment = scenario.pays.then_some(PAYMENT);
+    sale.payment = scenario.pays.then(|| PAYMENT);
     shop::open(stores, &sale).await?;
     let hold = LaneHold::take(stores, &sale).await?;
     let admitted = prefill::admit(stores, &sale, shop::buys(&sale, jobs)).await?;
