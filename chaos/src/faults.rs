@@ -56,6 +56,24 @@ words! {
     }
 }
 
+words! {
+    /// What goes wrong with the payment provider, for 5 to 15 s.
+    pub enum ProviderTrouble {
+        /// It hangs up.
+        Away = "provider-away",
+        /// It does what it is told, and its answers are lost.
+        AnswersLost = "provider-answers-lost",
+        /// Its answers take longer than gateways wait.
+        Slow = "provider-slow",
+        /// Its events are never delivered.
+        EventsLost = "provider-events-lost",
+        /// Each event is delivered twice.
+        EventsTwice = "provider-events-twice",
+        /// Events are held back and then delivered, the newest first.
+        EventsReversed = "provider-events-reversed",
+    }
+}
+
 /// What happens to a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
@@ -104,6 +122,10 @@ pub enum Kind {
     WorkerClock(i32),
     /// Three of the others that can happen at once.
     Three,
+    /// The payment provider fails, while shoppers pay.
+    Provider(ProviderTrouble),
+    /// As [`Killed`](Self::Killed), while shoppers pay.
+    KilledWhilePaying(Part),
 }
 
 impl Fault {
@@ -144,6 +166,8 @@ impl Fault {
                 kinds.push(Kind::Packets(store, direction));
             }
         }
+        kinds.extend(ProviderTrouble::ALL.map(Kind::Provider));
+        kinds.extend(Part::ALL.map(Kind::KilledWhilePaying));
         kinds.into_iter().map(Self::from).collect()
     }
 
@@ -168,6 +192,11 @@ impl From<Kind> for Fault {
 }
 
 impl Kind {
+    /// Whether orders of the round's sale have to be paid.
+    pub fn has_payments(self) -> bool {
+        matches!(self, Self::Provider(_) | Self::KilledWhilePaying(_))
+    }
+
     /// Within how many milliseconds everything must flow again, counted from the instant that
     /// [`Episode::since`](crate::round::Episode) names: longer after a store's failover.
     pub fn limit_ms(self) -> u64 {
@@ -203,6 +232,8 @@ impl fmt::Display for Kind {
             Self::RedisClock(step) => write!(formatter, "clock-redis-{}", ahead(*step)),
             Self::WorkerClock(step) => write!(formatter, "clock-worker-{}", ahead(*step)),
             Self::Three => formatter.write_str("three-at-once"),
+            Self::Provider(trouble) => formatter.write_str(trouble.as_str()),
+            Self::KilledWhilePaying(part) => write!(formatter, "{part}-killed-while-paying"),
         }
     }
 }
@@ -243,6 +274,7 @@ mod tests {
         assert_eq!(Fault::matching("").unwrap(), all);
         let silent = Fault::matching("worker-postgres-silent, redis-flushed").unwrap();
         assert_eq!(silent.len(), 3, "{silent:?}");
+        assert_eq!(Fault::matching("provider,paying").unwrap().len(), 11);
         assert_eq!(Fault::named("redis-full").unwrap().kind, Kind::RedisFull);
         assert!(Fault::matching("nothing-like-it").is_err());
     }

@@ -11,7 +11,7 @@ use rand::{Rng, rngs::StdRng, seq::IndexedRandom};
 
 use crate::{
     error::ChaosError,
-    faults::{Kind, Part, Side, Store, Trouble},
+    faults::{Kind, Part, ProviderTrouble, Side, Store, Trouble},
     flow::Watcher,
     judge::Loss,
     stores::clock,
@@ -86,6 +86,8 @@ pub(crate) async fn inject(
             step_clock(world, &name, step, random).await
         }
         Kind::Three => three(world, random).await,
+        Kind::Provider(trouble) => provider(world, trouble, random).await,
+        Kind::KilledWhilePaying(part) => stop(world, part, Stop::Killed, random).await,
     }
 }
 
@@ -274,6 +276,21 @@ async fn three(world: &mut World, random: &mut StdRng) -> Result<Injected, Chaos
     world.heal();
     let how = format!("{}, {} ms", drawn.join(" + "), length.as_millis());
     Ok(Injected::since(Instant::now(), how))
+}
+
+async fn provider(
+    world: &World,
+    trouble: ProviderTrouble,
+    random: &mut StdRng,
+) -> Result<Injected, ChaosError> {
+    let payments = world.payments.as_ref().ok_or_else(nobody)?;
+    let length = length(random);
+    // Buys and lanes need no provider.
+    let began = Instant::now();
+    payments.set_trouble(Some(trouble));
+    tokio::time::sleep(length).await;
+    payments.set_trouble(None);
+    Ok(Injected::since(began, format!("{} ms", length.as_millis())))
 }
 
 fn nobody() -> ChaosError {

@@ -5,7 +5,7 @@
 //! program and any store a [`FaultProxy`](flashsale_testbed::fault_proxy::FaultProxy). A crowd buys
 //! ([`load`]), one lane is kept deep, so that a worker has batches sent ahead at any instant. Then
 //! one of the [`faults`] happens, and [`flow`] watches how long the lanes and the gateways stand
-//! still. In the end `flashsale check` judges what the crowd was told, with both stores ([`judge`]).
+//! still. Where orders have to be paid, shoppers pay at a stand-in for the provider (`payments`). In the end `flashsale check` judges what the crowd was told, with both stores ([`judge`]).
 //!
 //! [`compatibility`] has another program, which runs a sale on each combination of stores, and
 //! [`overload`] one that attacks a gateway and offers it more than it can take.
@@ -25,6 +25,7 @@ mod metrics;
 pub mod names;
 pub mod namespace;
 pub mod overload;
+mod payments;
 pub mod results;
 pub mod round;
 mod sale;

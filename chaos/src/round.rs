@@ -142,6 +142,7 @@ async fn play_in(
     let longest = faults.len() as u64 * LONGEST_FAULT_SECONDS;
     let redis = [("FLASHSALE_REDIS_URL", world.redis_url(Member::Load)?)];
     let load = Load::start(load::RATE, &gateways, &redis, longest, world.directory()).await?;
+    world.open_payments(random.random());
     let settled = async || Ok(watcher.has_settled());
     until("the first buys are settled", FIRST, settled).await?;
     let mut episodes = Vec::new();
@@ -166,9 +167,11 @@ async fn play_in(
         });
     }
     let ended = load.end().await?;
+    let unpaid = world.end_payments().await?;
     let history = world.directory().join(load::HISTORY);
     let mut judgement = judge(&world.stores.environment(), &history, &losses).await?;
     judgement.violations.extend(ended.problem);
+    judgement.violations.extend(unpaid);
     // The time without any acknowledgement counts as well.
     let timeline = Timeline::read(&history)?;
     for episode in &mut episodes {

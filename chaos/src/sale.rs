@@ -9,7 +9,7 @@ use flashsale_domain::id::SaleId;
 use flashsale_queue::keys::SaleKeys;
 use flashsale_testbed::{http, launch::Launch, program::Program};
 
-use crate::{error::ChaosError, files, stores::until};
+use crate::{error::ChaosError, files, payments, stores::until};
 
 /// Its name, and its id.
 pub(crate) const NAME: &str = "chaos";
@@ -36,12 +36,18 @@ pub(crate) const IN_FORCE: Duration = Duration::from_mins(1);
 
 /// Writes the file of a round's sale into `directory`, with units for so many faults: enough for
 /// most of it, so that the last fault still meets jobs in the lanes.
-pub(crate) fn write(directory: &Path, faults: usize) -> Result<PathBuf, ChaosError> {
+pub(crate) fn write(
+    directory: &Path,
+    faults: usize,
+    has_payments: bool,
+) -> Result<PathBuf, ChaosError> {
     let faults = u32::try_from(faults).unwrap_or(u32::MAX);
     let units = |stock: u32| stock.max(stock.saturating_mul(faults).saturating_mul(3) / 4);
     let products = PRODUCTS.map(|(product, stock)| (product, units(stock)));
     // The crowd's greedy shoppers meet the limit.
-    write_file(directory, NAME, &products, ", maxPerUser: 1", &SPEC)
+    let payment = has_payments.then_some(payments::SPEC);
+    let spec: Vec<&str> = SPEC.into_iter().chain(payment).collect();
+    write_file(directory, NAME, &products, ", maxPerUser: 1", &spec)
 }
 
 /// Writes the file of the sale `name` into `directory`: products and their units, what further stands

@@ -22,6 +22,7 @@ use crate::{
     faults::{Kind, Store},
     metrics,
     namespace::Namespace,
+    payments::Payments,
     sale,
     stores::{Stores, clock, until},
 };
@@ -68,6 +69,8 @@ pub struct World {
     /// The workers.
     pub workers: Vec<Program>,
     pub(crate) control: Control,
+    /// The provider and those who pay there; none where nothing has to be paid.
+    pub(crate) payments: Option<Payments>,
     links: Vec<Link>,
     /// Where the first worker is, when packets are to be dropped.
     pub namespace: Option<Namespace>,
@@ -91,7 +94,12 @@ impl World {
             let created = namespace.insert(Namespace::create().await?);
             stores.let_in(&format!("{}/32", created.inside())).await?;
         }
-        let file = sale::write(&directory, kinds.len())?;
+        let has_payments = kinds.iter().any(|kind| kind.has_payments());
+        let file = sale::write(&directory, kinds.len(), has_payments)?;
+        let payments = match has_payments {
+            true => Some(Payments::start().await?),
+            false => None,
+        };
         let control_launch = launch(&stores, &links, Member::Control, &directory)?;
         let control_launch = sale::control_loop(control_launch, &file);
         let control = Control::start(control_launch).await?;
@@ -99,6 +107,7 @@ impl World {
             gateways: Vec::new(),
             workers: Vec::new(),
             control,
+            payments,
             links,
             namespace,
             stores,
@@ -112,9 +121,16 @@ impl World {
     }
 
     async fn start_programs(&mut self, kinds: &[Kind]) -> Result<(), ChaosError> {
+        let mut further = Vec::new();
+        if let Some(payments) = &self.payments {
+            let file = payments.write_file(&self.directory)?;
+            further = vec!["--payment-providers".to_owned(), file.display().to_string()];
+        }
+        let further: Vec<&str> = further.iter().map(String::as_str).collect();
         for number in 0..GATEWAYS {
             let launch = self.launch(Member::Gateway(number))?;
-            self.gateways.push(Program::gateway(launch, &[]).await?);
+            self.gateways
+                .push(Program::gateway(launch, &further).await?);
         }
         for number in 0..WORKERS {
             let worker = match &self.namespace {
@@ -217,6 +233,28 @@ impl World {
             worker.restart().await?;
         }
         Ok(())
+    }
+
+    /// Has shoppers pay from now on, where orders have to be paid; `seed` draws what they do.
+    pub(crate) fn open_payments(&mut self, seed: u64) {
+        let gateways = self
+            .gateways
+            .iter()
+            .map(|gateway| gateway.address)
+            .collect();
+        let ledger = self.stores.postgres.url();
+        if let Some(payments) = &mut self.payments {
+            payments.open(gateways, ledger, seed);
+        }
+    }
+
+    /// Waits until all orders and payments have ended, and says by what law 8 is broken.
+    pub(crate) async fn end_payments(&mut self) -> Result<Vec<String>, ChaosError> {
+        let ledger = self.stores.postgres.url();
+        match &mut self.payments {
+            Some(payments) => payments.end(&ledger).await,
+            None => Ok(Vec::new()),
+        }
     }
 
     async fn until_in_force(&self) -> Result<(), ChaosError> {

@@ -34,6 +34,17 @@ async fn no_fault_of_a_store_breaks_a_law_and_every_lane_flows_again_in_time() {
     play(&["redis-killed", "postgres-killed", "redis-flushed"]).await;
 }
 
+/// Also by the provider's own account: each payment has one order or one refund.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_order_ends_and_every_payment_has_one_order_or_one_refund() {
+    play(&[
+        "provider-away",
+        "provider-events-lost",
+        "gateway-killed-while-paying",
+    ])
+    .await;
+}
+
 async fn play(faults: &[&str]) {
     let faults: Vec<Fault> = faults
         .iter()

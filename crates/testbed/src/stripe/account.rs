@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 /// Where a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SessionStatus {
     /// It can be paid.
+    #[default]
     Open,
     /// It was paid, or will be by a method that takes its time.
     Complete,
@@ -16,7 +17,7 @@ pub enum SessionStatus {
 }
 
 /// A session and what became of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Session {
     /// Its id.
     pub id: String,

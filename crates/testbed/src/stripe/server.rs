@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -27,6 +27,9 @@ type Answer = (u16, Value);
 
 /// A session ends this long after it was made at least, and this long at most; in seconds.
 const LIFETIME: std::ops::RangeInclusive<i64> = 30 * 60..=24 * 60 * 60;
+
+/// How long a transfer takes.
+const TRANSFER: Duration = Duration::from_secs(30);
 
 #[derive(Clone)]
 struct Front {
@@ -280,7 +283,8 @@ async fn page(Extracted(front): Extracted<Front>, Path(id): Path<String>) -> Res
     };
     let page = format!(
         "<!doctype html><title>Pay</title><link rel=icon href=data:,><h1>Pay {} {}</h1><p>{}</p>\
-         <form method=post><button>Pay</button></form><a href=\"{}\">Back to the shop</a>",
+         <form method=post><button name=method value=card>Pay</button>\
+         <button name=method value=transfer>By bank transfer</button></form><a href=\"{}\">Back to the shop</a>",
         session.amount,
         session.currency.to_uppercase(),
         session.name.replace('<', "&lt;"),
@@ -289,9 +293,27 @@ async fn page(Extracted(front): Extracted<Front>, Path(id): Path<String>) -> Res
     Html(page).into_response()
 }
 
-/// The button of that page.
-async fn press(Extracted(front): Extracted<Front>, Path(id): Path<String>) -> Response {
-    if !pay(&front.state, &id) {
+/// A button of that page. `after` says in how many seconds a transfer arrives.
+async fn press(
+    Extracted(front): Extracted<Front>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    let form: Form = form_urlencoded::parse(&body).into_owned().collect();
+    let is_taken = if form
+        .get("method")
+        .is_some_and(|method| method == "transfer")
+    {
+        let after = form.get("after").and_then(|after| after.parse().ok());
+        transfer(
+            &front.state,
+            &id,
+            after.map_or(TRANSFER, Duration::from_secs),
+        )
+    } else {
+        pay(&front.state, &id)
+    };
+    if !is_taken {
         return (StatusCode::CONFLICT, Html("<h1>This page has expired</h1>")).into_response();
     }
     let session = front.state.lock().account.session(&id).cloned();
@@ -299,6 +321,19 @@ async fn press(Extracted(front): Extracted<Front>, Path(id): Path<String>) -> Re
         .map(|session| session.success_url)
         .unwrap_or_default();
     (StatusCode::SEE_OTHER, [(header::LOCATION, to)]).into_response()
+}
+
+/// The money arrives by itself after that time.
+fn transfer(state: &Shared, id: &str, after: Duration) -> bool {
+    let is_taken = pay_later(state, id);
+    if is_taken {
+        let (state, id) = (Arc::clone(state), id.to_owned());
+        tokio::spawn(async move {
+            sleep(after).await;
+            settle(&state, &id, true);
+        });
+    }
+    is_taken
 }
 
 /// Changes a session that is in `status`, and tells of it.
