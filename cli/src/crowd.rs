@@ -4,7 +4,10 @@ use std::{num::ParseIntError, time::Duration};
 
 use clap::{Args, ValueEnum};
 
-use crate::load::crowd::{Arrivals, CrowdPlan, Offer};
+use crate::load::{
+    crowd::{Arrivals, CrowdPlan, Offer},
+    payers::Habits,
+};
 
 /// Shoppers a second over an opening whose length is not given: several times what a hand-written
 /// shop takes, and what two cores that run everything else as well answer without falling behind.
@@ -48,6 +51,18 @@ pub(crate) struct CrowdArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.01, value_parser = share)]
     greedy: f64,
 
+    /// Share of shoppers who never pay for the order that they won, where orders have to be paid.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.30, value_parser = share)]
+    never_pay: f64,
+
+    /// Share of those whose money arrives after the window.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    pay_late: f64,
+
+    /// Share of those who give their order back.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
+    cancel: f64,
+
     /// How shoppers choose among several products.
     #[arg(long, value_enum, default_value = "stock")]
     spread: Spread,
@@ -86,6 +101,15 @@ impl CrowdArgs {
             impatient_share: self.impatient,
             impatient_presses: self.impatient_presses,
             greedy_share: self.greedy,
+        }
+    }
+
+    /// What shoppers do with orders that have to be paid.
+    pub(crate) fn habits(&self) -> Habits {
+        Habits {
+            never: self.never_pay,
+            late: self.pay_late,
+            cancel: self.cancel,
         }
     }
 

@@ -113,6 +113,9 @@ pub enum ToolError {
         /// The end of it.
         log: String,
     },
+    /// The stand-in for a payment provider could not be started.
+    #[error("the stand-in for the payment provider could not be started: {0}")]
+    StandIn(#[source] io::Error),
     /// The opening would be later than any time that can be written.
     #[error("--opens-in is too long: {0}")]
     FarOpening(#[source] jiff::Error),

@@ -21,6 +21,7 @@ mod latency;
 mod offers;
 pub mod passes;
 mod patience;
+pub mod payers;
 pub mod readings;
 pub(crate) mod record;
 pub mod report;

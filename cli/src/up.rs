@@ -9,7 +9,9 @@ mod invitation;
 mod look;
 mod opening;
 mod pages;
+mod payment;
 mod persistence;
+mod provider;
 mod ready;
 mod stores;
 mod token;
@@ -40,6 +42,7 @@ use children::Program;
 use conductor::{Conductor, Running};
 use fleet::Fleet;
 use pages::Pages;
+use provider::StandIns;
 use stores::Stores;
 use token::OperationsToken;
 
@@ -160,6 +163,8 @@ struct Machine {
     gateways: Vec<SocketAddr>,
     /// What people open; none without a gateway.
     pages: Option<Pages>,
+    /// Where orders are paid; none where no sale wants that.
+    stand_ins: Option<StandIns>,
     /// How a hand tool reaches the stores: variables to put before a command.
     environment: String,
     running: Running,
@@ -183,10 +188,15 @@ impl Machine {
         persistence::report(&mut queue, &ledger, &sales, display).await?;
 
         limit_workers(&mut sales, config.workers_max);
-        let program = Program::new(&config, &stores, &data_dir, &token)?;
+        let mut program = Program::new(&config, &stores, &data_dir, &token)?;
         let gateways = program.gateway_addresses()?;
+        let stand_ins = StandIns::start(&sales, gateways.first().copied(), &data_dir).await?;
+        program.tell_gateways(stand_ins.as_ref().map(StandIns::variable));
         let children = Children::start(&program, &gateways, &sales).await?;
         let pages = introduce(&program, &gateways, token, display).await;
+        if let Some(stand_ins) = &stand_ins {
+            display.line(stand_ins.introduction());
+        }
         opening::announce(&mut sales, &config, &ledger, &mut queue).await?;
         let environment = stores.environment();
         let conductor = Conductor {
@@ -205,6 +215,7 @@ impl Machine {
             queue,
             gateways,
             pages,
+            stand_ins,
             environment,
             running,
         })

@@ -219,7 +219,7 @@ impl Listening {
     ) -> Result<Self, ToolError> {
         let (mut events, mut sockets, mut readings) = (None, None, None);
         if let Some(client) = client {
-            let started = EventReader::start(connect::shared(client)?, Arc::clone(book));
+            let started = EventReader::start(connect::shared(client)?, Arc::clone(book), None);
             events = Some(started.await.map_err(LoadError::Events)?);
         }
         if let Some(history) = book.history() {

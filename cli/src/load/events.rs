@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{book::Book, record};
+use super::{book::Book, payers::Payers, record};
 
 /// Wait before a lost subscription is taken up again.
 const RESUBSCRIBE_WAIT: Duration = Duration::from_millis(200);
@@ -26,10 +26,14 @@ pub struct EventReader {
 }
 
 impl EventReader {
-    /// Subscribes, so that nothing published from now on is missed.
-    pub async fn start(queue: SharedConnection, book: Arc<Book>) -> RedisResult<Self> {
+    /// Subscribes, so that nothing published from now on is missed. `payers` hear it too.
+    pub async fn start(
+        queue: SharedConnection,
+        book: Arc<Book>,
+        payers: Option<Payers>,
+    ) -> RedisResult<Self> {
         let subscription = queue.subscribe(&[EVENTS]).await?;
-        let task = tokio::spawn(read(queue, subscription, book));
+        let task = tokio::spawn(read(queue, subscription, book, payers));
         Ok(Self { task })
     }
 }
@@ -40,10 +44,15 @@ impl Drop for EventReader {
     }
 }
 
-async fn read(queue: SharedConnection, mut subscription: Subscription, book: Arc<Book>) {
+async fn read(
+    queue: SharedConnection,
+    mut subscription: Subscription,
+    book: Arc<Book>,
+    payers: Option<Payers>,
+) {
     loop {
         match subscription.next().await {
-            Ok(message) => hear(&book, message.get_payload_bytes()),
+            Ok(message) => hear(&book, payers.as_ref(), message.get_payload_bytes()),
             Err(error) => {
                 tracing::debug!(%error, "no events for now: {error}");
                 sleep(RESUBSCRIBE_WAIT).await;
@@ -55,10 +64,15 @@ async fn read(queue: SharedConnection, mut subscription: Subscription, book: Arc
     }
 }
 
-fn hear(book: &Book, message: &[u8]) {
+fn hear(book: &Book, payers: Option<&Payers>, message: &[u8]) {
     let at = Instant::now();
     match Settled::parse(message) {
-        Ok(settled) => note(book, &settled, at),
+        Ok(settled) => {
+            note(book, &settled, at);
+            if let Some(payers) = payers {
+                payers.hear(book.crowd(), &settled);
+            }
+        }
         Err(error) => tracing::warn!(%error, "an event is not readable: {error}"),
     }
 }

@@ -62,8 +62,8 @@ pub(super) struct Program {
     listen: SocketAddr,
     gateways: u32,
     operations_token: OperationsToken,
-    /// How gateways issue passes.
-    passes: Vec<(&'static str, String)>,
+    /// What gateways are told further: how to issue passes, and where orders are paid.
+    of_gateways: Vec<(&'static str, String)>,
     logs: PathBuf,
     /// Keeps the logs' directory in place.
     data_dir: DataDir,
@@ -83,10 +83,15 @@ impl Program {
             listen: config.listen,
             gateways: config.gateways,
             operations_token: operations_token.clone(),
-            passes: passes(config, data_dir)?,
+            of_gateways: passes(config, data_dir)?,
             logs: data_dir.subdirectory("logs")?,
             data_dir: data_dir.clone(),
         })
+    }
+
+    /// Tells gateways this as well.
+    pub(super) fn tell_gateways(&mut self, variable: Option<(&'static str, String)>) {
+        self.of_gateways.extend(variable);
     }
 
     /// Where the children's logs are.
@@ -108,7 +113,7 @@ impl Program {
     pub(super) fn gateway(&self, addresses: Vec<SocketAddr>) -> Result<Recipe, ToolError> {
         let base = self.base(GATEWAY)?;
         let token = self.operations_token.clone();
-        let passes = self.passes.clone();
+        let further = self.of_gateways.clone();
         Ok(Box::new(move |number| {
             let index = usize::try_from(number)
                 .unwrap_or(usize::MAX)
@@ -119,7 +124,7 @@ impl Program {
                 .launch
                 .args(["--auth-mode", "off"])
                 .env("FLASHSALE_OPERATIONS_TOKEN", token.as_str())
-                .envs(passes.iter().map(|(variable, value)| (variable, value)));
+                .envs(further.iter().map(|(variable, value)| (variable, value)));
             if let Some(address) = address {
                 child.launch = child.launch.arg("--listen").arg(address.to_string());
             }

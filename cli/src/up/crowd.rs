@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Machine, ToolError, opening};
+use super::{Machine, ToolError, opening, payment};
 use crate::{
     audit_report::{details, headline},
     crowd::CrowdArgs,
@@ -59,7 +59,8 @@ pub(super) async fn send(
     let opening = opening::instant(&machine.sales, &mut queue).await?;
     let book = Book::new(crowd, opening + AFTER_OPENING).map_err(LoadError::from)?;
     let book = Arc::new(book);
-    let events = EventReader::start(machine.queue.clone(), Arc::clone(&book))
+    let payers = payment::payers(machine, &targets(machine)?);
+    let events = EventReader::start(machine.queue.clone(), Arc::clone(&book), payers.clone())
         .await
         .map_err(LoadError::Events)?;
     tokio::select! {
@@ -72,13 +73,17 @@ pub(super) async fn send(
         grouped(units)
     ));
     let report = press(machine, shape, passes, &book, display, stop).await?;
-    drop(events);
     display.line(format!("\n{report}"));
+    let mut have_ended = true;
+    if let Some(payers) = &payers {
+        have_ended = payment::finish(machine, payers, display, stop).await?;
+    }
+    drop(events);
     if stop.is_cancelled() {
         display.line("interrupted before the crowd was through; the laws were not audited");
         return Ok(!machine.config.exit_when_done);
     }
-    judge(machine, &report, display).await
+    Ok(judge(machine, &report, display).await? && have_ended)
 }
 
 /// Prints the audit, and answers whether it and the report hold.

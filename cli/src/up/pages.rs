@@ -84,7 +84,7 @@ impl Pages {
 
 /// The address by which this machine reaches a server that listens on `address`: one that listens
 /// everywhere is reached by the loopback, and by no address that means everywhere.
-fn reachable(address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -41,7 +41,7 @@ fn the_examples_are_valid() {
     assert!(
         printed
             .out
-            .contains("sale paid-drop is valid: 1 product, 200 units"),
+            .contains("sale paid-drop is valid: 1 product, 500 units"),
         "{printed:?}"
     );
 }
