@@ -242,7 +242,16 @@ impl Ledger {
         &self,
         read: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
     ) -> Result<T, LedgerError> {
-        self.call_in(Some(BEGIN_SNAPSHOT), AUDIT_LIMIT, read).await
+        self.snapshot_within(AUDIT_LIMIT, read).await
+    }
+
+    /// The same within `limit`.
+    pub(crate) async fn snapshot_within<T>(
+        &self,
+        limit: Duration,
+        read: impl AsyncFnOnce(&mut LedgerConnection) -> Result<T, LedgerError>,
+    ) -> Result<T, LedgerError> {
+        self.call_in(Some(BEGIN_SNAPSHOT), limit, read).await
     }
 
     async fn call_in<T, E: Into<LedgerError>>(

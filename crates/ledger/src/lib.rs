@@ -24,6 +24,7 @@ mod primary;
 mod products;
 mod recovery;
 mod repair;
+mod report;
 mod restock;
 mod rights;
 mod roles;
@@ -50,6 +51,7 @@ pub use payments::{
 };
 pub use products::Declared;
 pub use repair::{Claim, Repair, Repaired};
+pub use report::{ARRIVAL_TOLERANCE, ProductReport};
 pub use restock::Restocked;
 pub use rights::LedgerClient;
 pub use roles::{ROLES_SQL, RoleName, RoleNameError, Roles, SameRole};

@@ -48,7 +48,8 @@ const OF_GATEWAYS: &str = "\
                             'cancel_order(uuid, text)', \
                             'claim_payment_chores(text[], integer, integer)', \
                             'end_payment_chore(uuid, text, text, text)', \
-                            'payments_of_sale(text)']) AS signature \
+                            'payments_of_sale(text)', \
+                            'sale_report(text, integer, bigint)']) AS signature \
     ) AS needed(wanted, granted) WHERE NOT granted LIMIT 1";
 
 impl LedgerClient {

@@ -49,7 +49,7 @@ BEGIN
                         'orders_count_changes', 'order_state', 'order_states', 'expire_orders',
                         'order_changes', 'orders_end_payments', 'open_checkout', 'session_opened',
                         'session_failed', 'order_again', 'apply_payment', 'cancel_order',
-                        'claim_payment_chores', 'end_payment_chore', 'payments_of_sale')
+                        'claim_payment_chores', 'end_payment_chore', 'payments_of_sale', 'sale_report')
         AND proowner <> 'flashsale_owner'::regrole
   LOOP
     EXECUTE format('ALTER %s OWNER TO flashsale_owner', object);
@@ -99,7 +99,8 @@ BEGIN
     'cancel_order(uuid, text)',
     'claim_payment_chores(text[], integer, integer)',
     'end_payment_chore(uuid, text, text, text)',
-    'payments_of_sale(text)'
+    'payments_of_sale(text)',
+    'sale_report(text, integer, bigint)'
   ] LOOP
     IF to_regprocedure(signature) IS NOT NULL THEN
       EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO flashsale_gateway', signature);
