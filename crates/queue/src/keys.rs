@@ -127,6 +127,11 @@ impl SaleKeys {
         format!("{}:keys", self.prefix)
     }
 
+    /// Hash: what gateways have answered to buys, see [`crate::answers`].
+    pub fn answers(&self) -> String {
+        format!("{}:answers", self.prefix)
+    }
+
     /// Two hashes with a time to live: how fast shoppers have been asking. They take turns.
     pub fn paces(&self) -> [String; 2] {
         [0, 1].map(|turn| format!("{}:pace:{turn}", self.prefix))
@@ -167,6 +172,7 @@ mod tests {
             keys.retry(&product),
             keys.dead(),
             keys.first_answers(),
+            keys.answers(),
             pace,
             other_pace,
         ] {
@@ -197,6 +203,7 @@ mod tests {
             ":retry:",
             ":dead",
             ":keys",
+            ":answers",
             ":pace:",
             ":withdrawn",
             SALES,

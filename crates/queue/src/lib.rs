@@ -4,6 +4,7 @@
 //! All that must happen at once in Redis is one script here. This crate knows neither PostgreSQL nor
 //! HTTP nor Kubernetes.
 
+pub mod answers;
 pub mod catalogue;
 pub mod connect;
 pub mod dead_letter;
