@@ -29,15 +29,8 @@ fn has_payments(audit: &SaleAudit) -> bool {
 /// One sale, law by law.
 pub fn details(audit: &SaleAudit) -> String {
     let mut text = format!("audit of sale {}\n", audit.sale);
-    let (stock, outcomes) = (&audit.stock.findings, &audit.outcomes.lost);
-    let orders = &audit.uniqueness.findings;
-    let laws = [
-        (audit.oversold(), "oversold", stock_line(audit), stock),
-        (audit.lost(), "lost", outcome_line(audit), outcomes),
-        (audit.duplicated(), "duplicated", order_line(audit), orders),
-    ];
-    for (count, word, numbers, findings) in laws {
-        law(&mut text, count, word, &numbers, findings);
+    for law in judged(audit) {
+        write_law(&mut text, &law);
     }
     if has_payments(audit) {
         let findings = &audit.payments.findings;
@@ -53,8 +46,60 @@ pub fn details(audit: &SaleAudit) -> String {
     text
 }
 
-fn law(text: &mut String, count: u64, word: &str, numbers: &str, findings: &Findings) {
-    let count = grouped(count);
+/// What an audit says of one law.
+pub(crate) struct JudgedLaw<'a> {
+    /// Its number in ARCHITECTURE.md.
+    pub(crate) number: u8,
+    /// What it says, in a few words.
+    pub(crate) name: &'static str,
+    /// By how much it is broken.
+    pub(crate) broken_by: u64,
+    /// What that is a count of.
+    word: &'static str,
+    /// The counts behind it.
+    pub(crate) numbers: String,
+    /// The rows that break it.
+    pub(crate) findings: &'a Findings,
+}
+
+/// Every law that an audit judges.
+pub(crate) fn judged(audit: &SaleAudit) -> [JudgedLaw<'_>; 3] {
+    [
+        JudgedLaw {
+            number: 1,
+            name: "no oversell",
+            broken_by: audit.oversold(),
+            word: "oversold",
+            numbers: stock_line(audit),
+            findings: &audit.stock.findings,
+        },
+        JudgedLaw {
+            number: 2,
+            name: "no lost ack",
+            broken_by: audit.lost(),
+            word: "lost",
+            numbers: outcome_line(audit),
+            findings: &audit.outcomes.lost,
+        },
+        JudgedLaw {
+            number: 3,
+            name: "once",
+            broken_by: audit.duplicated(),
+            word: "duplicated",
+            numbers: order_line(audit),
+            findings: &audit.uniqueness.findings,
+        },
+    ]
+}
+
+fn write_law(text: &mut String, law: &JudgedLaw<'_>) {
+    let JudgedLaw {
+        word,
+        numbers,
+        findings,
+        ..
+    } = law;
+    let count = grouped(law.broken_by);
     // Writing to a string cannot fail.
     let _ = writeln!(text, "  {count:>6} {word:<11} {numbers}");
     for row in &findings.rows {

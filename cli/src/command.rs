@@ -8,6 +8,7 @@ mod load;
 mod migrate;
 mod probe;
 mod repair;
+mod report;
 mod restock;
 mod sales;
 mod schema;
@@ -60,6 +61,7 @@ enum Command {
     Crd(crd::Arguments),
     Load(load::Arguments),
     Audit(audit::Arguments),
+    Report(report::Arguments),
     Check(check::Arguments),
     Sales(sales::Arguments),
     Restock(restock::Arguments),
@@ -125,6 +127,7 @@ async fn run(command: Command) -> Result<Outcome, ToolError> {
         Command::Crd(arguments) => crd::run(&arguments),
         Command::Load(arguments) => Box::pin(load::run(arguments)).await,
         Command::Audit(arguments) => audit::run(&arguments).await,
+        Command::Report(arguments) => report::run(&arguments).await,
         Command::Check(arguments) => Box::pin(check::run(arguments)).await,
         Command::Sales(arguments) => sales::run(&arguments).await,
         Command::Restock(arguments) => restock::run(&arguments).await,

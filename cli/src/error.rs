@@ -1,6 +1,6 @@
 //! Why a hand tool could not do what it was asked for.
 
-use std::{error::Error, io};
+use std::{error::Error, io, path::PathBuf};
 
 use flashsale_audit::AuditError;
 use flashsale_domain::id::{IdError, SaleId};
@@ -177,12 +177,62 @@ pub enum ToolError {
         #[source]
         source: IdError,
     },
+    /// Neither store knows the sale.
+    #[error("neither PostgreSQL nor Redis knows a sale {sale}; {known}")]
+    UnknownSale {
+        /// The sale that was asked for.
+        sale: SaleId,
+        /// Those that they know, in a sentence.
+        known: String,
+    },
+    /// There was no such sale of this name, or it has no orders.
+    #[error(
+        "PostgreSQL has no orders of a sale {sale} of incarnation {number}; without --incarnation the present or \
+         last one is reported"
+    )]
+    UnknownIncarnation {
+        /// The sale.
+        sale: SaleId,
+        /// The incarnation that was asked for.
+        number: i32,
+    },
+    /// A file could not be written.
+    #[error("{} cannot be written: {source}", file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A result could not be written as JSON.
     #[error("the result could not be written as JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// Standard output or input failed.
     #[error("the terminal or pipe failed: {0}")]
     Output(#[from] io::Error),
+}
+
+/// How many names of sales an error lists.
+const NAMES_SHOWN: usize = 20;
+
+impl ToolError {
+    /// That neither store knows `sale`, with the names of those that they know.
+    pub(crate) fn unknown_sale(sale: SaleId, known: &[SaleId]) -> Self {
+        let shown = known.iter().take(NAMES_SHOWN);
+        let names: Vec<&str> = shown.map(SaleId::as_str).collect();
+        let known = match known.len() {
+            0 => "they know none".to_owned(),
+            all if all > names.len() => {
+                format!(
+                    "they know {} and {} more",
+                    names.join(", "),
+                    all - names.len()
+                )
+            }
+            _ => format!("they know {}", names.join(", ")),
+        };
+        Self::UnknownSale { sale, known }
+    }
 }
 
 /// The error and what caused it, each said once.

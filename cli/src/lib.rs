@@ -13,6 +13,7 @@ pub mod display;
 pub mod error;
 pub mod history;
 mod http_client;
+mod laws;
 pub mod load;
 pub mod manifest;
 pub mod progress;

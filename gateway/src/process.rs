@@ -33,7 +33,7 @@ use crate::{
     lane_ticker,
     metrics::Metrics,
     openapi::ApiDocument,
-    operations::{Operations, Publisher, namespace},
+    operations::{AnswerLog, Operations, Publisher, namespace},
     orders::{OrderLookup, rights},
     pass::{PassConfigError, Passes},
     payments::{self, Payments, ProvidersError},
@@ -188,6 +188,7 @@ impl Process {
         let tellers = Tasks::new(&self.probes, Handle::current());
         let readers = Tasks::new(&self.probes, self.thread.handle().clone());
         let stop_probes = CancellationToken::new();
+        let answers = self.background.publisher.answers.clone();
         self.background.spawn(&tellers, &readers);
         let probes = probes::serve(self.probes_listener, self.probes, stop_probes.clone());
         let probes = self.thread.handle().spawn(probes);
@@ -207,6 +208,7 @@ impl Process {
             sockets,
             tellers,
             readers,
+            answers,
             open,
         };
         ending.within(self.config.http.shutdown_grace).await;
@@ -287,11 +289,11 @@ async fn build(
         &config.sockets,
         Sessions::new(&config.sockets, limits.total, metrics.sessions.clone()),
     );
-    let operations = operations(config, metrics, &catalogue, &stocks, &pool)?;
+    let ledger = Ledger::open(&config.stores.ledger())?;
+    let operations = operations(config, metrics, &catalogue, &stocks, &pool, &ledger)?;
     if let Some(operations) = &operations {
         namespace::open(sockets.server(), operations);
     }
-    let ledger = Ledger::open(&config.stores.ledger())?;
     let providers = config.payments.payment_providers.as_deref();
     let (payments_ledger, metered) = (ledger.clone(), metrics.payments.clone());
     let payments = Payments::new(providers, payments_ledger, catalogue.clone(), metered)?;
@@ -395,6 +397,7 @@ fn operations(
     catalogue: &Catalogue,
     stocks: &Stocks,
     pool: &QueuePool,
+    ledger: &Ledger,
 ) -> Result<Option<Operations>, BadOperationsToken> {
     let token = config.operations.token()?;
     Ok(token.map(|token| {
@@ -404,17 +407,19 @@ fn operations(
             catalogue.clone(),
             stocks.clone(),
             pool.clone(),
+            ledger.clone(),
         )
     }))
 }
 
 /// What tells operations of this gateway, wherever they are.
 fn publisher(metrics: &Metrics, catalogue: &Catalogue, pool: &QueuePool) -> Publisher {
+    let name = format!("gateway-{}", Uuid::new_v4().simple());
     Publisher {
         pool: pool.clone(),
         clock: catalogue.clock.clone(),
-        name: format!("gateway-{}", Uuid::new_v4().simple()),
-        buys: metrics.buys.clone(),
+        answers: AnswerLog::new(pool.clone(), name.clone(), metrics.buys.clone()),
+        name,
         sockets: metrics.sockets.connected.clone(),
     }
 }

@@ -21,7 +21,9 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     body::{self, Limits},
     buy, cross_origin, openapi,
-    operations::{calls as operations, dead_letters::calls as dead_letters},
+    operations::{
+        calls as operations, dead_letters::calls as dead_letters, report::calls as report,
+    },
     orders,
     pass::calls as pass,
     payments::calls as payments,
@@ -100,6 +102,8 @@ fn other_calls() -> OpenApiRouter<Gateway> {
         .routes(routes!(dead_letters::list))
         .routes(routes!(dead_letters::replay))
         .routes(routes!(dead_letters::discard))
+        .routes(routes!(report::report))
+        .routes(routes!(report::markdown))
 }
 
 /// Compresses what is worth it, quickly: each answer is another one, and made while somebody waits.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use flashsale_domain::event::Settled;
+use flashsale_ledger::Ledger;
 use flashsale_queue::{connect::QueuePool, figures::ProcessFigures};
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -13,6 +14,7 @@ use super::{
     figures::{self, Figures},
     fleet::Fleet,
     history::{History, HistoryView},
+    report::Reports,
     tally::Second,
 };
 use crate::{catalogue::Catalogue, client::Client, config::Hidden, stocks::Stocks};
@@ -28,6 +30,7 @@ struct Inner {
     stocks: Stocks,
     /// For dead letters.
     pool: QueuePool,
+    reports: Reports,
     state: Mutex<LiveState>,
 }
 
@@ -50,12 +53,15 @@ impl Operations {
         catalogue: Catalogue,
         stocks: Stocks,
         pool: QueuePool,
+        ledger: Ledger,
     ) -> Self {
+        let reports = Reports::new(ledger, pool.clone(), catalogue.clone());
         Self(Arc::new(Inner {
             access: AccessCheck::new(token, refused),
             catalogue,
             stocks,
             pool,
+            reports,
             state: Mutex::default(),
         }))
     }
@@ -124,6 +130,11 @@ impl Operations {
     /// Redis's clock.
     pub(super) fn now(&self) -> Timestamp {
         self.0.catalogue.clock.now()
+    }
+
+    /// Reports of sales.
+    pub(super) fn reports(&self) -> &Reports {
+        &self.0.reports
     }
 
     /// Connections for dead letters.

@@ -9,7 +9,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{server::Open, sockets::Sockets};
+use crate::{operations::AnswerLog, server::Open, sockets::Sockets};
 
 /// Longest that sockets are closed for, a few at a time: their clients connect to other gateways at
 /// once, which have a signature to check and a greeting to send for each.
@@ -125,6 +125,8 @@ pub(super) struct Ending {
     pub(super) tellers: Tasks,
     /// All other tasks.
     pub(super) readers: Tasks,
+    /// What was answered since the task that tells of it told last.
+    pub(super) answers: AnswerLog,
     pub(super) open: Open,
 }
 
@@ -141,6 +143,7 @@ impl Ending {
         }
         self.open.finish(deadline).await;
         in_time(deadline, "tasks", self.readers.stop()).await;
+        in_time(deadline, "counts of answers", self.answers.finish()).await;
     }
 }
 
