@@ -18,6 +18,8 @@ mod market;
 mod migrate;
 #[path = "commands/repair.rs"]
 mod repair;
+#[path = "commands/report.rs"]
+mod report;
 #[path = "commands/roles.rs"]
 mod roles;
 #[path = "commands/stock.rs"]

@@ -214,3 +214,38 @@ test("the page says when the gateway or Redis does not answer, and goes on after
   await shop.restock(5);
   await expect(operations.lane(shop.product().id).getByRole("cell").first()).toHaveText("25");
 });
+
+test("the report counts every order, and is saved as Markdown and JSON", async ({
+  page,
+  openShop,
+}) => {
+  const shop = await openShop();
+  const operations = await OperationsPage.open(page, shop);
+  const shopper = await page.context().newPage();
+  const sale = await SalePage.open(shopper, shop);
+  await sale.buy.click();
+  await expect(operations.lane(shop.product().id)).toContainText("1");
+  const report = page.getByRole("region", { name: `Report of ${shop.sale}` });
+  const steps = report.getByRole("table", { name: /^What became of/ });
+  const confirmed = steps.getByRole("row", { name: /^Confirmed/ }).getByRole("cell");
+  const asked = steps.getByRole("row", { name: /^Asked/ }).getByRole("cell");
+  await report.getByRole("button", { name: "Show report" }).click();
+  await expect(steps).toBeVisible();
+  await expect(async () => {
+    await report.getByRole("button", { name: /Count again|Counting/ }).click();
+    await expect(confirmed).toHaveText("1", { timeout: 1000 });
+    await expect(asked).toHaveText("1", { timeout: 1000 });
+  }).toPass();
+  await expect(report.getByRole("table", { name: /^Products of/ })).toContainText(
+    shop.product().id,
+  );
+  await looksRight(page, "operations, the report");
+  for (const [button, name] of [
+    ["Save Markdown", `${shop.sale}.md`],
+    ["Save JSON", `${shop.sale}.json`],
+  ] as const) {
+    const download = page.waitForEvent("download");
+    await report.getByRole("button", { name: button }).click();
+    expect((await download).suggestedFilename()).toBe(name);
+  }
+});

@@ -9,6 +9,7 @@ use crate::{arrival::Arrival, money::Money, orders::OrderCounts};
 /// What came of the buys of a product, or of all products of a sale, as the ledger tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ReportFigures)]
 pub struct Figures {
     /// Units; null once the sale is withdrawn.
     #[schema(required = true)]

@@ -127,3 +127,6 @@ impl SaleReport {
         markdown::write(self)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The operations interface: who gets in, and what they see.
 
 mod dead_letters;
+mod report;
 
 use std::time::Duration;
 

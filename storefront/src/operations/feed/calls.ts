@@ -28,26 +28,54 @@ export function fetchHistory(token: string): Promise<HistoryAnswer> {
 }
 
 /** Calls an address of the operations interface; rejects with a `Refusal`. */
-export async function call<T>(token: string, path: string, body?: unknown): Promise<T> {
+export async function call<T>(
+  token: string,
+  path: string,
+  body?: unknown,
+  patienceMs = PATIENCE_MS,
+): Promise<T> {
+  const response = await goodAnswerOf(token, path, body, patienceMs);
+  return (await response.json().catch(() => {
+    throw new Refusal("network", "The answer of the gateway is not readable.");
+  })) as T;
+}
+
+/** The same for an answer that is text. */
+export async function callText(token: string, path: string, patienceMs: number): Promise<string> {
+  const response = await goodAnswerOf(token, path, undefined, patienceMs);
+  return response.text().catch(() => {
+    throw new Refusal("network", "The answer of the gateway is not readable.");
+  });
+}
+
+async function goodAnswerOf(
+  token: string,
+  path: string,
+  body: unknown,
+  patienceMs: number,
+): Promise<Response> {
   if (!/^[\x21-\x7e]+$/.test(token)) {
     // No header can hold it, so no gateway can have it.
     throw new Refusal("unauthorized", "This is no operations token.");
   }
-  const response = await answerOf(token, path, body);
+  const response = await answerOf(token, path, body, patienceMs);
   if (response.ok) {
-    return (await response.json().catch(() => {
-      throw new Refusal("network", "The answer of the gateway is not readable.");
-    })) as T;
+    return response;
   }
   throw await refusalOf(response);
 }
 
-async function answerOf(token: string, path: string, body: unknown): Promise<Response> {
+async function answerOf(
+  token: string,
+  path: string,
+  body: unknown,
+  patienceMs: number,
+): Promise<Response> {
   const headers: Record<string, string> = { Authorization: `Bearer ${token}` };
   const init: RequestInit = {
     headers,
     cache: "no-store",
-    signal: AbortSignal.timeout(PATIENCE_MS),
+    signal: AbortSignal.timeout(patienceMs),
   };
   if (body !== undefined) {
     headers["Content-Type"] = "application/json";

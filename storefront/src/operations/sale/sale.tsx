@@ -7,6 +7,7 @@ import { Chevron } from "../controls";
 import { depthOf, isUndriven, type SaleFigures } from "../feed/figures";
 import { HISTORY_SECONDS, type History } from "../feed/history";
 import { DeadLetters } from "../letters/dead-letters";
+import { Report } from "../report/report";
 import { counted, formatAge, formatTicking } from "../wording";
 import { Lanes } from "./lanes";
 import { Traffic } from "./traffic";
@@ -50,6 +51,7 @@ export function Sale({ token, sale, history, now, isUnfolded, onToggle }: SalePr
             count={sale.deadLetters}
             products={sale.lanes.map(({ productId }) => productId)}
           />
+          <Report token={token} sale={sale.sale} />
         </div>
       )}
     </section>
