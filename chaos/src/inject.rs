@@ -67,7 +67,9 @@ pub(crate) async fn inject(
     random: &mut StdRng,
 ) -> Result<Injected, ChaosError> {
     match kind {
-        Kind::Killed(part) => stop(world, part, Stop::Killed, random).await,
+        Kind::Killed(part) | Kind::KilledWhilePaying(part) => {
+            stop(world, part, Stop::Killed, random).await
+        }
         Kind::Paused(part) => stop(world, part, Stop::Paused(length(random)), random).await,
         Kind::Link(side, store, trouble) => link(world, side, store, trouble, random).await,
         Kind::Packets(store, direction) => packets(world, store, direction, random).await,
@@ -87,7 +89,6 @@ pub(crate) async fn inject(
         }
         Kind::Three => three(world, random).await,
         Kind::Provider(trouble) => provider(world, trouble, random).await,
-        Kind::KilledWhilePaying(part) => stop(world, part, Stop::Killed, random).await,
     }
 }
 

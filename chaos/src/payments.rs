@@ -50,7 +50,7 @@ const PLACES: usize = 24;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long all may take to end after the crowd: windows, and chores that were put off after failures.
-const END: Duration = Duration::from_secs(120);
+const END: Duration = Duration::from_mins(2);
 
 /// The secret by which events are signed.
 const WEBHOOK_SECRET: &str = "whsec_of_the_stand_in";
@@ -165,15 +165,15 @@ impl Payments {
         }
         let mut violations: Vec<String> = is_done.err().iter().map(ToString::to_string).collect();
         let mut ledger = PgConnection::connect(ledger).await?;
-        let payments: Vec<(String, String, Option<String>)> = sqlx::query_as(
-            "SELECT p.id::text, p.state::text, o.status::text FROM payments p
-               LEFT JOIN orders o ON o.id = p.order_id",
+        let payments: Vec<Payment> = sqlx::query_as(
+            "SELECT p.id::text, p.state::text, o.status::text AS \"order\", p.url IS NOT NULL AS has_page
+               FROM payments p LEFT JOIN orders o ON o.id = p.order_id",
         )
         .fetch_all(&mut ledger)
         .await?;
         let payments = payments.into_iter();
         let payments = payments
-            .map(|(id, state, order)| (id, (state, order)))
+            .map(|payment| (payment.id.clone(), payment))
             .collect();
         violations.extend(judge(&self.provider.sessions(), &payments));
         Ok(violations)

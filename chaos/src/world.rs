@@ -96,9 +96,10 @@ impl World {
         }
         let has_payments = kinds.iter().any(|kind| kind.has_payments());
         let file = sale::write(&directory, kinds.len(), has_payments)?;
-        let payments = match has_payments {
-            true => Some(Payments::start().await?),
-            false => None,
+        let payments = if has_payments {
+            Some(Payments::start().await?)
+        } else {
+            None
         };
         let control_launch = launch(&stores, &links, Member::Control, &directory)?;
         let control_launch = sale::control_loop(control_launch, &file);

@@ -32,17 +32,6 @@ pub fn details(audit: &SaleAudit) -> String {
     for law in judged(audit) {
         write_law(&mut text, &law);
     }
-    if has_payments(audit) {
-        let findings = &audit.payments.findings;
-        let numbers = payment_line(audit);
-        law(
-            &mut text,
-            audit.unsettled(),
-            "unsettled",
-            &numbers,
-            findings,
-        );
-    }
     text
 }
 
@@ -62,9 +51,9 @@ pub(crate) struct JudgedLaw<'a> {
     pub(crate) findings: &'a Findings,
 }
 
-/// Every law that an audit judges.
-pub(crate) fn judged(audit: &SaleAudit) -> [JudgedLaw<'_>; 3] {
-    [
+/// Every law that an audit judges; law 8 where there is something to pay.
+pub(crate) fn judged(audit: &SaleAudit) -> Vec<JudgedLaw<'_>> {
+    let mut laws = vec![
         JudgedLaw {
             number: 1,
             name: "no oversell",
@@ -89,7 +78,18 @@ pub(crate) fn judged(audit: &SaleAudit) -> [JudgedLaw<'_>; 3] {
             numbers: order_line(audit),
             findings: &audit.uniqueness.findings,
         },
-    ]
+    ];
+    if has_payments(audit) {
+        laws.push(JudgedLaw {
+            number: 8,
+            name: "every payment has one order or one refund",
+            broken_by: audit.unsettled(),
+            word: "unsettled",
+            numbers: payment_line(audit),
+            findings: &audit.payments.findings,
+        });
+    }
+    laws
 }
 
 fn write_law(text: &mut String, law: &JudgedLaw<'_>) {

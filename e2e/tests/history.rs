@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use flashsale_domain::sale::{PaymentWindow, Sale};
+use flashsale_domain::sale::{LatePolicy, PaymentWindow, Sale};
 use flashsale_e2e::{
     patience::until,
     processes::Child,
@@ -146,6 +146,8 @@ async fn orders_that_expire_are_counted_and_break_no_law() {
     let window = PaymentWindow {
         window_seconds: 2,
         grace_seconds: 0,
+        provider: None,
+        on_late: LatePolicy::default(),
     };
     let shop = Shop::open_with("unpaid", Some(window)).await;
     let _worker = Child::worker(&shop.services, "worker").await;

@@ -242,7 +242,7 @@ async fn fill_and_drain(
     let stores = &session.stores;
     stores.empty().await?;
     let mut sale = shop::sale(number, scenario.products, jobs);
-    sale.payment = scenario.pays.then(|| PAYMENT);
+    sale.payment = scenario.pays.then_some(PAYMENT);
     shop::open(stores, &sale).await?;
     let hold = LaneHold::take(stores, &sale).await?;
     let admitted = prefill::admit(stores, &sale, shop::buys(&sale, jobs)).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flashsale_domain::sale::PaymentWindow;
 use flashsale_testbed::figures::grouped;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,7 @@ const TOLD_EVERY: Duration = Duration::from_secs(5);
 
 /// How long after the longest window and its grace everything may take to end: late money, and calls of the
 /// provider that have to be repeated.
-const AFTERWARDS: Duration = Duration::from_secs(60);
+const AFTERWARDS: Duration = Duration::from_mins(1);
 
 /// What waits.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -59,7 +60,7 @@ pub(super) async fn finish(
         .sales
         .iter()
         .filter_map(|sale| sale.payment.as_ref());
-    let longest = payments.map(|payment| payment.longest()).max();
+    let longest = payments.map(PaymentWindow::longest).max();
     let until = Instant::now() + longest.unwrap_or_default() + AFTERWARDS;
     let mut told = None::<Instant>;
     loop {

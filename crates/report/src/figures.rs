@@ -29,7 +29,7 @@ pub struct Figures {
 }
 
 /// Units of a product.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Stock {
     /// As the manifest declared them last; null when the product was not declared by one.
@@ -50,7 +50,7 @@ pub struct Stock {
 }
 
 /// Buys that were taken and got no order.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnedAway {
     /// No unit was left when they were settled.
@@ -116,7 +116,7 @@ impl Figures {
 
     /// Buys of which the ledger knows that they were settled.
     pub(crate) fn settled(&self) -> u64 {
-        let turned_away = self.turned_away.clone().unwrap_or_default();
+        let turned_away = self.turned_away.unwrap_or_default();
         let settled = self.orders.confirmed + turned_away.sold_out + turned_away.limit_reached;
         u64::try_from(settled).unwrap_or(0)
     }

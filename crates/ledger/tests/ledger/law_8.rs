@@ -302,11 +302,9 @@ impl Scene {
         .fetch_all(self.ledger.pool())
         .await
         .unwrap();
-        let sessions = self.sessions.lock().unwrap();
-        let accounts: HashMap<Uuid, &Account> = sessions
-            .iter()
-            .map(|account| (account.payment, account))
-            .collect();
+        let sessions = self.sessions.lock().unwrap().clone();
+        let accounts = sessions.iter().map(|account| (account.payment, account));
+        let accounts: HashMap<Uuid, &Account> = accounts.collect();
         let mut orders = Vec::new();
         for (payment, state, status, order) in payments {
             let account = accounts[&payment];

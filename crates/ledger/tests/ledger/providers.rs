@@ -72,8 +72,9 @@ impl Shop {
 
     /// The order's payment, with a session.
     async fn session(&self) -> Uuid {
-        let Checkout::Opening(session) = self.checkout().await else {
-            panic!("no payment is opened");
+        let checkout = self.checkout().await;
+        let Checkout::Opening(session) = checkout else {
+            unreachable!("no payment is opened: {checkout:?}");
         };
         let name = format!("cs_{}", session.payment);
         let opened = self

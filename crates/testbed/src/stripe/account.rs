@@ -43,8 +43,10 @@ pub struct Session {
     pub name: String,
     /// All of its metadata.
     pub metadata: BTreeMap<String, String>,
-    pub(super) expires_at: i64,
-    pub(super) url: String,
+    /// When it ends by itself, in seconds since the Unix epoch.
+    pub expires_at: i64,
+    /// The page on which it is paid.
+    pub url: String,
 }
 
 impl Session {
