@@ -144,6 +144,44 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/operations/sales/{sale}/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What came of a sale.
+         * @description Also of one that is not in force any more, as far as its orders are kept. Made anew at most every five seconds.
+         *     The laws are not part of it: `flashsale report` and `flashsale audit` judge them.
+         */
+        get: operations["report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/operations/sales/{sale}/report.md": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What came of a sale, as Markdown. */
+        get: operations["reportMarkdown"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/orders/{jobId}": {
         parameters: {
             query?: never;
@@ -322,6 +360,40 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /**
+         * @description Whether the orders of each product were made in the order in which gateways took the buys.
+         *
+         *     The id of a job (a UUID of version 7) has the time at which its gateway took the buy, in milliseconds, and orders
+         *     are numbered as they are settled. Gateways have clocks of their own, so only what is more than the tolerance
+         *     apart counts. A job that failed and was tried again, and a dead letter that was replayed, are settled late.
+         */
+        Arrival: {
+            /**
+             * Format: int64
+             * @description Orders whose job id tells a time.
+             */
+            compared: number;
+            /**
+             * Format: int64
+             * @description By how many milliseconds an order at most stands before an older one; null without orders to compare.
+             */
+            mostAheadMs: number | null;
+            /**
+             * Format: int64
+             * @description Orders before one whose job is older by more than the tolerance; 0 when the order of arrival was kept.
+             */
+            outOfOrder: number;
+            /**
+             * Format: int64
+             * @description The tolerance in milliseconds.
+             */
+            toleranceMs: number;
+            /**
+             * Format: int64
+             * @description Orders whose job id tells none: another producer made it.
+             */
+            undated: number;
+        };
         BTreeMap: {
             [key: string]: number;
         };
@@ -342,6 +414,41 @@ export interface components {
              * @description Jobs in the largest.
              */
             largest: number;
+        };
+        /**
+         * @description What gateways answered to the buys of a sale. Buys that were refused before their sale was known (no token, a body
+         *     that is not valid, too many requests of one address) belong to no sale and are not counted.
+         */
+        BuyCounts: {
+            /**
+             * Format: int64
+             * @description All: `queued`, `repeated` and `refused`.
+             */
+            asked: number;
+            /**
+             * Format: int64
+             * @description Taken, each a job of its own.
+             */
+            queued: number;
+            /**
+             * Format: int64
+             * @description Turned away.
+             */
+            refused: number;
+            /** @description Those turned away, by the slug of the problem. */
+            refusedByReason: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Repeats of a buy, which were given its first answer.
+             */
+            repeated: number;
+            /**
+             * Format: date-time
+             * @description When the first was counted; null when Redis does not tell.
+             */
+            since: string | null;
         };
         /** @description What to buy. */
         BuyRequest: {
@@ -571,6 +678,69 @@ export interface components {
             gone: number;
         };
         /**
+         * @description The prices of orders, summed by where they stand. These are the prices that shoppers saw, and not what a payment
+         *     provider has moved.
+         */
+        Money: {
+            /**
+             * Format: int64
+             * @description Of orders that were cancelled, expired ones among them, refunded ones not.
+             */
+            cancelled: number;
+            /**
+             * @description The currency of the sale, which has one: an ISO 4217 code; null when the sale is not in force, since the
+             *     ledger does not know it.
+             */
+            currency: string | null;
+            /**
+             * Format: int64
+             * @description Of orders whose money was given back.
+             */
+            refunded: number;
+            /**
+             * Format: int64
+             * @description Of paid orders, in minor units, as are the others.
+             */
+            sold: number;
+            /**
+             * Format: int64
+             * @description Of orders that wait for their payment.
+             */
+            waiting: number;
+        };
+        /** @description Orders by where they stand; each is in one of the last five. */
+        OrderCounts: {
+            /** @description Cancelled for another reason, by reason; under the empty one where nobody said why. */
+            cancelledByReason: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description All orders that were made.
+             */
+            confirmed: number;
+            /**
+             * Format: int64
+             * @description Cancelled since they were not paid in time.
+             */
+            expired: number;
+            /**
+             * Format: int64
+             * @description Completed. Where the sale has no payment window, orders are completed as they are made.
+             */
+            paid: number;
+            /**
+             * Format: int64
+             * @description Cancelled since their money was given back.
+             */
+            refunded: number;
+            /**
+             * Format: int64
+             * @description Pending: they wait for their payment.
+             */
+            waiting: number;
+        };
+        /**
          * OrderState
          * @description Where an order stands, in one word.
          * @enum {string}
@@ -794,6 +964,29 @@ export interface components {
              */
             status: "queued";
         };
+        /** @description What came of the buys of a product, or of all products of a sale, as the ledger tells it. */
+        ReportFigures: {
+            /** @description Whether the order of arrival was kept. */
+            arrival: components["schemas"]["Arrival"];
+            /** @description Sums of money. */
+            money: components["schemas"]["Money"];
+            /** @description Orders by where they stand. */
+            orders: components["schemas"]["OrderCounts"];
+            stock: components["schemas"]["Stock"] | null;
+            /** @description When it happened. */
+            times: components["schemas"]["Times"];
+            turnedAway: components["schemas"]["TurnedAway"] | null;
+        };
+        /** @description What came of the sale of one product. */
+        ReportedProduct: components["schemas"]["ReportFigures"] & {
+            /** @description What shoppers read; null once the sale has let go of it. */
+            name: string | null;
+            /**
+             * @description The product.
+             * @example sneaker-001
+             */
+            productId: string;
+        };
         /** @description The running of one sale. */
         SaleFigures: {
             /** @description Batches that were settled in the last full second. */
@@ -854,6 +1047,43 @@ export interface components {
             queued: number[];
             /** @description Buys turned away. */
             refused: number[];
+        };
+        /** @description What came of a sale. Times are RFC 3339; sums of money are in minor units of the currency. */
+        SaleReport: {
+            buys: components["schemas"]["BuyCounts"] | null;
+            /** @description What there is to know about `buys`: why they are unknown, or that some are missing; null when nothing is. */
+            buysNote: string | null;
+            /**
+             * Format: date-time
+             * @description First instant after the sale; null when it has no end, or is not in force.
+             */
+            closesAt: string | null;
+            /**
+             * Format: int32
+             * @description Which sale of that name the orders are of, counted from 1; null when the ledger has nothing of it.
+             */
+            incarnation: number | null;
+            /** @description Whether the sale still has its products. Once it is withdrawn, books and rejections are gone from the ledger. */
+            isOn: boolean;
+            /**
+             * Format: date-time
+             * @description When the report was made.
+             */
+            madeAt: string;
+            /**
+             * Format: date-time
+             * @description First instant of the sale; null when it is open since ever, or not in force.
+             */
+            opensAt: string | null;
+            /** @description Each product, by its id. */
+            products: components["schemas"]["ReportedProduct"][];
+            /**
+             * @description The sale.
+             * @example sneaker-drop
+             */
+            sale: string;
+            /** @description All products together. */
+            total: components["schemas"]["ReportFigures"];
         };
         /** @description One sale. */
         SaleView: {
@@ -922,6 +1152,90 @@ export interface components {
             signInUrl: string | null;
             /** @description The shopper, by their token; null without one, and where authentication is off. */
             userId: string | null;
+        };
+        /** @description Units of a product. */
+        Stock: {
+            /**
+             * Format: int64
+             * @description As the manifest declared them last; null when the product was not declared by one.
+             */
+            declared: number | null;
+            /**
+             * Format: int64
+             * @description Left.
+             */
+            left: number;
+            /**
+             * Format: int64
+             * @description Ever on offer in this sale: `sold` and `left`.
+             */
+            onOffer: number;
+            /**
+             * Format: int64
+             * @description Units that they added, less those that they took back.
+             */
+            restocked: number;
+            /**
+             * Format: int64
+             * @description Restocks by hand.
+             */
+            restocks: number;
+            /**
+             * Format: int64
+             * @description Of orders of earlier sales that were cancelled after those were over; no sale offers them.
+             */
+            returned: number;
+            /**
+             * Format: int64
+             * @description Of orders that are not cancelled.
+             */
+            sold: number;
+        };
+        /** @description When it happened (RFC 3339). Null where it did not, or nobody knows. */
+        Times: {
+            /**
+             * Format: date-time
+             * @description The oldest buy that got an order, by the clock of its gateway.
+             */
+            firstBuyAt: string | null;
+            /**
+             * Format: date-time
+             * @description The first order, by PostgreSQL's clock, as those that follow.
+             */
+            firstOrderAt: string | null;
+            /**
+             * Format: date-time
+             * @description The newest one.
+             */
+            lastBuyAt: string | null;
+            /**
+             * Format: date-time
+             * @description When an order was last paid, expired or cancelled.
+             */
+            lastChangeAt: string | null;
+            /**
+             * Format: date-time
+             * @description The last order.
+             */
+            lastOrderAt: string | null;
+            /**
+             * Format: int32
+             * @description How long a new order may wait for its payment, in seconds; null where orders are completed at once.
+             */
+            paymentWindowSeconds: number | null;
+        };
+        /** @description Buys that were taken and got no order. */
+        TurnedAway: {
+            /**
+             * Format: int64
+             * @description Their shoppers had as many units as the sale allows.
+             */
+            limitReached: number;
+            /**
+             * Format: int64
+             * @description No unit was left when they were settled.
+             */
+            soldOut: number;
         };
         /**
          * @description Who approves of shoppers.
@@ -1511,6 +1825,140 @@ export interface operations {
                 };
             };
             /** @description unavailable */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the sale */
+                sale: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SaleReport"];
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not-found: operations are off; unknown-sale: neither store knows it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description quota-exceeded */
+            429: {
+                headers: {
+                    /** @description What is left of the quota */
+                    RateLimit?: string;
+                    /** @description The quota */
+                    "RateLimit-Policy"?: string;
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable: PostgreSQL cannot be asked, or needs too long */
+            503: {
+                headers: {
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    reportMarkdown: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the sale */
+                sale: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/markdown": string;
+                };
+            };
+            /** @description unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description not-found: operations are off; unknown-sale: neither store knows it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description quota-exceeded */
+            429: {
+                headers: {
+                    /** @description What is left of the quota */
+                    RateLimit?: string;
+                    /** @description The quota */
+                    "RateLimit-Policy"?: string;
+                    /** @description Seconds */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description unavailable: PostgreSQL cannot be asked, or needs too long */
             503: {
                 headers: {
                     /** @description Seconds */
