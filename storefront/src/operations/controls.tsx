@@ -16,14 +16,22 @@ interface TableProps {
   head: ReactNode;
   /** Whether a long table scrolls by itself, so that what stands below it stays in sight. */
   isBounded?: boolean;
+  /** Whether nothing in it takes the focus: the table itself does then, so that keys can scroll it. */
+  isReadOnly?: boolean;
   children: ReactNode;
 }
 
 /** A table that scrolls where there is no room; what has the focus in it leads the way. */
-export function Table({ name, head, isBounded = false, children }: TableProps) {
+export function Table({ name, head, isBounded = false, isReadOnly = false, children }: TableProps) {
+  const scrolledByKeys = isReadOnly
+    ? { role: "group", tabIndex: 0, "aria-label": `${name}, scrollable` }
+    : {};
   return (
     // Positioned: what is hidden from sight inside must scroll along, not stretch the page.
-    <div className={`relative -mx-4 overflow-auto px-1 ${isBounded ? "max-h-112" : ""}`}>
+    <div
+      {...scrolledByKeys}
+      className={`relative -mx-4 overflow-auto px-1 ${isBounded ? "max-h-112" : ""}`}
+    >
       <table aria-label={name} className="w-full border-collapse">
         <thead className={isBounded ? "sticky top-0 z-10 bg-surface" : ""}>
           <tr>{head}</tr>

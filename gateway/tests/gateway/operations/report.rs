@@ -47,7 +47,7 @@ async fn answers_of_several_gateways_are_summed_and_outlive_them() {
     })
     .await;
     // What is answered last is counted by a gateway that is asked to end, and one that comes later adds to it.
-    let mut ending = GatewayProcess::start(&world, &["--auth-mode", "off"]).await;
+    let mut ending = GatewayProcess::start(&world, &[]).await;
     ending.client.buy("p", "user-9", "k").await;
     ending.terminate();
     assert!(ending.child.wait().await.unwrap().success());

@@ -87,6 +87,7 @@ function Found({ report }: { report: SaleReport }) {
       <Table
         name={`What became of the buys of ${sale}`}
         isBounded
+        isReadOnly
         head={
           <>
             <th scope="col" className={columnHead}>
@@ -124,6 +125,7 @@ function Products({ report }: { report: SaleReport }) {
   return (
     <Table
       name={`Products of ${report.sale} in the report`}
+      isReadOnly
       head={
         <>
           <th scope="col" className={columnHead}>
