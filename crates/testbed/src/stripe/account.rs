@@ -35,6 +35,8 @@ pub struct Session {
     pub refunded: i64,
     /// How many refunds that took.
     pub refunds: u32,
+    /// Whether money that was to come later will not come.
+    pub has_failed: bool,
     /// Where a shopper goes who has paid.
     pub success_url: String,
     /// Where one goes who has not.
@@ -53,6 +55,16 @@ impl Session {
     /// Names the money.
     pub(super) fn intent(&self) -> String {
         self.id.replacen("cs_test_", "pi_test_", 1)
+    }
+
+    /// The money, as the API tells of it.
+    pub(super) fn intent_json(&self) -> Value {
+        let status = match (self.paid > 0, self.has_failed) {
+            (true, _) => "succeeded",
+            (false, true) => "requires_payment_method",
+            (false, false) => "processing",
+        };
+        json!({ "id": self.intent(), "object": "payment_intent", "status": status })
     }
 
     /// As the API tells it.

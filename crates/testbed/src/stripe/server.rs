@@ -42,6 +42,7 @@ pub(super) fn router(url: String, state: Shared) -> Router {
         .route("/v1/checkout/sessions", post(create))
         .route("/v1/checkout/sessions/{id}", get(retrieve))
         .route("/v1/checkout/sessions/{id}/expire", post(expire_call))
+        .route("/v1/payment_intents/{id}", get(intent))
         .route("/v1/refunds", post(refund))
         .route("/pay/{id}", get(page).post(press))
         .with_state(Front { url, state })
@@ -88,6 +89,7 @@ fn made(state: &mut State, form: &Form, url: &str) -> Result<Session, Answer> {
         paid: 0,
         refunded: 0,
         refunds: 0,
+        has_failed: false,
         success_url: field("success_url")?,
         cancel_url: field("cancel_url")?,
         name: field(&item("[price_data][product_data][name]"))?,
@@ -112,14 +114,28 @@ async fn retrieve(
     .await
 }
 
+async fn intent(
+    Extracted(front): Extracted<Front>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    call(&front, &headers, &Bytes::new(), move |state, _| {
+        let session = state.account.of_intent(&id);
+        session
+            .map(|session| session.intent_json())
+            .ok_or_else(no_such)
+    })
+    .await
+}
+
 async fn expire_call(
     Extracted(front): Extracted<Front>,
     Path(id): Path<String>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let ended = id.clone();
-    let response = call(&front, &headers, &body, move |state, _| {
+    let mut is_ended = false;
+    let response = call(&front, &headers, &body, |state, _| {
         let session = state.account.session(&id).ok_or_else(no_such)?;
         if session.status != SessionStatus::Open {
             return Err(invalid(
@@ -127,11 +143,13 @@ async fn expire_call(
             ));
         }
         session.status = SessionStatus::Expired;
+        is_ended = true;
         Ok(session.to_json())
     })
     .await;
-    if response.status() == StatusCode::OK {
-        tell_of_session(&front.state, "checkout.session.expired", &ended);
+    // Also where the answer is lost, and not where nothing was done.
+    if is_ended {
+        tell_of_session(&front.state, "checkout.session.expired", &id);
     }
     response
 }
@@ -183,7 +201,9 @@ async fn call(
             error(401, "invalid_api_key", "Invalid API Key provided")
         } else if state.faults.errors > 0 {
             state.faults.errors -= 1;
-            error(500, "api_error", "An error occurred on purpose")
+            // Under its key, the call is answered so from now on.
+            let failure = error(500, "api_error", "An error occurred on purpose");
+            once(&mut state, headers, body, |_, _| Err(failure))
         } else {
             state.calls += 1;
             once(&mut state, headers, body, carry_out)
@@ -401,7 +421,7 @@ pub(super) fn settle(state: &Shared, id: &str, is_paid: bool) -> bool {
             id,
             complete,
             "checkout.session.async_payment_failed",
-            |_, _| {},
+            |session, _| session.has_failed = true,
         )
     }
 }
