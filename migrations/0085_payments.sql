@@ -386,7 +386,7 @@ BEGIN
 END $$;
 
 -- Cancels an order that its shopper does not want any more: `cancelled`, or why not (`unknown`, `paid`,
--- `was_cancelled`).
+-- `was_cancelled`; `no_provider`: a shop that takes payments elsewhere may be taking this one just now).
 CREATE FUNCTION cancel_order(p_job uuid, p_user text) RETURNS text LANGUAGE plpgsql
 SET enable_seqscan = off AS $$
 DECLARE
@@ -399,6 +399,10 @@ BEGIN
     RETURN 'paid';
   ELSIF v_order.status = 'CANCELLED' THEN
     RETURN 'was_cancelled';
+  ELSIF NOT EXISTS (SELECT FROM products
+                     WHERE id = v_order.product_id AND sale_id = v_order.sale_id
+                       AND incarnation = v_order.incarnation AND pay_provider IS NOT NULL) THEN
+    RETURN 'no_provider';
   END IF;
   UPDATE orders SET status = 'CANCELLED', end_reason = 'shopper' WHERE id = v_order.id;
   RETURN 'cancelled';
@@ -474,7 +478,9 @@ BEGIN
     WHEN 'ended' THEN
       UPDATE payments
         SET state = 'ENDED', next_try = NULL, last_error = NULL, changed_at = clock_timestamp()
-        WHERE id = p_id AND state = 'ENDING' AND p_chore = 'end';
+        WHERE id = p_id AND state = 'ENDING' AND p_chore = 'end'
+          -- Not where it became known only after the claim which session is to be ended.
+          AND attempts > 0;
     WHEN 'refunded' THEN
       UPDATE payments
         SET state = 'REFUNDED', next_try = NULL, last_error = NULL, refund_ref = p_ref,
@@ -483,7 +489,11 @@ BEGIN
       -- The provider's event may have come first, which does not name the refund.
       UPDATE payments SET refund_ref = p_ref WHERE id = p_id AND state = 'REFUNDED' AND refund_ref IS NULL;
     WHEN 'failed' THEN
-      UPDATE payments SET last_error = left(p_ref, 500)
+      UPDATE payments
+        SET last_error = left(p_ref, 500),
+            -- Sooner than after the lease, which is for gateways that died.
+            next_try = clock_timestamp() + LEAST(make_interval(secs => 2 ^ LEAST(attempts - 1, 10)),
+                                                 interval '10 minutes')
         WHERE id = p_id AND state = CASE p_chore WHEN 'end' THEN 'ENDING' ELSE 'REFUND_DUE' END;
   END CASE;
 END $$;

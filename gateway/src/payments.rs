@@ -29,8 +29,11 @@ use file::Configured;
 pub use file::ProvidersError;
 use provider::{NewSession, ProviderError};
 
-/// Shoppers and providers who may wait for the ledger at a time; others are told to come back.
+/// Shoppers who may wait for the ledger at a time; others are told to come back.
 const LEDGER_QUESTIONS: usize = 64;
+
+/// Events that may wait for the ledger at a time, whatever shoppers do.
+const EVENTS_AT_A_TIME: usize = 32;
 
 /// Lines about providers that could not be asked.
 static FAILURES: LogBudget = LogBudget::new();
@@ -46,6 +49,7 @@ struct Parts {
     catalogue: Catalogue,
     metrics: PaymentMetrics,
     questions: Semaphore,
+    events: Semaphore,
 }
 
 impl Payments {
@@ -63,6 +67,7 @@ impl Payments {
             catalogue,
             metrics,
             questions: Semaphore::new(LEDGER_QUESTIONS),
+            events: Semaphore::new(EVENTS_AT_A_TIME),
         })))
     }
 
@@ -130,8 +135,9 @@ impl Payments {
 
     async fn not_opened(&self, session: &Session, error: &ProviderError) -> Problem {
         log(session, &error.to_string());
-        // Where it is unknown whether there is a session, the next press asks for the same one.
-        if let ProviderError::Refused(why) = error
+        // Without an answer, the next press asks for the same session. After one that says that it failed, it asks
+        // for another: Stripe repeats such an answer, and nobody was told the address of the first.
+        if let ProviderError::Refused(why) | ProviderError::Failed(why) = error
             && let Err(error) = self.0.ledger.session_failed(session.payment, why).await
         {
             tracing::debug!(%error, "the ledger was not told that a session failed: {error}");
@@ -182,10 +188,7 @@ fn refused(checkout: &Checkout) -> Problem {
             ProblemKind::PaymentOver,
             "the time to pay for this order is over; it is cancelled unless a payment is on its way",
         ),
-        Checkout::NoProvider | Checkout::Ready(_) | Checkout::Opening(_) => (
-            ProblemKind::PaymentNotOffered,
-            "this order is not paid here; the shop says how",
-        ),
+        Checkout::NoProvider | Checkout::Ready(_) | Checkout::Opening(_) => return not_offered(),
     };
     Problem::new(kind, detail)
 }
@@ -194,6 +197,13 @@ fn unknown_order() -> Problem {
     Problem::new(
         ProblemKind::UnknownOrder,
         "there is no such order of yours; use the jobId that POST /buy answered",
+    )
+}
+
+fn not_offered() -> Problem {
+    Problem::new(
+        ProblemKind::PaymentNotOffered,
+        "this order is not paid here; the shop says how",
     )
 }
 

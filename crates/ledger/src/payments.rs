@@ -124,6 +124,8 @@ flashsale_domain::words! {
         Paid = "paid",
         /// It was cancelled before.
         WasCancelled = "was_cancelled",
+        /// It is paid elsewhere, perhaps just now.
+        NoProvider = "no_provider",
     }
 }
 

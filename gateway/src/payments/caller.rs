@@ -71,11 +71,12 @@ impl Caller {
             reply.status,
             StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS
         );
-        if comes_back || !(reply.status.is_success() || reply.status.is_client_error()) {
-            return Err(ProviderError::Unknown(format!(
-                "it answered {}",
-                reply.status
-            )));
+        let told = || format!("it answered {}", reply.status);
+        if comes_back {
+            return Err(ProviderError::Unknown(told()));
+        }
+        if !(reply.status.is_success() || reply.status.is_client_error()) {
+            return Err(ProviderError::Failed(told()));
         }
         Ok(reply)
     }

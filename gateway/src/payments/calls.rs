@@ -11,14 +11,20 @@ use http::HeaderMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::{Payments, already_paid, busy, ledger_is_away, provider::BadEvent, unknown_order};
+use super::{
+    Payments, already_paid, busy, ledger_is_away, not_offered, provider::BadEvent, unknown_order,
+};
 use crate::{
     body::{self, Limits, invalid},
     identity::Identity,
+    log_budget::LogBudget,
     orders::OrderLookup,
     problem::{Problem, ProblemKind, fresh, not_found, responses::problems},
     unix_time::unix_seconds,
 };
+
+/// Lines about events that were not taken.
+static INVALID: LogBudget = LogBudget::new();
 
 /// Largest event in bytes.
 const MAX_EVENT_BYTES: usize = 256 * 1024;
@@ -68,7 +74,7 @@ problems!(CancelProblems {
     401: "unauthorized",
     403: "subject-unsupported, insufficient-scope",
     404: "unknown-order",
-    409: "order-paid",
+    409: "order-paid, payment-not-offered",
     503: "unavailable",
 });
 
@@ -135,6 +141,7 @@ pub async fn cancel(State(payments): State<Payments>, owner: Owner) -> Result<Re
             status: "cancelled",
         }))),
         Cancellation::Paid => Err(already_paid()),
+        Cancellation::NoProvider => Err(not_offered()),
         Cancellation::Unknown => Err(unknown_order()),
     }
 }
@@ -183,7 +190,10 @@ pub async fn event(
         .read(&parts.headers, &body, unix_seconds());
     let read = read.map_err(|error| {
         metrics.invalid.inc();
-        tracing::warn!(%error, provider = name, "an event for {name} was not taken: {error}");
+        // Anybody can send what is not signed.
+        if let Some(left_out) = INVALID.spend(std::time::Instant::now()) {
+            tracing::warn!(%error, provider = name, left_out, "an event for {name} was not taken: {error}");
+        }
         match error {
             BadEvent::Signature(error) => {
                 Problem::new(ProblemKind::SignatureInvalid, error.to_string())
@@ -195,7 +205,7 @@ pub async fn event(
         metrics.ignored.inc();
         return Ok(fresh(Json(EventView { result: "ignored" })));
     };
-    let _turn = payments.0.questions.try_acquire().map_err(|_| busy())?;
+    let _turn = payments.0.events.try_acquire().map_err(|_| busy())?;
     let applied = payments.apply(&event).await.map_err(|error| {
         metrics.unavailable.inc();
         ledger_is_away(error)

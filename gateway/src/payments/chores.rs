@@ -18,8 +18,8 @@ use super::{
 /// How often the ledger is asked; up to half of that is added, so that gateways take turns.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Chores that one gateway does at a time.
-const AT_A_TIME: u32 = 8;
+/// Chores of one provider that one gateway does at a time.
+const AT_A_TIME: u32 = 32;
 
 /// How long one chore may take.
 const LIMIT: Duration = Duration::from_secs(12);
@@ -27,9 +27,14 @@ const LIMIT: Duration = Duration::from_secs(12);
 /// How long nobody else takes a chore that was claimed. Longer than it may take.
 const LEASE: Duration = Duration::from_secs(15);
 
-/// Does chores until it is stopped.
+/// Does chores until it is stopped, those of each provider by themselves: one that is away delays no other.
 pub(crate) async fn run(payments: Payments, heartbeat: Arc<Heartbeat>) {
-    let providers: Vec<String> = payments.0.providers.keys().cloned().collect();
+    let providers = payments.0.providers.keys().cloned();
+    join_all(providers.map(|provider| run_for(&payments, provider, &heartbeat))).await;
+}
+
+async fn run_for(payments: &Payments, provider: String, heartbeat: &Heartbeat) {
+    let providers = [provider];
     let mut is_told = false;
     loop {
         heartbeat.beat();
@@ -41,7 +46,7 @@ pub(crate) async fn run(payments: Payments, heartbeat: Arc<Heartbeat>) {
             Ok(chores) => {
                 is_told = false;
                 let is_full = u32::try_from(chores.len()) == Ok(AT_A_TIME);
-                join_all(chores.iter().map(|chore| do_one(&payments, chore))).await;
+                join_all(chores.iter().map(|chore| do_one(payments, chore))).await;
                 if is_full {
                     continue;
                 }
@@ -74,15 +79,19 @@ async fn do_one(payments: &Payments, chore: &Chore) {
         }
         Err(error) => error,
     };
-    failed.inc();
-    tracing::warn!(
-        %error,
-        payment = %chore.payment,
-        order = chore.order,
-        provider = chore.provider,
-        attempts = chore.attempts,
-        "{} of payment {} failed and is tried again: {error}", name(chore.kind), chore.payment
-    );
+    if matches!(error, ChoreError::UnderWay) {
+        tracing::debug!(payment = %chore.payment, "payment {} is under way", chore.payment);
+    } else {
+        failed.inc();
+        tracing::warn!(
+            %error,
+            payment = %chore.payment,
+            order = chore.order,
+            provider = chore.provider,
+            attempts = chore.attempts,
+            "{} of payment {} failed and is tried again: {error}", name(chore.kind), chore.payment
+        );
+    }
     let failure = ChoreResult::Failed(error.to_string());
     // Where the ledger is away, the lease ends, and the chore is claimed again.
     let _ = end(payments, chore, failure).await;
@@ -109,7 +118,7 @@ enum ChoreError {
 
 async fn attempt(payments: &Payments, chore: &Chore) -> Result<(), ChoreError> {
     let configured = payments.0.providers.get(&chore.provider);
-    let provider = &configured.ok_or(ChoreError::NoProvider)?.provider;
+    let provider = &configured.ok_or(ChoreError::NoProvider)?.for_chores;
     match chore.kind {
         ChoreKind::End => match done(provider.end(chore)).await? {
             SessionEnd::Ended => end(payments, chore, ChoreResult::Ended).await?,

@@ -83,6 +83,9 @@ enum Kind {
 #[derive(Debug, Clone)]
 pub(super) struct Configured {
     pub(super) provider: Provider,
+    /// The same with turns of its own, so that shoppers who press for a session do not delay what is to be ended or
+    /// refunded.
+    pub(super) for_chores: Provider,
     pub(super) return_url: ReturnUrl,
 }
 
@@ -117,7 +120,12 @@ pub(super) fn read(
     let entries: BTreeMap<String, serde_json::Value> =
         serde_saphyr::from_str(&text).map_err(|_| ProvidersError::Yaml(path.to_owned()))?;
     let providers = entries.into_iter().map(|(name, entry)| {
-        let provider = Entry::read(&name, entry)?.configure(&name, seconds)?;
+        let entry = Entry::read(&name, entry)?;
+        let provider = Configured {
+            return_url: entry.return_url(&name)?,
+            provider: entry.provider(&name, seconds)?,
+            for_chores: entry.provider(&name, seconds)?,
+        };
         Ok((name, provider))
     });
     providers.collect()
@@ -153,12 +161,16 @@ impl Entry {
         })
     }
 
-    fn configure(self, name: &str, seconds: &Histogram) -> Result<Configured, ProvidersError> {
-        let caller = Caller::new(seconds.clone())?;
-        let name_owned = name.to_owned();
+    fn return_url(&self, name: &str) -> Result<ReturnUrl, ProvidersError> {
         let return_url = ReturnUrl(self.return_url.as_str().into());
         web_url(name, "returnUrl", &return_url.fill("a", "a"))?;
-        let provider = match self.kind {
+        Ok(return_url)
+    }
+
+    fn provider(&self, name: &str, seconds: &Histogram) -> Result<Provider, ProvidersError> {
+        let caller = Caller::new(seconds.clone())?;
+        let name_owned = name.to_owned();
+        Ok(match self.kind {
             Kind::Stripe => {
                 if self.url.is_some() {
                     return Err(field(
@@ -168,8 +180,8 @@ impl Entry {
                     ));
                 }
                 let api = self.api_url.as_deref().unwrap_or("https://api.stripe.com");
-                let secret_key = self.secret_key.filter(|key| is_visible(key));
-                let methods = self.payment_methods;
+                let secret_key = self.secret_key.clone().filter(|key| is_visible(key));
+                let methods = self.payment_methods.clone();
                 Provider::Stripe(Arc::new(Stripe {
                     name: name_owned,
                     api: web_url(name, "apiUrl", api)?,
@@ -208,10 +220,6 @@ impl Entry {
                     caller,
                 }))
             }
-        };
-        Ok(Configured {
-            provider,
-            return_url,
         })
     }
 }

@@ -10,9 +10,12 @@ use super::{signatures::BadSignature, stripe::Stripe, webhook::Webhook};
 /// Why a provider did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ProviderError {
-    /// It was out of reach, too slow, or failed. Whether it did it is unknown, so it is asked again.
+    /// It was out of reach or too slow. Whether it did it is unknown, so it is asked again.
     #[error("the payment provider could not be asked: {0}")]
     Unknown(String),
+    /// It answered that it failed. It may answer so again whenever the same is asked under the same key.
+    #[error("the payment provider failed: {0}")]
+    Failed(String),
     /// It refused, so it has done nothing.
     #[error("the payment provider refused: {0}")]
     Refused(String),

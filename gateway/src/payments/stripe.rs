@@ -63,6 +63,12 @@ struct SessionObject {
     metadata: Option<Metadata>,
 }
 
+/// A `PaymentIntent`, as far as it concerns us.
+#[derive(Debug, Deserialize)]
+struct IntentObject {
+    status: String,
+}
+
 /// What we have Stripe remember.
 #[derive(Debug, Deserialize)]
 struct Metadata {
@@ -124,6 +130,8 @@ impl Stripe {
             .append_pair("success_url", &new.return_url)
             .append_pair("cancel_url", &new.return_url)
             .append_pair("expires_at", &expires_at(session).to_string())
+            // In the currency of the sale and no other, so that amounts can be compared.
+            .append_pair("adaptive_pricing[enabled]", "false")
             .append_pair("line_items[0][quantity]", "1");
         for (field, value) in [
             ("[currency]", session.currency.to_ascii_lowercase()),
@@ -166,10 +174,23 @@ impl Stripe {
                 payment_ref: object.payment_intent,
             })),
             (Some("expired"), false) => Ok(SessionEnd::Ended),
-            (Some("complete"), false) => Ok(SessionEnd::UnderWay),
+            (Some("complete"), false) => self.of_money(object.payment_intent).await,
             // Why it cannot be ended.
             _ => reply.done().map(|()| SessionEnd::Ended),
         }
+    }
+
+    /// Whether money may still come of a session that was completed: the event that says so may have been lost.
+    async fn of_money(&self, intent: Option<String>) -> Result<SessionEnd, ProviderError> {
+        let Some(intent) = intent else {
+            return Ok(SessionEnd::UnderWay);
+        };
+        let path = format!("payment_intents/{intent}");
+        let object: IntentObject = self.get(&path).await?.done()?;
+        Ok(match object.status.as_str() {
+            "requires_payment_method" | "canceled" => SessionEnd::Ended,
+            _ => SessionEnd::UnderWay,
+        })
     }
 
     pub(super) async fn refund(&self, chore: &Chore) -> Result<String, ProviderError> {
@@ -184,7 +205,9 @@ impl Stripe {
         let intent = intent.ok_or_else(|| {
             ProviderError::Refused("it has not said which payment to refund".to_owned())
         })?;
-        let key = format!("{}:refund", chore.payment);
+        // A key of its own for each attempt: Stripe repeats the answer that a key once got, failures too. All of
+        // the money can be refunded but once.
+        let key = format!("{}:refund:{}", chore.payment, chore.attempts);
         let reply = self
             .post("refunds", &key, self.refund_form(&intent, chore.payment))
             .await?;

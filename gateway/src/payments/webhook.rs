@@ -57,7 +57,8 @@ impl Webhook {
             payment_id: chore.payment,
             session_id: chore.session_ref.as_deref(),
         };
-        let id = format!("{}:end", chore.payment);
+        // Another one for each attempt, since what comes of it may be another.
+        let id = format!("{}:end:{}", chore.payment, chore.attempts);
         Ok(match self.call("session.end", &id, call).await? {
             EndAnswer::Ended => SessionEnd::Ended,
             EndAnswer::Pending => SessionEnd::UnderWay,

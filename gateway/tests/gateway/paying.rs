@@ -235,6 +235,13 @@ async fn a_payment_whose_event_was_lost_is_found_when_the_window_ends() {
         (409, "payment-over".to_owned())
     );
     assert_eq!(till.asked(&unpaid).await["order"]["state"], "pending");
+
+    // Money that was to come later and will not.
+    let session = till.session(&till.order("cid").await).await;
+    assert!(till.stripe.pay_later(&session));
+    assert!(till.stripe.settle(&session, false));
+    till.end_window().await;
+    till.comes_to(&["PAID", "ENDED", "ENDED"]).await;
     till.assert_law_8().await;
 }
 

@@ -81,7 +81,7 @@ pub struct Progress {
     pub was_closed: bool,
 }
 
-/// Whether the ledger has to hear of the products. Where only times, switches or limits were
+/// Whether the ledger has to hear of the products and how they are paid for. Where only times, switches or limits were
 /// edited it has not, so that a sale can be suspended while the ledger is away. Nor has it of those of
 /// a sale that is over: another one may have taken them.
 fn is_to_declare(context: &Context, sale: &Sale, progress: Progress) -> bool {
@@ -94,6 +94,8 @@ fn is_to_declare(context: &Context, sale: &Sale, progress: Progress) -> bool {
         Some((known, observed)) => {
             known.closing
                 || known.sale.products != sale.products
+                || known.sale.payment != sale.payment
+                || known.sale.currency != sale.currency
                 || observed.undeclared
                 || (ends(&known.sale) && !ends(sale))
         }

@@ -390,7 +390,7 @@ export interface components {
             toleranceMs: number;
             /**
              * Format: int64
-             * @description Orders whose job id tells none: another producer made it.
+             * @description Orders whose job id tells none: another producer made it, or a late payment.
              */
             undated: number;
         };
@@ -694,7 +694,7 @@ export interface components {
             currency: string | null;
             /**
              * Format: int64
-             * @description Of orders whose money was given back.
+             * @description Of orders that were cancelled by a refund at the provider.
              */
             refunded: number;
             /**
@@ -731,7 +731,7 @@ export interface components {
             paid: number;
             /**
              * Format: int64
-             * @description Cancelled since their money was given back.
+             * @description Cancelled by a refund at the provider.
              */
             refunded: number;
             /**
@@ -2095,7 +2095,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description order-paid */
+            /** @description order-paid, payment-not-offered */
             409: {
                 headers: {
                     [name: string]: unknown;

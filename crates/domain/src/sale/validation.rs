@@ -145,7 +145,7 @@ pub fn check_spec(id: SaleId, spec: &FlashSaleSpec) -> Result<Sale, Vec<Mistake>
         payment: spec
             .payment
             .as_ref()
-            .map(|payment| check_payment(payment, &mut findings)),
+            .map(|payment| check_payment(payment, &spec.products, &mut findings)),
     };
     if findings.0.is_empty() {
         Ok(sale)
@@ -198,7 +198,24 @@ fn check_currency(code: Option<&str>, findings: &mut Findings) -> Currency {
     })
 }
 
-fn check_payment(spec: &PaymentSpec, findings: &mut Findings) -> PaymentWindow {
+fn check_payment(
+    spec: &PaymentSpec,
+    products: &[ProductSpec],
+    findings: &mut Findings,
+) -> PaymentWindow {
+    if spec.provider.is_some() {
+        for (index, _) in products
+            .iter()
+            .enumerate()
+            .filter(|(_, product)| product.price == 0)
+        {
+            let path = format!("spec.products[{index}].price");
+            findings.add(
+                path,
+                "is 0, and no provider takes a payment of nothing; write 1 or more",
+            );
+        }
+    }
     PaymentWindow {
         window_seconds: findings.in_range(
             "spec.payment.windowSeconds",

@@ -310,6 +310,16 @@ fn orders_have_to_be_paid_where_the_spec_says_so_within_bounds() {
         let told = of(json!({"provider": name})).unwrap_err()[0].to_string();
         assert!(told.starts_with("spec.payment.provider: is "), "{told}");
     }
+    let free = |payment: serde_json::Value| {
+        let free = spec(|value| {
+            value["products"][0]["price"] = json!(0);
+            value["payment"] = payment;
+        });
+        check_spec(SaleId::new("drop").unwrap(), &free)
+    };
+    let told = free(json!({"provider": "till"})).unwrap_err()[0].to_string();
+    assert!(told.starts_with("spec.products[0].price: is 0"), "{told}");
+    assert!(free(json!({})).is_ok());
     // Records of the release before have no provider and say nothing of late payments.
     let record = json!({"windowSeconds": 60, "graceSeconds": 1});
     let window: PaymentWindow = serde_json::from_value(record).unwrap();
