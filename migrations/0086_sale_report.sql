@@ -18,7 +18,7 @@ RETURNS TABLE (
   statuses text[], reasons text[], counts bigint[], amounts bigint[],
   first_order_ms bigint, last_order_ms bigint, last_change_ms bigint,
   first_job_ms bigint, last_job_ms bigint,
-  undated bigint, out_of_order bigint, most_ahead_ms bigint
+  undated bigint, out_of_order bigint, most_ahead_ms bigint, late bigint
 ) LANGUAGE sql STABLE AS $$
   WITH present AS (
     SELECT max(p.incarnation) AS incarnation FROM products p WHERE p.sale_id = p_sale
@@ -30,7 +30,9 @@ RETURNS TABLE (
       FROM present
   ), job AS (
     SELECT o.product_id, o.id, o.status, o.end_reason, o.price, o.created_at, o.ended_at,
-           CASE WHEN get_byte(uuid_send(o.job_id), 6) >> 4 = 7
+           o.idempotency_key = 'late:' || o.job_id AS is_late,
+           -- The id of an order that was made again for a late payment is the payment's.
+           CASE WHEN get_byte(uuid_send(o.job_id), 6) >> 4 = 7 AND o.idempotency_key <> 'late:' || o.job_id
                 THEN ('x' || encode(substring(uuid_send(o.job_id) FOR 6), 'hex'))::bit(48)::bigint END AS ms
       FROM orders o
       WHERE o.sale_id = p_sale AND o.incarnation = (SELECT w.incarnation FROM wanted w)
@@ -47,7 +49,8 @@ RETURNS TABLE (
            min(pl.ms) AS first_ms, max(pl.ms) AS last_ms,
            count(*) FILTER (WHERE pl.ms IS NULL) AS undated,
            count(*) FILTER (WHERE pl.ahead_ms > p_tolerance_ms) AS out_of_order,
-           max(pl.ahead_ms) AS most_ahead_ms
+           max(pl.ahead_ms) AS most_ahead_ms,
+           count(*) FILTER (WHERE pl.is_late) AS late
       FROM placed pl GROUP BY 1, 2, 3
   ), ordered AS (
     SELECT b.product_id,
@@ -61,7 +64,7 @@ RETURNS TABLE (
            floor(extract(epoch FROM max(b.last_change)) * 1000)::bigint AS last_change_ms,
            min(b.first_ms) AS first_job_ms, max(b.last_ms) AS last_job_ms,
            sum(b.undated)::bigint AS undated, sum(b.out_of_order)::bigint AS out_of_order,
-           max(b.most_ahead_ms) AS most_ahead_ms
+           max(b.most_ahead_ms) AS most_ahead_ms, sum(b.late)::bigint AS late
       FROM by_state b GROUP BY b.product_id
   ), offered AS (
     SELECT p.* FROM products p, wanted w
@@ -90,7 +93,7 @@ RETURNS TABLE (
          COALESCE(o.statuses, '{}'), COALESCE(o.reasons, '{}'), COALESCE(o.counts, '{}'),
          COALESCE(o.amounts, '{}'),
          o.first_order_ms, o.last_order_ms, o.last_change_ms, o.first_job_ms, o.last_job_ms,
-         COALESCE(o.undated, 0), COALESCE(o.out_of_order, 0), COALESCE(o.most_ahead_ms, 0)
+         COALESCE(o.undated, 0), COALESCE(o.out_of_order, 0), o.most_ahead_ms, COALESCE(o.late, 0)
     FROM named n
     CROSS JOIN wanted w
     -- Rejections are deleted with the end of the sale, and sales of the first releases wrote none.

@@ -83,6 +83,16 @@ impl Law {
             findings: Vec::new(),
         });
         let mut laws: Vec<Self> = judged.chain(others).collect();
+        // Nothing is known of what was acknowledged once the records are gone.
+        let outcomes = &audit.outcomes;
+        if outcomes.jobs == 0
+            && outcomes.orders_without_record + outcomes.rejections_without_record > 0
+        {
+            for law in laws.iter_mut().filter(|law| law.number == 2) {
+                law.verdict = Verdict::NotJudged;
+                law.broken_by = None;
+            }
+        }
         laws.sort_by_key(|law| law.number);
         laws
     }

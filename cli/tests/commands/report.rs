@@ -195,4 +195,6 @@ async fn a_withdrawn_sale_is_reported_by_its_orders() {
     }
     assert_eq!(report["total"]["money"]["currency"], Value::Null);
     assert_eq!(report["buys"], Value::Null);
+    // Nobody knows any more what was acknowledged.
+    assert_eq!(report["laws"][1]["verdict"], "notJudged");
 }

@@ -74,6 +74,8 @@ pub struct ProductReport {
     pub out_of_order: i64,
     /// By how many milliseconds an order at most stands before an older one; none without dated orders.
     pub most_ahead_ms: Option<i64>,
+    /// Orders that were made in the place of an expired one, for a payment that came late.
+    pub late: i64,
 }
 
 impl Ledger {

@@ -15,7 +15,7 @@ pub struct Arrival {
     pub tolerance_ms: u64,
     /// Orders whose job id tells a time.
     pub compared: i64,
-    /// Orders whose job id tells none: another producer made it.
+    /// Orders whose job id tells none: another producer made it, or a late payment.
     pub undated: i64,
     /// Orders before one whose job is older by more than the tolerance; 0 when the order of arrival was kept.
     pub out_of_order: i64,

@@ -26,6 +26,10 @@ pub struct Figures {
     pub times: Times,
     /// Whether the order of arrival was kept.
     pub arrival: Arrival,
+    /// Orders that were made again for late payments: among `orders`, and of no buys of their own.
+    #[serde(skip)]
+    #[schema(ignore)]
+    late: i64,
 }
 
 /// Units of a product.
@@ -111,13 +115,15 @@ impl Figures {
             money,
             times: Times::of(products),
             arrival,
+            late: products.iter().map(|product| product.late).sum(),
         }
     }
 
     /// Buys of which the ledger knows that they were settled.
     pub(crate) fn settled(&self) -> u64 {
         let turned_away = self.turned_away.unwrap_or_default();
-        let settled = self.orders.confirmed + turned_away.sold_out + turned_away.limit_reached;
+        let settled =
+            self.orders.confirmed - self.late + turned_away.sold_out + turned_away.limit_reached;
         u64::try_from(settled).unwrap_or(0)
     }
 }

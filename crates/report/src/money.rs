@@ -20,7 +20,7 @@ pub struct Money {
     pub waiting: i64,
     /// Of orders that were cancelled, expired ones among them, refunded ones not.
     pub cancelled: i64,
-    /// Of orders whose money was given back.
+    /// Of orders that were cancelled by a refund at the provider.
     pub refunded: i64,
 }
 

@@ -26,7 +26,7 @@ pub struct OrderCounts {
     pub waiting: i64,
     /// Cancelled since they were not paid in time.
     pub expired: i64,
-    /// Cancelled since their money was given back.
+    /// Cancelled by a refund at the provider.
     pub refunded: i64,
     /// Cancelled for another reason, by reason; under the empty one where nobody said why.
     pub cancelled_by_reason: BTreeMap<String, i64>,

@@ -45,6 +45,7 @@ fn product() -> ProductReport {
         undated: 3,
         out_of_order: 2,
         most_ahead_ms: Some(1_234),
+        late: 0,
     }
 }
 

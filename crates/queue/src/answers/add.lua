@@ -7,8 +7,8 @@
 if redis.call('EXISTS', KEYS[1]) == 0 then
   return 0
 end
--- Added before, and the answer did not arrive.
-if redis.call('HGET', KEYS[2], ARGV[1]) == ARGV[2] then
+-- Added before, and the answer did not arrive, or the call itself arrives once more.
+if tonumber(redis.call('HGET', KEYS[2], ARGV[1]) or 0) >= tonumber(ARGV[2]) then
   return 1
 end
 local time = redis.call('TIME')
