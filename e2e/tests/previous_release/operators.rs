@@ -74,14 +74,19 @@ async fn edit(stage: &Stage, attempts: u32) {
     stage.until_condition("drop", "Ready", "True", "").await;
 }
 
-/// Notes each phase that the sale has from now on, until it is aborted.
+/// Notes each phase that the sale has from now on, until it is aborted. The previous release tells
+/// `Pending` while Redis still holds the sale as it was before an edit, so its word is left out then.
 fn phases(stage: &Arc<Stage>) -> (Arc<Mutex<BTreeSet<String>>>, tokio::task::JoinHandle<()>) {
     let seen = Arc::new(Mutex::new(BTreeSet::new()));
     let (stage, noted) = (Arc::clone(stage), Arc::clone(&seen));
     let noting = tokio::spawn(async move {
         loop {
-            let phase = stage.status("drop").await.phase.unwrap_or_default();
-            noted.lock().unwrap().insert(phase);
+            let status = stage.status("drop").await;
+            let is_of_this = status.conditions.iter().any(|one| one.type_ == "Accepted");
+            let phase = status.phase.unwrap_or_default();
+            if is_of_this || phase != "Pending" {
+                noted.lock().unwrap().insert(phase);
+            }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
